@@ -1,0 +1,59 @@
+# Every target does its own set-up; `make` alone lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+DEMO_READY := $(VENV)/.ready-demo
+DEV_READY  := $(VENV)/.ready-dev
+SOURCES := streams schemas processors tests examples
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types fmt bench chaos mutants clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "logkeel needs Python >= 3.11; say which: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "creating $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV)
+
+$(DEMO_READY): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing what the demo needs" >&2
+	@$(PIP) -e '.[broker,demo]'
+	@touch $@
+
+$(DEV_READY): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing what the tests need" >&2
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(DEMO_READY)
+
+demo: $(DEMO_READY) ## run the research agent, kill its processes, watch it recover (ARGS="--question ...")
+	@$(BIN)/python -m examples.research.demo $(ARGS)
+
+test: $(DEV_READY) ## run the whole test suite (ARGS="-k name")
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV_READY) ## ruff and the walls between the rooms
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: $(DEV_READY) ## mypy, strict, tests too
+	@$(BIN)/mypy $(SOURCES)
+
+fmt: $(DEV_READY) ## format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(DEV_READY) ## measure latency, throughput and restart on a real broker (ARGS="--quick")
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: $(DEV_READY) ## kill -9 engine and worker under load, judge by an outside ledger (ARGS="--kills 60")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+mutants: $(DEV_READY) ## break each protocol rule by one line and see its test fail
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
+clean: ## remove the environment and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -1,0 +1,124 @@
+"""A workflow as data: the document that is published, pinned by digest and walked by the run core.
+
+The engine and the author's model share only this. A definition is immutable: its digest is the SHA-256 of its canonical
+JSON (sorted keys, no white space, UTF-8), the version label being part of it.
+
+Blocks form a tree; in a scope exactly one thing is active, and parallelism exists only inside blocks that join at
+their end. Every block has an `id`, unique among its siblings. A step path joins the ids of the enclosing blocks and
+of the step with "/"; sequences add no segment.
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from logkeel.records import Control, Effect, Operation
+
+ControlType = Literal["bool", "int", "float", "string"]
+
+
+class FieldDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """One field of the state. `control_type` None: an opaque payload. `required`: part of the run's input."""
+
+    name: str
+    required: bool = False
+    control_type: ControlType | None = None
+    choices: tuple[str | int | bool, ...] = ()
+    nullable: bool = False
+    default: Control = None
+    reducer: Operation = "replace"
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Exponential backoff with full jitter: uniform in [0, min(maximum, initial * factor ** (attempt - 1))]."""
+
+    max_attempts: int = 3
+    initial_ms: int = 500
+    factor: float = 2.0
+    maximum_ms: int = 60_000
+    give_up_after_ms: int | None = None
+
+
+class WriteDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """A field a step writes, and how."""
+
+    field: str
+    operation: Operation = "replace"
+
+
+class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """A step: what it reads and writes, what a second execution would mean, and its limits.
+
+    `timeout_ms` bounds one attempt from the worker's own start of it (P25); None: no limit. `key_valid_for_ms` belongs
+    to KEYED, `settle_ms` to CHECKED (P35).
+    """
+
+    name: str
+    effect: Effect
+    queue: str = "default"
+    reads: tuple[str, ...] = ()
+    writes: tuple[WriteDefinition, ...] = ()
+    timeout_ms: int | None = 60_000
+    heartbeat_timeout_ms: int = 10_000
+    schedule_to_start_ms: int | None = None
+    retry: RetryPolicy = RetryPolicy()
+    key_valid_for_ms: int | None = None
+    settle_ms: int = 5_000
+
+
+class StepBlock(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
+    """Run one step."""
+
+    id: str
+    step: str
+
+
+class SequenceBlock(msgspec.Struct, frozen=True, kw_only=True, tag="sequence"):
+    """One after the other. Adds no path segment."""
+
+    id: str
+    blocks: tuple["Block", ...]
+
+
+class ParallelBlock(msgspec.Struct, frozen=True, kw_only=True, tag="parallel"):
+    """All branches at once, joined at the end. A branch reads the state at the fork plus its own writes."""
+
+    id: str
+    branches: tuple["Block", ...]
+    wait: Literal["all"] = "all"
+
+
+Block = StepBlock | SequenceBlock | ParallelBlock
+
+
+class WorkflowDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole definition. `steps` is sorted by name; `fields` keeps the order of the state class."""
+
+    name: str
+    version: str
+    schema_version: int
+    fields: tuple[FieldDefinition, ...]
+    steps: tuple[StepDefinition, ...]
+    flow: Block
+    returns: tuple[str, ...] = ()
+    run_timeout_ms: int | None = None
+
+
+_ENCODER = msgspec.json.Encoder(order="sorted")
+_DECODER = msgspec.json.Decoder(WorkflowDocument)
+
+
+def encode_document(document: WorkflowDocument) -> bytes:
+    """The canonical JSON of `document`."""
+    return _ENCODER.encode(document)
+
+
+def decode_document(data: bytes) -> WorkflowDocument:
+    """The document in `data`. Raises `msgspec.ValidationError` on anything else."""
+    return _DECODER.decode(data)
+
+
+def digest_of(data: bytes) -> str:
+    """The content digest of canonical JSON: lower-case hex SHA-256."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,450 @@
+"""The error tree, by who reacts.
+
+    LogkeelError
+    ├── AuthorError             the author of a workflow changes code
+    │   ├── DefinitionError         definition_invalid
+    │   └── StepSignatureError      step_signature
+    ├── StepError               raised by step code, decides about retries
+    │   ├── Fail                    (the author's code)  never retried
+    │   ├── RetryAfter              retry_after          retried no earlier than said
+    │   └── NotDone                 not_done             a ONCE effect surely did not happen
+    ├── DataError               the sender of a record or input changes it
+    │   ├── UndecodableRecord       undecodable_record
+    │   ├── UnknownSchema           unknown_schema
+    │   ├── InvalidInput            invalid_input
+    │   ├── PayloadTooLarge         payload_too_large
+    │   └── RecordTooLarge          record_too_large
+    ├── CallerError             the caller of client, CLI or HTTP changes the call
+    │   ├── RunNotFound             run_not_found
+    │   ├── RunFailed               run_failed
+    │   ├── RequestWasRejected      request_rejected
+    │   └── WaitTimedOut            wait_timed_out
+    ├── EngineError             the loop reacts by itself; an operator sees it when it lasts
+    │   ├── LogUnavailable          log_unavailable
+    │   │   └── LogTimeout              log_timeout
+    │   ├── TransactionAbortable    transaction_abortable
+    │   │   └── StaleGeneration         stale_generation
+    │   ├── ProducerFatal           producer_fatal
+    │   │   └── ProducerFenced          producer_fenced
+    │   ├── CommitInDoubt           commit_in_doubt
+    │   ├── StoreUnavailable        store_unavailable
+    │   └── InvariantViolation      invariant_violation
+    └── OperatorError           configuration, topics, disks, rights
+        ├── ConfigInvalid           config_invalid
+        ├── TopicMissing            topic_missing
+        ├── TopicMismatch           topic_mismatch
+        ├── PartitionCountChanged   partition_count_changed
+        ├── CoPartitioningBroken    co_partitioning_broken
+        ├── PositionOutOfRange      position_out_of_range
+        ├── StateLost               state_lost
+        ├── ChangelogReplaced       changelog_replaced
+        ├── StoreAhead              store_ahead
+        ├── ChangelogTruncated      changelog_truncated
+        ├── StoreCorrupt            store_corrupt
+        ├── StoreLocked             store_locked
+        ├── SlotTaken               slot_taken
+        ├── ConsumerFenced          consumer_fenced
+        ├── AuthorizationFailed     authorization_failed
+        └── BrokerError             the embedded broker
+            ├── ArtifactsUnavailable    artifacts_unavailable
+            ├── PortTaken               port_taken
+            ├── DiskFull                disk_full
+            ├── BrokerLocked            broker_locked
+            └── BrokerDied              broker_died
+
+Every error has a stable `code`, typed keyword attributes, a message that says what happened and what to do, and can be
+pickled. Attributes are JSON values. Raising is for the branch that can react; what the outside world can cause inside a
+fold is a value (`Ignored`), not an exception.
+"""
+
+from typing import Any, ClassVar
+
+
+class LogkeelError(Exception):
+    """Root. `code` is stable and documented; `details` are the keyword attributes (JSON values)."""
+
+    code: ClassVar[str] = "logkeel_error"
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    def __getattr__(self, name: str) -> Any:
+        details = self.__dict__.get("details", {})
+        if name in details:
+            return details[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.details)
+
+
+def _rebuild(kind: type[LogkeelError], message: str, details: dict[str, Any]) -> LogkeelError:
+    error = kind.__new__(kind)
+    LogkeelError.__init__(error, message, **details)
+    return error
+
+
+class AuthorError(LogkeelError):
+    """The author of a workflow changes code."""
+
+    code: ClassVar[str] = "author_error"
+
+
+class DefinitionError(AuthorError):
+    """A workflow definition is wrong; `place` and `remedy` say where and what to do."""
+
+    code: ClassVar[str] = "definition_invalid"
+
+
+class StepSignatureError(AuthorError):
+    """A step function has a signature the engine cannot bind."""
+
+    code: ClassVar[str] = "step_signature"
+
+
+class StepError(LogkeelError):
+    """Raised by step code to tell the engine how to go on."""
+
+    code: ClassVar[str] = "step_error"
+
+
+class Fail(StepError):
+    """The step failed for good: `raise Fail("card_declined", "...")`. Never retried."""
+
+    code: ClassVar[str] = "fail"
+
+    def __init__(self, failure_code: str, message: str = "", **details: Any) -> None:
+        super().__init__(message or failure_code, failure_code=failure_code, **details)
+
+
+class RetryAfter(StepError):
+    """Retry no earlier than the given delay: `raise RetryAfter("12s")`, for rate limits.
+
+    A number is seconds; a string carries its unit (ms, s, m, h, d).
+    """
+
+    code: ClassVar[str] = "retry_after"
+
+    def __init__(self, delay: str | float, message: str = "") -> None:
+        super().__init__(message or f"retry after {delay}", delay=delay)
+
+
+class NotDone(StepError):
+    """A `ONCE` effect surely did not happen; only then may it be retried (P35)."""
+
+    code: ClassVar[str] = "not_done"
+
+
+class DataError(LogkeelError):
+    """The sender of a record or input changes it."""
+
+    code: ClassVar[str] = "data_error"
+
+
+class UndecodableRecord(DataError):
+    """Bytes are neither Avro nor JSON of a known record."""
+
+    code: ClassVar[str] = "undecodable_record"
+
+
+class UnknownSchema(DataError):
+    """The schema fingerprint is not known to this version."""
+
+    code: ClassVar[str] = "unknown_schema"
+
+
+class InvalidInput(DataError):
+    """The input of a run does not fit its state class."""
+
+    code: ClassVar[str] = "invalid_input"
+
+
+class PayloadTooLarge(DataError):
+    """A payload exceeds the inline limit."""
+
+    code: ClassVar[str] = "payload_too_large"
+
+
+class RecordTooLarge(DataError):
+    """A record exceeds the record limit of the topic or client."""
+
+    code: ClassVar[str] = "record_too_large"
+
+
+class CallerError(LogkeelError):
+    """The caller of client, CLI or HTTP changes the call."""
+
+    code: ClassVar[str] = "caller_error"
+
+
+class RunNotFound(CallerError):
+    """No run of that id is known."""
+
+    code: ClassVar[str] = "run_not_found"
+
+
+class RunFailed(CallerError):
+    """The awaited run ended without success; `status` and `error` say how."""
+
+    code: ClassVar[str] = "run_failed"
+
+
+class RequestWasRejected(CallerError):
+    """The engine refused a request; `reason` says why."""
+
+    code: ClassVar[str] = "request_rejected"
+
+
+class WaitTimedOut(CallerError):
+    """The answer did not come in time; the run goes on."""
+
+    code: ClassVar[str] = "wait_timed_out"
+
+
+class EngineError(LogkeelError):
+    """The loop reacts by itself; an operator sees it when it lasts."""
+
+    code: ClassVar[str] = "engine_error"
+
+
+class LogUnavailable(EngineError):
+    """No broker answers."""
+
+    code: ClassVar[str] = "log_unavailable"
+
+
+class LogTimeout(LogUnavailable):
+    """One call was not answered in time."""
+
+    code: ClassVar[str] = "log_timeout"
+
+
+class TransactionAbortable(EngineError):
+    """The transaction must be aborted; then the work goes on."""
+
+    code: ClassVar[str] = "transaction_abortable"
+
+
+class StaleGeneration(TransactionAbortable):
+    """The group has moved on: this member is no longer the owner."""
+
+    code: ClassVar[str] = "stale_generation"
+
+
+class ProducerFatal(EngineError):
+    """The producer instance is of no more use."""
+
+    code: ClassVar[str] = "producer_fatal"
+
+
+class ProducerFenced(ProducerFatal):
+    """A younger instance of the transactional id exists."""
+
+    code: ClassVar[str] = "producer_fenced"
+
+
+class CommitInDoubt(EngineError):
+    """Whether the transaction was committed is unknown (P6)."""
+
+    code: ClassVar[str] = "commit_in_doubt"
+
+
+class StoreUnavailable(EngineError):
+    """The store cannot be read or written now, e.g. the disk is full."""
+
+    code: ClassVar[str] = "store_unavailable"
+
+
+class InvariantViolation(EngineError):
+    """An impossible combination: stop without committing."""
+
+    code: ClassVar[str] = "invariant_violation"
+
+
+class OperatorError(LogkeelError):
+    """Configuration, topics, disks, rights."""
+
+    code: ClassVar[str] = "operator_error"
+
+
+class ConfigInvalid(OperatorError):
+    """A setting is wrong or unknown."""
+
+    code: ClassVar[str] = "config_invalid"
+
+
+class TopicMissing(OperatorError):
+    """A topic does not exist."""
+
+    code: ClassVar[str] = "topic_missing"
+
+
+class TopicMismatch(OperatorError):
+    """A topic exists with settings that break a rule."""
+
+    code: ClassVar[str] = "topic_mismatch"
+
+
+class PartitionCountChanged(OperatorError):
+    """The partition count differs from the one the state was made with."""
+
+    code: ClassVar[str] = "partition_count_changed"
+
+
+class CoPartitioningBroken(OperatorError):
+    """Input topics have different partition counts or assignments (P12)."""
+
+    code: ClassVar[str] = "co_partitioning_broken"
+
+
+class PositionOutOfRange(OperatorError):
+    """A position lies outside of the partition."""
+
+    code: ClassVar[str] = "position_out_of_range"
+
+
+class StateLost(OperatorError):
+    """Store and changelog are gone although the group has positions (P2)."""
+
+    code: ClassVar[str] = "state_lost"
+
+
+class ChangelogReplaced(OperatorError):
+    """The changelog topic was deleted and made again (P17)."""
+
+    code: ClassVar[str] = "changelog_replaced"
+
+
+class StoreAhead(OperatorError):
+    """The store holds more than the changelog (P17)."""
+
+    code: ClassVar[str] = "store_ahead"
+
+
+class ChangelogTruncated(OperatorError):
+    """The changelog lost its beginning (P17)."""
+
+    code: ClassVar[str] = "changelog_truncated"
+
+
+class StoreCorrupt(OperatorError):
+    """The store on disk cannot be read."""
+
+    code: ClassVar[str] = "store_corrupt"
+
+
+class StoreLocked(OperatorError):
+    """Another process holds the store."""
+
+    code: ClassVar[str] = "store_locked"
+
+
+class SlotTaken(OperatorError):
+    """Another process holds the slot (P13)."""
+
+    code: ClassVar[str] = "slot_taken"
+
+
+class ConsumerFenced(OperatorError):
+    """Another process took this static member over; leave the process (P11)."""
+
+    code: ClassVar[str] = "consumer_fenced"
+
+
+class AuthorizationFailed(OperatorError):
+    """The broker refuses an operation."""
+
+    code: ClassVar[str] = "authorization_failed"
+
+
+class BrokerError(OperatorError):
+    """The embedded broker."""
+
+    code: ClassVar[str] = "broker_error"
+
+
+class ArtifactsUnavailable(BrokerError):
+    """The Kafka jars cannot be fetched."""
+
+    code: ClassVar[str] = "artifacts_unavailable"
+
+
+class PortTaken(BrokerError):
+    """The port is in use."""
+
+    code: ClassVar[str] = "port_taken"
+
+
+class DiskFull(BrokerError):
+    """There is not enough room."""
+
+    code: ClassVar[str] = "disk_full"
+
+
+class BrokerLocked(BrokerError):
+    """The data directory is held by another broker."""
+
+    code: ClassVar[str] = "broker_locked"
+
+
+class BrokerDied(BrokerError):
+    """The broker process ended; its last log lines are in the message."""
+
+    code: ClassVar[str] = "broker_died"
+
+
+__all__ = [
+    "ArtifactsUnavailable",
+    "AuthorError",
+    "AuthorizationFailed",
+    "BrokerDied",
+    "BrokerError",
+    "BrokerLocked",
+    "CallerError",
+    "ChangelogReplaced",
+    "ChangelogTruncated",
+    "CoPartitioningBroken",
+    "CommitInDoubt",
+    "ConfigInvalid",
+    "ConsumerFenced",
+    "DataError",
+    "DefinitionError",
+    "DiskFull",
+    "EngineError",
+    "Fail",
+    "InvalidInput",
+    "InvariantViolation",
+    "LogTimeout",
+    "LogUnavailable",
+    "LogkeelError",
+    "NotDone",
+    "OperatorError",
+    "PartitionCountChanged",
+    "PayloadTooLarge",
+    "PortTaken",
+    "PositionOutOfRange",
+    "ProducerFatal",
+    "ProducerFenced",
+    "RecordTooLarge",
+    "RequestWasRejected",
+    "RetryAfter",
+    "RunFailed",
+    "RunNotFound",
+    "SlotTaken",
+    "StaleGeneration",
+    "StateLost",
+    "StepError",
+    "StepSignatureError",
+    "StoreAhead",
+    "StoreCorrupt",
+    "StoreLocked",
+    "StoreUnavailable",
+    "TopicMismatch",
+    "TopicMissing",
+    "TransactionAbortable",
+    "UndecodableRecord",
+    "UnknownSchema",
+    "WaitTimedOut",
+]

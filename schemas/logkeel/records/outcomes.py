@@ -1,0 +1,117 @@
+"""What the engine tells the world: history (`run-events`), completions and rejections, definitions."""
+
+from typing import Literal
+
+import msgspec
+
+from logkeel.records.values import ErrorInfo, FieldReference, FieldValue, FieldWrite, Origin, Payload, TraceContext
+
+RunStatus = Literal["running", "succeeded", "failed", "cancelled", "timed_out", "invalid_input"]
+
+EventKind = Literal[
+    "run_started",
+    "step_dispatched",
+    "step_started",
+    "step_succeeded",
+    "step_failed",
+    "step_retry_scheduled",
+    "step_in_doubt",
+    "step_resolved",
+    "step_reclaimed",
+    "step_released",
+    "step_refused",
+    "step_revoked",
+    "block_entered",
+    "block_left",
+    "signal_received",
+    "cancel_requested",
+    "answer_ignored",
+    "run_completed",
+]
+
+
+class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of one run. Events of an incarnation are numbered 1, 2, 3 … by `revision` without a gap; replaying
+
+    them in order rebuilds the state at any revision. Fields that do not belong to `kind` are empty.
+    """
+
+    run_id: str
+    incarnation: str
+    revision: int
+    kind: EventKind
+    at_ms: int
+    workflow: str
+    version: str
+    definition_digest: str
+    schema_version: int = 1
+    logic: int = 1
+    routing_key: str | None = None
+    conversation_id: str | None = None
+    path: str | None = None
+    step: str | None = None
+    attempt: int | None = None
+    dispatch: int | None = None
+    holder: str | None = None
+    started_at_ms: int | None = None
+    due_ms: int | None = None
+    writes: tuple[FieldWrite, ...] = ()
+    reads: tuple[FieldReference, ...] = ()
+    error: ErrorInfo | None = None
+    status: RunStatus | None = None
+    reason: str | None = None
+    actor: str | None = None
+    name: str | None = None
+    payload: Payload | None = None
+    request_id: str | None = None
+    input_digest: str | None = None
+    attributes: dict[str, str] = {}
+    origin: Origin | None = None
+    trace: TraceContext | None = None
+
+
+class RunCompleted(msgspec.Struct, frozen=True, kw_only=True):
+    """A run has ended, once per incarnation; `reannounced` answers a duplicate start of a finished run (P28)."""
+
+    run_id: str
+    incarnation: str
+    workflow: str
+    version: str
+    definition_digest: str
+    status: RunStatus
+    revision: int
+    started_at_ms: int
+    finished_at_ms: int
+    result: tuple[FieldValue, ...] = ()
+    error: ErrorInfo | None = None
+    steps_completed: int = 0
+    attempts: int = 0
+    request_id: str | None = None
+    conversation_id: str | None = None
+    attributes: dict[str, str] = {}
+    origin: Origin | None = None
+    reannounced: bool = False
+    trace: TraceContext | None = None
+
+
+class RequestRejected(msgspec.Struct, frozen=True, kw_only=True):
+    """A request was refused before it was accepted (P28)."""
+
+    request_id: str
+    run_id: str | None
+    code: str
+    reason: str
+    rejected_at_ms: int
+    request_type: str
+    trace: TraceContext | None = None
+
+
+class WorkflowDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """A published workflow: data, no code. `document` is canonical JSON, `digest` its SHA-256."""
+
+    name: str
+    version: str
+    digest: str
+    schema_version: int
+    document: bytes
+    published_at_ms: int

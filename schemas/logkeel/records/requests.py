@@ -1,0 +1,66 @@
+"""Requests: records on `run-requests`. Keyed by routing key; JSON with a `type` field is accepted as well.
+
+Every request carries a request id; without one, topic-partition-offset stands in (P26).
+"""
+
+import msgspec
+
+from logkeel.records.values import FieldWrite, Origin, Payload, TraceContext
+
+
+class StartRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Start a run. `run_id` None: the record key, else topic-partition-offset."""
+
+    workflow: str
+    run_id: str | None = None
+    request_id: str | None = None
+    version: str | None = None
+    routing_key: str | None = None
+    conversation_id: str | None = None
+    inputs: tuple[FieldWrite, ...] = ()
+    input_digest: str | None = None
+    run_timeout_ms: int | None = None
+    attributes: dict[str, str] = {}
+    origin: Origin | None = None
+    trace: TraceContext | None = None
+
+
+class SignalRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Send a signal to a run; it is stored and consumed by a block that waits for it."""
+
+    run_id: str
+    name: str
+    request_id: str | None = None
+    routing_key: str | None = None
+    correlation: str | None = None
+    payload: Payload | None = None
+    sent_by: str | None = None
+    trace: TraceContext | None = None
+
+
+class CancelRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Cancel a run."""
+
+    run_id: str
+    request_id: str | None = None
+    routing_key: str | None = None
+    reason: str | None = None
+    requested_by: str | None = None
+
+
+class ResolveStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A human's decision about a step in doubt (P35). `decision`: did | did_not | retry; `did` may bring the result."""
+
+    run_id: str
+    path: str
+    decision: str
+    request_id: str | None = None
+    routing_key: str | None = None
+    incarnation: str | None = None
+    dispatch: int | None = None
+    writes: tuple[FieldWrite, ...] = ()
+    decided_by: str | None = None
+    comment: str | None = None
+
+
+Request = StartRun | SignalRun | CancelRun | ResolveStep

@@ -1,0 +1,143 @@
+"""Commands to workers (`step-commands.<queue>`, `step-control`) and their answers (`step-results`)."""
+
+from typing import Literal
+
+import msgspec
+
+from logkeel.records.values import Effect, ErrorInfo, FieldReference, FieldValue, FieldWrite, StepIdentity, TraceContext
+
+
+class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A journaled sub-call of a step (P34). `state` is intent before the call, done or failed after it."""
+
+    name: str
+    ordinal: int
+    state: Literal["intent", "done", "failed"]
+    writes: tuple[FieldWrite, ...] = ()
+    error: ErrorInfo | None = None
+
+
+class StepCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Execute a step once. Carries everything a worker needs; the answer goes to `home_partition` of step-results."""
+
+    identity: StepIdentity
+    workflow: str
+    version: str
+    definition_digest: str
+    routing_key: str
+    home_partition: int
+    effect: Effect
+    idempotency_key: str
+    revision: int
+    dispatched_at_ms: int
+    timeout_ms: int | None = None
+    max_attempts: int = 1
+    not_after_ms: int | None = None
+    inputs: tuple[FieldValue, ...] = ()
+    base_revision: int | None = None
+    check_first: bool = False
+    check_not_before_ms: int | None = None
+    heartbeat_details: bytes | None = None
+    journal: tuple[JournalEntry, ...] = ()
+    early_digest: str | None = None
+    trace: TraceContext | None = None
+
+
+class StepRevoked(msgspec.Struct, frozen=True, kw_only=True):
+    """On step-control: every execution of this step up to `dispatch` is to be stopped (P36)."""
+
+    run_id: str
+    incarnation: str
+    path: str
+    dispatch: int
+    reason: str
+
+
+class StepHeartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """The execution is alive (P25): first after 1 s, then every 2 s."""
+
+    identity: StepIdentity
+    holder: str
+    started_at_ms: int
+    details: bytes | None = None
+
+
+class StepSucceeded(msgspec.Struct, frozen=True, kw_only=True):
+    """The step returned; its return value as field writes."""
+
+    identity: StepIdentity
+    holder: str
+    started_at_ms: int
+    finished_at_ms: int
+    writes: tuple[FieldWrite, ...] = ()
+    reads: tuple[FieldReference, ...] = ()
+    from_check: bool = False
+    early_digest: str | None = None
+    trace: TraceContext | None = None
+
+
+class StepFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """The step raised, timed out, or its check said no (`check_said_no`: the effect did not happen; run it)."""
+
+    identity: StepIdentity
+    holder: str
+    started_at_ms: int
+    finished_at_ms: int
+    error: ErrorInfo
+    in_doubt: bool = False
+    check_said_no: bool = False
+    trace: TraceContext | None = None
+
+
+class StepReclaimed(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker took over a command that may have been started by another one: a question to the engine (P32)."""
+
+    identity: StepIdentity
+    holder: str
+    holder_dead: bool = False
+    was_started: bool = True
+
+
+class StepReleased(msgspec.Struct, frozen=True, kw_only=True):
+    """A draining worker gives a command back. `was_started` False: surely no effect."""
+
+    identity: StepIdentity
+    holder: str
+    was_started: bool
+    started_at_ms: int | None = None
+
+
+class StepRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """The worker cannot run this version; the command is to be dispatched elsewhere (P38)."""
+
+    identity: StepIdentity
+    holder: str
+    reason: str
+
+
+class StepJournaled(msgspec.Struct, frozen=True, kw_only=True):
+    """A journal entry of a running step, durable once acknowledged (P34)."""
+
+    identity: StepIdentity
+    holder: str
+    entry: JournalEntry
+
+
+class StepSuspended(msgspec.Struct, frozen=True, kw_only=True):
+    """All coroutines of the step wait; the worker forgets it until one of `waits` is met."""
+
+    identity: StepIdentity
+    holder: str
+    waits: tuple[str, ...]
+
+
+StepAnswer = (
+    StepHeartbeat
+    | StepSucceeded
+    | StepFailed
+    | StepReclaimed
+    | StepReleased
+    | StepRefused
+    | StepJournaled
+    | StepSuspended
+)

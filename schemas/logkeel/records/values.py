@@ -1,0 +1,100 @@
+"""Values that several records share. Frozen; each mirrors an Avro record of the same name.
+
+Times are milliseconds since the epoch (`_ms`), durations carry their unit in the name. Payload bytes are opaque to the
+engine; only `Control` values are looked at (ARCHITECTURE section 6).
+"""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Control: TypeAlias = bool | int | float | str | None
+"""A control value: what branches, loops and numeric reducers look at. Avro union null|boolean|long|double|string."""
+
+Operation: TypeAlias = Literal["replace", "append", "put", "remove", "add", "max", "min", "union"]
+
+Effect: TypeAlias = Literal["NONE", "IDEMPOTENT", "KEYED", "CHECKED", "ONCE"]
+
+
+class Blob(msgspec.Struct, frozen=True, kw_only=True):
+    """A payload kept elsewhere (claim check)."""
+
+    uri: str
+    size_bytes: int
+    sha256: str
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True):
+    """An encoded value. `encoding` names the chain, outermost last, e.g. "json" or "json+zstd+aesgcm:key-1"."""
+
+    encoding: str
+    data: bytes | None = None
+    blob: Blob | None = None
+
+
+class FieldWrite(msgspec.Struct, frozen=True, kw_only=True):
+    """One write to one state field. A control field carries `control` (and `is_control`), any other field `payload`."""
+
+    field: str
+    operation: Operation = "replace"
+    element_key: str | None = None
+    payload: Payload | None = None
+    is_control: bool = False
+    control: Control = None
+
+
+class FieldValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A field as a step reads it: its value and the revision of the run that wrote it."""
+
+    field: str
+    revision: int
+    payload: Payload | None = None
+    is_control: bool = False
+    control: Control = None
+
+
+class FieldReference(msgspec.Struct, frozen=True, kw_only=True):
+    """A field read by a step, by reference: which revision of it."""
+
+    field: str
+    revision: int
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong. `code` is stable, `kind` says how the engine reacts."""
+
+    code: str
+    message: str
+    kind: Literal["retryable", "fatal", "not_done", "timeout", "in_doubt", "cancelled", "invalid_input", "worker_lost"]
+    type_name: str | None = None
+    stack: str | None = None
+    retry_after_ms: int | None = None
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run came from: the run and revision that started or was forked into it."""
+
+    run_id: str
+    incarnation: str
+    revision: int
+
+
+class TraceContext(msgspec.Struct, frozen=True, kw_only=True):
+    """W3C Trace Context of the cause."""
+
+    traceparent: str
+    tracestate: str | None = None
+
+
+class StepIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """Which execution of which step (P30, P32). `dispatch` is the fence, `attempt` is what counts against max_attempts.
+
+    `path` is the step path: block path, loop round and element key; it names the step occurrence within the run.
+    """
+
+    run_id: str
+    incarnation: str
+    path: str
+    step: str
+    attempt: int
+    dispatch: int

@@ -1,0 +1,37 @@
+"""The ports of the streams layer: log, clock and store, as values and protocols.
+
+No third-party library is imported here. `logkeel.kafka` and `logkeel.tables` implement the ports on real parts,
+`logkeel.simulation` in memory; `tests/conformance` holds one suite that each implementation must pass.
+"""
+
+from logkeel.log.admin import Admin, GroupMember, TopicDescription, TopicPlan
+from logkeel.log.client import LogClient
+from logkeel.log.clock import Clock
+from logkeel.log.consumer import AssignmentListener, Fetched, GroupConsumer, GroupMetadata
+from logkeel.log.producer import DeliveryCallback, Producer, TransactionalProducer
+from logkeel.log.reader import LogReader
+from logkeel.log.records import Header, OutputRecord, Record, TopicPartition
+from logkeel.log.store import Store, StoreDirectory
+
+__all__ = [
+    "Admin",
+    "AssignmentListener",
+    "Clock",
+    "DeliveryCallback",
+    "Fetched",
+    "GroupConsumer",
+    "GroupMember",
+    "GroupMetadata",
+    "Header",
+    "LogClient",
+    "LogReader",
+    "OutputRecord",
+    "Producer",
+    "Record",
+    "Store",
+    "StoreDirectory",
+    "TopicDescription",
+    "TopicPartition",
+    "TopicPlan",
+    "TransactionalProducer",
+]
