@@ -14,7 +14,7 @@ class Producer(Protocol):
     """Idempotent producer (KIP-98 without transactions), for clients, workers and tests."""
 
     def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
-        """Queue a record; callbacks run in `poll` and `flush`. Raises `RecordTooLarge`, `LogUnavailable` (queue full)."""
+        """Queue a record; callbacks run in `poll` and `flush`. Raises `RecordTooLarge`, `LogUnavailable` (full)."""
         ...
 
     def poll(self, timeout_s: float) -> None:
