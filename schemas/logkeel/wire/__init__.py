@@ -1,0 +1,11 @@
+"""Records as bytes: Avro single-object encoding out, Avro or (for requests) JSON in.
+
+The only importer of fastavro. Knows nothing of topics, keys and headers.
+"""
+
+from logkeel.wire.codec import decode, decode_as, encode
+from logkeel.wire.controls import control_from_json
+from logkeel.wire.requests import decode_request
+from logkeel.wire.shapes import RECORDS, Record
+
+__all__ = ["RECORDS", "Record", "control_from_json", "decode", "decode_as", "decode_request", "encode"]
