@@ -52,6 +52,9 @@
             ├── BrokerLocked            broker_locked
             └── BrokerDied              broker_died
 
+Exit codes of commands by branch: AuthorError 10, StepError 11, DataError 12, CallerError 13, EngineError 14,
+OperatorError 15.
+
 Every error has a stable `code`, typed keyword attributes, a message that says what happened and what to do, and can be
 pickled. Attributes are JSON values. Raising is for the branch that can react; what the outside world can cause inside a
 fold is a value (`Ignored`), not an exception.
@@ -61,9 +64,13 @@ from typing import Any, ClassVar
 
 
 class LogkeelError(Exception):
-    """Root. `code` is stable and documented; `details` are the keyword attributes (JSON values)."""
+    """Root. `code` is stable and documented; `details` are the keyword attributes (JSON values).
+
+    `exit_code` is what a command that ends by this error exits with, one per branch.
+    """
 
     code: ClassVar[str] = "logkeel_error"
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -90,6 +97,7 @@ class AuthorError(LogkeelError):
     """The author of a workflow changes code."""
 
     code: ClassVar[str] = "author_error"
+    exit_code: ClassVar[int] = 10
 
 
 class DefinitionError(AuthorError):
@@ -108,6 +116,7 @@ class StepError(LogkeelError):
     """Raised by step code to tell the engine how to go on."""
 
     code: ClassVar[str] = "step_error"
+    exit_code: ClassVar[int] = 11
 
 
 class Fail(StepError):
@@ -141,6 +150,7 @@ class DataError(LogkeelError):
     """The sender of a record or input changes it."""
 
     code: ClassVar[str] = "data_error"
+    exit_code: ClassVar[int] = 12
 
 
 class UndecodableRecord(DataError):
@@ -177,6 +187,7 @@ class CallerError(LogkeelError):
     """The caller of client, CLI or HTTP changes the call."""
 
     code: ClassVar[str] = "caller_error"
+    exit_code: ClassVar[int] = 13
 
 
 class RunNotFound(CallerError):
@@ -207,6 +218,7 @@ class EngineError(LogkeelError):
     """The loop reacts by itself; an operator sees it when it lasts."""
 
     code: ClassVar[str] = "engine_error"
+    exit_code: ClassVar[int] = 14
 
 
 class LogUnavailable(EngineError):
@@ -267,6 +279,7 @@ class OperatorError(LogkeelError):
     """Configuration, topics, disks, rights."""
 
     code: ClassVar[str] = "operator_error"
+    exit_code: ClassVar[int] = 15
 
 
 class ConfigInvalid(OperatorError):
