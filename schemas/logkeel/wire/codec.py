@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from fastavro import schemaless_reader, schemaless_writer
+from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException
 
 from logkeel.errors import InvalidInput, UndecodableRecord, UnknownSchema
@@ -37,6 +38,7 @@ _MALFORMED = (
     AssertionError,
     struct.error,
     SchemaParseException,
+    SchemaResolutionError,
     msgspec.MsgspecError,
 )
 
@@ -74,20 +76,7 @@ def decode(data: bytes) -> Record:
     Raises `UnknownSchema` when the fingerprint (or Confluent schema id) is not known here, `UndecodableRecord` when the
     bytes are not a record.
     """
-    fingerprint = _fingerprint(data)
-    reader = _reader(fingerprint)
-    body = BytesIO(data)
-    body.seek(HEADER_BYTES)
-    try:
-        value = schemaless_reader(body, reader.schema, reader.reader_schema)
-        record = msgspec.convert(value, reader.record)
-    except _MALFORMED as error:
-        name = reader.record.__name__
-        raise UndecodableRecord(f"the bytes of a {name} are damaged: {error}", record_type=name) from error
-    if body.tell() != len(data):
-        excess = len(data) - body.tell()
-        raise UndecodableRecord(f"{excess} bytes follow the {reader.record.__name__}", excess_bytes=excess)
-    return record
+    return _read(data, HEADER_BYTES, _reader(_fingerprint(data)))
 
 
 def decode_as(data: bytes, *expected: type[_R]) -> _R:
@@ -97,6 +86,21 @@ def decode_as(data: bytes, *expected: type[_R]) -> _R:
         found = type(record).__name__
         wanted = " or ".join(kind.__name__ for kind in expected)
         raise UndecodableRecord(f"a {found} stands where a {wanted} belongs", record_type=found)
+    return record
+
+
+def _read(data: bytes, offset: int, reader: _Reader) -> Record:
+    body = BytesIO(data)
+    body.seek(offset)
+    try:
+        value = schemaless_reader(body, reader.schema, reader.reader_schema)
+        record = msgspec.convert(value, reader.record)
+    except _MALFORMED as error:
+        name = reader.record.__name__
+        raise UndecodableRecord(f"the bytes of a {name} are damaged: {error}", record_type=name) from error
+    if body.tell() != len(data):
+        excess = len(data) - body.tell()
+        raise UndecodableRecord(f"{excess} bytes follow the {reader.record.__name__}", excess_bytes=excess)
     return record
 
 

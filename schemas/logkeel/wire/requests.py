@@ -9,7 +9,7 @@ an error; of a key given twice the last one counts.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -35,6 +35,8 @@ MAX_JSON_FIELDS = 1_000
 
 JSON_ENCODING = "json"
 
+_Positive = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+
 
 class _JsonStart(msgspec.Struct, tag_field="type", tag="StartRun", forbid_unknown_fields=True):
     workflow: str
@@ -45,7 +47,7 @@ class _JsonStart(msgspec.Struct, tag_field="type", tag="StartRun", forbid_unknow
     conversation_id: str | None = None
     input: dict[str, msgspec.Raw] = {}
     input_digest: str | None = None
-    run_timeout_ms: int | None = None
+    run_timeout_ms: _Positive | None = None
     attributes: dict[str, str] = {}
     origin: Origin | None = None
     trace: TraceContext | None = None
@@ -88,7 +90,7 @@ class _JsonResolve(msgspec.Struct, tag_field="type", tag="ResolveStep", forbid_u
     request_id: str | None = None
     routing_key: str | None = None
     incarnation: str | None = None
-    dispatch: int | None = None
+    dispatch: _Positive | None = None
     writes: dict[str, msgspec.Raw] = {}
     decided_by: str | None = None
     comment: str | None = None
