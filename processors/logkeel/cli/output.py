@@ -1,0 +1,42 @@
+"""What the command line prints: data on standard output, prose on standard error."""
+
+import json
+import sys
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+class Format(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+prose = Console(stderr=True, highlight=False)
+data = Console(highlight=False)
+
+
+def say(message: str) -> None:
+    """A line for the person, on standard error."""
+    prose.print(message, markup=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_rows(columns: tuple[str, ...], rows: list[tuple[Any, ...]], form: Format) -> None:
+    """Rows as a table, or as a JSON list of objects."""
+    if form is Format.JSON:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    table = Table(*columns, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    data.print(table)
