@@ -94,7 +94,7 @@ def test_values_stay_the_bytes_they_are(fields: dict[str, Any]) -> None:
         (b'{"workflow": "w", "run_timeout_ms": 1.5}', "Expected `int"),
         (b'{"workflow": "w", "run_timeout_ms": 0}', ">= 1"),
         (b'{"workflow": "w", "run_timeout_ms": 9223372036854775808}', "<= 9223372036854775807"),
-        (b'{"workflow": "w", "run_id": "\\ud800, which is half a pair"}', "surrogate"),
+        (b'{"workflow": "w", "run_id": "\\ud800, which is half a pair"}', "escape"),
     ],
     ids=range(18),
 )
