@@ -49,7 +49,7 @@ FAULTS: list[tuple[Rule, str, str, str]] = [
     (rules.nothing_is_unfinished, "tests/unit/a.py", "# FIX" + "ME", "a.py:1"),
     (rules.no_machine_paths, "docs/a.md", "see /" + "home/me/x", "docs/a.md:1"),
     (rules.no_machine_paths, "deploy/a.yaml", "path: '/" + "work/main'", "a.yaml:1"),
-    (rules.no_registry_addresses, "constraints.txt", "--extra-" + "index-url x", "constraints.txt:1"),
+    (rules.no_registry_addresses, "constraints.txt", "--extra-index" + "-url x", "constraints.txt:1"),
     (rules.no_registry_addresses, "docs/a.md", "http://10." + "1.2.3:8080/x", "a.md:1"),
     (rules.no_registry_addresses, "uv.toml", "https://pypi." + "org/simple", "uv.toml:1"),
     (rules.unit_tests_do_not_sleep, "tests/unit/test_b.py", "import time\ntime.sleep(1)", "test_b.py:2"),
