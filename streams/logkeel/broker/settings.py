@@ -1,0 +1,113 @@
+"""The configuration of the one-node broker as text; pure.
+
+Defaults fit development and tests on one machine: one replica of everything, few partitions of internal topics, no
+waiting for more group members. What a guarantee rests on keeps Kafka's own default (e.g. the interval at which timed
+out transactions are aborted), so that a test on this broker shows what a production broker does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+HOST: Final = "127.0.0.1"
+NODE_ID: Final = 1
+
+_DEFAULTS: Final[Mapping[str, str]] = {
+    "auto.create.topics.enable": "false",
+    "delete.topic.enable": "true",
+    "num.partitions": "4",
+    "default.replication.factor": "1",
+    "min.insync.replicas": "1",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "share.coordinator.state.topic.num.partitions": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    # After kill -9 the node may register again only when its former session has ended.
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "3000",
+    # Sized for a heap of 512 MB on two cores.
+    "log.cleaner.threads": "1",
+    "log.cleaner.dedupe.buffer.size": "16777216",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "num.recovery.threads.per.data.dir": "2",
+    "background.threads": "2",
+    "group.coordinator.threads": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The three listeners, all on 127.0.0.1: clients, the node with itself, the controller.
+
+    The node's own traffic has a listener of its own, so that a proxy before the clients' listener is never between
+    the transaction coordinator and the partitions.
+    """
+
+    client: int
+    internal: int
+    controller: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """What a broker is started with; `advertised` is `host:port` as clients are told to connect."""
+
+    data_dir: Path
+    ports: Ports
+    advertised: str
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def log_dir(self) -> Path:
+        """Directory of Kafka's partitions."""
+        return self.data_dir / "kafka"
+
+    def properties(self) -> dict[str, str]:
+        """All properties; the overrides win."""
+        ports = self.ports
+        return {
+            "process.roles": "broker,controller",
+            "node.id": str(NODE_ID),
+            "controller.quorum.voters": f"{NODE_ID}@{HOST}:{ports.controller}",
+            "listeners": f"CLIENT://{HOST}:{ports.client},INTERNAL://{HOST}:{ports.internal},"
+            f"CONTROLLER://{HOST}:{ports.controller}",
+            "advertised.listeners": f"CLIENT://{self.advertised},INTERNAL://{HOST}:{ports.internal}",
+            "listener.security.protocol.map": "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "INTERNAL",
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": str(self.log_dir),
+            **_DEFAULTS,
+            **self.overrides,
+        }
+
+    def text(self) -> str:
+        """The properties as a Java properties file."""
+        return "".join(f"{name}={_escape(value)}\n" for name, value in self.properties().items())
+
+
+def container_environment(advertised: str) -> dict[str, str]:
+    """The same defaults for the image `apache/kafka-native`, as `KAFKA_*` variables; clients' port is 9092 inside."""
+    inside = {
+        "node.id": str(NODE_ID),
+        "process.roles": "broker,controller",
+        "controller.quorum.voters": f"{NODE_ID}@localhost:9094",
+        "listeners": "CLIENT://:9092,INTERNAL://:9093,CONTROLLER://:9094",
+        "advertised.listeners": f"CLIENT://{advertised},INTERNAL://localhost:9093",
+        "listener.security.protocol.map": "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "INTERNAL",
+        "controller.listener.names": "CONTROLLER",
+        **_DEFAULTS,
+    }
+    return {"KAFKA_" + name.upper().replace(".", "_"): value for name, value in inside.items()}
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n")
