@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -184,13 +183,3 @@ class SupervisedProcess(BrokerProcess):
         except subprocess.TimeoutExpired:
             self._supervisor.kill()
             self._supervisor.wait()
-
-
-def wait_until_free(data_dir: Path, *, timeout_s: float) -> bool:
-    """Wait until no broker holds the data directory; False after the time-out."""
-    deadline = time.monotonic() + timeout_s
-    while state.is_running(data_dir):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

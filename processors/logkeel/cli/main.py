@@ -1,0 +1,81 @@
+"""The command `logkeel`: assembles the sub-applications and turns errors into exit codes.
+
+Only the room of the command that is asked for is imported, so that `logkeel broker status` loads no client and no
+tables. To add commands, add a line to `SECTIONS`: a sub-application with commands of its own, or one whose commands
+stand at the top level.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+import typer
+
+from logkeel.cli.output import say
+from logkeel.errors import LogkeelError
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A module with a typer application `app`; `grouped`: its commands stand below the section's name."""
+
+    module: str
+    grouped: bool = True
+
+
+SECTIONS: Final[Mapping[str, Section]] = {
+    "broker": Section("logkeel.cli.broker"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code (see the error tree for those of errors)."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        assemble(sections_for(arguments))(args=list(arguments), prog_name="logkeel")
+    except LogkeelError as error:
+        say(f"{error.code}: {error.message}")
+        sys.exit(error.exit_code)
+
+
+def sections_for(arguments: Sequence[str], sections: Mapping[str, Section] = SECTIONS) -> list[str]:
+    """Names of the sections to import: the one that is asked for, or all of them (help, an unknown command)."""
+    first = next((argument for argument in arguments if not argument.startswith("-")), None)
+    return [first] if first is not None and first in sections else list(sections)
+
+
+def assemble(names: Sequence[str], sections: Mapping[str, Section] = SECTIONS) -> typer.Typer:
+    """The application made of these sections."""
+    root = typer.Typer(
+        name="logkeel", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, callback=_root
+    )
+    for name in names:
+        section = sections[name]
+        app: typer.Typer = importlib.import_module(section.module).app
+        if section.grouped:
+            root.add_typer(app, name=name)
+        else:
+            root.registered_commands.extend(app.registered_commands)
+    return root
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("logkeel"))
+        raise typer.Exit
+
+
+def _root(
+    *,
+    show_version: bool = typer.Option(
+        False, "--version", help="Print the version.", callback=_print_version, is_eager=True
+    ),
+) -> None:
+    """Durable AI-agent workflows on Apache Kafka."""
+
+
+if __name__ == "__main__":
+    main()
