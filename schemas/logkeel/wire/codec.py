@@ -15,13 +15,14 @@ from io import BytesIO
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from fastavro import schemaless_reader, schemaless_writer
+from fastavro import schemaless_reader
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException
 
 from logkeel.errors import InvalidInput, UndecodableRecord, UnknownSchema
 from logkeel.wire.catalog import Schema, current, landed, parsed
-from logkeel.wire.shapes import RECORD_BY_NAME, Dump, Record, dumper
+from logkeel.wire.shapes import RECORD_BY_NAME, Record
+from logkeel.wire.writing import Write, compile_writer
 
 MAGIC = b"\xc3\x01"
 HEADER_BYTES = 10
@@ -47,8 +48,7 @@ _R = TypeVar("_R")
 
 class _Writer(NamedTuple):
     header: bytes
-    schema: Schema
-    dump: Dump
+    write: Write
 
 
 class _Reader(NamedTuple):
@@ -60,14 +60,13 @@ class _Reader(NamedTuple):
 def encode(record: Record) -> bytes:
     """The record in single-object encoding. Raises `InvalidInput` when a value does not fit its schema."""
     writer = _writer(type(record))
-    out = BytesIO()
-    out.write(writer.header)
+    out = bytearray(writer.header)
     try:
-        schemaless_writer(out, writer.schema, writer.dump(record))
+        writer.write(out, record)
     except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
         name = type(record).__name__
         raise InvalidInput(f"a {name} cannot be written: {error}", record_type=name) from error
-    return out.getvalue()
+    return bytes(out)
 
 
 def decode(data: bytes) -> Record:
@@ -122,7 +121,7 @@ def _fingerprint(data: bytes) -> str:
 @cache
 def _writer(record: type[Record]) -> _Writer:
     fingerprint = current()[record.__name__]
-    return _Writer(MAGIC + bytes.fromhex(fingerprint), parsed(fingerprint), dumper(record))
+    return _Writer(MAGIC + bytes.fromhex(fingerprint), compile_writer(parsed(fingerprint)))
 
 
 def _reader(fingerprint: str) -> _Reader:

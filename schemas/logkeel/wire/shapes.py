@@ -1,20 +1,9 @@
-"""Structs to the plain values that fastavro writes, and back.
+"""The record types that stand alone on a topic."""
 
-Union branches that could be confused are named explicitly: a control value by its Python type, so that 1, 1.0 and true
-stay what they are, and a record in a union by its full name, which also spares fastavro the search.
-"""
-
-import types
 import typing
-from collections.abc import Callable
-from functools import cache
-from typing import Any
-
-import msgspec
 
 from logkeel.records import (
     CancelRun,
-    Control,
     RequestRejected,
     ResolveStep,
     RunCompleted,
@@ -33,7 +22,6 @@ from logkeel.records import (
     StepSuspended,
     WorkflowDefinition,
 )
-from logkeel.wire.catalog import NAMESPACE
 
 Record = (
     StartRun
@@ -59,63 +47,3 @@ Record = (
 
 RECORDS: tuple[type[Record], ...] = typing.get_args(Record)
 RECORD_BY_NAME: dict[str, type[Record]] = {record.__name__: record for record in RECORDS}
-
-_CONTROL_BRANCH = {bool: "boolean", int: "long", float: "double", str: "string"}
-_CONTROL_TYPES = frozenset(typing.get_args(Control))
-
-Dump = Callable[[Any], Any]
-
-
-@cache
-def dumper(record: type[msgspec.Struct]) -> Dump:
-    """The function that turns a struct of type `record` into the dict that fastavro writes."""
-    plain: list[str] = []
-    converted: list[tuple[str, Dump]] = []
-    for field in msgspec.structs.fields(record):
-        dump = _dump_of(field.type)
-        if dump is None:
-            plain.append(field.name)
-        else:
-            converted.append((field.name, dump))
-
-    def dump_struct(value: Any) -> dict[str, Any]:
-        out = {name: getattr(value, name) for name in plain}
-        for name, dump in converted:
-            out[name] = dump(getattr(value, name))
-        return out
-
-    return dump_struct
-
-
-def _dump_of(annotation: Any) -> Dump | None:
-    """How a value of that type is turned; None: it is written as it is."""
-    origin = typing.get_origin(annotation)
-    if origin in (types.UnionType, typing.Union):
-        return _dump_of_union(annotation)
-    if origin is tuple:
-        return _dump_of_tuple(typing.get_args(annotation)[0])
-    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        return dumper(annotation)
-    return None
-
-
-def _dump_of_tuple(item: Any) -> Dump | None:
-    dump = _dump_of(item)
-    if dump is None:
-        return None
-    return lambda values: [dump(value) for value in values]
-
-
-def _dump_of_union(annotation: Any) -> Dump | None:
-    if frozenset(typing.get_args(annotation)) == _CONTROL_TYPES:
-        return _dump_control
-    (member,) = (branch for branch in typing.get_args(annotation) if branch is not type(None))
-    dump = _dump_of(member)
-    if dump is None:
-        return None
-    name = f"{NAMESPACE}.{member.__name__}"
-    return lambda value: None if value is None else (name, dump(value))
-
-
-def _dump_control(value: Control) -> tuple[str, Control] | None:
-    return None if value is None else (_CONTROL_BRANCH[type(value)], value)
