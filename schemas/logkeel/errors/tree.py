@@ -13,7 +13,8 @@
     │   ├── UnknownSchema           unknown_schema
     │   ├── InvalidInput            invalid_input
     │   ├── PayloadTooLarge         payload_too_large
-    │   └── RecordTooLarge          record_too_large
+    │   ├── RecordTooLarge          record_too_large
+    │   └── CrashLoop               crash_loop
     ├── CallerError             the caller of client, CLI or HTTP changes the call
     │   ├── RunNotFound             run_not_found
     │   ├── RunFailed               run_failed
@@ -181,6 +182,12 @@ class RecordTooLarge(DataError):
     """A record exceeds the record limit of the topic or client."""
 
     code: ClassVar[str] = "record_too_large"
+
+
+class CrashLoop(DataError):
+    """A record killed the process repeatedly; it was dead-lettered unprocessed (P21)."""
+
+    code: ClassVar[str] = "crash_loop"
 
 
 class CallerError(LogkeelError):
@@ -422,6 +429,7 @@ __all__ = [
     "CommitInDoubt",
     "ConfigInvalid",
     "ConsumerFenced",
+    "CrashLoop",
     "DataError",
     "DefinitionError",
     "DiskFull",

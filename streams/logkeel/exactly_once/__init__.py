@@ -1,5 +1,24 @@
 """The transactional processor: one Kafka transaction binds input positions, state and outputs of a batch."""
 
+from logkeel.exactly_once.changelog import changelog_config
+from logkeel.exactly_once.loop import TransactionalLoop
+from logkeel.exactly_once.observer import BatchCounts, Observer, Unobserved
 from logkeel.exactly_once.port import Processor, SideEvent, SideSource, Timer, Turn
+from logkeel.exactly_once.settings import LoopSettings
+from logkeel.exactly_once.slots import SlotLock, take_slot
 
-__all__ = ["Processor", "SideEvent", "SideSource", "Timer", "Turn"]
+__all__ = [
+    "BatchCounts",
+    "LoopSettings",
+    "Observer",
+    "Processor",
+    "SideEvent",
+    "SideSource",
+    "SlotLock",
+    "Timer",
+    "TransactionalLoop",
+    "Turn",
+    "Unobserved",
+    "changelog_config",
+    "take_slot",
+]

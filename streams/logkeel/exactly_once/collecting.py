@@ -1,0 +1,171 @@
+"""From records, timers and side events to a batch: calls the processor, one overlay per event (P21).
+
+Touches no log; reads stores through the overlays. Within a batch records come before timers (P23). What the processor
+raises is poison, unless it is an engine's or operator's error: those leave `collect` and nothing was begun yet.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from logkeel.errors import CrashLoop, EngineError, OperatorError
+from logkeel.exactly_once.batch import Batch, Overlay, PartitionBatch
+from logkeel.exactly_once.observer import Observer
+from logkeel.exactly_once.partition import PartitionState
+from logkeel.exactly_once.poison import dead_letter, next_mark
+from logkeel.exactly_once.port import Processor, SideEvent, Timer
+from logkeel.exactly_once.rows import CRASH_KEY, due_of, timer_id_of
+from logkeel.exactly_once.settings import LoopSettings
+from logkeel.log import Clock, Record
+
+_CLOCK_EVERY = 32
+
+
+class Collector:
+    """Builds batches for one loop. `settings` bound a batch by records, bytes and time."""
+
+    def __init__(self, processor: Processor, settings: LoopSettings, clock: Clock, observer: Observer) -> None:
+        self._processor = processor
+        self._settings = settings
+        self._clock = clock
+        self._observer = observer
+
+    def ready(self, batch: Batch, state: PartitionState, now_ms: int, events: Iterable[SideEvent]) -> None:
+        """First turn of a partition after a resync: wake-ups from rows, then all side events that hold."""
+        self._guarded(batch, batch.of(state), now_ms, self._processor.on_partition_ready)
+        self.side_events(batch, state, now_ms, events)
+
+    def side_events(self, batch: Batch, state: PartitionState, now_ms: int, events: Iterable[SideEvent]) -> None:
+        """Offer side events to one partition."""
+        part = batch.of(state)
+        for event in events:
+            self._guarded(batch, part, now_ms, self._processor.on_side_event, event)
+
+    def records(self, batch: Batch, queue: Sequence[Record], states: dict[int, PartitionState], now_ms: int) -> int:
+        """Process from `queue` until a bound is met; how many were taken. Skips what the position map passed (P9)."""
+        process, limit = self._processor.process, self._settings.max_record_bytes
+        room = self._settings.max_bytes
+        deadline_s = self._clock.monotonic_s() + self._settings.max_batch_ms / 1000
+        for index, record in enumerate(queue):
+            state = states.get(record.partition)
+            if state is None or not state.active:
+                continue
+            if state.single_left and batch.records:
+                return index
+            part = batch.of(state)
+            if record.offset < part.positions[record.topic]:
+                continue
+            turn = Overlay(part, now_ms, limit)
+            error: Exception | None = self._suspicion(state, record) if state.single_left else None
+            if error is None:
+                error = failure_of(process, record, turn)
+            if error is None:
+                turn.merge_into(batch)
+            else:
+                self._poisoned(batch, part, record, error, now_ms)
+            part.positions[record.topic] = record.offset + 1
+            batch.records += 1
+            room -= len(record.value or b"")
+            if room <= 0 or state.single_left:
+                return index + 1
+            if index % _CLOCK_EVERY == 0 and self._clock.monotonic_s() > deadline_s:
+                return index + 1
+        return len(queue)
+
+    def timers(self, batch: Batch, state: PartitionState, now_ms: int) -> None:
+        """Fire what was due when the log target was taken, if the log has been read up to it (P23)."""
+        target = state.target
+        if target is None:
+            return
+        part = batch.of(state) if state.partition in batch.touched else None
+        if not target.reached(state.positions if part is None else part.positions):
+            return
+        keys = state.timers.due_timers(target.taken_ms, self._settings.max_records)
+        wakeups = state.timers.due_wakeups(target.taken_ms)
+        if not keys and not wakeups:
+            return
+        part = batch.of(state)
+        for key in keys:
+            self._timer(batch, part, key, now_ms)
+        for due_ms, timer_id in wakeups:
+            self._wakeup(batch, part, due_ms, timer_id, now_ms)
+
+    def _timer(self, batch: Batch, part: PartitionBatch, key: bytes, now_ms: int) -> None:
+        """Fire one timer row, unless it was cleared meanwhile; its row goes in the same turn (P22, P23)."""
+        turn = Overlay(part, now_ms, self._settings.max_record_bytes)
+        payload = turn.get(key)
+        if payload is None:
+            return
+        timer = Timer(part.state.partition, due_of(key), timer_id_of(key), payload)
+        turn.drop_row(key)
+        self._fire(batch, part, timer, turn, key)
+
+    def _wakeup(self, batch: Batch, part: PartitionBatch, due_ms: int, timer_id: bytes, now_ms: int) -> None:
+        turn = Overlay(part, now_ms, self._settings.max_record_bytes)
+        if not turn.wakeup_due(timer_id, due_ms):
+            return
+        turn.clear_wakeup(timer_id)
+        self._fire(batch, part, Timer(part.state.partition, due_ms, timer_id, b""), turn, None)
+
+    def _fire(self, batch: Batch, part: PartitionBatch, timer: Timer, turn: Overlay, key: bytes | None) -> None:
+        error = failure_of(self._processor.on_timer, timer, turn)
+        if error is None:
+            turn.merge_into(batch)
+        else:
+            if key is None:
+                part.wakeups[timer.timer_id] = None
+            self._poisoned(batch, part, timer, error, turn.now_ms, timer_row=key)
+        batch.timers += 1
+
+    def _poisoned(
+        self,
+        batch: Batch,
+        part: PartitionBatch,
+        culprit: Record | Timer,
+        error: Exception,
+        now_ms: int,
+        timer_row: bytes | None = None,
+    ) -> None:
+        """Dead letter and visible failure in the same transaction; the failed overlay is gone already (P21)."""
+        letter = dead_letter(self._processor.dead_letters, culprit, error, table=self._processor.table)
+        turn = Overlay(part, now_ms, self._settings.max_record_bytes)
+        second = failure_of(self._processor.on_poison, culprit, error, turn)
+        if second is not None:
+            self._observer.error("on_poison", second)
+            turn = Overlay(part, now_ms, self._settings.max_record_bytes)
+        turn.emit_unchecked(letter)
+        if timer_row is not None:
+            turn.drop_row(timer_row)
+        turn.merge_into(batch)
+        batch.poison += 1
+        topic, offset = (culprit.topic, culprit.offset) if isinstance(culprit, Record) else (self._processor.table, -1)
+        self._observer.poisoned(topic, culprit.partition, offset, error)
+
+    def _guarded(
+        self, batch: Batch, part: PartitionBatch, now_ms: int, function: Callable[..., None], *leading: object
+    ) -> None:
+        """A turn without a record: if it fails, it is reported and leaves no trace."""
+        turn = Overlay(part, now_ms, self._settings.max_record_bytes)
+        error = failure_of(function, *leading, turn)
+        if error is None:
+            turn.merge_into(batch)
+        else:
+            self._observer.error("side event", error)
+
+    def _suspicion(self, state: PartitionState, record: Record) -> CrashLoop | None:
+        """Note that this very record is tried now; an error if that killed the process too often (P21)."""
+        mark = next_mark(state.store.get(CRASH_KEY), {record.topic: record.offset}, single_after=0)
+        if mark.crashes > self._settings.crashes_before_skip:
+            return CrashLoop("the record killed the process repeatedly", offset=record.offset, crashes=mark.crashes - 1)
+        state.store.write({CRASH_KEY: mark._replace(single=True).encode()})
+        state.crash_marked = True
+        return None
+
+
+def failure_of(function: Callable[..., None], *arguments: object) -> Exception | None:
+    """Call into the processor; what it raised is poison, except what engine or operator react to (P21)."""
+    try:
+        function(*arguments)
+    except (EngineError, OperatorError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the boundary to the processor
+        return error
+    return None

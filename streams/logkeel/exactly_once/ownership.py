@@ -1,0 +1,254 @@
+"""Which partitions run: assignment, stores, resyncs, stops (P6, P8, P9, P10, P11).
+
+Owns the partition states and decides when a resync is due; the routine itself is `restore`. One resync at a time; what
+becomes unsynced meanwhile waits for the next one. Group events only note and stop; all waiting happens in `advance`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from logkeel.errors import LogUnavailable, StoreCorrupt, StoreLocked, StoreUnavailable
+from logkeel.exactly_once.assignment import Assignment, GroupEvent
+from logkeel.exactly_once.partition import PartitionState
+from logkeel.exactly_once.parts import Parts
+from logkeel.exactly_once.poison import next_mark
+from logkeel.exactly_once.restore import Resync
+from logkeel.exactly_once.rows import CRASH_KEY, MARKS_KEY
+from logkeel.log import TopicPartition
+
+RETRY_FIRST_S = 0.2
+RETRY_LAST_S = 5.0
+STORE_FAILURES_TO_LEAVE = 8
+
+
+class Ownership:
+    """The partitions of one loop. `drop_queue` empties the loop's local queue (P9)."""
+
+    def __init__(self, parts: Parts, drop_queue: Callable[[], None]) -> None:
+        self._parts = parts
+        self._drop_queue = drop_queue
+        self.assignment = Assignment(parts.inputs, self._on_group_event)
+        self.states: dict[int, PartitionState] = {}
+        self.stale_since_s: float | None = None
+        self._unsynced: set[int] = set()
+        self._resync: Resync | None = None
+        self._steps: Iterator[None] | None = None
+        self._started_s = 0.0
+        self._retry_at_s = 0.0
+        self._retry_s = RETRY_FIRST_S
+        self._store_failures = 0
+        self._in_doubt: set[int] = set()
+        self._stamped_s = parts.clock.monotonic_s()
+        self._turned_s = self._stamped_s
+
+    @property
+    def active(self) -> list[int]:
+        """Partitions that are processing, ascending."""
+        return sorted(partition for partition, state in self.states.items() if state.active)
+
+    @property
+    def syncing(self) -> bool:
+        """Whether a resync runs or is due."""
+        return bool(self._unsynced) or self._steps is not None
+
+    def stop(self, partitions: Iterable[int], *, in_doubt: bool = False) -> None:
+        """Drop all memory of these partitions; only a resync reopens them (P6, P8)."""
+        numbers = list(partitions)
+        self._drop_queue()
+        self._pause(numbers)
+        for partition in numbers:
+            if partition in self.states:
+                self.states[partition].drop()
+            self._unsynced.add(partition)
+        if in_doubt:
+            self._in_doubt.update(numbers)
+        self._rewind([partition for partition in self.active if partition not in numbers])
+
+    def stores_failed(self, partitions: Iterable[int], error: StoreUnavailable | StoreCorrupt) -> None:
+        """Stores could not be read or written: stop their partitions (P8). Raises `error` when it lasts (P11)."""
+        self._parts.observer.error("store", error)
+        self._store_failures += 1
+        if self._store_failures >= STORE_FAILURES_TO_LEAVE:
+            raise error
+        numbers = list(partitions)
+        self.stop(numbers)
+        for partition in numbers:
+            state = self.states.pop(partition, None)
+            if state is not None:
+                state.store.close()
+        self._delay_retry()
+
+    def await_assignment(self, partitions: Iterable[int]) -> None:
+        """The generation is over: nothing but callbacks until the group hands out partitions anew (P11)."""
+        self.stale_since_s = self._parts.clock.monotonic_s()
+        self.stop(partitions)
+
+    def reload(self, partitions: Iterable[int]) -> None:
+        """After an abort: memory from the store, then on from its position rows (P7, P11)."""
+        self._drop_queue()
+        for partition in partitions:
+            state = self.states[partition]
+            start = {topic: state.positions[topic] for topic in self._parts.inputs}
+            try:
+                rows = state.load(self._parts.inputs)
+            except (StoreUnavailable, StoreCorrupt) as error:
+                self.stores_failed([partition], error)
+                continue
+            state.committed_positions = rows
+            state.positions = {**start, **rows}
+            state.fresh = True
+        self._rewind(self.active)
+
+    def go_on(self) -> None:
+        """Fetch again where the position map says."""
+        self._rewind(self.active)
+        self._parts.consumer.resume(self._parts.inputs_of(self.active))
+
+    def advance(self) -> bool:
+        """Drive the resync that is due, one step; whether partitions came up.
+
+        Raises named operator errors: store and changelog do not fit, and somebody has to decide.
+        """
+        if self._steps is None:
+            self._begin()
+        if self._steps is None:
+            return False
+        try:
+            next(self._steps)
+        except StopIteration:
+            self._finish()
+            return True
+        except (LogUnavailable, StoreLocked) as error:
+            self._parts.observer.error("resync", error)
+            self._abandon()
+        except StoreUnavailable as error:
+            self._abandon()
+            self._store_failures += 1
+            if self._store_failures >= STORE_FAILURES_TO_LEAVE:
+                raise
+            self._parts.observer.error("resync", error)
+        return False
+
+    def rejoin_if_forgotten(self, rejoin: Callable[[], None]) -> None:
+        """A generation that ended without a callback: leave and join anew, a partition must not be stuck (P11)."""
+        now_s = self._parts.clock.monotonic_s()
+        if (
+            self.stale_since_s is None
+            or now_s - self.stale_since_s < 3 * self._parts.settings.session_timeout_ms / 1000
+        ):
+            return
+        self.stale_since_s = now_s
+        rejoin()
+
+    def stamp(self) -> None:
+        """Renew the caught-up stamp of idle partitions (P17), unless this process was stopped for a session or more."""
+        now_s = self._parts.clock.monotonic_s()
+        awake = now_s - self._turned_s < self._parts.settings.session_timeout_ms / 1000
+        self._turned_s = now_s
+        if not awake or now_s - self._stamped_s < self._parts.settings.caught_up_stamp_ms / 1000:
+            return
+        self._stamped_s = now_s
+        now_ms = self._parts.clock.now_ms()
+        for partition in self.active:
+            state = self.states[partition]
+            if state.marks is not None:
+                state.marks = state.marks._replace(caught_up_ms=now_ms)
+                try:
+                    state.store.write({MARKS_KEY: state.marks.encode()})
+                except (StoreUnavailable, StoreCorrupt) as error:
+                    self.stores_failed([partition], error)
+
+    def close(self) -> None:
+        """Close every store."""
+        self._drop_resync()
+        for state in self.states.values():
+            state.store.close()
+        self.states.clear()
+
+    def _begin(self) -> None:
+        now_s = self._parts.clock.monotonic_s()
+        if not self._unsynced or self.stale_since_s is not None or now_s < self._retry_at_s:
+            return
+        partitions = sorted(self._unsynced)
+        self._close_strangers()
+        self._parts.observer.resync_started(partitions)
+        self._started_s = now_s
+        self._resync = Resync(self._parts, self.states, partitions)
+        self._steps = self._resync.steps()
+
+    def _finish(self) -> None:
+        resync = self._resync
+        self._drop_resync()
+        if resync is None:
+            return
+        for partition in resync.partitions:
+            self._open(self.states[partition])
+        self._unsynced.difference_update(resync.partitions)
+        self._in_doubt.difference_update(resync.partitions)
+        self._retry_s, self._store_failures = RETRY_FIRST_S, 0
+        inputs = self._parts.inputs_of(resync.partitions)
+        self._rewind(resync.partitions)
+        self._parts.consumer.resume(inputs)
+        elapsed_s = self._parts.clock.monotonic_s() - self._started_s
+        self._parts.observer.resync_finished(resync.partitions, resync.replayed, elapsed_s)
+        self._parts.observer.at("after_ready")
+
+    def _open(self, state: PartitionState) -> None:
+        """Mark the opening, so that repeated crashes at one position are noticed (P21)."""
+        mark = next_mark(
+            state.store.get(CRASH_KEY), state.positions, single_after=self._parts.settings.crashes_before_single
+        )
+        state.store.write({CRASH_KEY: mark.encode()})
+        state.crash_marked = True
+        state.single_left = self._parts.settings.max_records if mark.single else 0
+        state.active = True
+        state.fresh = True
+
+    def _abandon(self) -> None:
+        self._drop_resync()
+        self._delay_retry()
+
+    def _delay_retry(self) -> None:
+        self._retry_at_s = self._parts.clock.monotonic_s() + self._retry_s
+        self._retry_s = min(2 * self._retry_s, RETRY_LAST_S)
+
+    def _drop_resync(self) -> None:
+        self._resync, self._steps = None, None
+
+    def _close_strangers(self) -> None:
+        """Close stores of partitions that went elsewhere; those that came back stayed open (P10)."""
+        for partition in [number for number in self.states if number not in self.assignment.partitions]:
+            self.states.pop(partition).store.close()
+
+    def _pause(self, partitions: list[int]) -> None:
+        owned = [partition for partition in partitions if partition in self.assignment.partitions]
+        if owned:
+            self._parts.consumer.pause(self._parts.inputs_of(owned))
+
+    def _rewind(self, partitions: list[int]) -> None:
+        """Seek to the position map (P3)."""
+        positions = {
+            TopicPartition(topic, partition): position
+            for partition in partitions
+            for topic, position in self.states[partition].positions.items()
+        }
+        if positions:
+            self._parts.consumer.seek(positions)
+
+    def _on_group_event(self, event: GroupEvent) -> None:
+        """Inside a callback: stop everything, note what is to be synced, touch nothing that waits (P9, P10)."""
+        self._drop_queue()
+        self._drop_resync()
+        for state in self.states.values():
+            state.drop()
+        if event == "assigned":
+            self.stale_since_s = None
+            self._retry_at_s = 0.0
+            self._unsynced = set(self.assignment.partitions)
+            if self.assignment.problem is not None:
+                self._parts.observer.error("assignment", self.assignment.problem)
+        else:
+            self._unsynced = set()
+            if self._in_doubt:
+                self._in_doubt.clear()
+                self._parts.pair.retire_all()
+        self._parts.observer.rebalance(event, self.assignment.partitions)

@@ -1,0 +1,71 @@
+"""Layout of the rows that belong to the loop, beside the processor's own.
+
+| key | value | changelogged |
+|---|---|---|
+| `00` `marks` | u64 changelog offset, u64 caught-up time in ms, topic id in UTF-8 | no |
+| `00` `crash` | u32 count, u8 flag (1: alone), then the positions as `input u32 length, bytes, u64` | no |
+| `01` topic in UTF-8 | u64 next position of that input (P2) | yes |
+| `02` u64 due in ms, timer id | the timer's payload | yes |
+
+All integers are big-endian, so that timers sort by due time. Rows of a processor start at `10`.
+"""
+
+import struct
+from typing import NamedTuple
+
+from logkeel.log.keyspace import LOCAL, POSITION, TIMER
+
+MARKS_KEY = LOCAL + b"marks"
+CRASH_KEY = LOCAL + b"crash"
+TIMERS_START = TIMER
+TIMERS_END = bytes([TIMER[0] + 1])
+_MARKS = struct.Struct(">QQ")
+_U64 = struct.Struct(">Q")
+
+
+class LocalMarks(NamedTuple):
+    """What a store knows of itself: the next changelog offset it lacks, when it was last caught up, and whose it is."""
+
+    offset: int
+    caught_up_ms: int
+    topic_id: str
+
+    def encode(self) -> bytes:
+        """The row's bytes."""
+        return _MARKS.pack(self.offset, self.caught_up_ms) + self.topic_id.encode()
+
+    @classmethod
+    def decode(cls, row: bytes) -> "LocalMarks":
+        """The marks in `row`."""
+        offset, caught_up_ms = _MARKS.unpack_from(row)
+        return cls(offset, caught_up_ms, row[_MARKS.size :].decode())
+
+
+def position_key(topic: str) -> bytes:
+    """Key of the position row of an input topic."""
+    return POSITION + topic.encode()
+
+
+def encode_position(position: int) -> bytes:
+    """A position row's value."""
+    return _U64.pack(position)
+
+
+def decode_position(row: bytes) -> int:
+    """The position in a row."""
+    return int(_U64.unpack(row)[0])
+
+
+def timer_key(due_ms: int, timer_id: bytes) -> bytes:
+    """Key of a timer row; sorts by due time."""
+    return TIMER + _U64.pack(due_ms) + timer_id
+
+
+def due_of(key: bytes) -> int:
+    """Due time in a timer row's key."""
+    return int(_U64.unpack_from(key, 1)[0])
+
+
+def timer_id_of(key: bytes) -> bytes:
+    """Timer id in a timer row's key."""
+    return key[9:]

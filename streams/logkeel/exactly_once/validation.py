@@ -1,0 +1,112 @@
+"""May this store be used with this changelog, and from where? Pure decisions of P2 and P17.
+
+The last copy is never destroyed: whatever could mean that the changelog is the poorer of the two stops with a named
+error and leaves the store alone.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from logkeel.errors import (
+    ChangelogReplaced,
+    ChangelogTruncated,
+    InvariantViolation,
+    PositionOutOfRange,
+    StateLost,
+    StoreAhead,
+)
+from logkeel.exactly_once.rows import LocalMarks
+
+_REMEDY = "rebuild the changelog from the store, or accept the loss; the store is kept"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangelogView:
+    """One changelog partition as the broker shows it. `end` is read uncommitted (P16)."""
+
+    topic: str
+    partition: int
+    topic_id: str
+    start: int
+    end: int
+
+
+class Replay(NamedTuple):
+    """Use the store and replay the changelog from this offset."""
+
+    from_offset: int
+
+
+class Wipe(NamedTuple):
+    """Destroy the store and replay the whole, complete changelog."""
+
+    reason: str
+
+
+def judge_store(
+    marks: LocalMarks | None, view: ChangelogView, *, now_ms: int, delete_retention_ms: int, corrupt: bool = False
+) -> Replay | Wipe:
+    """What to do with a store. Raises `ChangelogReplaced`, `StoreAhead`, `ChangelogTruncated` (P17)."""
+    place = {"topic": view.topic, "partition": view.partition}
+    if marks is not None and marks.topic_id != view.topic_id:
+        raise ChangelogReplaced(
+            f"changelog {view.topic} was deleted and made again: {_REMEDY}",
+            **place,
+            stored_id=marks.topic_id,
+            topic_id=view.topic_id,
+        )
+    if marks is not None and marks.offset > view.end:
+        raise StoreAhead(
+            f"store at offset {marks.offset} is ahead of changelog {view.topic}-{view.partition} "
+            f"ending at {view.end}: {_REMEDY}",
+            **place,
+            stored=marks.offset,
+            end=view.end,
+        )
+    if view.start > 0:
+        raise ChangelogTruncated(
+            f"compacted changelog {view.topic}-{view.partition} starts at {view.start}, not 0: {_REMEDY}",
+            **place,
+            start=view.start,
+        )
+    if corrupt:
+        return Wipe("the store is corrupt")
+    if marks is None:
+        return Replay(0)
+    if now_ms - marks.caught_up_ms > delete_retention_ms // 2:
+        return Wipe("the store was last caught up too long ago: tombstones may be gone")
+    return Replay(marks.offset)
+
+
+def judge_position(topic: str, partition: int, *, row: int | None, committed: int | None, start: int, end: int) -> int:
+    """The position to seek to (P2): the row, or the log start of a fresh table.
+
+    Raises `StateLost` (no row although the group is past the log start) and `PositionOutOfRange`.
+    """
+    place = {"topic": topic, "partition": partition}
+    if row is None:
+        if committed is not None and committed > start:
+            raise StateLost(
+                f"no position of {topic}-{partition} in the table although the group is at {committed}: "
+                "store and changelog were lost; restore them, or reset the group to start anew",
+                **place,
+                committed=committed,
+                start=start,
+            )
+        return start
+    if row < start or row > end:
+        raise PositionOutOfRange(
+            f"position {row} of {topic}-{partition} lies outside of [{start}, {end}]: "
+            "records were deleted unread or the topic was made again",
+            **place,
+            position=row,
+            start=start,
+            end=end,
+        )
+    return row
+
+
+def check_reached(view: ChangelogView, end: int) -> None:
+    """A restore must have reached its target. Raises `InvariantViolation`."""
+    if end < view.end:
+        raise InvariantViolation("restore stopped below its target", topic=view.topic, end=end, target=view.end)
