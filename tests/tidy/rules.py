@@ -39,9 +39,23 @@ ROOM_OF_LIBRARY = {
     "opentelemetry": "processors/logkeel/integrations/",
 }
 
+PURE = (
+    "processors/logkeel/runs/core/",
+    "processors/logkeel/steps/machine",
+    "streams/logkeel/exactly_once/transaction.py",
+)
+"""Pure by ARCHITECTURE section 9; so is every module whose docstring calls it "Pure"."""
+
+AMBIENCE = {"asyncio", "concurrent", "datetime", "logging", "multiprocessing", "os", "random", "secrets", "select"} | {
+    *("signal", "socket", "structlog", "subprocess", "sys", "tempfile", "threading", "time", "uuid")
+}
+
+WIRED_ROOMS = ("broker", "kafka", "tables")
+WIRING_ROOMS = ("processors/logkeel/cli/", "processors/logkeel/testing/")
+
 # Written in pieces, so that this file does not break its own rules.
 UNFINISHED = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
-MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:home|root|work|Users)/\w")
+MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:(?:home|Users)/\w+|root|work)/\w")
 REGISTRY = re.compile(
     "|".join(
         (
@@ -159,6 +173,27 @@ def lower_roots_import_no_higher_one(repository: Repository) -> list[str]:
     return found
 
 
+def pure_code_takes_its_surroundings_as_inputs(repository: Repository) -> list[str]:
+    """Pure modules import no clock, chance, thread, process, log or network."""
+    found = []
+    for path, tree in repository.product().items():
+        if path.startswith(PURE) or re.search(r"\bPure\b", ast.get_docstring(tree) or ""):
+            modules = ((line, module) for line, module in _imports(tree) if _is_ambience(module))
+            found += [f"{path}:{line}: pure code imports {module}" for line, module in modules]
+    return found
+
+
+def only_wiring_rooms_see_behind_the_ports(repository: Repository) -> list[str]:
+    """`kafka`, `tables` and `broker` are imported by themselves, `cli` and `testing` only."""
+    found = []
+    for path, tree in repository.product().items():
+        for line, module in _imports(tree):
+            room = next((room for room in WIRED_ROOMS if f"{module}.".startswith(f"logkeel.{room}.")), None)
+            if room and not path.startswith((f"streams/logkeel/{room}/", *WIRING_ROOMS)):
+                found.append(f"{path}:{line}: imports {module}, which is behind a port")
+    return found
+
+
 def roots_have_no_init(repository: Repository) -> list[str]:
     """The three roots are portions of one namespace package."""
     return [f"{root}/__init__.py" for root in ROOTS if f"{root}/__init__.py" in repository.paths]
@@ -214,6 +249,8 @@ RULES: tuple[Rule, ...] = (
     public_names_use_our_words,
     libraries_stay_in_their_room,
     lower_roots_import_no_higher_one,
+    pure_code_takes_its_surroundings_as_inputs,
+    only_wiring_rooms_see_behind_the_ports,
     roots_have_no_init,
     rooms_are_typed,
     readme_commands_exist,
@@ -262,6 +299,10 @@ def _matching(repository: Repository, pattern: re.Pattern[str]) -> list[str]:
         for number, line in enumerate(repository.text(path).splitlines(), start=1)
         for match in pattern.finditer(line)
     ]
+
+
+def _is_ambience(module: str) -> bool:
+    return module.split(".", maxsplit=1)[0] in AMBIENCE and module != "datetime.timedelta"
 
 
 def _sleeps(tree: ast.Module) -> Iterator[int]:
