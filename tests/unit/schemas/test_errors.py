@@ -12,7 +12,8 @@ BRANCHES = {"AuthorError", "StepError", "DataError", "CallerError", "EngineError
 
 CODES = """
 artifacts_unavailable author_error authorization_failed broker_died broker_error broker_locked caller_error
-changelog_replaced changelog_truncated co_partitioning_broken commit_in_doubt config_invalid consumer_fenced data_error
+changelog_replaced changelog_truncated co_partitioning_broken commit_in_doubt config_invalid consumer_fenced crash_loop
+data_error
 definition_invalid disk_full engine_error fail invalid_input invariant_violation log_timeout log_unavailable
 logkeel_error not_done operator_error partition_count_changed payload_too_large port_taken position_out_of_range
 producer_fatal producer_fenced record_too_large request_rejected retry_after run_failed run_not_found slot_taken
