@@ -83,6 +83,7 @@ class EmbeddedBroker:
         """
         if self.is_running:
             return self
+        self.stop()  # one that died by itself leaves its pipe to close
         owned_directory = self._data_dir if self._temporary else None
         process, note = launch(self._request, lambda *spawn: SupervisedProcess(*spawn, remove=owned_directory))
         assert isinstance(process, SupervisedProcess)  # noqa: S101 - tells the type checker what the lambda made

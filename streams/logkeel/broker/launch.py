@@ -24,6 +24,8 @@ from logkeel.errors import BrokerDied, BrokerLocked, DiskFull, PortTaken
 NEEDED_BYTES: Final = 256 * 1024 * 1024
 _READY_TIMEOUT_S: Final = 60.0
 _READY_POLL_S: Final = 0.03
+# A killed broker holds its files until the last of its threads has ended.
+_LOCK_PATIENCE_S: Final = 2.0
 _LOG_KEEP_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -59,9 +61,7 @@ def launch(request: LaunchRequest, spawn: Spawn) -> tuple[BrokerProcess, BrokerN
     Raises: ArtifactsUnavailable, PortTaken, DiskFull, BrokerLocked, BrokerDied.
     """
     request.data_dir.mkdir(parents=True, exist_ok=True)
-    lock = take(lock_path(request.data_dir))
-    if lock is None:
-        _locked(request.data_dir)
+    lock = _lock(request.data_dir)
     try:
         _require_room(request.data_dir)
         runtime = prepare(cache_directory(os.environ, Path.home()))
@@ -82,6 +82,15 @@ def choose_ports(wanted: int, note: BrokerNote | None) -> Ports:
     client = wanted or remembered or tcp.pick()
     internal = tcp.pick(excluding=frozenset({client}))
     return Ports(client, internal, tcp.pick(excluding=frozenset({client, internal})))
+
+
+def _lock(data_dir: Path) -> int:
+    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    while (lock := take(lock_path(data_dir))) is None:
+        if time.monotonic() > deadline:
+            _locked(data_dir)
+        time.sleep(_READY_POLL_S)
+    return lock
 
 
 def _launch_locked(

@@ -1,0 +1,159 @@
+"""Life and death of the embedded broker: data survive, no child stays, errors are told."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from logkeel.broker import EmbeddedBroker, detached
+from logkeel.broker.launch import LaunchRequest
+from logkeel.errors import BrokerDied, BrokerLocked, PortTaken
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+Factory = Callable[..., EmbeddedBroker]
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from logkeel.broker import EmbeddedBroker
+broker = EmbeddedBroker({data_dir}).start()
+print(broker.pid, broker.data_dir, flush=True)
+time.sleep(600)
+"""
+
+
+def write(bootstrap_servers: str, topic: str, value: bytes) -> None:
+    if topic not in AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=15).topics:
+        admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(15)
+    producer = Producer({"bootstrap.servers": bootstrap_servers, "transactional.id": topic, "log_level": 0})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, value)
+    producer.commit_transaction(30)
+
+
+def read(bootstrap_servers: str, topic: str, count: int) -> list[bytes | str | None]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": uuid.uuid4().hex,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+        }
+    )
+    consumer.subscribe([topic])
+    try:
+        return [message.value() for message in consumer.consume(count, 30)]
+    finally:
+        consumer.close()
+
+
+def gone(pid: int, *, within_s: float = 10.0) -> bool:
+    deadline = time.monotonic() + within_s
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_data_survive_kill_stop_and_a_new_owner(embedded_broker: Factory, tmp_path: Path) -> None:
+    broker = embedded_broker(tmp_path)
+    address, killed = broker.bootstrap_servers, broker.pid
+    write(address, "kept", b"before kill")
+    broker.kill()
+    assert gone(killed)
+    assert not broker.is_running
+    broker.start()
+    assert broker.bootstrap_servers == address
+    write(address, "kept", b"before stop")
+    broker.close()
+    again = embedded_broker(tmp_path)
+    assert again.bootstrap_servers == address
+    assert read(address, "kept", 2) == [b"before kill", b"before stop"]
+
+
+@pytest.mark.parametrize("data_dir", ["None", "Path(sys.argv[1])"])
+def test_no_child_stays_when_the_owner_is_killed(tmp_path: Path, data_dir: str) -> None:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER.format(data_dir=data_dir), str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout is not None
+    with owner.stdout as told:
+        pid, place = told.readline().split()
+    supervisor = psutil.Process(int(pid)).ppid()
+    os.kill(owner.pid, signal.SIGKILL)
+    owner.wait()
+    assert gone(int(pid))
+    assert gone(supervisor)
+    assert Path(place).exists() is (data_dir != "None")
+    assert not detached.status(tmp_path).running
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
+def test_no_broker_stays_when_its_supervisor_is_killed(embedded_broker: Factory) -> None:
+    broker = embedded_broker()
+    os.kill(psutil.Process(broker.pid).ppid(), signal.SIGKILL)
+    assert gone(broker.pid)
+    broker.start()
+    assert broker.is_running
+
+
+def test_one_directory_has_one_broker(embedded_broker: Factory, tmp_path: Path) -> None:
+    broker = embedded_broker(tmp_path)
+    with pytest.raises(BrokerLocked, match=str(broker.pid)):
+        EmbeddedBroker(tmp_path).start()
+    assert detached.status(tmp_path).bootstrap_servers == broker.bootstrap_servers
+
+
+def test_a_taken_port_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken, match=str(port)):
+            EmbeddedBroker(tmp_path, port=port).start()
+    assert not detached.status(tmp_path).running
+
+
+def test_a_death_at_the_start_shows_the_last_lines(tmp_path: Path) -> None:
+    with pytest.raises(BrokerDied, match=r"process\.roles") as died:
+        EmbeddedBroker(tmp_path, config={"process.roles": "nonsense"}).start()
+    assert died.value.details["log_tail"]
+    assert not detached.status(tmp_path).running
+
+
+def test_a_detached_broker_outlives_its_starter_and_recovers_from_a_kill(tmp_path: Path) -> None:
+    def broker(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "logkeel.cli.main", "broker", *arguments, "--data-dir", str(tmp_path)]
+        return subprocess.run([*command, "-o", "json"], capture_output=True, text=True, check=False)
+
+    try:
+        first = json.loads(broker("start").stdout)
+        assert psutil.pid_exists(first["pid"])
+        assert json.loads(broker("start").stdout) == first
+        assert json.loads(broker("status").stdout) == first
+        os.kill(first["pid"], signal.SIGKILL)
+        assert gone(first["pid"])
+        assert broker("status").returncode == 3
+        second = detached.start(LaunchRequest(tmp_path))
+        assert second.bootstrap_servers == first["bootstrap_servers"]
+        assert any("Kafka Server started" in line for line in json.loads(broker("logs").stdout))
+    finally:
+        stopped = broker("stop")
+    assert json.loads(stopped.stdout)["stopped"] is True
+    assert second.pid is not None
+    assert gone(second.pid)
+    assert json.loads(broker("stop").stdout)["stopped"] is False
