@@ -1,0 +1,409 @@
+"""The step machine: which command starts, which is asked about, and how far the log is answered for (P31-P36).
+
+Theory of operation. Each owned partition has a low-water offset L and a start mark S, committed together. A command is
+fresh above the mark found at assignment and in doubt at or below it; in doubt it is never run, the engine is asked.
+Fresh commands wait in a queue per partition and leave it in offset order when a slot is free: an effectful one through
+a committed claim, any other at once, its mark following lazily. An execution is held until its last answer is
+acknowledged, whether or not its partition is still owned; a partition that comes back finds it here.
+
+The machine owns: order of starts, claims, marks, heartbeat times, back-pressure, drain. The shell owns: threads,
+clocks, consumer, producer, user code, and doing what the actions say, in order. No I/O, clock or randomness here.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from logkeel.log import TopicPartition
+from logkeel.steps.machine.marks import Holder, Mark, parse_mark
+from logkeel.steps.machine.messages import (
+    Acknowledged,
+    Action,
+    Assigned,
+    CancelStep,
+    ClaimExpired,
+    CommandArrived,
+    Commit,
+    CommitFailed,
+    Committed,
+    DrainFinished,
+    DrainRequested,
+    Input,
+    Key,
+    Passed,
+    Pause,
+    Reported,
+    Resume,
+    RevocationHeard,
+    Revoked,
+    Revoking,
+    SendHeartbeat,
+    SendReclaimed,
+    SendReleased,
+    SlotFreed,
+    StartStep,
+    TimeAdvanced,
+)
+from logkeel.steps.machine.tables import Execution, PartitionTable, Phase, Revocations, new_execution
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSettings:
+    """Limits. `buffered` commands beyond the running ones pause the partitions; half of it resumes them."""
+
+    holder: Holder
+    concurrency: int = 64
+    buffered: int = 256
+    heartbeat_first_ms: int = 1_000
+    heartbeat_every_ms: int = 2_000
+    commit_every_ms: int = 200
+
+
+class StepMachine:
+    """All decisions of one worker process. `handle` is total: an input about something forgotten has no effect."""
+
+    def __init__(self, settings: MachineSettings) -> None:
+        self._settings = settings
+        self._tables: dict[TopicPartition, PartitionTable] = {}
+        self._held: dict[Key, Execution] = {}
+        self._revocations = Revocations()
+        self._busy = 0
+        self._now_ms = 0
+        self._commit_due_ms = 0
+        self._heartbeat_due_ms: int | None = None
+        self._drain_deadline_ms: int | None = None
+        self._handlers: dict[type[Any], Callable[[Any], Sequence[Action]]] = {
+            Assigned: self._assigned,
+            CommandArrived: self._command_arrived,
+            Passed: self._passed,
+            Committed: self._committed,
+            CommitFailed: self._commit_failed,
+            ClaimExpired: self._claim_expired,
+            Reported: self._reported,
+            SlotFreed: self._slot_freed,
+            Acknowledged: self._acknowledged,
+            Revoking: self._revoking,
+            Revoked: self._revoked,
+            RevocationHeard: self._revocation_heard,
+            DrainRequested: self._drain_requested,
+            TimeAdvanced: self._time_advanced,
+        }
+
+    @property
+    def waiting(self) -> int:
+        """Commands in the queues."""
+        return sum(len(table.queue) for table in self._tables.values())
+
+    @property
+    def busy(self) -> int:
+        """Slots taken."""
+        return self._busy
+
+    @property
+    def held(self) -> int:
+        """Executions whose last answer is not acknowledged."""
+        return len(self._held)
+
+    def handle(self, message: Input) -> Sequence[Action]:
+        """Take one input; returns the actions to do, in order."""
+        return self._handlers[type(message)](message)
+
+    # Assignment -------------------------------------------------------------------------------------------------
+
+    def _assigned(self, message: Assigned) -> Sequence[Action]:
+        low, metadata = message.committed or (message.start, "")
+        # A retention that outran the group leaves the offset below the log start: what is gone cannot be asked about.
+        low = max(low, message.start)
+        mark = parse_mark(metadata) or Mark(message.end - 1)
+        inherited = max(mark.started, -1)
+        self._tables[message.source] = PartitionTable(
+            source=message.source,
+            position=low,
+            inherited=inherited,
+            started=inherited,
+            claimed=inherited,
+            dead_above=mark.since if self._is_dead(mark.holder) else None,
+            committed=message.committed,
+        )
+        if self._drain_deadline_ms is not None:
+            return ()
+        return (Resume(((message.source, low),)),)
+
+    def _is_dead(self, holder: Holder | None) -> bool:
+        """This process holds the slot's lock, so an earlier life of the slot is over (P13, P32)."""
+        mine = self._settings.holder
+        return holder is not None and holder.slot == mine.slot and holder.incarnation != mine.incarnation
+
+    def _revoking(self, message: Revoking) -> Sequence[Action]:
+        gone = set(message.sources)
+        return [
+            self._heartbeat(entry)
+            for entry in self._held.values()
+            if entry.source in gone and entry.phase is Phase.RUNNING
+        ]
+
+    def _revoked(self, message: Revoked) -> Sequence[Action]:
+        for source in message.sources:
+            table = self._tables.pop(source, None)
+            if table is None:
+                continue
+            for entry in table.open.values():
+                self._detach(entry)
+        return ()
+
+    def _detach(self, entry: Execution) -> None:
+        entry.source = None
+        if entry.phase is Phase.CLAIMING:
+            self._busy -= 1
+        if entry.phase in (Phase.QUEUED, Phase.CLAIMING):
+            self._held.pop(entry.key, None)
+
+    # Commands ---------------------------------------------------------------------------------------------------
+
+    def _command_arrived(self, message: CommandArrived) -> Sequence[Action]:
+        table = self._tables.get(message.source)
+        if table is None or message.offset < table.position:
+            return ()
+        table.position = message.offset + 1
+        entry = new_execution(message.source, message.offset, message.command)
+        known = self._held.get(entry.key)
+        if known is not None:
+            return self._matched(table, known, message.offset)
+        self._held[entry.key] = table.open[message.offset] = entry
+        if message.offset > table.inherited:
+            table.queue.append(entry)
+            return ()
+        entry.phase = Phase.ANSWERED
+        dead = table.dead_above is not None and message.offset > table.dead_above
+        return (SendReclaimed(message.command, dead),)
+
+    @staticmethod
+    def _matched(table: PartitionTable, known: Execution, offset: int) -> Sequence[Action]:
+        """The partition came back with a command that is still held here: nothing is asked, nothing runs twice."""
+        if known.source is None and not known.passed:
+            known.source, known.offset = table.source, offset
+            table.open[offset] = known
+        return ()
+
+    def _passed(self, message: Passed) -> Sequence[Action]:
+        table = self._tables.get(message.source)
+        if table is not None:
+            table.position = max(table.position, message.offset)
+        return ()
+
+    def _revocation_heard(self, message: RevocationHeard) -> Sequence[Action]:
+        revoked = message.revoked
+        self._revocations.add(revoked)
+        path = (revoked.run_id, revoked.incarnation, revoked.path)
+        found = [e for key, e in self._held.items() if key[:3] == path and key.dispatch <= revoked.dispatch]
+        return [action for entry in found for action in self._cancel(entry, revoked.reason)]
+
+    @staticmethod
+    def _cancel(entry: Execution, reason: str) -> Iterator[Action]:
+        if entry.phase is Phase.RUNNING and not entry.cancelled:
+            entry.cancelled = True
+            yield CancelStep(entry.key, reason)
+
+    # Starting ---------------------------------------------------------------------------------------------------
+
+    def _take(self) -> Sequence[Action]:
+        """Fill the free slots from the queues, one command per partition in turn."""
+        if self._drain_deadline_ms is not None:
+            return ()
+        actions: list[Action] = []
+        claims: dict[TopicPartition, list[Execution]] = {}
+        queues = [table.queue for table in self._tables.values() if table.queue]
+        while queues:
+            for queue in queues:
+                if self._busy >= self._settings.concurrency:
+                    queues = []
+                    break
+                self._take_one(queue.popleft(), actions, claims)
+            queues = [queue for queue in queues if queue]
+        if claims:
+            actions.append(self._claim(claims))
+        return actions
+
+    def _take_one(self, entry: Execution, actions: list[Action], claims: dict[TopicPartition, list[Execution]]) -> None:
+        late = entry.command.not_after_ms is not None and self._now_ms > entry.command.not_after_ms
+        if late or self._revocations.covers(entry.key):
+            entry.phase = Phase.ANSWERED
+            actions.append(SendReleased(entry.command, was_started=False, started_at_ms=None))
+            return
+        self._busy += 1
+        if entry.effectful and entry.source is not None:
+            entry.phase = Phase.CLAIMING
+            claims.setdefault(entry.source, []).append(entry)
+        else:
+            actions.append(self._start(entry))
+
+    def _start(self, entry: Execution) -> StartStep:
+        source = entry.source or TopicPartition("", -1)
+        table = self._tables.get(source)
+        if table is not None:
+            table.started = max(table.started, entry.offset)
+        entry.phase = Phase.RUNNING
+        entry.started_at_ms = self._now_ms
+        self._due_heartbeat(entry, self._settings.heartbeat_first_ms)
+        return StartStep(source, entry.offset, entry.command, claimed=entry.effectful)
+
+    # Claims and marks -------------------------------------------------------------------------------------------
+
+    def _claim(self, claims: dict[TopicPartition, list[Execution]]) -> Commit:
+        offsets = []
+        for source, entries in claims.items():
+            table = self._tables[source]
+            claimed = max(entry.offset for entry in entries)
+            offsets.append(table.offsets(table.claim_mark(claimed), self._settings.holder))
+        return Commit(tuple(offsets), tuple(entry.key for group in claims.values() for entry in group))
+
+    def _committed(self, message: Committed) -> Sequence[Action]:
+        for source, low, metadata in message.commit.offsets:
+            table = self._tables.get(source)
+            if table is not None:
+                table.committed = (low, metadata)
+        return [self._start_claimed(entry) for entry in self._claiming(message.commit)]
+
+    def _start_claimed(self, entry: Execution) -> StartStep:
+        if entry.source is not None:
+            table = self._tables[entry.source]
+            table.claimed = max(table.claimed, entry.offset)
+        return self._start(entry)
+
+    def _commit_failed(self, message: CommitFailed) -> Sequence[Action]:
+        # In reverse, so that the queue is in offset order again.
+        for entry in reversed(self._claiming(message.commit)):
+            self._busy -= 1
+            entry.phase = Phase.QUEUED
+            if entry.source is not None:
+                self._tables[entry.source].queue.appendleft(entry)
+        return ()
+
+    def _claiming(self, commit: Commit) -> list[Execution]:
+        found = [self._held.get(key) for key in commit.claims]
+        return [entry for entry in found if entry is not None and entry.phase is Phase.CLAIMING]
+
+    def _claim_expired(self, message: ClaimExpired) -> Sequence[Action]:
+        entry = self._held.get(message.key)
+        if entry is None or entry.phase is not Phase.RUNNING:
+            return ()
+        if entry.source is None or entry.cancelled or self._drain_deadline_ms is not None:
+            self._busy -= 1
+            entry.phase = Phase.ANSWERED
+            return (SendReleased(entry.command, was_started=False, started_at_ms=None),)
+        entry.phase = Phase.CLAIMING
+        return (self._claim({entry.source: [entry]}),)
+
+    def _marks(self) -> Sequence[Action]:
+        """The lazy commit: every partition whose low-water offset or mark moved."""
+        offsets = []
+        for table in self._tables.values():
+            source, low, metadata = table.offsets(table.settled_mark(), self._settings.holder)
+            if table.committed is None or self._differs(table.committed, low, metadata):
+                offsets.append((source, low, metadata))
+        return (Commit(tuple(offsets)),) if offsets else ()
+
+    @staticmethod
+    def _differs(committed: tuple[int, str], low: int, metadata: str) -> bool:
+        """Whether there is something new to commit; a holder's name alone is not (P15: an idle group stays silent)."""
+        if committed[0] != low:
+            return True
+        old, new = parse_mark(committed[1]), parse_mark(metadata)
+        return old is None or new is None or old.started != new.started
+
+    # Answers ----------------------------------------------------------------------------------------------------
+
+    def _reported(self, message: Reported) -> Sequence[Action]:
+        if message.slot_free:
+            self._busy -= 1
+        entry = self._held.get(message.key)
+        if entry is not None:
+            entry.phase = Phase.ANSWERED
+        return ()
+
+    def _slot_freed(self, _: SlotFreed) -> Sequence[Action]:
+        self._busy -= 1
+        return ()
+
+    def _acknowledged(self, message: Acknowledged) -> Sequence[Action]:
+        entry = self._held.get(message.key)
+        if entry is None:
+            return ()
+        entry.passed = True
+        table = self._tables.get(entry.source) if entry.source is not None else None
+        if table is not None:
+            table.open.pop(entry.offset, None)
+        if message.final:
+            del self._held[message.key]
+        return ()
+
+    # Time -------------------------------------------------------------------------------------------------------
+
+    def _time_advanced(self, message: TimeAdvanced) -> Sequence[Action]:
+        self._now_ms = message.now_ms
+        actions = [*self._heartbeats(), *self._drained(), *self._take(), *self._pressure()]
+        if self._now_ms >= self._commit_due_ms:
+            self._commit_due_ms = self._now_ms + self._settings.commit_every_ms
+            actions.extend(self._marks())
+        return actions
+
+    def _heartbeat(self, entry: Execution) -> SendHeartbeat:
+        self._due_heartbeat(entry, self._settings.heartbeat_every_ms)
+        return SendHeartbeat(entry.command, entry.started_at_ms)
+
+    def _due_heartbeat(self, entry: Execution, delay_ms: int) -> None:
+        entry.heartbeat_due_ms = self._now_ms + delay_ms
+        if self._heartbeat_due_ms is None or entry.heartbeat_due_ms < self._heartbeat_due_ms:
+            self._heartbeat_due_ms = entry.heartbeat_due_ms
+
+    def _heartbeats(self) -> Sequence[Action]:
+        if self._heartbeat_due_ms is None or self._now_ms < self._heartbeat_due_ms:
+            return ()
+        running = [entry for entry in self._held.values() if entry.phase is Phase.RUNNING]
+        beats = [self._heartbeat(entry) for entry in running if entry.heartbeat_due_ms <= self._now_ms]
+        self._heartbeat_due_ms = min((entry.heartbeat_due_ms for entry in running), default=None)
+        return beats
+
+    def _pressure(self) -> Sequence[Action]:
+        if self._drain_deadline_ms is not None:
+            return ()
+        waiting = self.waiting
+        if waiting >= self._settings.buffered:
+            return self._pause([table for table in self._tables.values() if not table.paused])
+        paused = [table for table in self._tables.values() if table.paused]
+        if not paused or waiting > self._settings.buffered // 2:
+            return ()
+        for table in paused:
+            table.paused = False
+        return (Resume(tuple((table.source, table.position) for table in paused)),)
+
+    @staticmethod
+    def _pause(tables: list[PartitionTable]) -> Sequence[Action]:
+        for table in tables:
+            table.paused = True
+        return (Pause(tuple(table.source for table in tables)),) if tables else ()
+
+    # Drain ------------------------------------------------------------------------------------------------------
+
+    def _drain_requested(self, message: DrainRequested) -> Sequence[Action]:
+        self._drain_deadline_ms = message.deadline_ms
+        return self._pause([table for table in self._tables.values() if not table.paused])
+
+    def _drained(self) -> Sequence[Action]:
+        """Queued commands need no word: they lie above the mark and are fresh for whoever reads them next."""
+        if self._drain_deadline_ms is None:
+            return ()
+        actions: list[Action] = []
+        if self._now_ms >= self._drain_deadline_ms:
+            for entry in self._held.values():
+                if entry.phase is Phase.RUNNING:
+                    entry.phase = Phase.ANSWERED
+                    actions.append(SendReleased(entry.command, was_started=True, started_at_ms=entry.started_at_ms))
+                    actions.append(CancelStep(entry.key, "drained"))
+        if all(entry.phase is Phase.QUEUED for entry in self._held.values()):
+            actions.append(DrainFinished())
+        return actions
+
+    def final_marks(self) -> Sequence[Action]:
+        """What to commit last for the partitions still owned, inside a clean revoke or when leaving."""
+        return self._marks()

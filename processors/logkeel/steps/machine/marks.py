@@ -1,0 +1,50 @@
+"""The metadata beside a worker's committed offset (P31). Pure.
+
+    committed offset   L: every command below it has an acknowledged answer or first heartbeat on step-results
+    metadata           started=<S>[ holder=<slot>/<incarnation> since=<D>]
+
+`S` is the highest offset whose command may have been started, -1 for none. `holder` wrote the mark; it started at most
+the commands in (D, S], those up to D are inherited from holders before it. `topics apply` writes `started=-1`.
+"""
+
+import re
+from dataclasses import dataclass
+
+_FORM = re.compile(r"started=(-?\d+)(?: holder=([^ /]+)/([^ ]+) since=(-?\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A worker process: its slot (`group.instance.id`) and which life of the process it is."""
+
+    slot: str
+    incarnation: str
+
+    def __str__(self) -> str:
+        return f"{self.slot}/{self.incarnation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A parsed start mark."""
+
+    started: int
+    holder: Holder | None = None
+    since: int = -1
+
+    def encode(self) -> str:
+        """The metadata string."""
+        if self.holder is None:
+            return f"started={self.started}"
+        return f"started={self.started} holder={self.holder} since={self.since}"
+
+
+def parse_mark(metadata: str) -> Mark | None:
+    """The mark in `metadata`; None when there is none, which means doubt, never freshness."""
+    found = _FORM.fullmatch(metadata)
+    if found is None:
+        return None
+    started, slot, incarnation, since = found.groups()
+    if slot is None:
+        return Mark(int(started))
+    return Mark(int(started), Holder(slot, incarnation), int(since))

@@ -1,0 +1,244 @@
+"""The step machine: messages in, exact actions out."""
+
+from collections.abc import Sequence
+
+from tests.unit.steps.commands import SOURCE, command
+
+from logkeel.log import TopicPartition
+from logkeel.records import StepCommand, StepRevoked
+from logkeel.steps.machine import Action, Holder, Key, MachineSettings, StepMachine, key_of
+from logkeel.steps.machine import messages as m
+
+ME = Holder("worker-00", "b")
+
+
+def machine(*, concurrency: int = 10, buffered: int = 100) -> StepMachine:
+    return StepMachine(MachineSettings(ME, concurrency=concurrency, buffered=buffered, commit_every_ms=200))
+
+
+def assigned(it: StepMachine, low: int = 0, mark: str = "started=-1", end: int = 100) -> Sequence[Action]:
+    return it.handle(m.Assigned(SOURCE, (low, mark), 0, end))
+
+
+def arrive(it: StepMachine, offset: int, what: StepCommand) -> Sequence[Action]:
+    return it.handle(m.CommandArrived(SOURCE, offset, what))
+
+
+def at(it: StepMachine, now_ms: int) -> list[Action]:
+    return list(it.handle(m.TimeAdvanced(now_ms)))
+
+
+def key(number: int) -> Key:
+    return key_of(command(number).identity)
+
+
+def mark(started: int, since: int = -1) -> str:
+    return f"started={started} holder=worker-00/b since={since}"
+
+
+def finish(it: StepMachine, number: int) -> None:
+    it.handle(m.Reported(key(number)))
+    it.handle(m.Acknowledged(key(number), final=True))
+
+
+def test_an_idempotent_command_starts_at_once_and_its_mark_follows() -> None:
+    it = machine()
+    assert assigned(it) == (m.Resume(((SOURCE, 0),)),)
+    at(it, 0)
+    arrive(it, 0, command(0))
+    assert at(it, 10) == [m.StartStep(SOURCE, 0, command(0), claimed=False)]
+    assert at(it, 200) == [m.Commit(((SOURCE, 0, mark(0)),))]
+
+
+def test_a_once_command_starts_after_its_claim_only() -> None:
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    once = command(0, effect="ONCE")
+    arrive(it, 0, once)
+    (claim,) = at(it, 10)
+    assert claim == m.Commit(((SOURCE, 0, mark(0)),), (key(0),))
+    assert isinstance(claim, m.Commit)
+    assert it.handle(m.Committed(claim)) == [m.StartStep(SOURCE, 0, once, claimed=True)]
+
+
+def test_a_failed_claim_starts_nothing_and_is_tried_again() -> None:
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    arrive(it, 0, command(0, effect="ONCE"))
+    (claim,) = at(it, 10)
+    assert isinstance(claim, m.Commit)
+    assert it.handle(m.CommitFailed(claim)) == ()
+    assert at(it, 20) == [claim]
+
+
+def test_a_claim_answered_after_the_partition_was_lost_starts_nothing() -> None:
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    arrive(it, 0, command(0, effect="CHECKED"))
+    (claim,) = at(it, 10)
+    assert isinstance(claim, m.Commit)
+    it.handle(m.Revoked((SOURCE,)))
+    assert it.handle(m.Committed(claim)) == []
+    assert it.busy == 0
+
+
+def test_inherited_commands_are_asked_about_and_later_ones_are_fresh() -> None:
+    it = machine()
+    assigned(it, low=5, mark="started=6 holder=worker-01/a since=-1")
+    assert arrive(it, 5, command(5, effect="ONCE")) == (m.SendReclaimed(command(5, effect="ONCE"), False),)
+    assert arrive(it, 6, command(6)) == (m.SendReclaimed(command(6), False),)
+    assert arrive(it, 7, command(7)) == ()
+    assert m.StartStep(SOURCE, 7, command(7), claimed=False) in at(it, 10)
+
+
+def test_the_holder_is_dead_where_its_slot_is_ours_and_it_started_them_itself() -> None:
+    it = machine()
+    assigned(it, low=5, mark="started=6 holder=worker-00/a since=5")
+    assert arrive(it, 5, command(5)) == (m.SendReclaimed(command(5), False),)
+    assert arrive(it, 6, command(6)) == (m.SendReclaimed(command(6), True),)
+
+
+def test_a_missing_mark_means_doubt_up_to_the_end() -> None:
+    it = machine()
+    it.handle(m.Assigned(SOURCE, None, 3, 5))
+    assert arrive(it, 3, command(3)) == (m.SendReclaimed(command(3), False),)
+    assert arrive(it, 4, command(4)) == (m.SendReclaimed(command(4), False),)
+    assert arrive(it, 5, command(5)) == ()
+
+
+def test_the_low_water_passes_acknowledged_answers_and_first_heartbeats_only() -> None:
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    for offset in range(3):
+        arrive(it, offset, command(offset))
+    at(it, 10)
+    finish(it, 1)
+    assert at(it, 210) == [m.Commit(((SOURCE, 0, mark(2)),))]
+    it.handle(m.Acknowledged(key(0), final=False))
+    assert m.Commit(((SOURCE, 2, mark(2)),)) in at(it, 410)
+
+
+def test_heartbeats_come_after_one_second_and_then_every_two() -> None:
+    it = machine()
+    assigned(it)
+    arrive(it, 0, command(0))
+    at(it, 10)
+    beat = m.SendHeartbeat(command(0), 10)
+    assert [now for now in range(0, 6_000, 10) if beat in at(it, now + 10)] == [1_000, 3_000, 5_000]
+
+
+def test_the_position_moves_to_a_reported_end() -> None:
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    it.handle(m.Passed(SOURCE, 1))
+    assert at(it, 200) == [m.Commit(((SOURCE, 1, mark(-1)),))]
+
+
+def test_nothing_new_is_not_committed() -> None:
+    it = machine()
+    assigned(it, low=4, mark="started=3 holder=worker-01/a since=-1")
+    assert at(it, 0) == []
+
+
+def test_a_partition_that_comes_back_finds_its_running_steps() -> None:
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    arrive(it, 0, command(0))
+    at(it, 10)
+    assert it.handle(m.Revoking((SOURCE,))) == [m.SendHeartbeat(command(0), 10)]
+    it.handle(m.Revoked((SOURCE,)))
+    assigned(it, low=0, mark=mark(0))
+    assert arrive(it, 0, command(0)) == ()
+    finish(it, 0)
+    assert at(it, 300) == [m.Commit(((SOURCE, 1, mark(0, since=0)),))]
+
+
+def test_a_full_worker_pauses_and_resumes_where_it_stopped() -> None:
+    it = machine(concurrency=1, buffered=2)
+    assigned(it)
+    for offset in range(3):
+        arrive(it, offset, command(offset))
+    assert m.Pause((SOURCE,)) in at(it, 0)
+    arrive(it, 3, command(3))
+    finish(it, 0)
+    at(it, 10)
+    finish(it, 1)
+    assert m.Resume(((SOURCE, 4),)) in at(it, 20)
+
+
+def test_a_revoked_command_is_released_unstarted_and_a_running_one_is_cut_off() -> None:
+    it = machine()
+    assigned(it)
+    arrive(it, 0, command(0))
+    at(it, 0)
+    words = {"run_id": "run-0", "incarnation": "i", "path": "flow/charge"}
+    cut = it.handle(m.RevocationHeard(StepRevoked(**words, dispatch=1, reason="cancelled")))
+    assert cut == [m.CancelStep(key(0), "cancelled")]
+    it.handle(m.RevocationHeard(StepRevoked(**{**words, "run_id": "run-1"}, dispatch=1, reason="cancelled")))
+    arrive(it, 1, command(1, effect="ONCE"))
+    arrive(it, 2, command(1, effect="ONCE", dispatch=2))
+    actions = at(it, 10)
+    assert actions[0] == m.SendReleased(command(1, effect="ONCE"), was_started=False, started_at_ms=None)
+    assert isinstance(actions[1], m.Commit)
+    assert [claim.dispatch for claim in actions[1].claims] == [2]
+
+
+def test_a_command_past_its_last_start_is_released_unstarted() -> None:
+    it = machine()
+    assigned(it)
+    late = command(0, not_after_ms=5)
+    arrive(it, 0, late)
+    assert at(it, 10)[0] == m.SendReleased(late, was_started=False, started_at_ms=None)
+
+
+def test_an_expired_claim_is_made_again_or_released() -> None:
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    once = command(0, effect="ONCE")
+    arrive(it, 0, once)
+    (claim,) = at(it, 10)
+    assert isinstance(claim, m.Commit)
+    it.handle(m.Committed(claim))
+    assert it.handle(m.ClaimExpired(key(0))) == (claim,)
+    assert it.handle(m.Committed(claim)) == [m.StartStep(SOURCE, 0, once, claimed=True)]
+    it.handle(m.Revoked((SOURCE,)))
+    released = it.handle(m.ClaimExpired(key(0)))
+    assert released == (m.SendReleased(once, was_started=False, started_at_ms=None),)
+    assert it.busy == 0
+
+
+def test_a_drain_waits_then_releases_what_still_runs() -> None:
+    it = machine(concurrency=2)
+    assigned(it)
+    for offset in range(3):
+        arrive(it, offset, command(offset))
+    at(it, 0)
+    assert it.handle(m.DrainRequested(25_000)) == (m.Pause((SOURCE,)),)
+    finish(it, 0)
+    assert m.StartStep(SOURCE, 2, command(2), claimed=False) not in at(it, 100)
+    released = at(it, 25_000)
+    assert m.SendReleased(command(1), was_started=True, started_at_ms=0) in released
+    assert m.CancelStep(key(1), "drained") in released
+    it.handle(m.Acknowledged(key(1), final=True))
+    assert m.DrainFinished() in at(it, 25_010)
+    assert it.final_marks() == [] or isinstance(it.final_marks()[0], m.Commit)
+
+
+def test_unknown_partitions_and_executions_have_no_effect() -> None:
+    it = machine()
+    other = TopicPartition("commands", 9)
+    for message in (
+        m.CommandArrived(other, 0, command(0)),
+        m.Passed(other, 4),
+        m.ClaimExpired(key(7)),
+        m.Acknowledged(key(7), final=True),
+        m.Revoked((other,)),
+    ):
+        assert list(it.handle(message)) == []
