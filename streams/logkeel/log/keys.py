@@ -6,8 +6,8 @@
 | number | 8 bytes, unsigned, big-endian |
 
 A text that is a prefix of another sorts before it, as in a dictionary: its terminator `00 01` is below every
-continuation: `00 FF` and any byte from `01` on. So a prefix of the parts of a key is a prefix of its bytes, and all rows
-below some parts are one range (`prefix_end`).
+continuation: `00 FF` and any byte from `01` on. So a prefix of the parts of a key is a prefix of its bytes, and all
+rows below some parts are one range (`prefix_end`).
 """
 
 import struct

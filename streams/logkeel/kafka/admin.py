@@ -1,0 +1,206 @@
+"""Administration on confluent-kafka: topics, offsets, groups."""
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+)
+from confluent_kafka import TopicPartition as ClientPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from logkeel.errors import LogTimeout
+from logkeel.kafka.classification import call_error, error_of
+from logkeel.log import GroupMember, TopicDescription, TopicPartition, TopicPlan
+
+REQUEST_TIMEOUT_S = 10.0
+VISIBLE_TIMEOUT_S = 15.0
+"""A new topic is known to every broker after its metadata propagated; normally some milliseconds."""
+
+T = TypeVar("T")
+
+
+class KafkaAdmin:
+    """Implements `logkeel.log.Admin`."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._admin = AdminClient(dict(settings))
+
+    def describe_topics(self, names: Sequence[str], *, with_config: bool = False) -> Mapping[str, TopicDescription]:
+        if not names:
+            return {}
+        futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_S)
+        found: dict[str, Any] = {}
+        for name, future in futures.items():
+            try:
+                found[name] = _answer(future, f"describing {name}")
+            except KafkaException as exception:
+                if error_of(exception).code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise call_error(error_of(exception), doing=f"describing {name}") from exception
+        configs = self._configs(list(found)) if with_config else {}
+        return {name: _description(topic, configs.get(name, {})) for name, topic in found.items()}
+
+    def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        if not names:
+            return {}
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        futures = self._admin.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
+        result: dict[str, dict[str, str]] = {}
+        for resource, future in futures.items():
+            entries = _call(future, f"describing {resource.name}")
+            result[resource.name] = {name: entry.value for name, entry in entries.items() if entry.value is not None}
+        return result
+
+    def create_topics(self, plans: Sequence[TopicPlan]) -> None:
+        if not plans:
+            return
+        topics = [
+            NewTopic(plan.name, plan.partitions, plan.replication_factor, config=dict(plan.config)) for plan in plans
+        ]
+        futures = self._admin.create_topics(topics, request_timeout=REQUEST_TIMEOUT_S)
+        for name, future in futures.items():
+            try:
+                _answer(future, f"creating {name}")
+            except KafkaException as exception:
+                if error_of(exception).code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise call_error(error_of(exception), doing=f"creating {name}") from exception
+        self._wait_visible([plan.name for plan in plans])
+
+    def _wait_visible(self, names: Sequence[str]) -> None:
+        deadline = time.monotonic() + VISIBLE_TIMEOUT_S
+        while True:
+            known = self._admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+            missing = [name for name in names if name not in known or not _has_leaders(known[name])]
+            if not missing:
+                return
+            if time.monotonic() > deadline:
+                raise LogTimeout(f"topics were made but are not known yet: {', '.join(missing)}", topics=missing)
+            time.sleep(0.05)
+
+    def alter_topic_config(self, name: str, config: Mapping[str, str]) -> None:
+        entries = [
+            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+        futures = self._admin.incremental_alter_configs([resource], request_timeout=REQUEST_TIMEOUT_S)
+        for future in futures.values():
+            _call(future, f"altering {name}")
+
+    def delete_topics(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        futures = self._admin.delete_topics(list(names), request_timeout=REQUEST_TIMEOUT_S)
+        for name, future in futures.items():
+            try:
+                _answer(future, f"deleting {name}")
+            except KafkaException as exception:
+                if error_of(exception).code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise call_error(error_of(exception), doing=f"deleting {name}") from exception
+
+    def end_offsets(
+        self, partitions: Sequence[TopicPartition], *, committed_only: bool
+    ) -> Mapping[TopicPartition, int]:
+        isolation = IsolationLevel.READ_COMMITTED if committed_only else IsolationLevel.READ_UNCOMMITTED
+        return self._offsets(partitions, OffsetSpec.latest(), isolation)
+
+    def start_offsets(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return self._offsets(partitions, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
+
+    def _offsets(
+        self, partitions: Sequence[TopicPartition], spec: OffsetSpec, isolation: IsolationLevel
+    ) -> Mapping[TopicPartition, int]:
+        if not partitions:
+            return {}
+        request = {ClientPartition(each.topic, each.partition): spec for each in partitions}
+        futures = self._admin.list_offsets(request, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_S)
+        return {
+            TopicPartition(place.topic, place.partition): _call(
+                future,
+                f"listing offsets of {place.topic}-{place.partition}",
+            ).offset
+            for place, future in futures.items()
+        }
+
+    def group_members(self, group_id: str) -> Sequence[GroupMember]:
+        futures = self._admin.describe_consumer_groups([group_id], request_timeout=REQUEST_TIMEOUT_S)
+        try:
+            group = _answer(futures[group_id], f"describing group {group_id}")
+        except KafkaException as exception:
+            if error_of(exception).code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return []
+            raise call_error(error_of(exception), doing=f"describing group {group_id}") from exception
+        return [
+            GroupMember(
+                member.member_id,
+                member.group_instance_id or None,
+                tuple(TopicPartition(each.topic, each.partition) for each in member.assignment.topic_partitions),
+            )
+            for member in group.members
+        ]
+
+    def group_offsets(self, group_id: str) -> Mapping[TopicPartition, tuple[int, str]]:
+        futures = self._admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group_id)], request_timeout=REQUEST_TIMEOUT_S
+        )
+        found = _call(futures[group_id], f"listing offsets of group {group_id}")
+        return {
+            TopicPartition(each.topic, each.partition): (each.offset, each.metadata or "")
+            for each in found.topic_partitions
+            if each.offset >= 0
+        }
+
+    def set_group_offsets(self, group_id: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        entries = [ClientPartition(p.topic, p.partition, offset, text) for p, (offset, text) in offsets.items()]
+        futures = self._admin.alter_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group_id, entries)], request_timeout=REQUEST_TIMEOUT_S
+        )
+        answer = _call(futures[group_id], f"setting offsets of group {group_id}")
+        for each in answer.topic_partitions:
+            if each.error is not None:
+                raise call_error(each.error, doing=f"setting offsets of group {group_id}")
+
+    def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
+        request = [ClientPartition(p.topic, p.partition, offset) for p, offset in before.items()]
+        futures = self._admin.delete_records(request, request_timeout=REQUEST_TIMEOUT_S)
+        for place, future in futures.items():
+            _call(future, f"deleting records of {place.topic}-{place.partition}")
+
+    def close(self) -> None:
+        """Nothing to release but memory: the client ends with its last reference."""
+
+
+def _answer(future: "Future[T]", doing: str) -> T:
+    try:
+        return future.result(REQUEST_TIMEOUT_S + 5)
+    except TimeoutError as error:
+        raise LogTimeout(f"{doing} was not answered in {REQUEST_TIMEOUT_S} s") from error
+
+
+def _call(future: "Future[T]", doing: str) -> T:
+    try:
+        return _answer(future, doing)
+    except KafkaException as exception:
+        raise call_error(error_of(exception), doing=doing) from exception
+
+
+def _has_leaders(topic: Any) -> bool:
+    return bool(topic.partitions) and all(each.leader >= 0 for each in topic.partitions.values())
+
+
+def _description(topic: Any, config: Mapping[str, str]) -> TopicDescription:
+    replicas = len(topic.partitions[0].replicas) if topic.partitions else 0
+    return TopicDescription(topic.name, str(topic.topic_id), len(topic.partitions), replicas, config)

@@ -1,0 +1,67 @@
+"""An idempotent producer without transactions, for clients, workers and tests."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import Producer as ClientProducer
+
+from logkeel.errors import LogTimeout, LogUnavailable
+from logkeel.kafka.classification import call_error, error_of
+from logkeel.kafka.partitions import PartitionCounts
+from logkeel.log import DeliveryCallback, OutputRecord, TopicPartition
+
+CLOSE_TIMEOUT_S = 5.0
+
+
+class KafkaProducer:
+    """Implements `logkeel.log.Producer`."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._producer = ClientProducer(dict(settings))
+        self._counts = PartitionCounts(self._producer)
+
+    def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
+        try:
+            queue(self._producer, self._counts, output, on_delivery)
+        except BufferError as error:
+            raise LogUnavailable("the producer's queue is full; poll it, or wait for the broker") from error
+        except KafkaException as exception:
+            raise call_error(error_of(exception), doing=f"producing to {output.topic}") from exception
+
+    def poll(self, timeout_s: float) -> None:
+        self._producer.poll(timeout_s)
+
+    def flush(self, timeout_s: float) -> None:
+        left = self._producer.flush(timeout_s)
+        if left:
+            raise LogTimeout(f"{left} records have no outcome after {timeout_s} s")
+
+    def close(self) -> None:
+        self._producer.flush(CLOSE_TIMEOUT_S)
+
+
+def queue(
+    producer: ClientProducer, counts: PartitionCounts, output: OutputRecord, on_delivery: DeliveryCallback | None
+) -> None:
+    """Hand one record to the client; raises its exceptions."""
+    partition = output.partition
+    if partition is None:
+        partition = counts.partition_for(output.topic, output.key)
+    arguments: dict[str, Any] = {"key": output.key, "partition": partition}
+    if output.headers:
+        arguments["headers"] = list(output.headers)
+    if on_delivery is not None:
+        arguments["on_delivery"] = _adapter(on_delivery)
+    producer.produce(output.topic, output.value, **arguments)
+
+
+def _adapter(callback: DeliveryCallback) -> Any:
+    def report(error: KafkaError | None, message: "Message[Any, Any]") -> None:
+        place = TopicPartition(message.topic() or "", message.partition() or 0)
+        if error is None:
+            callback(place, message.offset() or 0, None)
+        else:
+            callback(place, -1, call_error(error, doing=f"producing to {place.topic}"))
+
+    return report

@@ -1,0 +1,31 @@
+"""Reads partitions by position, without a group."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer
+from confluent_kafka import TopicPartition as ClientPartition
+
+from logkeel.kafka import fetching
+from logkeel.log import Fetched, TopicPartition
+
+
+class KafkaLogReader:
+    """Implements `logkeel.log.LogReader`."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._consumer = Consumer(dict(settings))
+        self._active: set[TopicPartition] = set()
+        self._closed = False
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        self._active = set(positions)
+        self._consumer.assign([ClientPartition(p.topic, p.partition, offset) for p, offset in positions.items()])
+
+    def fetch(self, max_records: int, timeout_s: float) -> Fetched:
+        return fetching.fetch(self._consumer, max_records, timeout_s, self._active)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._consumer.close()

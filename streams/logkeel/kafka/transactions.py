@@ -1,0 +1,140 @@
+"""A transactional producer that admits what it does not know (P5, P6)."""
+
+import contextlib
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Producer as ClientProducer
+from confluent_kafka import TopicPartition as ClientPartition
+
+from logkeel.errors import CommitInDoubt, LogTimeout, ProducerFatal, ProducerFenced, TransactionAbortable
+from logkeel.kafka.classification import FENCED_PRODUCER, error_of, transaction_error
+from logkeel.kafka.disturbance import DisturbanceLog
+from logkeel.kafka.partitions import PartitionCounts
+from logkeel.kafka.producer import queue
+from logkeel.log import DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition
+
+FIRST_HEDGE_S = 0.015
+HEDGES = 5
+"""The client waits on hard-coded 500 ms timers while it initialises; a fresh handle is faster (P16c)."""
+
+
+class KafkaTransactionalProducer:
+    """Implements `logkeel.log.TransactionalProducer`."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = dict(settings)
+        self._id = str(settings["transactional.id"])
+        self._closed = False
+        self._open_handle()
+
+    def _open_handle(self) -> None:
+        self._log = DisturbanceLog(f"logkeel.kafka.{self._id}")
+        self._producer = ClientProducer({**self._settings, "logger": self._log, "error_cb": self._log.note})
+        self._counts = PartitionCounts(self._producer)
+
+    @property
+    def transactional_id(self) -> str:
+        return self._id
+
+    def init_transactions(self, timeout_s: float) -> None:
+        self._connect(timeout_s)
+        for attempt in range(HEDGES + 1):
+            patience = FIRST_HEDGE_S * 2**attempt if attempt < HEDGES else timeout_s
+            try:
+                self._producer.init_transactions(min(patience, timeout_s))
+            except KafkaException as exception:
+                meant = transaction_error(error_of(exception), doing=f"initialising {self._id}")
+                if not isinstance(meant, LogTimeout) or attempt == HEDGES:
+                    raise meant from exception
+                _destroy_in_thread(self._producer)
+                self._open_handle()
+                self._connect(timeout_s)
+            else:
+                self._producer.poll(0)
+                self._log.forget()
+                return
+
+    def _connect(self, timeout_s: float) -> None:
+        # Twice: the first answer comes from the bootstrap connection, the second opens the one to the broker itself.
+        try:
+            for _ in range(2):
+                self._producer.list_topics("", timeout_s)
+        except KafkaException as exception:
+            raise LogTimeout(f"no broker answers {self._id}: {error_of(exception).str()}") from exception
+
+    def begin(self) -> None:
+        with _translated(f"beginning a transaction of {self._id}"):
+            self._producer.begin_transaction()
+
+    def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
+        try:
+            queue(self._producer, self._counts, output, on_delivery)
+        except BufferError as error:
+            raise TransactionAbortable("the producer's queue is full") from error
+        except KafkaException as exception:
+            raise transaction_error(error_of(exception), doing=f"producing to {output.topic}") from exception
+
+    def flush(self, timeout_s: float) -> None:
+        left = self._producer.flush(timeout_s)
+        if left:
+            raise TransactionAbortable(f"{left} records were not acknowledged in {timeout_s} s")
+
+    def send_offsets(self, positions: Mapping[TopicPartition, int], group: GroupMetadata, timeout_s: float) -> None:
+        if not positions or min(positions.values()) < 0:
+            raise ValueError("send_offsets wants real offsets: without them the broker checks no generation (P3)")
+        offsets = [ClientPartition(p.topic, p.partition, offset) for p, offset in positions.items()]
+        with _translated(f"sending offsets of {self._id}"):
+            self._producer.send_offsets_to_transaction(offsets, group.handle, timeout_s)
+
+    def commit(self, timeout_s: float) -> None:
+        try:
+            self._producer.commit_transaction(timeout_s)
+        except KafkaException as exception:
+            raise self._commit_error(error_of(exception)) from exception
+
+    def _commit_error(self, error: KafkaError) -> Exception:
+        text = f"committing a transaction of {self._id}: {error.str()} ({error.name()})"
+        if error.txn_requires_abort():
+            return transaction_error(error, doing="committing")
+        if error.code() in FENCED_PRODUCER and self.disturbance() is None:
+            return ProducerFenced(text, kafka_code=error.name())
+        return CommitInDoubt(text, kafka_code=error.name())
+
+    def abort(self, timeout_s: float) -> None:
+        try:
+            self._producer.abort_transaction(timeout_s)
+        except KafkaException as exception:
+            error = error_of(exception)
+            meant = transaction_error(error, doing=f"aborting a transaction of {self._id}")
+            if isinstance(meant, LogTimeout | ProducerFatal):
+                raise meant from exception
+            raise ProducerFatal(f"aborting failed: {error.str()}", kafka_code=error.name()) from exception
+
+    def disturbance(self) -> str | None:
+        # A fatal error is raised by every call from then on, this one included; it was or will be seen where it counts.
+        with contextlib.suppress(KafkaException):
+            self._producer.poll(0)
+        return self._log.first
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._producer.purge()
+            _destroy_in_thread(self._producer)
+
+
+def _destroy_in_thread(producer: ClientProducer) -> None:
+    """Destroying a handle waits for its threads: done elsewhere, by dropping the last reference there."""
+    holder = [producer]
+    threading.Thread(target=holder.clear, name="logkeel-producer-destroyer", daemon=True).start()
+
+
+@contextlib.contextmanager
+def _translated(doing: str) -> Any:
+    try:
+        yield
+    except KafkaException as exception:
+        raise transaction_error(error_of(exception), doing=doing) from exception
