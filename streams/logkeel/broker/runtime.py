@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from logkeel.broker import java, ports
+from logkeel.broker import java
+from logkeel.broker import ports as tcp
 from logkeel.broker.artifacts import Say, kafka_class_path, say_on_stderr
 from logkeel.broker.locking import exclusive
 from logkeel.broker.settings import HOST, NODE_ID, BrokerSettings, Ports
@@ -31,6 +32,8 @@ from logkeel.errors import BrokerDied
 
 _TRAINING_TIMEOUT_S: Final = 60.0
 _TEMPLATE: Final = "bootstrap.checkpoint"
+_LAYOUT: Final = b"2"
+"""Part of the directory's name: a directory made in another way is not taken for a good one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ def _key(class_path: Sequence[Path]) -> str:
     executable = java.java_executable()
     release = executable.parent.parent / "release"
     digest = hashlib.sha256(release.read_bytes() if release.exists() else str(executable).encode())
+    digest.update(_LAYOUT)
     for path in class_path:
         digest.update(f"{path}:{path.stat().st_size}:{path.stat().st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
@@ -91,38 +95,35 @@ def _kafka_id() -> str:
 
 
 def _train(runtime: Runtime) -> None:
-    runtime.prepared.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="making-", dir=runtime.prepared.parent) as making:
-        made, scratch = Path(making, "made"), Path(making, "scratch")
-        made.mkdir()
-        scratch.mkdir()
+    """Fill the directory in place, the template last: its presence says that all is there."""
+    made = runtime.prepared
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    base = made / "base.jsa"
+    with tempfile.TemporaryDirectory(prefix="making-", dir=made.parent) as making:
+        scratch = Path(making)
         log = scratch / "log"
-        _run(
-            [str(java.java_executable()), *java.TUNING, "-Xshare:dump", f"-XX:SharedArchiveFile={made / 'base.jsa'}"],
-            log,
-        )
-        settings = BrokerSettings(scratch, _free_ports(), f"{HOST}:0")
-        settings = BrokerSettings(scratch, settings.ports, f"{HOST}:{settings.ports.client}")
+        _run([str(java.java_executable()), *java.TUNING, "-Xshare:dump", f"-XX:SharedArchiveFile={base}"], log)
+        ports = choose_free_ports()
+        settings = BrokerSettings(scratch, ports, f"{HOST}:{ports.client}")
         properties = scratch / "server.properties"
         properties.write_text(settings.text(), encoding="utf-8")
         arguments = ["format", "-t", _kafka_id(), "-c", str(properties)]
         _run(java.command(java.STORAGE_TOOL, arguments, class_path=runtime.class_path), log)
-        shutil.copyfile(settings.log_dir / _TEMPLATE, made / _TEMPLATE)
-        flags = (f"-XX:SharedArchiveFile={made / 'base.jsa'}", f"-XX:ArchiveClassesAtExit={made / 'kafka.jsa'}")
-        arguments = [str(properties)]
-        _start_and_stop(
-            java.command(java.MAIN_CLASS, arguments, class_path=runtime.class_path, flags=(*java.heap(512), *flags)),
-            settings.ports.client,
-            log,
-        )
-        shutil.rmtree(runtime.prepared, ignore_errors=True)
-        made.replace(runtime.prepared)
+        # The second archive remembers where the first one is: neither may be moved afterwards.
+        flags = (*java.heap(512), f"-XX:SharedArchiveFile={base}", f"-XX:ArchiveClassesAtExit={made / 'kafka.jsa'}")
+        training = java.command(java.MAIN_CLASS, [str(properties)], class_path=runtime.class_path, flags=flags)
+        template = scratch / _TEMPLATE
+        shutil.copyfile(settings.log_dir / _TEMPLATE, template)
+        _start_and_stop(training, ports.client, log)
+        template.replace(made / _TEMPLATE)
 
 
-def _free_ports() -> Ports:
-    client = ports.pick()
-    internal = ports.pick(excluding=frozenset({client}))
-    return Ports(client, internal, ports.pick(excluding=frozenset({client, internal})))
+def choose_free_ports() -> Ports:
+    """Three different free ports."""
+    client = tcp.pick()
+    internal = tcp.pick(excluding=frozenset({client}))
+    return Ports(client, internal, tcp.pick(excluding=frozenset({client, internal})))
 
 
 def _run(arguments: Sequence[str], log: Path) -> None:
@@ -141,7 +142,7 @@ def _start_and_stop(arguments: Sequence[str], port: int, log: Path) -> None:
         )
     try:
         deadline = time.monotonic() + _TRAINING_TIMEOUT_S
-        while not ports.serves_metadata(port):
+        while not tcp.serves_metadata(port):
             if process.poll() is not None or time.monotonic() > deadline:
                 _failed(log)
             time.sleep(0.05)
