@@ -1,0 +1,49 @@
+"""The author's API: state, steps, effects and flows. Knows nothing of Kafka and does no I/O."""
+
+from logkeel.errors import DefinitionError, Fail, InvalidInput, NotDone, PayloadTooLarge, RetryAfter
+from logkeel.workflow.annotations import Control, Reducer
+from logkeel.workflow.binding import BoundCheck, BoundFunction, BoundStep
+from logkeel.workflow.blocks import FlowBlock, parallel, sequence
+from logkeel.workflow.context import RunView, StepContext, StepErrorView, StepLogger
+from logkeel.workflow.durations import Duration, to_milliseconds
+from logkeel.workflow.effects import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, EffectDeclaration
+from logkeel.workflow.resources import Resource
+from logkeel.workflow.retry import Retry
+from logkeel.workflow.state import State
+from logkeel.workflow.steps import Happened, Step
+from logkeel.workflow.workflow import Workflow
+
+__all__ = [
+    "BoundCheck",
+    "BoundFunction",
+    "BoundStep",
+    "CHECKED",
+    "Control",
+    "DefinitionError",
+    "Duration",
+    "EffectDeclaration",
+    "Fail",
+    "FlowBlock",
+    "Happened",
+    "IDEMPOTENT",
+    "InvalidInput",
+    "KEYED",
+    "NONE",
+    "NotDone",
+    "ONCE",
+    "PayloadTooLarge",
+    "Reducer",
+    "Resource",
+    "Retry",
+    "RetryAfter",
+    "RunView",
+    "State",
+    "Step",
+    "StepContext",
+    "StepErrorView",
+    "StepLogger",
+    "Workflow",
+    "parallel",
+    "sequence",
+    "to_milliseconds",
+]

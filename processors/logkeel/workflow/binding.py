@@ -1,0 +1,147 @@
+"""A step as a worker runs it: arguments from field values, field writes from the result. Pure.
+
+Opening resources, calling the function and enforcing its time-out are the worker's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from logkeel.errors import InvalidInput, StepSignatureError
+from logkeel.records import FieldValue, FieldWrite
+from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons
+from logkeel.workflow.resources import Resource
+from logkeel.workflow.signature import Read, Signature
+from logkeel.workflow.state import StateField
+from logkeel.workflow.steps import Happened, Step
+
+
+@dataclass(frozen=True, slots=True)
+class BoundFunction:
+    """A function of a step with its parameters resolved. All arguments go by keyword."""
+
+    signature: Signature
+    fields: Mapping[str, StateField]
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The author's function."""
+        return self.signature.function
+
+    @property
+    def is_async(self) -> bool:
+        """Whether calling it gives a coroutine."""
+        return self.signature.is_async
+
+    @property
+    def resources(self) -> Mapping[str, Resource]:
+        """Resources by parameter name."""
+        return self.signature.resources
+
+    @property
+    def context_parameter(self) -> str | None:
+        """The parameter that takes the StepContext, if there is one."""
+        return self.signature.context_parameter
+
+    def decode_inputs(self, inputs: Sequence[FieldValue]) -> dict[str, Any]:
+        """Keyword arguments from the fields of a command; an absent field takes its default.
+
+        Raises `InvalidInput` with all `problems`, and `UndecodableRecord`.
+        """
+        given = {value.field: value for value in inputs if not is_absent(value)}
+        arguments: dict[str, Any] = {}
+        problems: list[str] = []
+        for read in self.signature.reads:
+            try:
+                if read.field in given:
+                    arguments[read.field] = decode_field(self.fields[read.field], given[read.field])
+                else:
+                    arguments |= self._absent(read)
+            except ValueError as error:
+                problems += [f"{read.field}: {reason}" for reason in reasons(error)]
+        if problems:
+            raise InvalidInput("; ".join(problems), problems=problems)
+        return arguments
+
+    def _absent(self, read: Read) -> dict[str, Any]:
+        default = self.fields[read.field].default
+        if default is not None and (value := default()) is not None:
+            return {read.field: value}
+        if read.has_default:
+            return {}
+        if read.accepts_none or default is not None:
+            return {read.field: None}
+        raise ValueError("has no value and no default")
+
+
+@dataclass(frozen=True, slots=True)
+class BoundCheck(BoundFunction):
+    """The check of a CHECKED step."""
+
+    step: "BoundStep"
+
+    def encode_answer(self, answer: Any) -> tuple[FieldWrite, ...] | None:
+        """Field writes if the effect has happened, None if it has not. Raises as `BoundStep.encode_result`."""
+        if isinstance(answer, Happened):
+            return self.step.encode_result(answer.result)
+        if answer is None or answer is False:
+            return None
+        return self.step.encode_result(None if answer is True and not self.step.writes else answer)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundStep(BoundFunction):
+    """A step with its parameters and writes resolved."""
+
+    name: str
+    writes: tuple[str, ...]
+    check_signature: Signature | None
+
+    @property
+    def check(self) -> BoundCheck | None:
+        """The check, for a CHECKED step."""
+        if self.check_signature is None:
+            return None
+        return BoundCheck(signature=self.check_signature, fields=self.fields, step=self)
+
+    def encode_result(self, value: Any) -> tuple[FieldWrite, ...]:
+        """Field writes from what the step returned, in the order of `writes=`.
+
+        Raises `StepSignatureError` with all `problems` when it does not fit the fields, and `PayloadTooLarge`.
+        """
+        problems: list[str] = []
+        writes: list[FieldWrite] = []
+        for name, part in zip(self.writes, self._parts(value), strict=True):
+            try:
+                writes.append(encode_field(self.fields[name], part))
+            except ValueError as error:
+                problems += [f"{name}: {reason}" for reason in reasons(error)]
+        if problems:
+            raise self._unfit(problems)
+        return tuple(writes)
+
+    def _parts(self, value: Any) -> Sequence[Any]:
+        if not self.writes:
+            if value is not None:
+                raise self._unfit([f"it writes nothing, but returned a {type(value).__name__}"])
+            return ()
+        if len(self.writes) == 1:
+            return (value,)
+        if not isinstance(value, tuple) or len(value) != len(self.writes):
+            raise self._unfit([f"it writes {', '.join(self.writes)}, so it returns a tuple of {len(self.writes)}"])
+        return value
+
+    def _unfit(self, problems: list[str]) -> StepSignatureError:
+        message = f"the result of step {self.name!r} does not fit its fields: {'; '.join(problems)}"
+        return StepSignatureError(message, step=self.name, problems=problems)
+
+
+def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
+    """Bind a declared step to the fields of its state."""
+    return BoundStep(
+        signature=step.signature,
+        fields=fields,
+        name=step.name,
+        writes=step.settings.writes,
+        check_signature=step.check_signature,
+    )

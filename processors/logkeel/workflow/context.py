@@ -1,0 +1,107 @@
+"""What a running step may ask of its surroundings: a protocol, implemented by workers and by test drivers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StepErrorView:
+    """A failed attempt of this run."""
+
+    path: str
+    attempt: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """What the run has behind it, as of the step's command. `completed_steps` are step paths in order of completion."""
+
+    completed_steps: Sequence[str] = ()
+    errors: Sequence[StepErrorView] = ()
+
+
+class StepLogger(Protocol):
+    """A structured logger: an event name and values."""
+
+    def debug(self, event: str, /, **values: Any) -> Any:
+        """Log for developers."""
+        ...
+
+    def info(self, event: str, /, **values: Any) -> Any:
+        """Log what happened."""
+        ...
+
+    def warning(self, event: str, /, **values: Any) -> Any:
+        """Log what may need attention."""
+        ...
+
+    def error(self, event: str, /, **values: Any) -> Any:
+        """Log what went wrong."""
+        ...
+
+
+class StepContext(Protocol):
+    """Handed to a step parameter annotated with this type. Valid until the step returns."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """Derived from run, incarnation and step path: stable over attempts (P30). Send it to the outside system."""
+        ...
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        ...
+
+    @property
+    def incarnation(self) -> str:
+        """Which life of that run id (P26)."""
+        ...
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The step path: names this occurrence of the step within the run."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first attempt."""
+        ...
+
+    @property
+    def dispatch(self) -> int:
+        """Fence of this execution (P32): grows with every dispatch, also where the attempt does not."""
+        ...
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When this attempt is cut off (UTC); None without a time-out."""
+        ...
+
+    @property
+    def run_view(self) -> RunView:
+        """Completed steps and errors of the run."""
+        ...
+
+    @property
+    def heartbeat_details(self) -> bytes | None:
+        """What the former attempt last gave to `heartbeat`."""
+        ...
+
+    @property
+    def logger(self) -> StepLogger:
+        """A logger bound to run, step and attempt."""
+        ...
+
+    def heartbeat(self, details: bytes | None = None) -> None:
+        """Hand `details` to the next attempt, should this one fail. Liveness itself needs no call."""
+        ...

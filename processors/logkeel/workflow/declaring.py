@@ -1,0 +1,92 @@
+"""Declares one step: settings from the decorator's arguments, and the checks that need no flow."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from logkeel.definitions import RetryPolicy
+from logkeel.workflow.durations import Duration, to_milliseconds
+from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
+from logkeel.workflow.problems import Problem, place_of, raise_for
+from logkeel.workflow.recording import recorded_fields
+from logkeel.workflow.retry import Retry
+from logkeel.workflow.signature import signature_of, tuple_length
+from logkeel.workflow.state import StateField
+from logkeel.workflow.steps import Step, StepSettings
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+"""Names become parts of step paths, topic names and keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """The decorator's arguments, as given."""
+
+    writes: Callable[[Any], Any] | None
+    effect: EffectDeclaration | None
+    timeout: Duration | None
+    retry: Retry | None
+    queue: str
+    name: str | None
+
+
+def declare_step(
+    function: Callable[..., Any], options: StepOptions, fields: Mapping[str, StateField]
+) -> Step[..., Any]:
+    """The step that `function` becomes. Raises `DefinitionError`."""
+    signature = signature_of(function, fields)
+    place = place_of(function)
+    writes = () if options.writes is None else recorded_fields(options.writes, fields, place=place)
+    name = options.name or function.__name__
+    raise_for([*_name_problems(name, place), *_effect_problems(name, options, writes, place)])
+    raise_for(_result_problems(name, writes, signature.result, place))
+    settings = StepSettings(
+        name=name,
+        effect=options.effect or IDEMPOTENT,
+        writes=writes,
+        timeout_ms=_timeout_ms(name, options.timeout, place),
+        retry=RetryPolicy() if options.retry is None else options.retry.policy(),
+        queue=options.queue,
+    )
+    return Step(function, settings, signature, lambda check: signature_of(check, fields))
+
+
+def _name_problems(name: str, place: str) -> list[Problem]:
+    if NAME.fullmatch(name):
+        return []
+    return [Problem(f"{name!r} is no step name", place, "use letters, digits, '_', '.' and '-', with a letter first")]
+
+
+def _effect_problems(name: str, options: StepOptions, writes: tuple[str, ...], place: str) -> list[Problem]:
+    if options.effect is None:
+        if writes:
+            return []
+        what = f"step {name!r} writes nothing and declares no effect"
+        remedy = "declare effect=NONE, IDEMPOTENT, KEYED, CHECKED or ONCE, or name what it writes with writes="
+        return [Problem(what, place, remedy)]
+    if options.effect.kind == "ONCE" and options.retry is not None and options.retry.on != "not_done":
+        what = f"step {name!r} is ONCE, but its retry repeats more than NotDone"
+        return [Problem(what, place, 'write Retry(..., on="not_done"), or leave retry= out')]
+    return []
+
+
+def _result_problems(name: str, writes: tuple[str, ...], result: Any, place: str) -> list[Problem]:
+    length = tuple_length(result)
+    if len(writes) < 2 or length is None or length == len(writes):
+        return []
+    what = f"step {name!r} writes {len(writes)} fields, but returns a tuple of {length}"
+    return [Problem(what, place, f"return one value for each of {', '.join(writes)}, in this order")]
+
+
+def _timeout_ms(name: str, timeout: Duration | None, place: str) -> int | None:
+    if timeout is None:
+        return None
+    try:
+        timeout_ms = to_milliseconds(timeout)
+    except ValueError as error:
+        raise_for([Problem(f"the time-out of step {name!r} is wrong: {error}", place, 'write e.g. timeout="30s"')])
+        raise
+    if timeout_ms == 0:
+        raise_for([Problem(f"the time-out of step {name!r} is 0", place, "write timeout=None for no limit")])
+    return timeout_ms

@@ -1,0 +1,69 @@
+"""Field values as they travel: control values as primitives, everything else as JSON bytes. Pure.
+
+Validation is pydantic's, by the type of the state field. An inline payload is at most `MAX_INLINE_BYTES`.
+"""
+
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from logkeel.errors import PayloadTooLarge, UndecodableRecord
+from logkeel.records import FieldValue, FieldWrite, Payload
+from logkeel.workflow.annotations import ControlShape
+from logkeel.workflow.state import StateField
+
+MAX_INLINE_BYTES = 256 * 1024
+"""Four of them and the envelope stay below Kafka's default record limit of 1 MiB."""
+
+JSON_ENCODING = "json"
+
+
+def encode_field(field: StateField, value: Any) -> FieldWrite:
+    """The write that puts `value` into `field`. Raises ValueError (also pydantic's) and `PayloadTooLarge`."""
+    valid = field.adapter.validate_python(value)
+    if field.definition.control_type is not None:
+        return FieldWrite(field=field.name, is_control=True, control=ControlShape.as_control(valid))
+    try:
+        data = field.adapter.dump_json(valid, warnings="error")
+    except PydanticSerializationError as error:
+        raise ValueError(str(error)) from error
+    if len(data) > MAX_INLINE_BYTES:
+        raise PayloadTooLarge(
+            f"field {field.name!r} has {len(data)} bytes; a payload has at most {MAX_INLINE_BYTES}."
+            " Keep large values outside and store their address",
+            field=field.name,
+            size_bytes=len(data),
+            limit_bytes=MAX_INLINE_BYTES,
+        )
+    return FieldWrite(field=field.name, payload=Payload(encoding=JSON_ENCODING, data=data))
+
+
+def decode_field(field: StateField, value: FieldValue) -> Any:
+    """The value of `field` in `value`. Raises ValueError (also pydantic's) and `UndecodableRecord`."""
+    if value.is_control:
+        return field.adapter.validate_python(value.control)
+    payload = value.payload
+    if payload is None or payload.data is None or payload.encoding != JSON_ENCODING:
+        encoding = "nothing" if payload is None else payload.encoding
+        raise UndecodableRecord(
+            f"field {field.name!r} comes as {encoding}; this version reads inline {JSON_ENCODING!r} only",
+            field=field.name,
+            encoding=encoding,
+        )
+    return field.adapter.validate_json(payload.data)
+
+
+def is_absent(value: FieldValue) -> bool:
+    """Whether the field was never written."""
+    return value.payload is None and not value.is_control
+
+
+def reasons(error: ValueError) -> list[str]:
+    """What a validation found wrong, one line each."""
+    if not isinstance(error, ValidationError):
+        return [str(error)]
+    return [
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" if item["loc"] else item["msg"]
+        for item in error.errors(include_url=False)
+    ]

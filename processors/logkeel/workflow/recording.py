@@ -1,0 +1,49 @@
+"""Records which fields `writes=` names, by calling its lambda once with a stand-in for the state.
+
+The lambda is typed over the state class, so that a type checker finds wrong fields and types; here only names are seen.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from logkeel.workflow.problems import Problem, raise_for
+
+
+class _Field:
+    """A field that was named."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class _StateStandIn:
+    """Answers `s.field` and `s["field"]` with the field's name."""
+
+    def __init__(self, fields: Collection[str], place: str) -> None:
+        self.__dict__["_fields"] = fields
+        self.__dict__["_place"] = place
+
+    def __getattr__(self, name: str) -> _Field:
+        known: Collection[str] = self.__dict__["_fields"]
+        if name not in known:
+            remedy = f"use one of {', '.join(known)}, or add {name!r} to the state class"
+            raise_for(
+                [Problem(f"writes= names {name!r}, which is no field of the state", self.__dict__["_place"], remedy)]
+            )
+        return _Field(name)
+
+    def __getitem__(self, name: str) -> _Field:
+        return self.__getattr__(name)
+
+
+def recorded_fields(writes: Callable[[Any], Any], fields: Collection[str], *, place: str) -> tuple[str, ...]:
+    """The fields that `writes` names, in order. Raises `DefinitionError`."""
+    answer = writes(_StateStandIn(fields, place))
+    named = answer if isinstance(answer, tuple) else (answer,)
+    if not named or not all(isinstance(item, _Field) for item in named):
+        remedy = "write `writes=lambda s: s.field` or `writes=lambda s: (s.one, s.other)`"
+        raise_for([Problem("writes= does not name fields only", place, remedy)])
+    names = tuple(item.name for item in named)
+    if len(set(names)) != len(names):
+        raise_for([Problem("writes= names a field twice", place, "name each field once")])
+    return names

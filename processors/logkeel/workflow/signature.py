@@ -1,0 +1,127 @@
+"""What the parameters of a step or check mean: a field to read, the step context, or a resource. Pure."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from logkeel.workflow.annotations import accepts_none, bare, extras, function_hints, name_of, without_none
+from logkeel.workflow.context import StepContext
+from logkeel.workflow.problems import Problem, place_of, raise_for
+from logkeel.workflow.resources import Resource
+from logkeel.workflow.state import VIEW_FIELDS, StateField
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A parameter that is filled with a field of its name."""
+
+    field: str
+    annotation: Any
+    accepts_none: bool
+    has_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function as logkeel calls it, by keyword. `result` is the return annotation, None being NoneType."""
+
+    function: Callable[..., Any]
+    reads: tuple[Read, ...]
+    resources: Mapping[str, Resource]
+    context_parameter: str | None
+    result: Any
+    is_async: bool
+    place: str
+
+
+def signature_of(function: Callable[..., Any], fields: Mapping[str, StateField]) -> Signature:
+    """Bind the parameters of `function`. Raises `DefinitionError` with everything that is wrong with them."""
+    place = place_of(function)
+    raise_for(_kind_problems(function, place))
+    hints = _hints(function, place)
+    problems: list[Problem] = []
+    reads: list[Read] = []
+    resources: dict[str, Resource] = {}
+    contexts: list[str] = []
+    for parameter in inspect.signature(function).parameters.values():
+        hint = hints.get(parameter.name, Any)
+        resource = next((extra for extra in extras(hint) if isinstance(extra, Resource)), None)
+        if resource is not None:
+            resources[parameter.name] = resource
+        elif without_none(hint) is StepContext:
+            contexts.append(parameter.name)
+        else:
+            problems += _read_problems(function, parameter, hint, fields)
+            reads.append(_read(parameter, hint))
+    raise_for(problems)
+    return Signature(
+        function=function,
+        reads=tuple(reads),
+        resources=resources,
+        context_parameter=contexts[0] if contexts else None,
+        result=hints.get("return", Any),
+        is_async=inspect.iscoroutinefunction(function),
+        place=place,
+    )
+
+
+def tuple_length(hint: Any) -> int | None:
+    """How many values a fixed-length tuple annotation has; None for any other type."""
+    plain = bare(hint)
+    if get_origin(plain) is not tuple or Ellipsis in get_args(plain):
+        return None
+    return len(get_args(plain))
+
+
+def _kind_problems(function: Callable[..., Any], place: str) -> list[Problem]:
+    name = getattr(function, "__name__", repr(function))
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        return [Problem(f"step {name!r} is a generator, which is not supported", place, "return the whole value")]
+    if not inspect.isroutine(function):
+        return [Problem(f"{name} is not a function", place, "decorate a `def` or an `async def`")]
+    return []
+
+
+def _hints(function: Callable[..., Any], place: str) -> dict[str, Any]:
+    try:
+        return function_hints(function)
+    except NameError as error:
+        remedy = "import it where the module is executed, not under TYPE_CHECKING, and define it at module level"
+        raise_for([Problem(f"an annotation of {function.__name__!r} cannot be resolved: {error}", place, remedy)])
+        raise
+
+
+def _read(parameter: inspect.Parameter, hint: Any) -> Read:
+    has_default = parameter.default is not inspect.Parameter.empty
+    return Read(parameter.name, hint, accepts_none(hint) and hint is not Any, has_default)
+
+
+def _read_problems(
+    function: Callable[..., Any], parameter: inspect.Parameter, hint: Any, fields: Mapping[str, StateField]
+) -> list[Problem]:
+    step, name, place = function.__name__, parameter.name, place_of(function)
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+        remedy = "name each field as an ordinary parameter"
+        return [Problem(f"step {step!r} has the parameter {str(parameter)!r}, which cannot be filled", place, remedy)]
+    if name in VIEW_FIELDS:
+        remedy = "take `step: StepContext` and look at `step.run_view`"
+        return [Problem(f"step {step!r} reads {name!r}, which logkeel fills for readers of the run", place, remedy)]
+    if name not in fields:
+        remedy = (
+            f"name it after a field ({', '.join(fields)}), or annotate it as StepContext"
+            " or as Annotated[..., Resource(...)]"
+        )
+        return [Problem(f"step {step!r} has the parameter {name!r}, which matches nothing", place, remedy)]
+    return _type_problems(step, name, hint, fields[name].annotation, place)
+
+
+_SCALARS = (str, int, float, bool, bytes)
+
+
+def _type_problems(step: str, name: str, hint: Any, field_hint: Any, place: str) -> list[Problem]:
+    wanted, given = without_none(hint), without_none(field_hint)
+    if wanted not in _SCALARS or given not in _SCALARS or wanted is given or (wanted is float and given is int):
+        return []
+    what = f"step {step!r} reads {name!r} as {name_of(wanted)}, but the field is {name_of(given)}"
+    return [Problem(what, place, f"annotate the parameter as {name_of(given)}")]

@@ -1,0 +1,116 @@
+"""A step as it was declared: callable as the plain function, and a block of a flow."""
+
+import functools
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from logkeel.definitions import RetryPolicy, StepDefinition, WriteDefinition
+from logkeel.workflow.effects import EffectDeclaration
+from logkeel.workflow.problems import Problem, place_of, raise_for
+from logkeel.workflow.signature import Signature
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+V = TypeVar("V")
+W_contra = TypeVar("W_contra", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened(Generic[V]):
+    """A check's answer: the effect has happened, with this result. Needed where the result may be None or False."""
+
+    result: V
+
+
+@dataclass(frozen=True, slots=True)
+class StepSettings:
+    """How a step is run, as declared."""
+
+    name: str
+    effect: EffectDeclaration
+    writes: tuple[str, ...]
+    timeout_ms: int | None
+    retry: RetryPolicy
+    queue: str
+
+
+class Step(Generic[P, R]):
+    """A decorated step function. Calling it calls the function and nothing else."""
+
+    def __init__(self, function: Callable[P, R], settings: StepSettings, signature: Signature, bind: "BindCheck"):
+        self.function = function
+        self.settings = settings
+        self.signature = signature
+        self.check_signature: Signature | None = None
+        self._bind_check = bind
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The step's name in its workflow."""
+        return self.settings.name
+
+    def check(self, function: Callable[Q, V]) -> Callable[Q, V]:
+        """Declare the check of a CHECKED step: has the effect already happened?
+
+        It takes any of the parameters a step may take. It answers None or False for "has not happened". Otherwise it
+        answers the step's result; True for a step that writes nothing; or `Happened(result)`, which is needed where the
+        result itself may be None or False. Raises `DefinitionError`.
+        """
+        if self.settings.effect.kind != "CHECKED" or self.check_signature is not None:
+            again = self.check_signature is not None
+            what = f"step {self.name!r} {'has a check already' if again else 'is not CHECKED and needs no check'}"
+            remedy = "keep one check" if again else "declare effect=CHECKED, or leave the check out"
+            raise_for([Problem(what, place_of(function), remedy)])
+        self.check_signature = self._bind_check(function)
+        return function
+
+    def definition(self) -> StepDefinition:
+        """The step as data."""
+        settings = self.settings
+        reads = {read.field for read in self.signature.reads}
+        if self.check_signature is not None:
+            reads |= {read.field for read in self.check_signature.reads}
+        return StepDefinition(
+            name=self.name,
+            effect=settings.effect.kind,
+            queue=settings.queue,
+            reads=tuple(sorted(reads)),
+            writes=tuple(WriteDefinition(field=field) for field in settings.writes),
+            timeout_ms=settings.timeout_ms,
+            retry=settings.retry,
+            key_valid_for_ms=settings.effect.valid_for_ms,
+            settle_ms=settings.effect.settle_ms,
+        )
+
+
+BindCheck = Callable[[Callable[..., Any]], Signature]
+
+
+class StepDecorator(Generic[W_contra]):
+    """What `Workflow.step(...)` gives. `W_contra` is the type that `writes=` wants; the function returns that or less.
+
+    The self types make checkers infer the function's own return type and compare it with the field's.
+    """
+
+    def __init__(self, declare: Callable[[Callable[..., Any]], Step[..., Any]]) -> None:
+        self._declare = declare
+
+    @overload
+    def __call__(
+        self: "StepDecorator[R]", function: Callable[P, Coroutine[Any, Any, R]]
+    ) -> Step[P, Coroutine[Any, Any, R]]: ...
+
+    @overload
+    def __call__(self: "StepDecorator[R]", function: Callable[P, R]) -> Step[P, R]: ...
+
+    def __call__(self, function: Callable[..., Any]) -> Step[..., Any]:
+        return self._declare(function)

@@ -1,0 +1,256 @@
+"""A workflow: a typed state, steps and a flow; compiled to a definition, checked when it is built."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar, overload
+
+from logkeel.definitions import SequenceBlock, WorkflowDocument, digest_of, encode_document
+from logkeel.errors import ConfigInvalid, InvalidInput
+from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
+from logkeel.workflow.binding import BoundStep, bound
+from logkeel.workflow.blocks import FlowBlock, Translation
+from logkeel.workflow.declaring import NAME, StepOptions, declare_step
+from logkeel.workflow.durations import Duration, to_milliseconds
+from logkeel.workflow.effects import EffectDeclaration
+from logkeel.workflow.flow_checks import FlowCheck
+from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons
+from logkeel.workflow.problems import Problem, raise_for
+from logkeel.workflow.retry import Retry
+from logkeel.workflow.state import StateShape, shape_of
+from logkeel.workflow.steps import Step, StepDecorator
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT = "60s"
+
+
+class Workflow(Generic[S]):
+    """Declare steps with `@workflow.step(...)`, then put them together with `workflow.flow(...)`, once.
+
+    `returns` names the fields that the completion carries: one name gives its value, several give a dictionary.
+    `queue` is where steps go that name none. Raises `DefinitionError`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        state: type[S],
+        returns: str | tuple[str, ...] | None = None,
+        version: str = "1",
+        queue: str = "default",
+        run_timeout: Duration | None = None,
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.queue = queue
+        self.returns = returns
+        self.shape: StateShape = shape_of(state)
+        self._run_timeout_ms = None if run_timeout is None else to_milliseconds(run_timeout)
+        self._steps: dict[str, Step[..., Any]] = {}
+        self._flow: SequenceBlock | None = None
+        raise_for(self._own_problems())
+
+    def __repr__(self) -> str:
+        return f"<workflow {self.name}@{self.version}>"
+
+    @overload
+    def step(
+        self,
+        *,
+        writes: Callable[[S], T],
+        effect: EffectDeclaration | None = None,
+        timeout: Duration | None = DEFAULT_TIMEOUT,
+        retry: Retry | None = None,
+        queue: str | None = None,
+        name: str | None = None,
+    ) -> StepDecorator[T]: ...
+
+    @overload
+    def step(
+        self,
+        *,
+        effect: EffectDeclaration | None = None,
+        timeout: Duration | None = DEFAULT_TIMEOUT,
+        retry: Retry | None = None,
+        queue: str | None = None,
+        name: str | None = None,
+    ) -> StepDecorator[None]: ...
+
+    def step(
+        self,
+        *,
+        writes: Callable[[S], Any] | None = None,
+        effect: EffectDeclaration | None = None,
+        timeout: Duration | None = DEFAULT_TIMEOUT,
+        retry: Retry | None = None,
+        queue: str | None = None,
+        name: str | None = None,
+    ) -> StepDecorator[Any]:
+        """Declare a step. `timeout` bounds one attempt; None must be written out. Raises `DefinitionError`."""
+        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name)
+        return StepDecorator(lambda function: self._declare(function, options))
+
+    def flow(self, *blocks: FlowBlock) -> None:
+        """Put the steps together: one block after the other. Raises `DefinitionError` with everything it finds."""
+        if self._flow is not None:
+            raise_for([Problem(f"workflow {self.name!r} has a flow already", "flow", "call flow(...) once")])
+        translation = Translation()
+        flow = translation.translate(blocks)
+        foreign = [s for s in translation.used if self._steps.get(s.name) is not s]
+        problems = [*translation.problems, *(self._foreign(step) for step in dict.fromkeys(foreign))]
+        problems += self._step_problems(translation.used)
+        if not foreign:
+            problems += FlowCheck(self._steps, self.shape.fields).run(flow)
+        raise_for(problems)
+        self._flow = flow
+
+    def document(self) -> WorkflowDocument:
+        """The definition as data. Raises `DefinitionError` while there is no flow."""
+        if self._flow is None:
+            problem = Problem(f"workflow {self.name!r} has no flow", self.name, f"call {self.name}.flow(...)")
+            raise_for([problem])
+        assert self._flow is not None  # noqa: S101  # raise_for has raised otherwise
+        return WorkflowDocument(
+            name=self.name,
+            version=self.version,
+            schema_version=self.shape.schema_version,
+            fields=tuple(field.definition for field in self.shape.fields.values()),
+            steps=tuple(self._steps[name].definition() for name in sorted(self._steps)),
+            flow=self._flow,
+            returns=self._returned(),
+            run_timeout_ms=self._run_timeout_ms,
+        )
+
+    def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
+        """The record that publishes this workflow. The digest covers the document, not the time."""
+        document = encode_document(self.document())
+        return WorkflowDefinition(
+            name=self.name,
+            version=self.version,
+            digest=digest_of(document),
+            schema_version=self.shape.schema_version,
+            document=document,
+            published_at_ms=published_at_ms,
+        )
+
+    @property
+    def steps(self) -> Mapping[str, Step[..., Any]]:
+        """Declared steps by name."""
+        return self._steps
+
+    def bind(self, step_name: str) -> BoundStep:
+        """The step as a worker runs it. Raises KeyError for an unknown name."""
+        return bound(self._steps[step_name], self.shape.fields)
+
+    def encode_input(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
+        """The input of a run as field writes, in the order of the state class.
+
+        Raises `InvalidInput` with all `problems`, and `PayloadTooLarge`.
+        """
+        fields = self.shape.fields
+        problems = [f"{name}: is no field of the state" for name in values if name not in fields]
+        problems += [
+            f"{name}: is required" for name, f in fields.items() if f.definition.required and name not in values
+        ]
+        writes: list[FieldWrite] = []
+        for name in (name for name in fields if name in values):
+            try:
+                writes.append(encode_field(fields[name], values[name]))
+            except ValueError as error:
+                problems += [f"{name}: {reason}" for reason in reasons(error)]
+        if problems:
+            message = f"the input does not fit workflow {self.name!r}: {'; '.join(problems)}"
+            raise InvalidInput(message, workflow=self.name, problems=problems)
+        return tuple(writes)
+
+    def decode_state(
+        self, fields: Sequence[FieldValue], *, completed_steps: Sequence[str] = (), error_log: Sequence[Any] = ()
+    ) -> S:
+        """The state as an instance of its class; view fields are filled where it declares them.
+
+        Raises `InvalidInput` and `UndecodableRecord`.
+        """
+        values = self._decoded(fields)
+        views: dict[str, Any] = {"completed_steps": list(completed_steps), "error_log": list(error_log)}
+        views["schema_version"] = self.shape.schema_version
+        values |= {name: views[name] for name in self.shape.view_fields}
+        try:
+            state: S = self.shape.build(values)
+        except ValueError as error:
+            raise InvalidInput("; ".join(reasons(error)), problems=reasons(error)) from error
+        return state
+
+    def result(self, fields: Sequence[FieldValue]) -> Any:
+        """What a completion carries: the value of the one `returns` field, a dictionary of several, None of none."""
+        values = self._decoded(fields)
+        for name in self._returned():
+            default = self.shape.fields[name].default
+            values.setdefault(name, None if default is None else default())
+        if isinstance(self.returns, str):
+            return values[self.returns]
+        return {name: values[name] for name in self.returns} if self.returns else None
+
+    async def try_out(self, *, resources: Mapping[Any, Any] | None = None, **inputs: Any) -> Any:
+        """Run in memory, with the driver of logkeel.testing. `resources` replaces openers by function or name."""
+        drivers = list(entry_points(group="logkeel.try_out"))
+        if not drivers:
+            raise ConfigInvalid("no driver of try_out is installed; install logkeel as a whole")
+        return await drivers[0].load()(self, inputs, resources=resources)
+
+    def _declare(self, function: Callable[..., Any], options: StepOptions) -> Step[..., Any]:
+        step = declare_step(function, options, self.shape.fields)
+        place = step.signature.place
+        if step.name in self._steps:
+            what = f"workflow {self.name!r} has a step {step.name!r} already"
+            raise_for([Problem(what, place, 'rename one of them, or give it another name with name="…"')])
+        if self._flow is not None:
+            what = f"step {step.name!r} is declared behind the flow of {self.name!r}"
+            raise_for([Problem(what, place, "declare all steps first, then call flow(...)")])
+        self._steps[step.name] = step
+        return step
+
+    def _own_problems(self) -> list[Problem]:
+        place = f"Workflow({self.name!r})"
+        problems = [
+            Problem(f"returns= names {name!r}, which is no field of the state", place, "name a field of the state")
+            for name in self._returned()
+            if name not in self.shape.fields
+        ]
+        if not NAME.fullmatch(self.name):
+            remedy = "use letters, digits, '_', '.' and '-', with a letter first"
+            problems.append(Problem(f"{self.name!r} is no workflow name", place, remedy))
+        return problems
+
+    def _step_problems(self, used: list[Step[..., Any]]) -> list[Problem]:
+        problems: list[Problem] = []
+        for step in self._steps.values():
+            place = step.signature.place
+            if step not in used:
+                what = f"step {step.name!r} is not in the flow"
+                problems.append(Problem(what, place, "put it into flow(...), or take it out"))
+            if step.settings.effect.kind == "CHECKED" and step.check_signature is None:
+                remedy = f"add a function decorated with @{step.name}.check that says whether it has happened"
+                problems.append(Problem(f"step {step.name!r} is CHECKED but has no check", place, remedy))
+        return problems
+
+    def _foreign(self, step: Step[..., Any]) -> Problem:
+        what = f"step {step.name!r} belongs to another workflow"
+        return Problem(what, step.signature.place, f"declare it with a step decorator of {self.name!r}")
+
+    def _returned(self) -> tuple[str, ...]:
+        return (self.returns,) if isinstance(self.returns, str) else tuple(self.returns or ())
+
+    def _decoded(self, fields: Sequence[FieldValue]) -> dict[str, Any]:
+        known = self.shape.fields
+        values: dict[str, Any] = {}
+        for value in fields:
+            if value.field not in known or is_absent(value):
+                continue
+            try:
+                values[value.field] = decode_field(known[value.field], value)
+            except ValueError as error:
+                problems = [f"{value.field}: {reason}" for reason in reasons(error)]
+                raise InvalidInput("; ".join(problems), problems=problems) from error
+        return values

@@ -1,0 +1,128 @@
+"""A workflow becomes a definition, or one error that says what, where and what to do."""
+
+from typing import Literal
+
+import pytest
+
+from logkeel.definitions import ParallelBlock, SequenceBlock, StepBlock, decode_document, digest_of
+from logkeel.errors import DefinitionError, InvalidInput
+from logkeel.records import FieldValue
+from logkeel.workflow import CHECKED, NONE, ONCE, Happened, Retry, State, Workflow, parallel
+
+
+class Report(State):
+    topic: str
+    left: list[str] = []  # noqa: RUF012  # pydantic copies defaults
+    right: list[str] = []  # noqa: RUF012  # pydantic copies defaults
+    text: str | None = None
+    verdict: Literal["good", "poor"] | None = None
+
+
+def workflow() -> Workflow[Report]:
+    return Workflow("report", state=Report, returns="text")
+
+
+def test_a_flow_compiles_to_blocks_with_ids_of_their_own() -> None:
+    wf = workflow()
+
+    @wf.step(writes=lambda s: s.left)
+    def one(topic: str) -> list[str]:
+        return [topic]
+
+    @wf.step(writes=lambda s: s.right)
+    async def two(topic: str) -> list[str]:
+        return [topic]
+
+    @wf.step(writes=lambda s: (s.verdict, s.text))
+    def judge(left: list[str], right: list[str]) -> tuple[Literal["good", "poor"], str]:
+        return "good", " ".join(left + right)
+
+    wf.flow(parallel(one, two), judge, judge)
+    definition = wf.definition()
+    document = decode_document(definition.document)
+    assert document == wf.document()
+    assert definition.digest == digest_of(definition.document)
+    branches = (StepBlock(id="one", step="one"), StepBlock(id="two", step="two"))
+    blocks = (
+        ParallelBlock(id="parallel", branches=branches),
+        StepBlock(id="judge", step="judge"),
+        StepBlock(id="judge-2", step="judge"),
+    )
+    assert document.flow == SequenceBlock(id="sequence", blocks=blocks)
+    assert judge(["a"], ["b"]) == ("good", "a b")
+    verdict, text = wf.bind("judge").encode_result(("good", "a"))
+    assert (verdict.is_control, verdict.control) == (True, "good")
+    assert text.payload is not None
+    values = [FieldValue(field="text", revision=3, payload=text.payload)]
+    assert wf.result(values) == "a"
+
+
+def test_what_is_wrong_with_a_flow_is_told_at_once() -> None:
+    wf = workflow()
+
+    @wf.step(writes=lambda s: s.left)
+    def one(text: str) -> list[str]:
+        return [text]
+
+    @wf.step(writes=lambda s: s.left)
+    def two(topic: str) -> list[str]:
+        return [topic]
+
+    @wf.step(effect=CHECKED)
+    def send(topic: str) -> None: ...
+
+    with pytest.raises(DefinitionError) as caught:
+        wf.flow(parallel(one, two))
+    assert [problem["what"] for problem in caught.value.problems] == [
+        "step 'send' is not in the flow",
+        "step 'send' is CHECKED but has no check",
+        "branches 'one' and 'two' both write 'left'",
+        "step 'one' reads 'text' before any step on its way has written it",
+    ]
+
+
+def test_a_step_that_only_acts_says_what_a_second_time_would_mean() -> None:
+    wf = workflow()
+    with pytest.raises(DefinitionError, match="writes nothing and declares no effect"):
+
+        @wf.step()
+        def act(topic: str) -> None: ...
+
+    with pytest.raises(DefinitionError, match="ONCE, but its retry repeats more than NotDone"):
+
+        @wf.step(effect=ONCE, retry=Retry())
+        def pay(topic: str) -> None: ...
+
+    with pytest.raises(DefinitionError, match="'nothing', which matches nothing"):
+
+        @wf.step(effect=NONE)
+        def look(nothing: str) -> None: ...
+
+
+def test_a_checks_answer_is_no_yes_or_the_result() -> None:
+    wf = workflow()
+
+    @wf.step(effect=CHECKED, writes=lambda s: s.text)
+    def send(topic: str) -> str | None:
+        return topic
+
+    @send.check
+    def was_sent(topic: str) -> Happened[str | None] | None:
+        return Happened(topic)
+
+    wf.flow(send)
+    check = wf.bind("send").check
+    assert check is not None
+    assert check.encode_answer(None) is None
+    assert check.encode_answer(False) is None
+    assert check.encode_answer(Happened("x")) == wf.bind("send").encode_result("x")
+
+
+def test_an_input_is_refused_with_every_reason() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        workflow().encode_input({"other": 1, "left": "x"})
+    assert caught.value.problems == [
+        "other: is no field of the state",
+        "topic: is required",
+        "left: Input should be a valid list",
+    ]
