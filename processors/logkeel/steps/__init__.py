@@ -1,1 +1,6 @@
 """The step worker: claims commands, runs the author's steps, reports what became of them."""
+
+from logkeel.steps.definitions import publish_definitions
+from logkeel.steps.worker import StepWorker, WorkerOptions
+
+__all__ = ["StepWorker", "WorkerOptions", "publish_definitions"]

@@ -1,0 +1,104 @@
+"""One execution on its way through a worker, and the StepContext that its step sees."""
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from logkeel.records import StepCommand
+from logkeel.steps.machine.messages import Key, StartStep, key_of
+from logkeel.workflow.context import RunView, StepLogger
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """State of one execution. `deadline_s` is monotonic and begins with the call (P25)."""
+
+    start: StartStep
+    claimed_at_s: float
+    started_at_ms: int
+    key: Key = field(init=False)
+    deadline_s: float | None = None
+    called: bool = False
+    cut: str | None = None
+    cut_at_s: float = 0.0
+    slot_owed: bool = False
+    blocked_reported: bool = False
+    details: bytes | None = None
+    task: "asyncio.Task[None] | None" = None
+    thread: "Future[Any] | None" = None
+
+    def __post_init__(self) -> None:
+        self.key = key_of(self.start.command.identity)
+
+    @property
+    def command(self) -> StepCommand:
+        """What is executed."""
+        return self.start.command
+
+
+class WorkerStepContext:
+    """Implements `logkeel.workflow.context.StepContext` for one attempt."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._identity = attempt.command.identity
+        self._logger: StepLogger | None = None
+
+    @property
+    def idempotency_key(self) -> str:
+        return self._attempt.command.idempotency_key
+
+    @property
+    def run_id(self) -> str:
+        return self._identity.run_id
+
+    @property
+    def incarnation(self) -> str:
+        return self._identity.incarnation
+
+    @property
+    def step(self) -> str:
+        return self._identity.step
+
+    @property
+    def path(self) -> str:
+        return self._identity.path
+
+    @property
+    def attempt(self) -> int:
+        return self._identity.attempt
+
+    @property
+    def dispatch(self) -> int:
+        return self._identity.dispatch
+
+    @property
+    def deadline(self) -> datetime | None:
+        timeout_ms = self._attempt.command.timeout_ms
+        if timeout_ms is None:
+            return None
+        return datetime.fromtimestamp((self._attempt.started_at_ms + timeout_ms) / 1_000, tz=UTC)
+
+    @property
+    def run_view(self) -> RunView:
+        return RunView()
+
+    @property
+    def heartbeat_details(self) -> bytes | None:
+        return self._attempt.command.heartbeat_details
+
+    @property
+    def logger(self) -> StepLogger:
+        if self._logger is None:
+            identity = self._identity
+            self._logger = structlog.get_logger("logkeel.step").bind(
+                run_id=identity.run_id, step=identity.step, path=identity.path, attempt=identity.attempt
+            )
+        return self._logger
+
+    def heartbeat(self, details: bytes | None = None) -> None:
+        self._attempt.details = details

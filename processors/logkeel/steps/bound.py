@@ -1,0 +1,68 @@
+"""What a worker needs of a workflow, as protocols: `logkeel.workflow` gives it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
+from logkeel.workflow.resources import Resource
+
+
+class BoundFunction(Protocol):
+    """A function of a step with its parameters resolved; every argument goes by keyword."""
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The author's function."""
+        ...
+
+    @property
+    def is_async(self) -> bool:
+        """Whether calling it gives a coroutine."""
+        ...
+
+    @property
+    def resources(self) -> Mapping[str, Resource]:
+        """Resources by parameter name."""
+        ...
+
+    @property
+    def context_parameter(self) -> str | None:
+        """The parameter that takes the StepContext."""
+        ...
+
+    def decode_inputs(self, inputs: Sequence[FieldValue]) -> dict[str, Any]:
+        """Keyword arguments. Raises `DataError`."""
+        ...
+
+
+class BoundCheck(BoundFunction, Protocol):
+    """The check of a CHECKED step."""
+
+    def encode_answer(self, answer: Any) -> tuple[FieldWrite, ...] | None:
+        """Field writes if the effect has happened, None if it has not."""
+        ...
+
+
+class BoundStep(BoundFunction, Protocol):
+    """A step."""
+
+    @property
+    def check(self) -> BoundCheck | None:
+        """The check of a CHECKED step."""
+        ...
+
+    def encode_result(self, value: Any) -> tuple[FieldWrite, ...]:
+        """Field writes from what the step returned. Raises `LogkeelError` when it does not fit."""
+        ...
+
+
+class RunnableWorkflow(Protocol):
+    """A workflow whose steps this worker can run."""
+
+    def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
+        """The workflow as data."""
+        ...
+
+    def bind(self, step_name: str) -> BoundStep:
+        """One of its steps. Raises `KeyError` or `LogkeelError` for an unknown one."""
+        ...

@@ -1,0 +1,133 @@
+"""How one command becomes one answer: inputs, check, resources, call, result. On the loop; knows no topics.
+
+`except Exception` stands here because this is the step call boundary: whatever an author's code raises is an answer.
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from logkeel.log import Clock
+from logkeel.records import FieldWrite, StepFailed, StepRefused, StepSucceeded
+from logkeel.steps.answers import cut_off, error_info, failed, in_doubt, refused, succeeded
+from logkeel.steps.attempt import Attempt, WorkerStepContext
+from logkeel.steps.bound import BoundCheck, BoundFunction, BoundStep
+from logkeel.steps.catalog import StepCatalog
+from logkeel.steps.resources import ResourcePool
+
+CLAIM_VALID_S = 2.0
+"""A claim older than this is made again before the call (P39): well below the session time-out of 10 s."""
+
+Outcome = StepSucceeded | StepFailed | StepRefused
+
+
+class ClaimTooOld(Exception):
+    """The claim must be made again; nothing has been called."""
+
+
+class Execution:
+    """Runs attempts, one call of `answer` each."""
+
+    def __init__(
+        self,
+        catalog: StepCatalog,
+        clock: Clock,
+        *,
+        holder: str,
+        resources: ResourcePool,
+        threads: ThreadPoolExecutor | None,
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._holder = holder
+        self._resources = resources
+        self._threads = threads
+
+    async def answer(self, attempt: Attempt) -> Outcome:
+        """Execute. Raises `ClaimTooOld` and `asyncio.CancelledError` only."""
+        command = attempt.command
+        step = self._catalog.find(command)
+        if step is None:
+            return refused(command, self._holder, f"no {command.identity.step} of {command.workflow}@{command.version}")
+        try:
+            ready: Callable[[Attempt], None] = self._fresh
+            if command.check_first and step.check is not None:
+                writes = await self._checked(attempt, step.check)
+                if writes is not None:
+                    return self._success(attempt, writes, from_check=True)
+                # The claim was tested before the check; again, and a slow check would be asked for ever.
+                attempt.called, ready = False, _any_age
+            result = await self._call(attempt, step, ready)
+            return self._success(attempt, self._writes(step, result), from_check=False)
+        except ClaimTooOld:
+            raise
+        except Exception as error:  # noqa: BLE001 - the step call boundary
+            return self.failure(attempt, error)
+
+    def failure(self, attempt: Attempt, error: BaseException) -> StepFailed:
+        """The answer to an exception."""
+        info = error_info(error, called=attempt.called, once=attempt.command.effect == "ONCE")
+        doubt = in_doubt(attempt.command, info, called=attempt.called)
+        return failed(attempt.command, self._holder, info, times_ms=self._times(attempt), in_doubt=doubt)
+
+    def cut(self, attempt: Attempt) -> StepFailed:
+        """The answer of an attempt that was stopped from outside."""
+        info = cut_off(attempt.command, attempt.cut or "cancelled")
+        doubt = in_doubt(attempt.command, info, called=attempt.called)
+        return failed(attempt.command, self._holder, info, times_ms=self._times(attempt), in_doubt=doubt)
+
+    def _success(self, attempt: Attempt, writes: tuple[FieldWrite, ...], *, from_check: bool) -> StepSucceeded:
+        return succeeded(attempt.command, self._holder, writes, times_ms=self._times(attempt), from_check=from_check)
+
+    def _times(self, attempt: Attempt) -> tuple[int, int]:
+        return attempt.started_at_ms, self._clock.now_ms()
+
+    @staticmethod
+    def _writes(step: BoundStep, result: Any) -> tuple[FieldWrite, ...]:
+        return step.encode_result(result)
+
+    async def _checked(self, attempt: Attempt, check: BoundCheck) -> tuple[FieldWrite, ...] | None:
+        """Ask whether the effect of a former attempt has happened, no earlier than it could be seen (P35)."""
+        not_before_ms = attempt.command.check_not_before_ms or 0
+        # Polled, since the clock is a port that knows no wake-up.
+        while (wait_ms := not_before_ms - self._clock.now_ms()) > 0:  # noqa: ASYNC110 - see above
+            await asyncio.sleep(min(wait_ms, 50) / 1_000)
+        self._fresh(attempt)
+        return check.encode_answer(await self._call(attempt, check, _any_age))
+
+    def _fresh(self, attempt: Attempt) -> None:
+        if attempt.start.claimed and self._clock.monotonic_s() - attempt.claimed_at_s > CLAIM_VALID_S:
+            raise ClaimTooOld
+
+    async def _call(self, attempt: Attempt, bound: BoundFunction, ready: Callable[[Attempt], None]) -> Any:
+        arguments = bound.decode_inputs(attempt.command.inputs)
+        if bound.resources:
+            arguments |= await self._resources.resolve(bound.resources)
+        if bound.context_parameter is not None:
+            arguments[bound.context_parameter] = WorkerStepContext(attempt)
+        ready(attempt)
+        self._begin(attempt)
+        if bound.is_async:
+            return await bound.function(**arguments)
+        if self._threads is None:
+            return bound.function(**arguments)
+        call = partial(contextvars.copy_context().run, partial(bound.function, **arguments))
+        attempt.thread = self._threads.submit(call)
+        return await asyncio.wrap_future(attempt.thread)
+
+    def _begin(self, attempt: Attempt) -> None:
+        attempt.called = True
+        attempt.started_at_ms = self._clock.now_ms()
+        timeout_ms = attempt.command.timeout_ms
+        if timeout_ms is not None:
+            attempt.deadline_s = self._clock.monotonic_s() + timeout_ms / 1_000
+
+
+def _any_age(_: Attempt) -> None:
+    return None
+
+
+__all__ = ["CLAIM_VALID_S", "ClaimTooOld", "Execution", "Outcome"]

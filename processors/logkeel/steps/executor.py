@@ -1,0 +1,230 @@
+"""Where user code runs: an asyncio loop on its own thread, plain functions in a pool. A shell file: threads live here.
+
+Batches go to the loop with one wake-up each. Outcomes are handed to `report` on the loop's thread, exactly one for each
+start: `forget` or the deadline may settle an attempt first, then its late outcome is dropped. Inline (`threaded=False`)
+everything runs on the caller's thread inside `pump`, plain functions too, so that tests and `try_out` are repeatable.
+"""
+
+import asyncio
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+import structlog
+
+from logkeel.log import Clock
+from logkeel.steps.attempt import Attempt
+from logkeel.steps.catalog import StepCatalog
+from logkeel.steps.execution import ClaimTooOld, Execution, Outcome
+from logkeel.steps.machine.messages import Key, StartStep
+from logkeel.steps.resources import Overrides, ResourcePool
+
+INLINE_WAIT_S = 0.01
+BLOCKED_AFTER_S = 1.0
+CUT_GRACE_S = 1.0
+"""How long a cut attempt may take to end before it is reported without waiting: its code blocks the loop."""
+
+log = structlog.get_logger("logkeel.worker")
+
+
+class Report(Protocol):
+    """Takes what became of an attempt. `outcome` None: the claim expired; `slot_free` False: a thread still runs."""
+
+    def __call__(self, attempt: Attempt, outcome: Outcome | None, *, slot_free: bool) -> None: ...
+
+
+class StepExecutor:
+    """Runs starts concurrently. Methods are called on the polling thread unless they say otherwise."""
+
+    def __init__(
+        self,
+        catalog: StepCatalog,
+        clock: Clock,
+        *,
+        holder: str,
+        concurrency: int,
+        threaded: bool,
+        overrides: Overrides | None = None,
+    ) -> None:
+        self._clock = clock
+        self._loop = asyncio.new_event_loop()
+        self._resources = ResourcePool(overrides)
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="logkeel-step") if threaded else None
+        self._execution = Execution(catalog, clock, holder=holder, resources=self._resources, threads=self._pool)
+        self._open: dict[Key, Attempt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ticked_s = self._tick_asked_s = 0.0
+        self._report: Report = _unheard
+        self._slot_freed: Callable[[], None] = _nothing
+        self._thread = threading.Thread(target=self._serve, name="logkeel-loop", daemon=True) if threaded else None
+
+    def open(self, report: Report, slot_freed: Callable[[], None]) -> None:
+        """Begin to serve; both callbacks may come from any thread."""
+        self._report, self._slot_freed = report, slot_freed
+        self._ticked_s = self._tick_asked_s = self._clock.monotonic_s()
+        if self._thread is not None:
+            self._thread.start()
+
+    def submit(self, starts: Sequence[StartStep], *, claimed_at_s: float) -> None:
+        """Start these executions."""
+        now_ms = self._clock.now_ms()
+        attempts = [Attempt(start, claimed_at_s, now_ms) for start in starts]
+        for attempt in attempts:
+            self._open[attempt.key] = attempt
+        self._soon(self._begin, attempts)
+
+    def details(self, key: Key) -> bytes | None:
+        """What the step last gave to `heartbeat`."""
+        attempt = self._open.get(key)
+        return attempt.details if attempt is not None else None
+
+    def cancel(self, key: Key, reason: str) -> None:
+        """Cut an execution off; it reports."""
+        attempt = self._open.get(key)
+        if attempt is not None and attempt.cut is None:
+            attempt.cut, attempt.cut_at_s = reason, self._clock.monotonic_s()
+            self._soon(self._cancel_task, attempt)
+
+    def forget(self, key: Key) -> bool:
+        """Stop an execution and drop its outcome. False: it has reported already, and its report stands."""
+        attempt = self._open.pop(key, None)
+        if attempt is None:
+            return False
+        attempt.slot_owed = True
+        attempt.cut = attempt.cut or "drained"
+        self._soon(self._cancel_task, attempt)
+        return True
+
+    def enforce(self) -> None:
+        """Cut what is over its deadline; report what did not end although cut; name what blocks the loop."""
+        now_s = self._clock.monotonic_s()
+        for attempt in list(self._open.values()):
+            if attempt.cut is None and attempt.deadline_s is not None and now_s >= attempt.deadline_s:
+                self.cancel(attempt.key, "timeout")
+            elif attempt.cut is not None and now_s >= attempt.cut_at_s + CUT_GRACE_S and self._thread is not None:
+                self._finish(attempt, self._execution.cut(attempt), slot_free=False)
+        if self._thread is not None:
+            self._watch(now_s)
+
+    def pump(self) -> bool:
+        """Inline: run until an attempt ends or a moment has passed. Returns whether one ended."""
+        if self._thread is not None or not self._tasks:
+            return False
+        waiting = asyncio.wait(set(self._tasks), timeout=INLINE_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = self._loop.run_until_complete(waiting)
+        return bool(done)
+
+    def close(self) -> None:
+        """Cancel what is left, close the resources, end the thread. Plain functions still running are abandoned."""
+        if self._loop.is_closed():
+            return
+        if self._thread is None:
+            self._loop.run_until_complete(self._end())
+        elif self._thread.is_alive():
+            ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+            _wait(ending)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(5.0)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        if not self._loop.is_running():
+            self._loop.close()
+
+    # On the loop ------------------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _soon(self, function: Callable[..., None], *arguments: Any) -> None:
+        if self._thread is None:
+            function(*arguments)
+        else:
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _begin(self, attempts: list[Attempt]) -> None:
+        for attempt in attempts:
+            attempt.task = self._loop.create_task(self._run(attempt))
+            self._tasks.add(attempt.task)
+            attempt.task.add_done_callback(self._tasks.discard)
+            if attempt.cut is not None:
+                attempt.task.cancel()
+
+    async def _run(self, attempt: Attempt) -> None:
+        outcome: Outcome | None
+        try:
+            outcome = await self._execution.answer(attempt)
+        except ClaimTooOld:
+            outcome = None
+        except asyncio.CancelledError as error:
+            if attempt.cut is None:
+                outcome = self._execution.failure(attempt, error)
+        if attempt.cut is not None:
+            outcome = self._execution.cut(attempt)
+        running = attempt.thread is not None and not attempt.thread.done() and not attempt.thread.cancel()
+        if running and attempt.thread is not None:
+            attempt.thread.add_done_callback(lambda _: self._slot_freed())
+        self._finish(attempt, outcome, slot_free=not running)
+
+    def _cancel_task(self, attempt: Attempt) -> None:
+        if attempt.task is not None:
+            attempt.task.cancel()
+
+    def _finish(self, attempt: Attempt, outcome: Outcome | None, *, slot_free: bool) -> None:
+        """The first to take the attempt out of the table speaks for it (`dict.pop` is atomic)."""
+        if self._open.get(attempt.key) is attempt and self._open.pop(attempt.key, None) is attempt:
+            attempt.slot_owed = not slot_free
+            self._report(attempt, outcome, slot_free=slot_free)
+        elif attempt.slot_owed and slot_free:
+            self._slot_freed()
+
+    async def _end(self) -> None:
+        # Nobody is left to hear of them: their outcomes are dropped, the next holder asks.
+        self._open.clear()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._resources.close()
+
+    # Watchdog ---------------------------------------------------------------------------------------------------
+
+    def _watch(self, now_s: float) -> None:
+        if self._ticked_s >= self._tick_asked_s:
+            if now_s - self._tick_asked_s >= BLOCKED_AFTER_S / 4:
+                self._tick_asked_s = now_s
+                self._loop.call_soon_threadsafe(self._tick, now_s)
+        elif now_s - self._tick_asked_s >= BLOCKED_AFTER_S:
+            self._name_the_blocker()
+
+    def _tick(self, asked_s: float) -> None:
+        self._ticked_s = asked_s
+
+    def _name_the_blocker(self) -> None:
+        task = asyncio.current_task(self._loop)
+        attempt = next((it for it in list(self._open.values()) if it.task is task), None)
+        if attempt is None or attempt.blocked_reported or self._thread is None:
+            return
+        attempt.blocked_reported = True
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
+        identity = attempt.command.identity
+        log.warning("step_blocks_the_loop", step=identity.step, run_id=identity.run_id, path=identity.path, stack=stack)
+
+
+def _wait(ending: "Future[None]") -> None:
+    try:
+        ending.result(5.0)
+    except TimeoutError:
+        log.warning("steps_did_not_end")
+
+
+def _unheard(attempt: Attempt, outcome: Outcome | None, *, slot_free: bool) -> None:
+    raise RuntimeError("open() comes first")
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,98 @@
+"""Sends answers to `step-results`, each to its home partition, and collects their acknowledgements.
+
+A record is never lost silently: what the producer has no room for or gives up is queued again; only a fatal producer
+error ends the worker. `send` may be called from any thread, everything else on the polling thread.
+"""
+
+from collections import deque
+from contextlib import suppress
+from typing import NamedTuple
+
+from logkeel.errors import LogTimeout, LogUnavailable, ProducerFatal, RecordTooLarge
+from logkeel.log import OutputRecord, Producer, TopicPartition
+from logkeel.records import ErrorInfo, StepAnswer, StepCommand, StepFailed, StepHeartbeat, StepSucceeded
+from logkeel.steps.machine.messages import Acknowledged, Key, key_of
+from logkeel.wire import encode
+
+
+class _Sent(NamedTuple):
+    key: Key
+    output: OutputRecord
+    final: bool
+    instead: StepFailed | None
+
+
+class AnswerSender:
+    """One idempotent producer."""
+
+    def __init__(self, producer: Producer, topic: str) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._again: deque[_Sent] = deque()
+        self._acknowledged: deque[Acknowledged] = deque()
+        self._fatal: Exception | None = None
+
+    def send(self, command: StepCommand, answer: StepAnswer) -> None:
+        """Queue an answer to a command."""
+        final = not isinstance(answer, StepHeartbeat)
+        self._produce(_Sent(key_of(command.identity), self._output(command, answer), final, _too_large(answer)))
+
+    def poll(self) -> list[Acknowledged]:
+        """Serve the producer; what has become durable since the last call. Raises `ProducerFatal`."""
+        for _ in range(len(self._again)):
+            self._produce(self._again.popleft())
+        self._producer.poll(0.0)
+        if self._fatal is not None:
+            raise self._fatal
+        return [self._acknowledged.popleft() for _ in range(len(self._acknowledged))]
+
+    def flush(self, timeout_s: float) -> list[Acknowledged]:
+        """As `poll`, waiting for what is under way."""
+        with suppress(LogTimeout):
+            self._producer.flush(timeout_s)
+        return self.poll()
+
+    def close(self) -> None:
+        """Release the producer."""
+        self._producer.close()
+
+    def _output(self, command: StepCommand, answer: StepAnswer) -> OutputRecord:
+        return OutputRecord(self._topic, command.routing_key.encode(), encode(answer), command.home_partition)
+
+    def _produce(self, sent: _Sent) -> None:
+        def delivered(place: TopicPartition, offset: int, error: Exception | None) -> None:
+            if error is None:
+                self._acknowledged.append(Acknowledged(sent.key, sent.final))
+            else:
+                self._failed(sent, error)
+
+        try:
+            self._producer.produce(sent.output, delivered)
+        except (LogUnavailable, RecordTooLarge, ProducerFatal) as error:
+            self._failed(sent, error)
+
+    def _failed(self, sent: _Sent, error: Exception) -> None:
+        if isinstance(error, ProducerFatal):
+            self._fatal = error
+        elif isinstance(error, RecordTooLarge):
+            if sent.instead is None:
+                self._fatal = error
+            else:
+                small = sent.output._replace(value=encode(sent.instead))
+                self._again.append(_Sent(sent.key, small, sent.final, None))
+        else:
+            self._again.append(sent)
+
+
+def _too_large(answer: StepAnswer) -> StepFailed | None:
+    """What is said instead of a result that the log does not take."""
+    if not isinstance(answer, StepSucceeded | StepFailed):
+        return None
+    message = "the result does not fit into one record: return less, or store it elsewhere and return a reference"
+    return StepFailed(
+        identity=answer.identity,
+        holder=answer.holder,
+        started_at_ms=answer.started_at_ms,
+        finished_at_ms=answer.finished_at_ms,
+        error=ErrorInfo(code=RecordTooLarge.code, message=message, kind="fatal"),
+    )

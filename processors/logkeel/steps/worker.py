@@ -1,0 +1,304 @@
+"""The step worker: one polling thread around the step machine; user code runs elsewhere. A shell file.
+
+Each turn: fetch, feed the machine, do what it says, hand starts to the executor in one batch, serve the producer.
+Claims, heartbeats, deadlines and drain live here, so code that blocks the loop cannot starve them.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+from logkeel.errors import LogkeelError, LogUnavailable, RecordTooLarge
+from logkeel.exactly_once.slots import take_slot
+from logkeel.log import Clock, LogClient, OutputRecord, Record, TopicPartition
+from logkeel.records import StepCommand, StepFailed, StepHeartbeat, StepReclaimed, StepReleased
+from logkeel.records.topics import TopicNames
+from logkeel.steps.attempt import Attempt
+from logkeel.steps.bound import RunnableWorkflow
+from logkeel.steps.catalog import StepCatalog
+from logkeel.steps.control import ControlReader
+from logkeel.steps.execution import Outcome
+from logkeel.steps.executor import StepExecutor
+from logkeel.steps.group import QueueMember
+from logkeel.steps.machine import Action, Holder, Input, MachineSettings, StepMachine, key_of
+from logkeel.steps.machine import messages as m
+from logkeel.steps.resources import Overrides
+from logkeel.steps.sender import AnswerSender
+from logkeel.wire import decode_as
+
+IDLE_WAIT_S = 0.1
+BUSY_WAIT_S = 0.02
+CONTROL_EVERY_MS = 100
+FETCH_RECORDS = 500
+REVOKE_FLUSH_S = 1.0
+LEAVE_FLUSH_S = 5.0
+
+log = structlog.get_logger("logkeel.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How a worker runs. `slot` None: the lowest free one. `threaded` False: everything on the caller's thread."""
+
+    queue: str = "default"
+    slot: int | None = None
+    concurrency: int = 64
+    drain_s: float = 25.0
+    threaded: bool = True
+    overrides: Overrides | None = None
+
+
+class StepWorker:
+    """Executes the steps of `workflows` that come on one queue."""
+
+    def __init__(
+        self,
+        client: LogClient,
+        workflows: Sequence[RunnableWorkflow],
+        *,
+        names: TopicNames,
+        clock: Clock,
+        state_dir: Path,
+        options: WorkerOptions | None = None,
+    ) -> None:
+        """Connects. Raises `SlotTaken`, `TopicMissing`, `LogUnavailable`."""
+        self._options = options = options or WorkerOptions()
+        self._clock, self._names = clock, names
+        self._slot = take_slot(state_dir / f"worker-{options.queue}", options.slot)
+        self.holder = Holder(f"worker-{options.queue}-{self._slot.slot:04d}", uuid4().hex[:12])
+        settings = MachineSettings(self.holder, concurrency=options.concurrency, buffered=4 * options.concurrency)
+        self._machine = StepMachine(settings)
+        self._inbox: deque[Input] = deque()
+        self._wake = threading.Event()
+        self._starts: list[m.StartStep] = []
+        self._claimed_at_s = 0.0
+        self._control_due_ms = 0
+        self._draining = self._drained = self._closed = False
+        self._progress = 0
+        self._sender = AnswerSender(client.producer(), names.step_results)
+        self._letters = client.producer()
+        self._control = ControlReader(client.reader("read_committed"), client.admin(), names.step_control)
+        consumer = client.group_consumer(names.worker_group(options.queue), instance_id=self.holder.slot)
+        self._member = QueueMember(consumer, client.admin(), names.step_commands(options.queue), self)
+        self._executor = StepExecutor(
+            StepCatalog(workflows),
+            clock,
+            holder=str(self.holder),
+            concurrency=options.concurrency,
+            threaded=options.threaded,
+            overrides=options.overrides,
+        )
+        self._executor.open(self._reported, lambda: self._post(m.SlotFreed()))
+
+    @property
+    def drained(self) -> bool:
+        """Whether a requested drain has ended: nothing is held any more."""
+        return self._drained
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, then drain and leave. Raises `ConsumerFenced`, `ProducerFatal` and the like."""
+        try:
+            while not self._drained:
+                if stop.is_set():
+                    self.request_drain()
+                self.turn()
+        finally:
+            self.close()
+
+    def request_drain(self) -> None:
+        """Take no more; finish what runs within `drain_s`, then release it. Idempotent; call between turns."""
+        if not self._draining:
+            self._draining = True
+            deadline_ms = self._clock.now_ms() + int(self._options.drain_s * 1_000)
+            self._handle(m.DrainRequested(deadline_ms))
+
+    def turn(self) -> bool:
+        """One round of everything; returns whether anything moved. With `threaded=False` it also runs steps.
+
+        Inline, call it from a thread without a running event loop.
+        """
+        before = self._progress
+        self._hear_revocations()
+        if self._control.caught_up:
+            self._fetch()
+            for assigned in self._member.placed():
+                self._handle(assigned)
+        self._serve()
+        self._handle_time()
+        self._submit()
+        self._executor.enforce()
+        self._executor.pump()
+        self._serve()
+        return self._progress != before
+
+    def close(self) -> None:
+        """Leave: commit marks, release consumer, producer, loop and slot. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._acknowledge(self._sender.flush(LEAVE_FLUSH_S))
+            if self._drained:
+                for action in self._machine.final_marks():
+                    self._do(action)
+            self._member.close()
+        finally:
+            self._executor.close()
+            self._sender.close()
+            self._letters.close()
+            self._control.close()
+            self._slot.release()
+
+    # Inputs -----------------------------------------------------------------------------------------------------
+
+    def _wait_s(self) -> float:
+        if not self._options.threaded:
+            return 0.0
+        if self._machine.waiting and self._machine.busy:
+            # Full: a finished step is what lets us go on, not the log.
+            self._wake.wait(BUSY_WAIT_S)
+            return 0.0
+        return BUSY_WAIT_S if self._machine.held else IDLE_WAIT_S
+
+    def _fetch(self) -> None:
+        wait_s = self._wait_s()
+        self._wake.clear()
+        fetched = self._member.fetch(FETCH_RECORDS, wait_s)
+        for record in fetched.records:
+            self._progress += 1
+            self._handle(self._command(record))
+        for source, end in fetched.ends.items():
+            self._handle(m.Passed(source, end))
+
+    def _command(self, record: Record) -> Input:
+        try:
+            return m.CommandArrived(record.source, record.offset, decode_as(record.value or b"", StepCommand))
+        except LogkeelError as error:
+            self._set_aside(record, error)
+            return m.Passed(record.source, record.offset + 1)
+
+    def _set_aside(self, record: Record, error: LogkeelError) -> None:
+        """What is no command goes to `dead-letters`, bytes untouched; the partition goes on."""
+        place = (("topic", record.topic), ("partition", str(record.partition)), ("offset", str(record.offset)))
+        headers = tuple((name, text.encode()) for name, text in (*place, ("error", error.code)))
+        log.error("not_a_command", **dict(place), error=error.message)
+        letter = OutputRecord(self._names.dead_letters, record.key, record.value, headers=headers)
+        try:
+            self._letters.produce(letter)
+        except (LogUnavailable, RecordTooLarge) as lost:
+            log.error("dead_letter_lost", **dict(place), error=lost.message)
+
+    def _hear_revocations(self) -> None:
+        now_ms = self._clock.now_ms()
+        if now_ms >= self._control_due_ms or not self._control.caught_up:
+            self._control_due_ms = now_ms + CONTROL_EVERY_MS
+            for revoked in self._control.read(0.0 if self._control.caught_up else IDLE_WAIT_S):
+                self._handle(m.RevocationHeard(revoked))
+
+    def _post(self, message: Input) -> None:
+        self._inbox.append(message)
+        self._wake.set()
+
+    def _reported(self, attempt: Attempt, outcome: Outcome | None, *, slot_free: bool) -> None:
+        """On the loop's thread: the answer goes out at once, the machine hears of it at the next turn."""
+        if outcome is None:
+            self._post(m.ClaimExpired(attempt.key))
+            return
+        self._sender.send(attempt.command, outcome)
+        identity = attempt.command.identity
+        log.info(
+            "step_ended",
+            run_id=identity.run_id,
+            workflow=attempt.command.workflow,
+            step=identity.step,
+            attempt=identity.attempt,
+            dispatch=identity.dispatch,
+            topic=attempt.start.source.topic,
+            partition=attempt.start.source.partition,
+            offset=attempt.start.offset,
+            ms=self._clock.now_ms() - attempt.started_at_ms,
+            error=outcome.error.code if isinstance(outcome, StepFailed) else None,
+        )
+        self._post(m.Reported(attempt.key, slot_free))
+
+    def _serve(self) -> None:
+        for _ in range(len(self._inbox)):
+            self._progress += 1
+            self._handle(self._inbox.popleft())
+        self._acknowledge(self._sender.poll())
+        self._letters.poll(0.0)
+
+    def _acknowledge(self, acknowledged: Sequence[m.Acknowledged]) -> None:
+        for message in acknowledged:
+            self._progress += 1
+            self._handle(message)
+
+    def _handle_time(self) -> None:
+        self._handle(m.TimeAdvanced(self._clock.now_ms()))
+
+    def giving_up(self, sources: tuple[TopicPartition, ...], *, clean: bool) -> None:
+        """Inside the rebalance callback: say what still runs, so that the engine's lease covers it (P32)."""
+        if clean:
+            for _ in range(len(self._inbox)):
+                self._handle(self._inbox.popleft())
+            self._handle(m.Revoking(sources))
+            self._acknowledge(self._sender.flush(REVOKE_FLUSH_S))
+            for action in self._machine.final_marks():
+                self._do(action)
+        self._handle(m.Revoked(sources))
+
+    # Actions ----------------------------------------------------------------------------------------------------
+
+    def _handle(self, message: Input) -> None:
+        for action in self._machine.handle(message):
+            self._do(action)
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case m.StartStep():
+                self._starts.append(action)
+            case m.Commit():
+                self._claimed_at_s = self._clock.monotonic_s()
+                self._handle(self._member.commit(action))
+            case m.CancelStep(key, reason):
+                self._executor.cancel(key, reason)
+            case m.Pause(sources):
+                self._member.pause(sources)
+            case m.Resume(positions):
+                self._progress += 1
+                self._member.resume(positions)
+            case m.DrainFinished():
+                self._drained = True
+            case m.SendHeartbeat() | m.SendReclaimed() | m.SendReleased():
+                self._say(action)
+
+    def _say(self, action: m.SendHeartbeat | m.SendReclaimed | m.SendReleased) -> None:
+        command, holder = action.command, str(self.holder)
+        identity = command.identity
+        match action:
+            case m.SendHeartbeat(_, started_at_ms):
+                details = self._executor.details(key_of(identity))
+                beat = StepHeartbeat(identity=identity, holder=holder, started_at_ms=started_at_ms, details=details)
+                self._sender.send(command, beat)
+            case m.SendReclaimed(_, dead):
+                log.info("step_reclaimed", run_id=identity.run_id, step=identity.step, holder_dead=dead)
+                self._sender.send(command, StepReclaimed(identity=identity, holder=holder, holder_dead=dead))
+            case m.SendReleased(_, was_started, started_at_ms):
+                # A report that went out first stands.
+                if was_started and not self._executor.forget(key_of(identity)):
+                    return
+                released = StepReleased(
+                    identity=identity, holder=holder, was_started=was_started, started_at_ms=started_at_ms
+                )
+                self._sender.send(command, released)
+
+    def _submit(self) -> None:
+        if self._starts:
+            starts, self._starts = self._starts, []
+            self._progress += len(starts)
+            self._executor.submit(starts, claimed_at_s=self._claimed_at_s)
