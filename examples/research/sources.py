@@ -55,7 +55,7 @@ def _docstrings(module: str, path: Path) -> Iterator[Hit]:
 def installed_distributions() -> Iterator[Hit]:
     """Summaries and READMEs of the installed distributions."""
     for distribution in sorted(distributions(), key=lambda each: each.name or ""):
-        description = distribution.metadata.get_payload() if distribution.metadata else ""
+        description = distribution.read_text("METADATA") or ""
         summary = distribution.metadata["Summary"] or ""
         text = f"{summary}\n\n{description}"
         yield from _passages("distributions", f"{distribution.name} {distribution.version}", distribution.name, text)

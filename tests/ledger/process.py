@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.ledger.ledger import Ledger, LedgerTopics
 
-from logkeel.exactly_once import BatchCounts, LoopSettings, TransactionalLoop, Unobserved, take_slot
+from logkeel.exactly_once import BatchCounts, LoopPorts, LoopSettings, TransactionalLoop, Unobserved, take_slot
 from logkeel.kafka import KafkaLogClient, SystemClock
 from logkeel.tables import RocksStoreDirectory
 
@@ -33,9 +33,7 @@ def main(bootstrap: str, prefix: str, slot: str, state_directory: str) -> None:
         application=prefix, group_id=prefix, slot=lock.slot, max_records=50, session_timeout_ms=6_000
     )
     loop = TransactionalLoop(
-        KafkaLogClient(bootstrap),
-        SystemClock(),
-        RocksStoreDirectory(lock.directory / "tables"),
+        LoopPorts(KafkaLogClient(bootstrap), SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
         Ledger(LedgerTopics(prefix)),
         settings,
         observer=Printed(),

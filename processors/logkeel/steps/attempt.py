@@ -22,6 +22,7 @@ class Attempt:
     started_at_ms: int
     key: Key = field(init=False)
     deadline_s: float | None = None
+    begun: bool = False
     called: bool = False
     cut: str | None = None
     cut_at_s: float = 0.0

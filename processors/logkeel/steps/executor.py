@@ -150,13 +150,14 @@ class StepExecutor:
             attempt.task = self._loop.create_task(self._run(attempt))
             self._tasks.add(attempt.task)
             attempt.task.add_done_callback(self._tasks.discard)
-            if attempt.cut is not None:
-                attempt.task.cancel()
 
     async def _run(self, attempt: Attempt) -> None:
-        outcome: Outcome | None
+        # A task cancelled before its first step never enters its coroutine, so nobody would settle the attempt.
+        attempt.begun = True
+        outcome: Outcome | None = None
         try:
-            outcome = await self._execution.answer(attempt)
+            if attempt.cut is None:
+                outcome = await self._execution.answer(attempt)
         except ClaimTooOld:
             outcome = None
         except asyncio.CancelledError as error:
@@ -170,7 +171,7 @@ class StepExecutor:
         self._finish(attempt, outcome, slot_free=not running)
 
     def _cancel_task(self, attempt: Attempt) -> None:
-        if attempt.task is not None:
+        if attempt.task is not None and attempt.begun:
             attempt.task.cancel()
 
     def _finish(self, attempt: Attempt, outcome: Outcome | None, *, slot_free: bool) -> None:

@@ -3,12 +3,14 @@
 from logkeel.exactly_once.changelog import changelog_config
 from logkeel.exactly_once.loop import TransactionalLoop
 from logkeel.exactly_once.observer import BatchCounts, Observer, Unobserved
+from logkeel.exactly_once.parts import LoopPorts
 from logkeel.exactly_once.port import Processor, SideEvent, SideSource, Timer, Turn
 from logkeel.exactly_once.settings import LoopSettings
 from logkeel.exactly_once.slots import SlotLock, take_slot
 
 __all__ = [
     "BatchCounts",
+    "LoopPorts",
     "LoopSettings",
     "Observer",
     "Processor",

@@ -18,12 +18,12 @@ from logkeel.exactly_once.committing import Committer, Outcome, follow, store_ro
 from logkeel.exactly_once.observer import BatchCounts, Observer, Unobserved
 from logkeel.exactly_once.ownership import Ownership
 from logkeel.exactly_once.partition import LogTarget, needs_target
-from logkeel.exactly_once.parts import Parts
+from logkeel.exactly_once.parts import LoopPorts, Parts
 from logkeel.exactly_once.port import Processor, SideSource
 from logkeel.exactly_once.producers import ProducerPair
 from logkeel.exactly_once.settings import LoopSettings
 from logkeel.exactly_once.transaction import Action, State
-from logkeel.log import Clock, GroupConsumer, LogClient, Record, StoreDirectory, TopicPartition, TransactionalProducer
+from logkeel.log import GroupConsumer, LogClient, Record, TopicPartition, TransactionalProducer
 
 
 class TransactionalLoop:
@@ -31,9 +31,7 @@ class TransactionalLoop:
 
     def __init__(
         self,
-        client: LogClient,
-        clock: Clock,
-        stores: StoreDirectory,
+        ports: LoopPorts,
         processor: Processor,
         settings: LoopSettings,
         *,
@@ -42,6 +40,7 @@ class TransactionalLoop:
     ) -> None:
         self._side_source = side_source
         self._observer = observer or Unobserved()
+        client, clock = ports.client, ports.clock
         pair = ProducerPair(
             client,
             clock,
@@ -56,7 +55,7 @@ class TransactionalLoop:
         self._parts = Parts(
             client=client,
             clock=clock,
-            stores=stores,
+            stores=ports.stores,
             processor=processor,
             settings=settings,
             observer=self._observer,

@@ -9,6 +9,15 @@ from logkeel.exactly_once.settings import LoopSettings
 from logkeel.log import Admin, Clock, GroupConsumer, LogClient, StoreDirectory, TopicPartition
 
 
+@dataclass(frozen=True, slots=True)
+class LoopPorts:
+    """What a loop acts through: a cluster, a clock, and the place of its stores."""
+
+    client: LogClient
+    clock: Clock
+    stores: StoreDirectory
+
+
 @dataclass(slots=True)
 class Parts:
     """Ports and settings of one loop. `consumer` is replaced when the loop joins its group anew."""

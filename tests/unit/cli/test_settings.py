@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from logkeel.cli.settings import load_settings
 from logkeel.errors import ConfigInvalid
 

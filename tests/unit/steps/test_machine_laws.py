@@ -5,6 +5,7 @@ starts, so that what the machine promises can be held against what happened.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -53,8 +54,8 @@ class World(RuleBasedStateMachine):
     def number(self, key: Key) -> int:
         return int(key.run_id.removeprefix("run-"))
 
-    def do(self, actions: "list[Action] | tuple[Action, ...] | object") -> None:
-        for action in list(actions):  # type: ignore[call-overload]
+    def do(self, actions: Iterable[Action]) -> None:
+        for action in actions:
             self.one(action)
 
     def one(self, action: Action) -> None:

@@ -74,15 +74,19 @@ class PartitionTable:
 
         but never below a claim that has been used: its effect would be taken for fresh.
         """
-        waiting = [entry.offset for entry in self.open.values() if entry.phase in (Phase.QUEUED, Phase.CLAIMING)]
+        waiting = [entry.offset for entry in self.open.values() if entry.phase is Phase.QUEUED]
         settled = min(self.started, min(waiting) - 1) if waiting else self.started
-        return max(settled, self.claimed)
+        return max(settled, self.claimed, *self.claiming())
+
+    def claiming(self) -> list[int]:
+        """Offsets whose claim is being committed: no other commit may take the mark back below them."""
+        return [entry.offset for entry in self.open.values() if entry.phase is Phase.CLAIMING]
 
     def claim_mark(self, offset: int) -> int:
         """S for a claim up to `offset`. The queue is in order, so what still waits in it lies above."""
         waiting = self.queue[0].offset if self.queue else None
         settled = self.started if waiting is None else min(self.started, waiting - 1)
-        return max(settled, offset, self.claimed)
+        return max(settled, offset, self.claimed, *self.claiming())
 
     def offsets(self, started: int, holder: Holder) -> tuple[TopicPartition, int, str]:
         """What to commit for this partition with `started` as the mark."""

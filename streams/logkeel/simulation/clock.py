@@ -1,0 +1,27 @@
+"""A clock that only moves when it is told to."""
+
+
+class SimulatedClock:
+    """Implements `logkeel.log.Clock`. `sleep` advances it, so nothing ever waits."""
+
+    def __init__(self, start_ms: int = 1_700_000_000_000) -> None:
+        self._now_ms = float(start_ms)
+        self._monotonic_s = 0.0
+
+    def now_ms(self) -> int:
+        return int(self._now_ms)
+
+    def monotonic_s(self) -> float:
+        return self._monotonic_s
+
+    def sleep(self, seconds: float) -> None:
+        self.advance(seconds * 1000)
+
+    def advance(self, milliseconds: float) -> None:
+        """Move both clocks forward."""
+        self._now_ms += milliseconds
+        self._monotonic_s += milliseconds / 1000
+
+    def jump(self, milliseconds: float) -> None:
+        """Move the wall clock alone, forward or backward, as NTP and operators do."""
+        self._now_ms += milliseconds

@@ -1,0 +1,147 @@
+"""The group coordinator, classic protocol, eager `range`: generations, static members, offsets with pending ones.
+
+A member lives as long as its process does (heartbeats come from a background thread); one that fell silent is expelled
+when its session time-out has passed since. During a rebalance a member keeps its generation until it rejoins, which it
+does inside its next fetch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from logkeel.errors import ConsumerFenced, StaleGeneration
+from logkeel.log import Clock, GroupMetadata, TopicPartition
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """A member as the coordinator knows it."""
+
+    member_id: str
+    instance_id: str | None
+    topics: tuple[str, ...]
+    session_timeout_ms: int
+    joined: bool = True
+    silent_since_ms: int | None = None
+    assignment: tuple[TopicPartition, ...] = ()
+
+
+@dataclass(eq=False)
+class Group:
+    """One group. `generation` grows with each completed rebalance."""
+
+    group_id: str
+    generation: int = 0
+    joining: bool = False
+    members: dict[str, Member] = field(default_factory=dict)
+    fenced: set[str] = field(default_factory=set)
+    offsets: dict[TopicPartition, tuple[int, str]] = field(default_factory=dict)
+    pending: list[Mapping[TopicPartition, tuple[int, str]]] = field(default_factory=list)
+
+    def check(self, metadata: GroupMetadata) -> None:
+        """The check of OffsetCommit and TxnOffsetCommit (KIP-447). Raises `StaleGeneration`."""
+        member = self.members.get(metadata.member_id)
+        if member is None or metadata.generation != self.generation or metadata.member_id in self.fenced:
+            raise StaleGeneration(
+                f"group {self.group_id} is at generation {self.generation}, the caller's is {metadata.generation}"
+            )
+
+
+class GroupCoordinator:
+    """All groups of a cluster. `partition_counts` is asked at each rebalance."""
+
+    def __init__(self, clock: Clock, partition_counts: Mapping[str, int]) -> None:
+        self._clock = clock
+        self._counts = partition_counts
+        self._members_made = 0
+        self.groups: dict[str, Group] = {}
+
+    def group(self, group_id: str) -> Group:
+        """The group, made if it is unknown."""
+        return self.groups.setdefault(group_id, Group(group_id))
+
+    def join(self, group_id: str, topics: Sequence[str], *, instance_id: str | None, session_timeout_ms: int) -> Member:
+        """Join; a static member takes over its predecessor's assignment without a rebalance (KIP-345)."""
+        group = self.group(group_id)
+        self._members_made += 1
+        name = instance_id or "member"
+        member = Member(f"{name}-{self._members_made:06d}", instance_id, tuple(topics), session_timeout_ms)
+        former = next((m for m in group.members.values() if instance_id and m.instance_id == instance_id), None)
+        if former is not None:
+            del group.members[former.member_id]
+            group.fenced.add(former.member_id)
+        group.members[member.member_id] = member
+        if former is not None and former.topics == member.topics and not group.joining:
+            member.assignment = former.assignment
+        else:
+            self._start_rebalance(group)
+            member.joined = True
+        self._finish_if_all_joined(group)
+        return member
+
+    def rejoin(self, group_id: str, member: Member) -> None:
+        """The member has given up its partitions and waits for the new generation."""
+        group = self.group(group_id)
+        if group.members.get(member.member_id) is member:
+            member.joined = True
+            self._finish_if_all_joined(group)
+
+    def leave(self, group_id: str, member: Member) -> None:
+        """A dynamic member leaves at once; a static one stays until its session time-out."""
+        group = self.group(group_id)
+        if group.members.get(member.member_id) is not member:
+            return
+        if member.instance_id is not None:
+            member.silent_since_ms = self._clock.now_ms()
+        else:
+            self._remove(group, member)
+
+    def check_alive(self, group_id: str, member: Member) -> bool:
+        """Whether the member still belongs. Raises `ConsumerFenced` if another process took its instance id over."""
+        group = self.group(group_id)
+        if member.member_id in group.fenced:
+            raise ConsumerFenced(f"{member.instance_id} was taken over by another process", instance=member.instance_id)
+        return group.members.get(member.member_id) is member
+
+    def expire(self) -> None:
+        """Expel members that have been silent for longer than their session time-out."""
+        now_ms = self._clock.now_ms()
+        for group in self.groups.values():
+            for member in list(group.members.values()):
+                since = member.silent_since_ms
+                if since is not None and now_ms - since > member.session_timeout_ms:
+                    self._remove(group, member)
+
+    def _remove(self, group: Group, member: Member) -> None:
+        del group.members[member.member_id]
+        self._start_rebalance(group)
+        self._finish_if_all_joined(group)
+
+    def _start_rebalance(self, group: Group) -> None:
+        if not group.joining:
+            group.joining = True
+            for member in group.members.values():
+                member.joined = False
+
+    def _finish_if_all_joined(self, group: Group) -> None:
+        if group.joining and all(member.joined for member in group.members.values()):
+            group.joining = False
+            group.generation += 1
+            assign_range(list(group.members.values()), self._counts)
+
+
+def assign_range(members: Sequence[Member], counts: Mapping[str, int]) -> None:
+    """Kafka's range assignor: topic by topic, members sorted by instance id or member id; the first get one more."""
+    assigned: dict[str, list[TopicPartition]] = {member.member_id: [] for member in members}
+    for topic in sorted({topic for member in members for topic in member.topics}):
+        takers = sorted(
+            (member for member in members if topic in member.topics),
+            key=lambda each: each.instance_id or each.member_id,
+        )
+        share, extra = divmod(counts.get(topic, 0), len(takers))
+        first = 0
+        for index, member in enumerate(takers):
+            count = share + (index < extra)
+            assigned[member.member_id] += [TopicPartition(topic, number) for number in range(first, first + count)]
+            first += count
+    for member in members:
+        member.assignment = tuple(assigned[member.member_id])

@@ -1,0 +1,103 @@
+"""One partition as Kafka keeps it: records and transaction markers share the offsets.
+
+A reader with read_committed sees nothing at or behind the last stable offset (the first record of the oldest open
+transaction), and no record of an aborted transaction. Invariant: offsets grow by one per record or marker; compaction
+and deletion leave gaps.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import Literal
+
+from logkeel.log import OutputRecord, Record, TopicPartition
+
+Outcome = Literal["open", "committed", "aborted"]
+
+
+@dataclass(eq=False, slots=True)
+class Transaction:
+    """One transaction of one producer epoch."""
+
+    transactional_id: str
+    started_ms: int
+    outcome: Outcome = "open"
+    partitions: dict[TopicPartition, None] = field(default_factory=dict)
+    offsets: dict[str, dict[TopicPartition, tuple[int, str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record, or a marker (`record` None) that ends `transaction` in this partition."""
+
+    offset: int
+    record: Record | None
+    transaction: Transaction | None
+
+
+class PartitionLog:
+    """The entries of one partition, from `start` up to the high watermark `end`."""
+
+    def __init__(self, place: TopicPartition) -> None:
+        self.place = place
+        self.start = 0
+        self.end = 0
+        self.entries: list[Entry] = []
+        self._open: dict[Transaction, int] = {}
+
+    @property
+    def last_stable(self) -> int:
+        """The last stable offset: what a read_committed reader may read up to."""
+        return min(self._open.values(), default=self.end)
+
+    def append(self, output: OutputRecord, now_ms: int, transaction: Transaction | None) -> int:
+        """Append a record; returns its offset."""
+        offset = self.end
+        record = Record(*self.place, offset, now_ms, output.key, output.value, output.headers)
+        self.entries.append(Entry(offset, record, transaction))
+        self.end += 1
+        if transaction is not None:
+            self._open.setdefault(transaction, offset)
+        return offset
+
+    def mark(self, transaction: Transaction) -> None:
+        """Append the marker that ends `transaction` here."""
+        self.entries.append(Entry(self.end, None, transaction))
+        self.end += 1
+        self._open.pop(transaction, None)
+
+    def read(self, position: int, max_records: int, *, committed_only: bool) -> tuple[list[Record], int]:
+        """(records, next position). The position passes markers and aborted records up to the readable end."""
+        limit = self.readable_end(committed_only=committed_only)
+        records: list[Record] = []
+        for entry in self.entries[bisect_left(self.entries, position, key=lambda each: each.offset) :]:
+            if entry.offset >= limit:
+                break
+            if len(records) == max_records:
+                return records, entry.offset
+            if entry.record is not None and not (committed_only and _is_aborted(entry)):
+                records.append(entry.record)
+        return records, max(position, limit)
+
+    def readable_end(self, *, committed_only: bool) -> int:
+        """Up to where a reader of that isolation may read."""
+        return self.last_stable if committed_only else self.end
+
+    def delete_before(self, offset: int) -> None:
+        """What retention and DeleteRecords do: raise the log start."""
+        self.start = max(self.start, min(offset, self.end))
+        self.entries = [entry for entry in self.entries if entry.offset >= self.start]
+
+    def compact(self) -> None:
+        """Keep the last value of each key below the last stable offset, and drop tombstones, as a late cleaner does."""
+        stable = self.last_stable
+        last = {e.record.key: e.offset for e in self.entries if e.record and e.offset < stable and not _is_aborted(e)}
+        self.entries = [entry for entry in self.entries if entry.offset >= stable or _survives(entry, last)]
+
+
+def _is_aborted(entry: Entry) -> bool:
+    return entry.transaction is not None and entry.transaction.outcome == "aborted"
+
+
+def _survives(entry: Entry, last: dict[bytes | None, int]) -> bool:
+    record = entry.record
+    return record is not None and record.value is not None and last.get(record.key) == entry.offset

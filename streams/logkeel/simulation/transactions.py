@@ -1,0 +1,64 @@
+"""The transaction coordinator: one open transaction per transactional id, epochs that fence, time-outs that abort."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from logkeel.errors import ProducerFenced
+from logkeel.log import Clock
+from logkeel.simulation.partition_log import Transaction
+
+
+@dataclass(eq=False, slots=True)
+class _Identity:
+    epoch: int = -1
+    timeout_ms: int = 10_000
+    transaction: Transaction | None = None
+
+
+class TransactionCoordinator:
+    """Keeps identities and ends transactions. `on_end` writes markers and applies or drops pending offsets."""
+
+    def __init__(self, clock: Clock, on_end: Callable[[Transaction], None]) -> None:
+        self._clock = clock
+        self._on_end = on_end
+        self._identities: dict[str, _Identity] = {}
+
+    def initialise(self, transactional_id: str, timeout_ms: int) -> int:
+        """A new epoch: older instances are fenced, what they left open is aborted."""
+        identity = self._identities.setdefault(transactional_id, _Identity())
+        self._end(identity, commit=False)
+        identity.epoch += 1
+        identity.timeout_ms = timeout_ms
+        return identity.epoch
+
+    def open(self, transactional_id: str, epoch: int) -> Transaction:
+        """The open transaction of that epoch, begun now if there is none. Raises `ProducerFenced`."""
+        identity = self._checked(transactional_id, epoch)
+        if identity.transaction is None:
+            identity.transaction = Transaction(transactional_id, self._clock.now_ms())
+        return identity.transaction
+
+    def end(self, transactional_id: str, epoch: int, *, commit: bool) -> None:
+        """End the open transaction; one that wrote nothing leaves no trace. Raises `ProducerFenced`."""
+        self._end(self._checked(transactional_id, epoch), commit=commit)
+
+    def expire(self) -> None:
+        """Abort transactions that are open for longer than their time-out, and fence their producers."""
+        now_ms = self._clock.now_ms()
+        for identity in self._identities.values():
+            transaction = identity.transaction
+            if transaction is not None and now_ms - transaction.started_ms > identity.timeout_ms:
+                self._end(identity, commit=False)
+                identity.epoch += 1
+
+    def _checked(self, transactional_id: str, epoch: int) -> _Identity:
+        identity = self._identities[transactional_id]
+        if identity.epoch != epoch:
+            raise ProducerFenced(f"{transactional_id} has epoch {identity.epoch}, this instance has {epoch}")
+        return identity
+
+    def _end(self, identity: _Identity, *, commit: bool) -> None:
+        transaction, identity.transaction = identity.transaction, None
+        if transaction is not None:
+            transaction.outcome = "committed" if commit else "aborted"
+            self._on_end(transaction)

@@ -1,0 +1,155 @@
+"""Tables on RocksDB: one database per partition, one column family, write-ahead log on, no fsync.
+
+With the write-ahead log off, or with several column families, RocksDB tears batches apart on kill -9 (ARCHITECTURE
+section 4). Without fsync a power failure may lose the newest batches; the changelog has them.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    Cache,
+    DbClosedError,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteOptions,
+)
+
+from logkeel.errors import StoreCorrupt, StoreLocked, StoreUnavailable
+
+MEMTABLE_BYTES = 8 * 1024 * 1024
+BLOCK_CACHE_BYTES = 16 * 1024 * 1024
+"""Per process, shared by its partitions: rows of live runs are few, and the loop keeps the hot ones itself."""
+
+MAX_WAL_BYTES = 64 * 1024 * 1024
+"""Bounds what a restart replays from the write-ahead log."""
+
+_CORRUPT = re.compile(
+    r"Corruption|checksum mismatch|No such file.*(MANIFEST|sst)|does not exist \(create_if_missing", re.IGNORECASE
+)
+_LOCKED = re.compile(
+    r"lock hold by current process|While lock file|LOCK: Resource temporarily unavailable", re.IGNORECASE
+)
+
+
+class RocksStore:
+    """Implements `logkeel.log.Store`. Get one from `RocksStoreDirectory.open`."""
+
+    def __init__(self, path: Path, options: Options) -> None:
+        self._path = path
+        try:
+            self._database = Rdict(str(path), options=options, access_type=AccessType.read_write())
+        except Exception as error:
+            raise _translated(error, path) from error
+        self._write_options = WriteOptions()
+        self._write_options.sync = False
+        self._open = True
+
+    def get(self, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._database.get(key)
+        except Exception as error:
+            raise _translated(error, self._path) from error
+        return value
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        iterator = self._database.snapshot().iter()
+        return self._rows(iterator, start, end)
+
+    def _rows(self, iterator: object, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        rows = iterator
+        try:
+            rows.seek(start)  # type: ignore[attr-defined]
+            while rows.valid():  # type: ignore[attr-defined]
+                key = rows.key()  # type: ignore[attr-defined]
+                if key >= end:
+                    return
+                yield key, rows.value()  # type: ignore[attr-defined]
+                rows.next()  # type: ignore[attr-defined]
+            rows.status()  # type: ignore[attr-defined]
+        except (DbClosedError, OSError, ValueError, RuntimeError) as error:
+            raise _translated(error, self._path) from error
+
+    def write(self, batch: Mapping[bytes, bytes | None]) -> None:
+        rows = WriteBatch(raw_mode=True)
+        for key, value in batch.items():
+            if value is None:
+                rows.delete(key)
+            else:
+                rows.put(key, value)
+        try:
+            self._database.write(rows, self._write_options)
+        except Exception as error:
+            raise _translated(error, self._path) from error
+
+    def approximate_rows(self) -> int:
+        return self._database.property_int_value("rocksdb.estimate-num-keys") or 0
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._database.close()
+
+
+class RocksStoreDirectory:
+    """Implements `logkeel.log.StoreDirectory` below one folder: `<folder>/<table>/<partition>`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = Path(folder)
+        self._cache = Cache(BLOCK_CACHE_BYTES)
+        self._open: dict[Path, RocksStore] = {}
+
+    def open(self, table: str, partition: int) -> RocksStore:
+        path = self._path(table, partition)
+        held = self._open.get(path)
+        if held is not None and held._open:
+            raise StoreLocked(f"{path} is open in this process already", path=str(path))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _translated(error, path) from error
+        store = self._open[path] = RocksStore(path, self._options())
+        return store
+
+    def exists(self, table: str, partition: int) -> bool:
+        return (self._path(table, partition) / "CURRENT").exists()
+
+    def destroy(self, table: str, partition: int) -> None:
+        path = self._path(table, partition)
+        held = self._open.pop(path, None)
+        if held is not None and held._open:
+            raise StoreLocked(f"{path} is open; close it before it is destroyed", path=str(path))
+        shutil.rmtree(path, ignore_errors=True)
+
+    def _path(self, table: str, partition: int) -> Path:
+        return self._folder / table / f"{partition:05d}"
+
+    def _options(self) -> Options:
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_write_buffer_size(MEMTABLE_BYTES)
+        options.set_max_write_buffer_number(3)
+        options.set_max_total_wal_size(MAX_WAL_BYTES)
+        options.set_compression_type(DBCompressionType.lz4())
+        options.set_keep_log_file_num(2)
+        options.set_max_background_jobs(2)
+        blocks = BlockBasedOptions()
+        blocks.set_block_cache(self._cache)
+        blocks.set_bloom_filter(10, False)
+        options.set_block_based_table_factory(blocks)
+        return options
+
+
+def _translated(error: Exception, path: Path) -> Exception:
+    text = str(error)
+    if _LOCKED.search(text):
+        return StoreLocked(f"another process holds {path}; stop it, or give another --state-dir", path=str(path))
+    if _CORRUPT.search(text):
+        return StoreCorrupt(f"{path} cannot be read: {text}", path=str(path))
+    return StoreUnavailable(f"{path} cannot be used now: {text}; free disk space or check its rights", path=str(path))
