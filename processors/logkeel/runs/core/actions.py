@@ -1,0 +1,99 @@
+"""What the core asks of the shell: values, done in order, in the transaction of the events that go with them."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+TimerKind: TypeAlias = Literal["step", "run_deadline", "start_deadline"]
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchStep:
+    """Produce the command of this step as it stands now."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeStep:
+    """Tell every worker to stop executions of this step up to `dispatch` (P36)."""
+
+    path: str
+    dispatch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Set a durable timer. `path` is empty and `dispatch` 0 for a timer of the run."""
+
+    kind: TimerKind
+    due_ms: int
+    path: str = ""
+    dispatch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClearTimer:
+    """Clear that timer."""
+
+    kind: TimerKind
+    due_ms: int
+    path: str = ""
+    dispatch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLease:
+    """The step has a holder until `due_ms`, unless it is heard of again. Kept in memory (P19), anew after a resync."""
+
+    path: str
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndLease:
+    """The step has no holder any more."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepDetails:
+    """Keep what a heartbeat brought, for the next attempt; None: forget it."""
+
+    path: str
+    details: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteRun:
+    """Announce the end of the run; its rows expire from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Refuse the request that is being handled (P28)."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nothing follows from the input; why. For logs and metrics only."""
+
+    reason: str
+
+
+Action: TypeAlias = (
+    DispatchStep
+    | RevokeStep
+    | SetTimer
+    | ClearTimer
+    | HoldLease
+    | EndLease
+    | KeepDetails
+    | CompleteRun
+    | Reject
+    | Ignored
+)

@@ -1,0 +1,89 @@
+"""One activation of a run: an input is decided, events are recorded and applied, actions pile up. Pure.
+
+`record` is the only way to change the state. The time of a run never goes back (P24).
+"""
+
+from typing import TypedDict, Unpack
+
+from logkeel.records import (
+    ErrorInfo,
+    EventKind,
+    FieldReference,
+    FieldWrite,
+    Origin,
+    Payload,
+    RunEvent,
+    RunStatus,
+    TraceContext,
+)
+from logkeel.runs.core.actions import Action, Ignored
+from logkeel.runs.core.apply import apply
+from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.state import RunState
+
+
+class Details(TypedDict, total=False):
+    """Fields of a RunEvent beyond those every event has."""
+
+    path: str
+    step: str
+    attempt: int
+    dispatch: int
+    holder: str | None
+    started_at_ms: int | None
+    due_ms: int | None
+    writes: tuple[FieldWrite, ...]
+    reads: tuple[FieldReference, ...]
+    error: ErrorInfo | None
+    status: RunStatus
+    reason: str | None
+    actor: str | None
+    name: str | None
+    payload: Payload | None
+    request_id: str | None
+    input_digest: str | None
+    attributes: dict[str, str]
+    origin: Origin | None
+    trace: TraceContext | None
+    conversation_id: str | None
+
+
+class Activation:
+    """`events` are the new history, in order; `actions` what the shell is to do, in order."""
+
+    __slots__ = ("actions", "events", "now_ms", "plan", "state")
+
+    def __init__(self, state: RunState, plan: Plan, now_ms: int) -> None:
+        self.state = state
+        self.plan = plan
+        self.now_ms = max(now_ms, state.head.last_ms)
+        self.events: list[RunEvent] = []
+        self.actions: list[Action] = []
+
+    def record(self, kind: EventKind, **details: Unpack[Details]) -> None:
+        """Append an event and apply it."""
+        info = self.state.info
+        event = RunEvent(
+            run_id=info.run_id,
+            incarnation=info.incarnation,
+            revision=self.state.head.revision + 1,
+            kind=kind,
+            at_ms=self.now_ms,
+            workflow=info.workflow,
+            version=info.version,
+            definition_digest=info.digest,
+            schema_version=info.schema_version,
+            logic=info.logic,
+            routing_key=info.routing_key,
+            **details,
+        )
+        apply(self.state, event, self.plan)
+        self.events.append(event)
+
+    def do(self, action: Action) -> None:
+        """Append an action."""
+        self.actions.append(action)
+
+    def ignore(self, reason: str) -> None:
+        """Nothing follows, and why."""
+        self.actions.append(Ignored(reason))

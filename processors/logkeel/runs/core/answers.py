@@ -1,0 +1,198 @@
+"""What workers say about executions (P25, P31-P36). Pure.
+
+An answer counts while its step is open and no newer dispatch was made (P33). Others are ignored; one that tells
+something else than the history knows becomes an `answer_ignored` event while the run lasts.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from logkeel.records import (
+    StepAnswer,
+    StepFailed,
+    StepHeartbeat,
+    StepReclaimed,
+    StepRefused,
+    StepReleased,
+    StepSucceeded,
+)
+from logkeel.runs.core.actions import HoldLease, KeepDetails
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.doubt import ask_a_human, in_doubt, lost
+from logkeel.runs.core.failing import after_failure
+from logkeel.runs.core.flow import dispatch, go_to, leave_waiting, settle, wait_until
+from logkeel.runs.core.state import StepState
+from logkeel.runs.core.timing import refused_delay_ms
+
+
+def answer(turn: Activation, message: StepAnswer) -> None:
+    """Decide one answer."""
+    identity = message.identity
+    if identity.incarnation != turn.state.info.incarnation:
+        turn.ignore("another incarnation")
+        return
+    step = turn.state.steps.get(identity.path)
+    if step is None:
+        turn.ignore("unknown step")
+    elif identity.dispatch != step.dispatch or not step.is_open or not turn.state.running:
+        _orphan(turn, message, step)
+    elif step.phase in _OUT or (step.phase == "in_doubt" and isinstance(message, StepSucceeded | StepFailed)):
+        _HANDLERS[type(message)](turn, message, step)
+    else:
+        turn.ignore(f"the step is {step.phase}")
+
+
+_OUT = ("dispatched", "started")
+
+
+def _heartbeat(turn: Activation, message: StepHeartbeat, step: StepState) -> None:
+    path = message.identity.path
+    if step.phase == "dispatched":
+        leave_waiting(turn, path, step)
+        turn.record(
+            "step_started",
+            path=path,
+            step=step.step,
+            attempt=step.attempt,
+            dispatch=step.dispatch,
+            holder=message.holder,
+            started_at_ms=message.started_at_ms,
+        )
+    timeout_ms = turn.plan.steps[path].definition.heartbeat_timeout_ms
+    turn.do(HoldLease(path, turn.now_ms + timeout_ms))
+    if message.details is not None:
+        turn.do(KeepDetails(path, message.details))
+
+
+def _succeeded(turn: Activation, message: StepSucceeded, step: StepState) -> None:
+    path = message.identity.path
+    settle(turn, path, step)
+    turn.record(
+        "step_succeeded",
+        path=path,
+        step=step.step,
+        attempt=step.attempt,
+        dispatch=step.dispatch,
+        holder=message.holder,
+        started_at_ms=message.started_at_ms,
+        writes=message.writes,
+        reads=message.reads,
+        reason="check" if message.from_check else None,
+    )
+    go_to(turn, turn.plan.steps[path].after)
+
+
+def _failed(turn: Activation, message: StepFailed, step: StepState) -> None:
+    path = message.identity.path
+    if message.in_doubt:
+        if step.phase == "in_doubt":
+            turn.ignore("a human is being asked already")
+        else:
+            ask_a_human(turn, path, message.error.message, message.error)
+        return
+    settle(turn, path, step)
+    turn.record(
+        "step_failed",
+        path=path,
+        step=step.step,
+        attempt=step.attempt,
+        dispatch=step.dispatch,
+        holder=message.holder,
+        started_at_ms=message.started_at_ms,
+        error=message.error,
+    )
+    after_failure(turn, path, message.error)
+
+
+def _reclaimed(turn: Activation, message: StepReclaimed, step: StepState) -> None:
+    """A question, not a fact: wait while a holder may live, decide when it cannot (P32)."""
+    path = message.identity.path
+    if message.holder_dead:
+        leave_waiting(turn, path, step)
+        lost(turn, path, f"{message.holder} holds the slot of the process that ran it")
+        return
+    if step.reclaimed:
+        turn.ignore("the holder's lease is being awaited")
+        return
+    leave_waiting(turn, path, step)
+    turn.record(
+        "step_reclaimed", path=path, step=step.step, dispatch=step.dispatch, holder=message.holder, reason="asked"
+    )
+    timeout_ms = turn.plan.steps[path].definition.heartbeat_timeout_ms
+    turn.do(HoldLease(path, turn.now_ms + timeout_ms))
+
+
+def _released(turn: Activation, message: StepReleased, step: StepState) -> None:
+    path = message.identity.path
+    reason = "started" if message.was_started else "not started"
+    leave_waiting(turn, path, step)
+    turn.record(
+        "step_released", path=path, step=step.step, dispatch=step.dispatch, holder=message.holder, reason=reason
+    )
+    if message.was_started:
+        in_doubt(turn, path, f"{message.holder} stopped before the step ended")
+    else:
+        dispatch(turn, path)
+
+
+def _refused(turn: Activation, message: StepRefused, step: StepState) -> None:
+    """No worker has this version: offered again, without using an attempt (P38)."""
+    path = message.identity.path
+    leave_waiting(turn, path, step)
+    due_ms = turn.now_ms + refused_delay_ms(step.refusals)
+    turn.record(
+        "step_refused",
+        path=path,
+        step=step.step,
+        dispatch=step.dispatch,
+        holder=message.holder,
+        due_ms=due_ms,
+        reason=message.reason,
+    )
+    wait_until(turn, path, due_ms)
+
+
+def _unsupported(turn: Activation, message: StepAnswer, step: StepState) -> None:
+    turn.ignore(f"{type(message).__name__} belongs to journals, which this workflow has none of")
+
+
+def _orphan(turn: Activation, message: StepAnswer, step: StepState) -> None:
+    """Late or duplicate. Only an outcome that the history does not know is worth an event (P33)."""
+    identity = message.identity
+    if not isinstance(message, StepSucceeded | StepFailed | StepReleased):
+        turn.ignore("late")
+        return
+    known = identity.dispatch == step.dispatch and step.phase in ("done", "failed")
+    if known or not (turn.state.running or step.effect_unknown):
+        turn.ignore("duplicate")
+        return
+    turn.record(
+        "answer_ignored",
+        path=identity.path,
+        step=step.step,
+        attempt=identity.attempt,
+        dispatch=identity.dispatch,
+        holder=message.holder,
+        error=message.error if isinstance(message, StepFailed) else None,
+        reason=_told(message),
+    )
+
+
+def _told(message: StepSucceeded | StepFailed | StepReleased) -> str:
+    match message:
+        case StepSucceeded():
+            return "it had succeeded"
+        case StepFailed(in_doubt=doubt):
+            return "it had failed, its effect in doubt" if doubt else "it had failed"
+        case StepReleased(was_started=started):
+            return "it was given back after its start" if started else "it was never started"
+
+
+_HANDLERS: dict[type[Any], Callable[[Activation, Any, StepState], None]] = {
+    StepHeartbeat: _heartbeat,
+    StepSucceeded: _succeeded,
+    StepFailed: _failed,
+    StepReclaimed: _reclaimed,
+    StepReleased: _released,
+    StepRefused: _refused,
+}

@@ -1,0 +1,302 @@
+"""What each event does to the state: the one place where a run changes. Pure, total over the events that exist.
+
+The engine applies an event when it decides it, a replay when it reads it; so the fold of a history *is* the state
+(ARCHITECTURE section 5). An event that does not fit the state is an `InvariantViolation`: the turn stops without
+committing. Illegal means that the step is in no phase of `_LEGAL` for that event.
+"""
+
+from collections.abc import Callable, Iterable
+from types import MappingProxyType
+
+from msgspec.structs import replace
+
+from logkeel.errors import InvariantViolation
+from logkeel.records import FieldWrite, RunEvent
+from logkeel.runs.core.plan import ROOT_SCOPE, Plan, Target, ToJoin
+from logkeel.runs.core.state import FieldPointer, Phase, RunState, ScopeState, StepState, StoredSignal
+
+_OPEN: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
+_OUT: frozenset[Phase] = frozenset({"dispatched", "started"})
+
+_LEGAL = MappingProxyType(
+    {
+        "step_started": _OUT,
+        "step_succeeded": frozenset({*_OUT, "in_doubt"}),
+        "step_failed": frozenset({*_OUT, "in_doubt"}),
+        "step_resolved": frozenset({"in_doubt"}),
+        "step_reclaimed": _OUT,
+        "step_released": _OUT,
+        "step_refused": _OUT,
+        "step_revoked": _OPEN,
+    }
+)
+
+
+def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """Apply `event` to `state`, in place. Raises `InvariantViolation`."""
+    head = state.head
+    if event.revision != head.revision + 1:
+        raise InvariantViolation(
+            f"revision {event.revision} follows {head.revision}", run_id=state.info.run_id, revision=event.revision
+        )
+    head.revision = event.revision
+    head.last_ms = event.at_ms
+    _HANDLERS[event.kind](state, event, plan)
+
+
+def _run_started(state: RunState, event: RunEvent, plan: Plan) -> None:
+    _write(state, ROOT_SCOPE, event.writes, event.revision)
+
+
+def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
+    path, head = _path(event), state.head
+    former = state.steps.get(path)
+    dispatch, attempt = event.dispatch or 0, event.attempt or 0
+    if former is not None and (not former.is_open or dispatch <= former.dispatch):
+        raise _illegal(state, event, former)
+    head.attempts += former is None or attempt > former.attempt
+    if former is None:
+        head.open_steps += 1
+        state.steps[path] = StepState(
+            step=event.step or "",
+            phase="dispatched",
+            attempt=attempt,
+            dispatch=dispatch,
+            first_dispatched_ms=event.at_ms,
+            dispatched_ms=event.at_ms,
+        )
+        return
+    state.steps[path] = replace(
+        former,
+        phase="dispatched",
+        attempt=attempt,
+        dispatch=dispatch,
+        next_attempt=attempt,
+        dispatched_ms=event.at_ms,
+        due_ms=None,
+        reclaimed=False,
+        holder=None,
+        started_at_ms=None,
+    )
+
+
+def _step_started(state: RunState, event: RunEvent, plan: Plan) -> None:
+    step = _legal(state, event)
+    state.steps[_path(event)] = replace(step, phase="started", holder=event.holder, started_at_ms=event.started_at_ms)
+
+
+def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
+    path, step = _path(event), _legal(state, event)
+    placed = plan.steps[path]
+    state.head.steps_completed += 1
+    _close(state, path, replace(step, phase="done", holder=event.holder or step.holder, finished_at_ms=event.at_ms))
+    _write(state, placed.scope, event.writes, event.revision)
+    _arrive(state, placed.after)
+
+
+def _step_failed(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """The attempt failed. Whether the step goes on is said by the event behind this one, if there is one."""
+    path, step = _path(event), _legal(state, event)
+    _close(
+        state,
+        path,
+        replace(
+            step,
+            phase="failed",
+            failures=step.failures + 1,
+            error=event.error,
+            holder=event.holder or step.holder,
+            started_at_ms=event.started_at_ms or step.started_at_ms,
+            finished_at_ms=event.at_ms,
+            next_attempt=step.attempt + 1,
+        ),
+    )
+
+
+def _step_retry_scheduled(state: RunState, event: RunEvent, plan: Plan) -> None:
+    path = _path(event)
+    step = state.steps.get(path)
+    if step is None or step.phase != "failed" or not state.running:
+        raise _illegal(state, event, step)
+    state.head.open_steps += 1
+    state.steps[path] = _waiting(step, event, plan, checks=_may_have_happened(step))
+
+
+def _step_in_doubt(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """Nobody knows. With `due_ms` a check will tell (CHECKED), without it a human decides (P35)."""
+    path, step = _path(event), state.steps.get(_path(event))
+    if step is None or step.phase not in ("dispatched", "started", "failed"):
+        raise _illegal(state, event, step)
+    if step.phase == "failed":
+        state.head.open_steps += 1
+    if event.due_ms is not None:
+        state.steps[path] = _waiting(replace(step, next_attempt=step.attempt + 1), event, plan, checks=True)
+    else:
+        state.steps[path] = replace(step, phase="in_doubt", error=event.error or step.error, reclaimed=False)
+
+
+def _step_resolved(state: RunState, event: RunEvent, plan: Plan) -> None:
+    step = _legal(state, event)
+    if event.reason != "did":
+        state.steps[_path(event)] = replace(step, next_attempt=step.attempt + 1)
+
+
+def _step_reclaimed(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """Somebody asked, and the holder's lease runs (`reason` "asked"), or the holder is lost (`reason` "lost")."""
+    step = _legal(state, event)
+    if event.reason == "asked":
+        state.steps[_path(event)] = replace(step, reclaimed=True)
+    else:
+        state.steps[_path(event)] = replace(step, reclaims=step.reclaims + 1, next_attempt=step.attempt + 1)
+
+
+def _step_released(state: RunState, event: RunEvent, plan: Plan) -> None:
+    step = _legal(state, event)
+    started = event.reason == "started"
+    state.steps[_path(event)] = replace(step, next_attempt=step.attempt + started)
+
+
+def _step_refused(state: RunState, event: RunEvent, plan: Plan) -> None:
+    step = _legal(state, event)
+    waiting = replace(step, phase="waiting", refusals=step.refusals + 1, due_ms=event.due_ms, next_attempt=step.attempt)
+    state.steps[_path(event)] = replace(waiting, holder=None)
+
+
+def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
+    path, step = _path(event), _legal(state, event)
+    unknown = step.phase != "waiting" and plan.steps[path].definition.effect != "NONE"
+    _close(state, path, replace(step, phase="revoked", due_ms=None, effect_unknown=unknown, finished_at_ms=event.at_ms))
+
+
+def _block_entered(state: RunState, event: RunEvent, plan: Plan) -> None:
+    fork = plan.forks[_path(event)]
+    state.forks[fork.path] = ScopeState(len(fork.branches))
+    for branch in fork.branches:
+        _arrive(state, branch.first)
+
+
+def _block_left(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """Join: the branches' writes move into the surrounding scope, in branch order (AUTHORING, visibility)."""
+    fork = plan.forks[_path(event)]
+    open_fork = state.forks.get(fork.path)
+    if open_fork is None or open_fork.remaining:
+        raise InvariantViolation(f"{fork.path} cannot be joined", run_id=state.info.run_id)
+    del state.forks[fork.path]
+    for branch in fork.branches:
+        for name in branch.fields:
+            pointer = state.fields.pop((branch.scope, name), None)
+            if pointer is not None:
+                _point(state, fork.scope, name, pointer)
+    _arrive(state, fork.after)
+
+
+def _signal_received(state: RunState, event: RunEvent, plan: Plan) -> None:
+    state.signals[event.revision] = StoredSignal(
+        name=event.name or "", received_ms=event.at_ms, payload=event.payload, sent_by=event.actor
+    )
+
+
+def _noted(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """The history has it; the state does not change."""
+
+
+def _answer_ignored(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """An orphan; if it tells what became of a revoked step, its effect is not unknown any more (P36)."""
+    path = _path(event)
+    step = state.steps.get(path)
+    if step is not None and step.effect_unknown and event.dispatch == step.dispatch:
+        state.steps[path] = replace(step, effect_unknown=False)
+
+
+def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
+    if not state.running or event.status is None:
+        raise InvariantViolation("a run ends once", run_id=state.info.run_id)
+    state.head.status = event.status
+    state.head.error = event.error
+    state.head.finished_at_ms = event.at_ms
+
+
+_HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
+    "run_started": _run_started,
+    "step_dispatched": _step_dispatched,
+    "step_started": _step_started,
+    "step_succeeded": _step_succeeded,
+    "step_failed": _step_failed,
+    "step_retry_scheduled": _step_retry_scheduled,
+    "step_in_doubt": _step_in_doubt,
+    "step_resolved": _step_resolved,
+    "step_reclaimed": _step_reclaimed,
+    "step_released": _step_released,
+    "step_refused": _step_refused,
+    "step_revoked": _step_revoked,
+    "block_entered": _block_entered,
+    "block_left": _block_left,
+    "signal_received": _signal_received,
+    "cancel_requested": _noted,
+    "answer_ignored": _answer_ignored,
+    "run_completed": _run_completed,
+}
+
+
+def _write(state: RunState, scope: str, writes: Iterable[FieldWrite], revision: int) -> None:
+    for write in writes:
+        if write.is_control or write.payload is None:
+            pointer = FieldPointer(revision=revision, is_control=write.is_control, control=write.control)
+        else:
+            pointer = FieldPointer(revision=revision)
+            state.values[write.field, revision] = write.payload
+        _point(state, scope, write.field, pointer)
+
+
+def _point(state: RunState, scope: str, name: str, pointer: FieldPointer) -> None:
+    former = state.fields.get((scope, name))
+    if former is not None and not former.is_control:
+        state.values.pop((name, former.revision), None)
+    state.fields[scope, name] = pointer
+
+
+def _arrive(state: RunState, after: Target) -> None:
+    if isinstance(after, ToJoin):
+        state.forks[after.path] = ScopeState(state.forks[after.path].remaining - 1)
+
+
+def _close(state: RunState, path: str, step: StepState) -> None:
+    state.head.open_steps -= 1
+    state.steps[path] = step
+
+
+def _waiting(step: StepState, event: RunEvent, plan: Plan, *, checks: bool) -> StepState:
+    """`checks`: the former attempt may have had its effect, so a CHECKED step is asked about first."""
+    definition = plan.steps[_path(event)].definition
+    check_first = step.check_first or (checks and definition.effect == "CHECKED")
+    return replace(
+        step,
+        phase="waiting",
+        due_ms=event.due_ms,
+        check_first=check_first,
+        check_not_before_ms=event.due_ms if check_first else None,
+        reclaimed=False,
+        holder=None,
+    )
+
+
+def _may_have_happened(step: StepState) -> bool:
+    return step.error is None or step.error.kind != "not_done"
+
+
+def _path(event: RunEvent) -> str:
+    return event.path or ""
+
+
+def _legal(state: RunState, event: RunEvent) -> StepState:
+    step = state.steps.get(_path(event))
+    if step is None or step.phase not in _LEGAL[event.kind]:
+        raise _illegal(state, event, step)
+    return step
+
+
+def _illegal(state: RunState, event: RunEvent, step: StepState | None) -> InvariantViolation:
+    phase = step.phase if step is not None else "unknown"
+    return InvariantViolation(
+        f"{event.kind} does not fit a step that is {phase}", run_id=state.info.run_id, path=event.path
+    )

@@ -1,0 +1,49 @@
+"""What a failed attempt leads to: another one, a check, a human, or the end of the run. Pure."""
+
+from logkeel.records import ErrorInfo, RunStatus
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.flow import complete, wait_until
+from logkeel.runs.core.state import StepState
+from logkeel.runs.core.timing import key_expired, retry_delay_ms
+
+FINAL_KINDS = frozenset({"fatal", "invalid_input", "worker_lost", "cancelled"})
+
+
+def after_failure(turn: Activation, path: str, error: ErrorInfo) -> None:
+    """Behind a recorded `step_failed`: retry, or fail the run.
+
+    A CHECKED step whose attempt may have had its effect waits for its settle time, then is asked about first. A KEYED
+    step whose key has expired counts as ONCE: a human decides.
+    """
+    step, definition = turn.state.steps[path], turn.plan.steps[path].definition
+    may_have_happened = error.kind not in ("not_done", "invalid_input")
+    if error.kind in FINAL_KINDS or not _may_retry(turn, step, path):
+        fail_run(turn, path, error)
+        return
+    if may_have_happened and definition.effect == "KEYED" and key_expired(definition, step, turn.now_ms):
+        turn.record("step_in_doubt", path=path, step=step.step, error=error, reason="the key has expired")
+        return
+    delay_ms = retry_delay_ms(turn.state.info, path, step, definition.retry, error)
+    if may_have_happened and definition.effect == "CHECKED":
+        delay_ms = max(delay_ms, definition.settle_ms)
+    if _gives_up(turn, step, path, delay_ms):
+        fail_run(turn, path, error)
+        return
+    due_ms = turn.now_ms + delay_ms
+    turn.record("step_retry_scheduled", path=path, step=step.step, attempt=step.next_attempt, due_ms=due_ms)
+    wait_until(turn, path, due_ms)
+
+
+def fail_run(turn: Activation, path: str, error: ErrorInfo) -> None:
+    """The step has failed for good, and the run with it."""
+    status: RunStatus = "invalid_input" if error.kind == "invalid_input" else "failed"
+    complete(turn, status, error, reason=f"step {path} failed")
+
+
+def _may_retry(turn: Activation, step: StepState, path: str) -> bool:
+    return step.failures < turn.plan.steps[path].definition.retry.max_attempts
+
+
+def _gives_up(turn: Activation, step: StepState, path: str, delay_ms: int) -> bool:
+    limit_ms = turn.plan.steps[path].definition.retry.give_up_after_ms
+    return limit_ms is not None and turn.now_ms + delay_ms - step.first_dispatched_ms > limit_ms

@@ -1,0 +1,97 @@
+"""Moving through the flow: dispatch, fork, join, end; and ending early. Pure."""
+
+from logkeel.errors import InvariantViolation
+from logkeel.records import ErrorInfo, RunStatus
+from logkeel.runs.core.actions import (
+    ClearTimer,
+    CompleteRun,
+    DispatchStep,
+    EndLease,
+    KeepDetails,
+    RevokeStep,
+    SetTimer,
+)
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.plan import Target, ToEnd, ToFork, ToJoin, ToStep
+from logkeel.runs.core.state import StepState
+
+
+def go_to(turn: Activation, target: Target) -> None:
+    """Go on with `target`, as far as it goes without waiting."""
+    match target:
+        case ToStep(path=path):
+            dispatch(turn, path)
+        case ToFork(path=path):
+            turn.record("block_entered", path=path)
+            for branch in turn.plan.forks[path].branches:
+                go_to(turn, branch.first)
+        case ToJoin(path=path):
+            _join(turn, path)
+        case ToEnd():
+            complete(turn, "succeeded")
+
+
+def _join(turn: Activation, path: str) -> None:
+    fork = turn.state.forks.get(path)
+    if fork is None:
+        raise InvariantViolation(f"{path} is joined, but not open", path=path)
+    if fork.remaining == 0:
+        turn.record("block_left", path=path)
+        go_to(turn, turn.plan.forks[path].after)
+
+
+def dispatch(turn: Activation, path: str) -> None:
+    """Send the step's next command: the first one, or one more."""
+    former = turn.state.steps.get(path)
+    placed = turn.plan.steps[path]
+    number = 1 if former is None else former.dispatch + 1
+    attempt = 1 if former is None else max(former.next_attempt, former.attempt)
+    if former is not None:
+        leave_waiting(turn, path, former)
+    turn.record("step_dispatched", path=path, step=placed.definition.name, attempt=attempt, dispatch=number)
+    turn.do(DispatchStep(path))
+    limit_ms = placed.definition.schedule_to_start_ms
+    if limit_ms is not None:
+        turn.do(SetTimer("start_deadline", turn.now_ms + limit_ms, path, number))
+
+
+def leave_waiting(turn: Activation, path: str, step: StepState) -> None:
+    """Clear what was set for the step as it stands: timers and lease."""
+    if step.phase == "waiting" and step.due_ms is not None:
+        turn.do(ClearTimer("step", step.due_ms, path, step.dispatch))
+    if step.phase == "started" or step.reclaimed:
+        turn.do(EndLease(path))
+    limit_ms = turn.plan.steps[path].definition.schedule_to_start_ms
+    if limit_ms is not None:
+        turn.do(ClearTimer("start_deadline", step.dispatched_ms + limit_ms, path, step.dispatch))
+
+
+def settle(turn: Activation, path: str, step: StepState) -> None:
+    """The step has ended: nothing of it stays behind."""
+    leave_waiting(turn, path, step)
+    turn.do(KeepDetails(path, None))
+
+
+def wait_until(turn: Activation, path: str, due_ms: int) -> None:
+    """Set the timer of a step that waits now."""
+    step = turn.state.steps[path]
+    turn.do(SetTimer("step", due_ms, path, step.dispatch))
+
+
+def complete(turn: Activation, status: RunStatus, error: ErrorInfo | None = None, reason: str | None = None) -> None:
+    """End the run: open steps are revoked first (P36), then it is announced."""
+    if turn.state.head.open_steps:
+        _revoke_all(turn, reason or status)
+    info = turn.state.info
+    if info.deadline_ms is not None:
+        turn.do(ClearTimer("run_deadline", info.deadline_ms))
+    turn.record("run_completed", status=status, error=error, reason=reason)
+    turn.do(CompleteRun())
+
+
+def _revoke_all(turn: Activation, reason: str) -> None:
+    for path, step in [(path, step) for path, step in turn.state.steps.items() if step.is_open]:
+        settle(turn, path, step)
+        turn.record("step_revoked", path=path, step=step.step, dispatch=step.dispatch, reason=reason)
+        if step.phase != "waiting":
+            turn.do(RevokeStep(path, step.dispatch, reason))

@@ -1,0 +1,105 @@
+"""Beginning a run: its first event, and the first steps. Pure."""
+
+from logkeel.definitions import FieldDefinition
+from logkeel.records import CancelRun, ErrorInfo, FieldWrite, StartRun
+from logkeel.runs.core.actions import SetTimer
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.flow import complete, go_to
+from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.requests import cancel
+from logkeel.runs.core.state import LOGIC, RunInfo
+
+_TYPES: dict[str, tuple[type, ...]] = {"bool": (bool,), "int": (int,), "float": (float, int), "string": (str,)}
+
+
+def info_of(request: StartRun, plan: Plan, *, run_id: str, request_id: str, incarnation: str, now_ms: int) -> RunInfo:
+    """What is fixed about the run that `request` asks for."""
+    timeout_ms = request.run_timeout_ms if request.run_timeout_ms is not None else plan.document.run_timeout_ms
+    return RunInfo(
+        run_id=run_id,
+        incarnation=incarnation,
+        workflow=plan.document.name,
+        version=plan.document.version,
+        digest=plan.digest,
+        schema_version=plan.document.schema_version,
+        logic=LOGIC,
+        routing_key=request.routing_key or request.conversation_id or run_id,
+        started_at_ms=now_ms,
+        request_id=request_id,
+        input_digest=request.input_digest,
+        conversation_id=request.conversation_id,
+        deadline_ms=None if timeout_ms is None else now_ms + timeout_ms,
+        attributes=request.attributes,
+        origin=request.origin,
+        trace=request.trace,
+    )
+
+
+def start(
+    turn: Activation,
+    request: StartRun,
+    inputs: tuple[FieldWrite, ...],
+    *,
+    early_cancel: tuple[CancelRun, str] | None = None,
+) -> None:
+    """Accept the run: record it, then enter the flow, or end it at once if its input does not fit (P28).
+
+    `early_cancel` is a cancel that arrived before (with its request id): nothing is dispatched then.
+    """
+    info = turn.state.info
+    turn.record(
+        "run_started",
+        writes=inputs,
+        request_id=info.request_id,
+        input_digest=info.input_digest,
+        attributes=dict(info.attributes),
+        origin=info.origin,
+        trace=info.trace,
+        conversation_id=info.conversation_id,
+        due_ms=info.deadline_ms,
+    )
+    if info.deadline_ms is not None:
+        turn.do(SetTimer("run_deadline", info.deadline_ms))
+    problems = input_problems(turn.plan, inputs)
+    if early_cancel is not None:
+        cancel(turn, *early_cancel)
+    elif problems:
+        error = ErrorInfo(code="invalid_input", kind="invalid_input", message="; ".join(problems))
+        complete(turn, "invalid_input", error)
+    else:
+        go_to(turn, turn.plan.first)
+
+
+def input_problems(plan: Plan, inputs: tuple[FieldWrite, ...]) -> list[str]:
+    """What the engine can see to be wrong: names, and control values. Payloads are checked by the worker that reads."""
+    problems = []
+    given: set[str] = set()
+    for write in inputs:
+        field = plan.fields.get(write.field)
+        if field is None:
+            problems.append(f"{write.field}: is no field of {plan.document.name}")
+        elif write.field in given:
+            problems.append(f"{write.field}: is given twice")
+        elif (problem := _control_problem(field, write)) is not None:
+            problems.append(f"{write.field}: {problem}")
+        given.add(write.field)
+    problems += [f"{name}: is required" for name, field in plan.fields.items() if field.required and name not in given]
+    return problems
+
+
+def _control_problem(field: FieldDefinition, write: FieldWrite) -> str | None:
+    if write.operation != "replace":
+        return f"an input is a whole value, not {write.operation!r}"
+    if field.control_type is None:
+        return "is not a control field" if write.is_control else None
+    if not write.is_control:
+        return f"must be {field.control_type}, and readable by the engine"
+    value = write.control
+    if value is None:
+        return None if field.nullable else "must not be null"
+    is_number = not isinstance(value, bool) or field.control_type == "bool"
+    if not isinstance(value, _TYPES[field.control_type]) or not is_number:
+        return f"must be {field.control_type}, not {value!r}"
+    if field.choices and value not in field.choices:
+        return f"must be one of {', '.join(map(repr, field.choices))}"
+    return None

@@ -1,0 +1,141 @@
+"""What a run is: an immutable part, a head that each event changes, and maps of what it is made of. Values only.
+
+Phases of a step, and the events that lead there:
+
+    ── step_dispatched ──► DISPATCHED ── step_started ──► STARTED
+       WAITING    a timer is set: retry, check after the former attempt's deadline, refused by a worker
+       IN_DOUBT   a human decides
+       DONE · FAILED · REVOKED     terminal
+
+Maps are given by the shell: dictionaries in tests and replays, rows of a table in the engine. All of them together with
+`info` and `head` are the fold of the run's events; nothing else is (leases and heartbeat details are not).
+"""
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from logkeel.records import Control, ErrorInfo, Origin, Payload, RunStatus, TraceContext
+
+LOGIC = 1
+"""Number of the fold's behaviour; chosen when a run starts and kept (ARCHITECTURE section 5)."""
+
+Phase = Literal["dispatched", "started", "waiting", "in_doubt", "done", "failed", "revoked"]
+OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
+
+
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is fixed when a run is accepted."""
+
+    run_id: str
+    incarnation: str
+    workflow: str
+    version: str
+    digest: str
+    schema_version: int
+    logic: int
+    routing_key: str
+    started_at_ms: int
+    request_id: str | None = None
+    input_digest: str | None = None
+    conversation_id: str | None = None
+    deadline_ms: int | None = None
+    attributes: Mapping[str, str] = {}
+    origin: Origin | None = None
+    trace: TraceContext | None = None
+
+
+class RunHead(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What every event changes. `open_steps` counts steps in an open phase."""
+
+    status: RunStatus = "running"
+    revision: int = 0
+    last_ms: int = 0
+    open_steps: int = 0
+    steps_completed: int = 0
+    attempts: int = 0
+    finished_at_ms: int | None = None
+    error: ErrorInfo | None = None
+
+
+class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step occurrence.
+
+    `dispatch` is the fence, `attempt` numbers executions, `failures` counts against `max_attempts`, `reclaims` against
+    `worker_lost`. `due_ms`: when a waiting step goes on. `reclaimed`: somebody asks, and the holder's lease still runs.
+    """
+
+    step: str
+    phase: Phase
+    attempt: int
+    dispatch: int
+    first_dispatched_ms: int
+    dispatched_ms: int
+    next_attempt: int = 1
+    failures: int = 0
+    reclaims: int = 0
+    refusals: int = 0
+    due_ms: int | None = None
+    check_first: bool = False
+    check_not_before_ms: int | None = None
+    reclaimed: bool = False
+    holder: str | None = None
+    started_at_ms: int | None = None
+    finished_at_ms: int | None = None
+    effect_unknown: bool = False
+    error: ErrorInfo | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still bring the run forward."""
+        return self.phase in OPEN_PHASES
+
+
+class ScopeState(msgspec.Struct, frozen=True):
+    """An open fork: how many branches have not ended."""
+
+    remaining: int
+
+
+class FieldPointer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a field stands: the revision that wrote it; a control value stands here, a payload in `values`."""
+
+    revision: int
+    is_control: bool = False
+    control: Control = None
+
+
+class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A signal that waits for a block to consume it."""
+
+    name: str
+    received_ms: int
+    payload: Payload | None = None
+    sent_by: str | None = None
+
+
+FieldKey: TypeAlias = tuple[str, str]
+"""(scope, field)"""
+
+ValueKey: TypeAlias = tuple[str, int]
+"""(field, revision)"""
+
+
+@dataclass(slots=True)
+class RunState:
+    """A run in hand. The maps are read and written item by item; only cancelling and showing iterate."""
+
+    info: RunInfo
+    head: RunHead = field(default_factory=RunHead)
+    steps: MutableMapping[str, StepState] = field(default_factory=dict)
+    forks: MutableMapping[str, ScopeState] = field(default_factory=dict)
+    fields: MutableMapping[FieldKey, FieldPointer] = field(default_factory=dict)
+    values: MutableMapping[ValueKey, Payload] = field(default_factory=dict)
+    signals: MutableMapping[int, StoredSignal] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.head.status == "running"

@@ -1,0 +1,64 @@
+"""Due timers and leases that ran out. Pure. A timer that does not fit the step any more is ignored (P23)."""
+
+from logkeel.records import ErrorInfo
+from logkeel.runs.core.actions import RevokeStep
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.doubt import lost
+from logkeel.runs.core.failing import fail_run
+from logkeel.runs.core.flow import complete, dispatch, settle
+from logkeel.runs.core.state import StepState
+
+
+def step_due(turn: Activation, path: str, number: int) -> None:
+    """A waiting step goes on: retry, check, or another offer."""
+    step = _step(turn, path, number)
+    if step is None or step.phase != "waiting":
+        turn.ignore("the step does not wait")
+        return
+    dispatch(turn, path)
+
+
+def lease_over(turn: Activation, path: str) -> None:
+    """Nothing was heard of the holder for the heartbeat time-out."""
+    step = turn.state.steps.get(path)
+    if not turn.state.running or step is None or step.phase not in ("dispatched", "started"):
+        turn.ignore("the step has no holder")
+        return
+    lost(turn, path, f"nothing was heard of {step.holder or 'its holder'} for its heartbeat time-out")
+
+
+def start_deadline_over(turn: Activation, path: str, number: int) -> None:
+    """The author's schedule-to-start limit: no worker has begun."""
+    step = _step(turn, path, number)
+    if step is None or step.phase != "dispatched":
+        turn.ignore("the step has started")
+        return
+    error = ErrorInfo(code="not_started_in_time", kind="timeout", message=f"no worker has started {path} in time")
+    settle(turn, path, step)
+    turn.record("step_failed", path=path, step=step.step, attempt=step.attempt, dispatch=step.dispatch, error=error)
+    fail_run(turn, path, error)
+
+
+def command_aged(turn: Activation, path: str) -> None:
+    """The command waits since long, and its topic will forget it: sent anew, the old one revoked (P25)."""
+    step = turn.state.steps.get(path)
+    if not turn.state.running or step is None or step.phase != "dispatched":
+        turn.ignore("no command waits")
+        return
+    turn.record("step_released", path=path, step=step.step, dispatch=step.dispatch, reason="not started")
+    turn.do(RevokeStep(path, step.dispatch, "sent anew"))
+    dispatch(turn, path)
+
+
+def run_deadline_over(turn: Activation) -> None:
+    """The run has taken too long."""
+    if not turn.state.running:
+        turn.ignore("the run has ended")
+        return
+    error = ErrorInfo(code="run_timed_out", kind="timeout", message="the run did not end by its deadline")
+    complete(turn, "timed_out", error, reason="the run's deadline has passed")
+
+
+def _step(turn: Activation, path: str, number: int) -> StepState | None:
+    step = turn.state.steps.get(path)
+    return step if step is not None and step.dispatch == number and turn.state.running else None

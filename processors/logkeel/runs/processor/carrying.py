@@ -1,0 +1,128 @@
+"""Carries out what the core decided: events become history, actions become records, rows and timers.
+
+Does, never decides. The order is the core's.
+"""
+
+from typing import assert_never
+
+from logkeel.exactly_once import Turn
+from logkeel.log import OutputRecord
+from logkeel.records import RequestRejected, StepRevoked
+from logkeel.records.topics import TopicNames
+from logkeel.runs.core.actions import (
+    Action,
+    ClearTimer,
+    CompleteRun,
+    DispatchStep,
+    EndLease,
+    HoldLease,
+    Ignored,
+    KeepDetails,
+    Reject,
+    RevokeStep,
+    SetTimer,
+)
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.processor.announcing import completion, completion_output, rejection_output
+from logkeel.runs.processor.commands import command_key, command_of
+from logkeel.runs.processor.settings import RunSettings
+from logkeel.runs.processor.timer_ids import TimerName, lease_id, timer_id
+from logkeel.runs.rows.keys import RunKeys
+from logkeel.runs.rows.ledger import Ledger
+from logkeel.runs.rows.run_rows import save_head
+from logkeel.wire import encode
+
+
+class Carrier:
+    """Puts activations on the log."""
+
+    def __init__(self, names: TopicNames, settings: RunSettings) -> None:
+        self._names = names
+        self._settings = settings
+
+    def carry_out(self, activation: Activation, turn: Turn) -> Reject | None:
+        """Write everything; returns the rejection if the core refused the request, for the caller to announce."""
+        state = activation.state
+        if activation.events:
+            save_head(turn, state)
+        key = state.info.run_id.encode()
+        for event in activation.events:
+            turn.emit(OutputRecord(self._names.run_events, key, encode(event), turn.partition))
+        rejection: Reject | None = None
+        for action in activation.actions:
+            if isinstance(action, Reject):
+                rejection = action
+            else:
+                self._do(action, activation, turn)
+        return rejection
+
+    def reject(self, turn: Turn, rejected: RequestRejected) -> None:
+        """Announce a rejection."""
+        turn.emit(rejection_output(self._names.run_completions, turn.partition, rejected))
+
+    def reannounce(self, activation: Activation, turn: Turn) -> None:
+        """Announce a completion again (P28)."""
+        message = completion(activation.state, activation.plan, reannounced=True)
+        turn.emit(completion_output(self._names.run_completions, turn.partition, message))
+
+    def _do(self, action: Action, activation: Activation, turn: Turn) -> None:
+        run_id = activation.state.info.run_id
+        match action:
+            case DispatchStep(path=path):
+                self._dispatch(path, activation, turn)
+            case RevokeStep():
+                self._revoke(action, activation, turn)
+            case SetTimer(kind=kind, due_ms=due_ms, path=path, dispatch=dispatch):
+                turn.set_timer(due_ms, timer_id(TimerName(kind, run_id, path, dispatch)))
+            case ClearTimer(kind=kind, due_ms=due_ms, path=path, dispatch=dispatch):
+                turn.clear_timer(due_ms, timer_id(TimerName(kind, run_id, path, dispatch)))
+            case HoldLease(path=path, due_ms=due_ms):
+                Ledger(turn).hold_lease(run_id, path)
+                turn.set_wakeup(due_ms, lease_id(run_id, path))
+            case EndLease(path=path):
+                Ledger(turn).end_lease(run_id, path)
+                turn.clear_wakeup(lease_id(run_id, path))
+            case KeepDetails(path=path, details=details):
+                self._keep_details(run_id, path, details, turn)
+            case CompleteRun():
+                self._complete(activation, turn)
+            case Reject() | Ignored():
+                pass
+            case _:
+                assert_never(action)
+
+    def _dispatch(self, path: str, activation: Activation, turn: Turn) -> None:
+        state, plan = activation.state, activation.plan
+        step, placed = state.steps[path], plan.steps[path]
+        # Only a later attempt can have been left something by a heartbeat.
+        details = turn.get(RunKeys(state.info.run_id).details(path)) if step.dispatch > 1 else None
+        command = command_of(state, plan, path, partition=turn.partition, details=details)
+        topic = self._names.step_commands(placed.definition.queue)
+        turn.emit(OutputRecord(topic, command_key(state.info, placed), encode(command)))
+
+    def _revoke(self, action: RevokeStep, activation: Activation, turn: Turn) -> None:
+        info = activation.state.info
+        revoked = StepRevoked(
+            run_id=info.run_id,
+            incarnation=info.incarnation,
+            path=action.path,
+            dispatch=action.dispatch,
+            reason=action.reason,
+        )
+        turn.emit(OutputRecord(self._names.step_control, info.run_id.encode(), encode(revoked)))
+
+    @staticmethod
+    def _keep_details(run_id: str, path: str, details: bytes | None, turn: Turn) -> None:
+        key = RunKeys(run_id).details(path)
+        if details is not None:
+            turn.put(key, details)
+        elif turn.get(key) is not None:
+            turn.delete(key)
+
+    def _complete(self, activation: Activation, turn: Turn) -> None:
+        run_id = activation.state.info.run_id
+        message = completion(activation.state, activation.plan)
+        turn.emit(completion_output(self._names.run_completions, turn.partition, message))
+        ledger = Ledger(turn)
+        ledger.close_run(run_id)
+        ledger.expire_run(run_id, activation.now_ms + self._settings.keep_finished_ms)

@@ -1,0 +1,258 @@
+"""Requests on `run-requests`: identity, home, duplicates, parking, and what is refused (P26-P28, P38).
+
+Order of questions: whose is it, does it belong here, was it seen, is its run known; only then the core decides.
+"""
+
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from logkeel.errors import InvalidInput, UndecodableRecord
+from logkeel.exactly_once import Turn
+from logkeel.log import OutputRecord, Record
+from logkeel.log.partitioner import partition_for
+from logkeel.records import CancelRun, RequestRejected, ResolveStep, SignalRun, StartRun
+from logkeel.runs.core import requests as core
+from logkeel.runs.core.actions import Reject
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.starting import info_of, start
+from logkeel.runs.core.state import RunState
+from logkeel.runs.processor.carrying import Carrier
+from logkeel.runs.processor.definitions import Definitions
+from logkeel.runs.processor.identity import REROUTED_HEADER, Identified, identify, incarnation_of
+from logkeel.runs.processor.settings import RunSettings
+from logkeel.runs.processor.starting import as_fields, input_digest, same_input
+from logkeel.runs.processor.timer_ids import PARKED
+from logkeel.runs.rows.ledger import (
+    Ledger,
+    ParkedRequest,
+    RequestKind,
+    SeenRequest,
+    awaited_run,
+    awaited_workflow,
+)
+from logkeel.runs.rows.run_rows import load_run, new_run
+from logkeel.wire import decode_request
+
+_KINDS: dict[type, RequestKind] = {
+    StartRun: "start",
+    SignalRun: "signal",
+    CancelRun: "cancel",
+    ResolveStep: "resolve",
+}
+
+
+class RequestHandler:
+    """Handles requests of one application."""
+
+    def __init__(self, carrier: Carrier, definitions: Definitions, settings: RunSettings, partitions: int) -> None:
+        self._carrier = carrier
+        self._definitions = definitions
+        self._settings = settings
+        self._partitions = partitions
+
+    def handle(self, record: Record, turn: Turn) -> None:
+        """One request record. Raises `DataError` for one that cannot be read, or has had its hop: a dead letter."""
+        if record.value is None:
+            raise UndecodableRecord("a request is not a tombstone")
+        request = decode_request(record.value)
+        what = identify(record, request, max_characters=self._settings.max_id_characters)
+        home = partition_for(what.routing_key.encode(), self._partitions)
+        if home != turn.partition:
+            self._reroute(record, what, home, turn)
+            return
+        ledger = Ledger(turn)
+        seen = ledger.seen(what.request_id)
+        if seen is not None:
+            self._again(what, seen, turn)
+        elif isinstance(request, StartRun):
+            self._start(record, what, request, turn)
+        else:
+            self._to_run(record, what, turn)
+
+    def unpark(self, awaited: str, turn: Turn) -> None:
+        """Handle what has waited for a run or a definition."""
+        for parked in Ledger(turn).unpark(awaited):
+            self.handle(_record(parked, turn.partition), turn)
+
+    def reject_overdue(self, turn: Turn) -> None:
+        """Reject what has waited too long, and wake up for the next one."""
+        ledger = Ledger(turn)
+        for parked in ledger.overdue_parked(turn.now_ms, self._settings.sweep_rows):
+            record = _record(parked, turn.partition)
+            what = identify(record, decode_request(parked.value), max_characters=self._settings.max_id_characters)
+            if isinstance(what.request, StartRun):
+                name = what.request.workflow
+                self._reject(
+                    what, Reject("unknown_workflow", f"no workflow {name!r} was published; start its worker"), turn
+                )
+            else:
+                self._reject(what, Reject("run_not_found", f"there is no run {what.run_id!r}"), turn)
+        self.wake_for_parked(turn)
+
+    def wake_for_parked(self, turn: Turn) -> None:
+        """Set the wake-up of the first parked request."""
+        due_ms = Ledger(turn).next_parked_ms()
+        if due_ms is not None:
+            turn.set_wakeup(due_ms, PARKED)
+
+    def refuse_unprocessable(self, record: Record, code: str, message: str, turn: Turn) -> None:
+        """A request that raised: if it can be read at all, its sender hears of it."""
+        if record.value is None:
+            return
+        request = decode_request(record.value)
+        what = identify(record, request, max_characters=1 << 20)
+        self._announce(what, Reject(code, message), turn)
+
+    # Starting
+
+    def _start(self, record: Record, what: Identified, request: StartRun, turn: Turn) -> None:
+        state = load_run(turn, what.run_id)
+        if state is not None:
+            self._start_again(what, request, state, turn)
+            return
+        plan = self._definitions.find(request.workflow, request.version)
+        if plan is None:
+            self._park(awaited_workflow(request.workflow), record, what, turn)
+            return
+        if request.input_digest is None:
+            request = _with_digest(request)
+        info = info_of(
+            request,
+            plan,
+            run_id=what.run_id,
+            request_id=what.request_id,
+            incarnation=incarnation_of(record),
+            now_ms=turn.now_ms,
+        )
+        ledger = Ledger(turn)
+        self._definitions.keep(plan, ledger)
+        ledger.open_run(info.run_id)
+        self._see(what, turn)
+        activation = Activation(new_run(turn, info), plan, turn.now_ms)
+        waiting = ledger.unpark(awaited_run(info.run_id))
+        early = self._early_cancel(waiting, turn)
+        start(activation, request, as_fields(plan, request.inputs), early_cancel=early)
+        self._carrier.carry_out(activation, turn)
+        for parked in waiting:
+            self.handle(_record(parked, turn.partition), turn)
+
+    def _early_cancel(self, waiting: list[ParkedRequest], turn: Turn) -> tuple[CancelRun, str] | None:
+        """A cancel that overtook its start: nothing of the run is dispatched then."""
+        for parked in waiting:
+            request = decode_request(parked.value)
+            if isinstance(request, CancelRun):
+                record = _record(parked, turn.partition)
+                self._see(identify(record, request, max_characters=self._settings.max_id_characters), turn)
+                return request, parked.request_id
+        return None
+
+    def _start_again(self, what: Identified, request: StartRun, state: RunState, turn: Turn) -> None:
+        """The run id is known: the same once more, or something else under its name."""
+        if request.workflow != state.info.workflow or not same_input(request, state.info.input_digest):
+            reason = f"run {what.run_id!r} exists with another input; choose another run id"
+            self._reject(what, Reject("run_id_taken", reason), turn)
+            return
+        self._see(what, turn)
+        self._reannounce(state, turn)
+
+    # Other requests
+
+    def _to_run(self, record: Record, what: Identified, turn: Turn) -> None:
+        state = load_run(turn, what.run_id)
+        if state is None:
+            self._park(awaited_run(what.run_id), record, what, turn)
+            return
+        plan = self._definitions.of_run(state.info, Ledger(turn))
+        activation = Activation(state, plan, turn.now_ms)
+        match what.request:
+            case SignalRun() as request:
+                core.signal(activation, request, what.request_id)
+            case CancelRun() as request:
+                core.cancel(activation, request, what.request_id)
+            case ResolveStep() as request:
+                writes = as_fields(plan, request.writes)
+                core.resolve(activation, request, what.request_id, writes)
+            case StartRun():
+                raise InvalidInput("a StartRun is no request to a run")
+            case _:
+                assert_never(what.request)
+        rejection = self._carrier.carry_out(activation, turn)
+        if rejection is None:
+            self._see(what, turn)
+        else:
+            self._reject(what, rejection, turn)
+
+    def _again(self, what: Identified, seen: SeenRequest, turn: Turn) -> None:
+        """A request that was decided already: its answer is given again, nothing else happens (P26, P28)."""
+        if seen.code is not None:
+            self._announce(what, Reject(seen.code, seen.reason or ""), turn)
+        elif seen.kind != _KINDS[type(what.request)] or (what.request.run_id and what.run_id != seen.run_id):
+            reason = f"request id {what.request_id!r} was used for a {seen.kind} of run {seen.run_id!r}"
+            self._announce(what, Reject("request_id_taken", reason), turn)
+        elif seen.kind == "start" and (state := load_run(turn, seen.run_id)) is not None:
+            self._reannounce(state, turn)
+
+    def _reannounce(self, state: RunState, turn: Turn) -> None:
+        if not state.running:
+            plan = self._definitions.of_run(state.info, Ledger(turn))
+            self._carrier.reannounce(Activation(state, plan, turn.now_ms), turn)
+
+    # Outcomes
+
+    def _park(self, awaited: str, record: Record, what: Identified, turn: Turn) -> None:
+        parked = ParkedRequest(
+            topic=record.topic,
+            offset=record.offset,
+            timestamp_ms=record.timestamp_ms,
+            key=record.key,
+            value=record.value or b"",
+            headers=record.headers,
+            request_id=what.request_id,
+            expires_ms=turn.now_ms + self._settings.park_ms,
+        )
+        Ledger(turn).park(awaited, parked, turn.now_ms)
+        self.wake_for_parked(turn)
+
+    def _see(self, what: Identified, turn: Turn, rejection: Reject | None = None) -> None:
+        seen = SeenRequest(
+            kind=_KINDS[type(what.request)],
+            run_id=what.run_id,
+            expires_ms=turn.now_ms + self._settings.dedupe_ms,
+            code=rejection.code if rejection else None,
+            reason=rejection.reason if rejection else None,
+        )
+        Ledger(turn).see(what.request_id, seen)
+
+    def _reject(self, what: Identified, rejection: Reject, turn: Turn) -> None:
+        self._see(what, turn, rejection)
+        self._announce(what, rejection, turn)
+
+    def _announce(self, what: Identified, rejection: Reject, turn: Turn) -> None:
+        self._carrier.reject(
+            turn,
+            RequestRejected(
+                request_id=what.request_id,
+                run_id=what.run_id,
+                code=rejection.code,
+                reason=rejection.reason,
+                rejected_at_ms=turn.now_ms,
+                request_type=type(what.request).__name__,
+                trace=getattr(what.request, "trace", None),
+            ),
+        )
+
+    def _reroute(self, record: Record, what: Identified, home: int, turn: Turn) -> None:
+        """One hop to the home partition, in the same transaction (P27)."""
+        if what.rerouted:
+            raise InvalidInput(f"the request was re-routed to partition {turn.partition}, but belongs to {home}")
+        headers = (*record.headers, (REROUTED_HEADER, what.position.encode()))
+        turn.emit(OutputRecord(record.topic, record.key, record.value, home, headers))
+
+
+def _record(parked: ParkedRequest, partition: int) -> Record:
+    return Record(parked.topic, partition, parked.offset, parked.timestamp_ms, parked.key, parked.value, parked.headers)
+
+
+def _with_digest(request: StartRun) -> StartRun:
+    return replace(request, input_digest=input_digest(request))

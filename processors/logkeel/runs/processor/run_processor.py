@@ -1,0 +1,172 @@
+"""The run processor: a `Processor` for the transactional loop. Routes; never thinks, never reads a payload.
+
+| input | handled by |
+|---|---|
+| `run-requests` | `requests` |
+| `step-results` | the core's `answers` |
+| timers, leases | the core's `waking` |
+| published definitions | `definitions`, then what waited for them |
+
+Everything of a turn, history and completion included, is in the turn's transaction.
+"""
+
+from collections.abc import Sequence
+
+from logkeel.errors import DataError, InvariantViolation, LogkeelError, UndecodableRecord
+from logkeel.exactly_once import SideEvent, Timer, Turn
+from logkeel.log import Record
+from logkeel.records import ErrorInfo, StepAnswer, WorkflowDefinition
+from logkeel.records.topics import TopicNames
+from logkeel.runs.core import waking
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.answers import answer
+from logkeel.runs.core.flow import complete
+from logkeel.runs.core.state import RunState
+from logkeel.runs.processor.carrying import Carrier
+from logkeel.runs.processor.definitions import Definitions
+from logkeel.runs.processor.requests import RequestHandler
+from logkeel.runs.processor.settings import RunSettings
+from logkeel.runs.processor.sweeping import Sweeper
+from logkeel.runs.processor.timer_ids import PARKED, SWEEP, TimerName, lease_id, parse
+from logkeel.runs.rows.ledger import Ledger, awaited_workflow
+from logkeel.runs.rows.run_rows import load_run
+from logkeel.wire import decode_as
+
+TABLE = "runs"
+
+_ANSWERS = StepAnswer.__args__
+
+
+class RunProcessor:
+    """Implements `logkeel.exactly_once.Processor`. `partitions`: the count all co-partitioned topics have."""
+
+    def __init__(self, names: TopicNames, *, partitions: int, settings: RunSettings | None = None) -> None:
+        settings = settings or RunSettings()
+        self._names = names
+        self._carrier = Carrier(names, settings)
+        self._definitions = Definitions()
+        self._requests = RequestHandler(self._carrier, self._definitions, settings, partitions)
+        self._sweeper = Sweeper(settings)
+
+    @property
+    def inputs(self) -> Sequence[str]:
+        """Requests and results."""
+        return (self._names.run_requests, self._names.step_results)
+
+    @property
+    def table(self) -> str:
+        """One table for everything."""
+        return TABLE
+
+    @property
+    def changelog(self) -> str:
+        """`run-state`"""
+        return self._names.run_state
+
+    @property
+    def dead_letters(self) -> str:
+        """`dead-letters`"""
+        return self._names.dead_letters
+
+    def process(self, record: Record, turn: Turn) -> None:
+        """One request or one answer."""
+        if record.topic == self._names.run_requests:
+            self._requests.handle(record, turn)
+            return
+        if record.value is None:
+            raise UndecodableRecord("an answer is not a tombstone")
+        message: StepAnswer = decode_as(record.value, *_ANSWERS)
+        activation = self._activate(message.identity.run_id, turn)
+        if activation is not None:
+            answer(activation, message)
+            self._carrier.carry_out(activation, turn)
+
+    def on_timer(self, timer: Timer, turn: Turn) -> None:
+        """One timer, lease or wake-up of the partition."""
+        name = parse(timer.timer_id)
+        if name is None:
+            self._on_wakeup(timer.timer_id, turn)
+            return
+        run_id = name.run_id if isinstance(name, TimerName) else name[0]
+        activation = self._activate(run_id, turn)
+        if activation is None:
+            return
+        if isinstance(name, TimerName):
+            _fire(activation, name)
+        else:
+            waking.lease_over(activation, name[1])
+        self._carrier.carry_out(activation, turn)
+
+    def on_side_event(self, event: SideEvent, turn: Turn) -> None:
+        """A definition became known: start the runs that waited for it."""
+        if isinstance(event.value, WorkflowDefinition):
+            self._definitions.publish(event.value)
+            self._requests.unpark(awaited_workflow(event.value.name), turn)
+
+    def on_poison(self, culprit: Record | Timer, error: Exception, turn: Turn) -> None:
+        """A run that the culprit belongs to fails, visibly; a request is refused (P21)."""
+        code = error.code if isinstance(error, LogkeelError) else "unprocessable"
+        if isinstance(culprit, Record) and culprit.topic == self._names.run_requests:
+            if not isinstance(error, UndecodableRecord):
+                self._requests.refuse_unprocessable(culprit, code, str(error), turn)
+            return
+        run_id = self._run_of(culprit)
+        activation = self._activate(run_id, turn) if run_id is not None else None
+        if activation is not None and activation.state.running:
+            where = f"{culprit.topic} {culprit.offset}" if isinstance(culprit, Record) else "a timer"
+            info = ErrorInfo(code=code, kind="fatal", message=f"{where} could not be processed: {error}")
+            complete(activation, "failed", info, reason="a dead letter")
+            self._carrier.carry_out(activation, turn)
+
+    def on_partition_ready(self, turn: Turn) -> None:
+        """Every lease starts anew (P32); parked requests and the sweep have their wake-ups again."""
+        for run_id, path in Ledger(turn).leases():
+            state = load_run(turn, run_id)
+            if state is None:
+                continue
+            plan = self._definitions.of_run(state.info, Ledger(turn))
+            timeout_ms = plan.steps[path].definition.heartbeat_timeout_ms
+            turn.set_wakeup(turn.now_ms + timeout_ms, lease_id(run_id, path))
+        self._requests.wake_for_parked(turn)
+        self._sweeper.schedule(turn)
+
+    def _on_wakeup(self, identifier: bytes, turn: Turn) -> None:
+        if identifier == PARKED:
+            self._requests.reject_overdue(turn)
+        elif identifier == SWEEP:
+            more = self._sweeper.expire(turn)
+            for state, path in self._sweeper.aged_steps(turn):
+                activation = self._activation(state, turn)
+                waking.command_aged(activation, path)
+                self._carrier.carry_out(activation, turn)
+            self._sweeper.schedule(turn, soon=more)
+
+    def _activate(self, run_id: str, turn: Turn) -> Activation | None:
+        state = load_run(turn, run_id)
+        return None if state is None else self._activation(state, turn)
+
+    def _activation(self, state: RunState, turn: Turn) -> Activation:
+        return Activation(state, self._definitions.of_run(state.info, Ledger(turn)), turn.now_ms)
+
+    def _run_of(self, culprit: Record | Timer) -> str | None:
+        if isinstance(culprit, Timer):
+            name = parse(culprit.timer_id)
+            if name is None:
+                return None
+            return name.run_id if isinstance(name, TimerName) else name[0]
+        try:
+            return str(decode_as(culprit.value or b"", *_ANSWERS).identity.run_id)
+        except DataError:
+            return (culprit.key or b"").decode(errors="replace") or None
+
+
+def _fire(activation: Activation, name: TimerName) -> None:
+    match name.kind:
+        case "step":
+            waking.step_due(activation, name.path, name.dispatch)
+        case "start_deadline":
+            waking.start_deadline_over(activation, name.path, name.dispatch)
+        case "run_deadline":
+            waking.run_deadline_over(activation)
+        case _:
+            raise InvariantViolation(f"timer of unknown kind {name.kind}")

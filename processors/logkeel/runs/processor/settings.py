@@ -1,0 +1,23 @@
+"""Limits and windows of the run processor, each with its derivation."""
+
+from dataclasses import dataclass
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """`dedupe_ms` is at least the retention of `run-requests` (P26). `keep_finished_ms` counts from a run's end (P28).
+
+    `redispatch_after_ms` is below the retention of the command topics, so that no unstarted command is ever lost (P25).
+    """
+
+    dedupe_ms: int = 7 * DAY_MS
+    keep_finished_ms: int = 7 * DAY_MS
+    park_ms: int = 60_000
+    sweep_every_ms: int = 60_000
+    sweep_again_ms: int = 100
+    sweep_rows: int = 1_000
+    redispatch_after_ms: int = 3 * DAY_MS
+    max_id_characters: int = 512

@@ -1,0 +1,47 @@
+"""Ids of the run processor's timers and wake-ups. Pure.
+
+kind (1 byte) text(run id) text(path) number(dispatch)
+"""
+
+from typing import NamedTuple
+
+from logkeel.log import keys
+from logkeel.runs.core.actions import TimerKind
+
+_BYTES: dict[TimerKind, bytes] = {"step": b"s", "run_deadline": b"d", "start_deadline": b"q"}
+_KINDS = {byte: kind for kind, byte in _BYTES.items()}
+_LEASE = b"L"
+
+SWEEP = b"S"
+PARKED = b"P"
+
+
+class TimerName(NamedTuple):
+    """A timer of a run."""
+
+    kind: TimerKind
+    run_id: str
+    path: str
+    dispatch: int
+
+
+def timer_id(name: TimerName) -> bytes:
+    """Its id."""
+    return _BYTES[name.kind] + keys.text(name.run_id) + keys.text(name.path) + keys.number(name.dispatch)
+
+
+def lease_id(run_id: str, path: str) -> bytes:
+    """The id of a lease's wake-up."""
+    return _LEASE + keys.text(run_id) + keys.text(path)
+
+
+def parse(identifier: bytes) -> TimerName | tuple[str, str] | None:
+    """A timer's name, a lease's (run id, path), or None for a wake-up of the partition."""
+    kind = identifier[:1]
+    if kind in (SWEEP, PARKED):
+        return None
+    run_id, position = keys.read_text(identifier, 1)
+    path, position = keys.read_text(identifier, position)
+    if kind == _LEASE:
+        return run_id, path
+    return TimerName(_KINDS[kind], run_id, path, keys.read_number(identifier, position)[0])

@@ -1,0 +1,126 @@
+"""Keys of the rows. Every row of one run lies in one range, so that it can be read and deleted as a whole. Pure.
+
+| key | value (msgpack) |
+|---|---|
+| `10` text(run id) `00` | RunHead; the last row of a run to be deleted |
+| `10` text(run id) `01` | RunInfo |
+| `10` text(run id) `02` text(path) | StepState |
+| `10` text(run id) `03` text(path) | ScopeState of an open fork |
+| `10` text(run id) `04` text(scope) text(field) | FieldPointer |
+| `10` text(run id) `05` text(field) number(revision) | Payload |
+| `10` text(run id) `06` number(revision) | StoredSignal |
+| `10` text(run id) `07` text(path) | heartbeat details, raw bytes |
+| `20` text(request id) | SeenRequest |
+| `21` number(expires ms) text(request id) | empty: expiry of a seen request |
+| `22` number(expires ms) text(run id) | empty: expiry of a finished run |
+| `23` text(awaited) number(parked ms) text(request id) | ParkedRequest |
+| `24` number(expires ms) text(awaited) number(parked ms) text(request id) | empty: expiry of a parked request |
+| `25` text(digest) | document of a definition in use (canonical JSON) |
+| `26` text(run id) text(path) | empty: a step with a holder, whose lease starts anew after a resync |
+| `27` text(run id) | empty: a run that has not ended |
+"""
+
+from logkeel.log import keys
+from logkeel.runs.core.state import FieldKey, ValueKey
+
+RUN = b"\x10"
+SEEN = b"\x20"
+SEEN_EXPIRY = b"\x21"
+RUN_EXPIRY = b"\x22"
+PARKED = b"\x23"
+PARKED_EXPIRY = b"\x24"
+DEFINITION = b"\x25"
+LEASE = b"\x26"
+OPEN_RUN = b"\x27"
+
+_HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE, _SIGNAL, _DETAILS = (bytes([number]) for number in range(8))
+
+
+class RunKeys:
+    """Keys of one run's rows."""
+
+    __slots__ = ("prefix",)
+
+    def __init__(self, run_id: str) -> None:
+        self.prefix = RUN + keys.text(run_id)
+
+    @property
+    def head(self) -> bytes:
+        """The head's key."""
+        return self.prefix + _HEAD
+
+    @property
+    def info(self) -> bytes:
+        """The key of what is fixed."""
+        return self.prefix + _INFO
+
+    @property
+    def steps(self) -> bytes:
+        """Prefix of the step rows."""
+        return self.prefix + _STEP
+
+    @property
+    def forks(self) -> bytes:
+        """Prefix of the rows of open forks."""
+        return self.prefix + _FORK
+
+    @property
+    def fields(self) -> bytes:
+        """Prefix of the field pointers."""
+        return self.prefix + _FIELD
+
+    @property
+    def values(self) -> bytes:
+        """Prefix of the payloads."""
+        return self.prefix + _VALUE
+
+    @property
+    def signals(self) -> bytes:
+        """Prefix of the stored signals."""
+        return self.prefix + _SIGNAL
+
+    def details(self, path: str) -> bytes:
+        """Heartbeat details of a step."""
+        return self.prefix + _DETAILS + keys.text(path)
+
+
+def pack_path(path: str) -> bytes:
+    """The tail of a step's or fork's key."""
+    return keys.text(path)
+
+
+def unpack_path(tail: bytes) -> str:
+    """Reverses `pack_path`."""
+    return keys.read_text(tail, 0)[0]
+
+
+def pack_field(key: FieldKey) -> bytes:
+    """The tail of a pointer's key."""
+    return keys.text(key[0]) + keys.text(key[1])
+
+
+def unpack_field(tail: bytes) -> FieldKey:
+    """Reverses `pack_field`."""
+    scope, position = keys.read_text(tail, 0)
+    return scope, keys.read_text(tail, position)[0]
+
+
+def pack_value(key: ValueKey) -> bytes:
+    """The tail of a payload's key."""
+    return keys.text(key[0]) + keys.number(key[1])
+
+
+def unpack_value(tail: bytes) -> ValueKey:
+    """Reverses `pack_value`."""
+    name, position = keys.read_text(tail, 0)
+    return name, keys.read_number(tail, position)[0]
+
+
+def pack_revision(revision: int) -> bytes:
+    """The tail of a signal's key."""
+    return keys.number(revision)
+
+
+def unpack_revision(tail: bytes) -> int:
+    """Reverses `pack_revision`."""
+    return keys.read_number(tail, 0)[0]

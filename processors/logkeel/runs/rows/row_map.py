@@ -1,0 +1,76 @@
+"""A mapping whose items are rows below one prefix. It reads and writes through a turn and keeps nothing itself."""
+
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from logkeel.log.keys import prefix_end
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Rows(Protocol):
+    """What a turn offers of its partition."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]: ...
+
+    def put(self, key: bytes, value: bytes) -> None: ...
+
+    def delete(self, key: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RowFormat(Generic[K, V]):
+    """How items become rows: the tail of the key behind the prefix, and the value's bytes."""
+
+    pack: Callable[[K], bytes]
+    unpack: Callable[[bytes], K]
+    encode: Callable[[V], bytes]
+    decode: Callable[[bytes], V]
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def packed(value_type: type[V], pack: Callable[[K], bytes], unpack: Callable[[bytes], K]) -> RowFormat[K, V]:
+    """Values as msgpack."""
+    return RowFormat(pack, unpack, _ENCODER.encode, msgspec.msgpack.Decoder(value_type).decode)
+
+
+class RowMap(MutableMapping[K, V]):
+    """Items below `prefix`. Iterating scans; getting and setting are one row each."""
+
+    __slots__ = ("_format", "_prefix", "_rows")
+
+    def __init__(self, rows: Rows, prefix: bytes, row_format: RowFormat[K, V]) -> None:
+        self._rows = rows
+        self._prefix = prefix
+        self._format = row_format
+
+    def __getitem__(self, key: K) -> V:
+        row = self._rows.get(self._prefix + self._format.pack(key))
+        if row is None:
+            raise KeyError(key)
+        return self._format.decode(row)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self._rows.put(self._prefix + self._format.pack(key), self._format.encode(value))
+
+    def __delitem__(self, key: K) -> None:
+        row = self._prefix + self._format.pack(key)
+        if self._rows.get(row) is None:
+            raise KeyError(key)
+        self._rows.delete(row)
+
+    def __iter__(self) -> Iterator[K]:
+        start = len(self._prefix)
+        for key, _ in self._rows.scan(self._prefix, prefix_end(self._prefix)):
+            yield self._format.unpack(key[start:])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
