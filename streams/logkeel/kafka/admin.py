@@ -31,6 +31,8 @@ REQUEST_TIMEOUT_S = 10.0
 VISIBLE_TIMEOUT_S = 15.0
 """A new topic is known to every broker after its metadata propagated; normally some milliseconds."""
 
+_LEADERLESS = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+
 T = TypeVar("T")
 
 
@@ -79,6 +81,7 @@ class KafkaAdmin:
                 if error_of(exception).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise call_error(error_of(exception), doing=f"creating {name}") from exception
         self._wait_visible([plan.name for plan in plans])
+        self.start_offsets([TopicPartition(plan.name, number) for plan in plans for number in range(plan.partitions)])
 
     def _wait_visible(self, names: Sequence[str]) -> None:
         deadline = time.monotonic() + VISIBLE_TIMEOUT_S
@@ -123,14 +126,27 @@ class KafkaAdmin:
     def _offsets(
         self, partitions: Sequence[TopicPartition], spec: OffsetSpec, isolation: IsolationLevel
     ) -> Mapping[TopicPartition, int]:
+        """Tried again while leadership moves or a new topic settles: metadata may name a leader that is not one yet."""
+        deadline_s = time.monotonic() + VISIBLE_TIMEOUT_S
+        while True:
+            try:
+                return self._listed(partitions, spec, isolation)
+            except KafkaException as exception:
+                error = error_of(exception)
+                if error.code() not in _LEADERLESS or time.monotonic() > deadline_s:
+                    raise call_error(error, doing="listing offsets") from exception
+            time.sleep(0.05)
+
+    def _listed(
+        self, partitions: Sequence[TopicPartition], spec: OffsetSpec, isolation: IsolationLevel
+    ) -> Mapping[TopicPartition, int]:
         if not partitions:
             return {}
         request = {ClientPartition(each.topic, each.partition): spec for each in partitions}
         futures = self._admin.list_offsets(request, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_S)
         return {
-            TopicPartition(place.topic, place.partition): _call(
-                future,
-                f"listing offsets of {place.topic}-{place.partition}",
+            TopicPartition(place.topic, place.partition): _answer(
+                future, f"listing offsets of {place.topic}-{place.partition}"
             ).offset
             for place, future in futures.items()
         }
