@@ -49,7 +49,7 @@ class Committer:
         self._observer = observer
 
     def run(self, batch: Batch, producer: TransactionalProducer, group: GroupMetadata) -> Outcome:
-        """Produce, acknowledge, send offsets, commit; abort where the machine says so."""
+        """Produce, send offsets, await acknowledgements, commit; abort where the machine says so."""
         machine = Transaction()
         outcome = Outcome(machine.state, ())
         try:
@@ -83,12 +83,13 @@ class Committer:
         produce_changelog(producer, batch, topic=self._changelog, headers=self._headers, offsets=offsets)
         machine.on(Event.PRODUCED)
         at("after_produce")
-        producer.flush(self._timeout_s)
-        machine.on(Event.ACKNOWLEDGED)
-        at("after_flush")
+        # While the records are on their way: one round trip less to wait for.
         producer.send_offsets(positions_of(batch), group, self._timeout_s)
         machine.on(Event.OFFSETS_SENT)
         at("after_offsets")
+        producer.flush(self._timeout_s)
+        machine.on(Event.ACKNOWLEDGED)
+        at("after_flush")
         machine.on(Event.COMMIT_CALLED)
         producer.commit(self._timeout_s)
         actions = machine.on(Event.COMMIT_ANSWERED)
