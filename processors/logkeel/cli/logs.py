@@ -24,3 +24,13 @@ def configure_logs(level: str = "info", *, json_lines: bool | None = None) -> No
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    kafka = logging.getLogger("logkeel.kafka")
+    kafka.addHandler(_IntoStructlog())
+    kafka.propagate = False
+
+
+class _IntoStructlog(logging.Handler):
+    """Lines of the Kafka client as events of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger("logkeel.kafka").log(record.levelno, "kafka_client", line=record.getMessage())

@@ -28,6 +28,8 @@ class Section:
 
 SECTIONS: Final[Mapping[str, Section]] = {
     "broker": Section("logkeel.cli.broker"),
+    "engine": Section("logkeel.cli.engine", grouped=False),
+    "worker": Section("logkeel.cli.worker", grouped=False),
 }
 
 

@@ -4,6 +4,8 @@ Each turn: fetch, feed the machine, do what it says, hand starts to the executor
 Claims, heartbeats, deadlines and drain live here, so code that blocks the loop cannot starve them.
 """
 
+import platform
+import re
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -70,7 +72,9 @@ class StepWorker:
         self._options = options = options or WorkerOptions()
         self._clock, self._names = clock, names
         self._slot = take_slot(state_dir / f"worker-{options.queue}", options.slot)
-        self.holder = Holder(f"worker-{options.queue}-{self._slot.slot:04d}", uuid4().hex[:12])
+        # The host is part of it: slots are locked per state directory, and workers of several hosts share a group.
+        host = re.sub(r"[^\w.-]", "-", platform.node() or "host")
+        self.holder = Holder(f"worker-{options.queue}-{host}-{self._slot.slot:04d}", uuid4().hex[:12])
         settings = MachineSettings(self.holder, concurrency=options.concurrency, buffered=4 * options.concurrency)
         self._machine = StepMachine(settings)
         self._inbox: deque[Input] = deque()

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaException
 from logkeel.errors import ConfigInvalid
 from logkeel.kafka import settings
 from logkeel.kafka.admin import KafkaAdmin
+from logkeel.kafka.client_log import ClientLog
 from logkeel.kafka.consumer import KafkaGroupConsumer
 from logkeel.kafka.producer import KafkaProducer
 from logkeel.kafka.reader import KafkaLogReader
@@ -32,7 +33,7 @@ class KafkaLogClient:
         return f"KafkaLogClient({self._bootstrap_servers!r}, {settings.masked(self._overrides)!r})"
 
     def _options(self, own: Mapping[str, Any]) -> dict[str, Any]:
-        return {**own, **self._overrides, "bootstrap.servers": self._bootstrap_servers}
+        return {"logger": ClientLog(), **own, **self._overrides, "bootstrap.servers": self._bootstrap_servers}
 
     def group_consumer(
         self, group_id: str, *, instance_id: str | None = None, session_timeout_ms: int = 10_000

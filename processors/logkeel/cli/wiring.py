@@ -1,0 +1,73 @@
+"""Puts ports and rooms together: the one place of the command line that knows Kafka and RocksDB."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from logkeel.cli.settings import Settings
+from logkeel.errors import PartitionCountChanged, TopicMissing
+from logkeel.exactly_once import LoopPorts, LoopSettings, Observer, SlotLock, TransactionalLoop
+from logkeel.kafka import KafkaLogClient, SystemClock
+from logkeel.log import LogClient
+from logkeel.runs import DefinitionReader, RunProcessor
+from logkeel.steps import StepWorker, WorkerOptions
+from logkeel.tables import RocksStoreDirectory
+from logkeel.workflow import Workflow
+
+
+def connect(settings: Settings) -> KafkaLogClient:
+    """The cluster the settings name. Nothing is sent yet. Raises `ConfigInvalid`."""
+    return KafkaLogClient(settings.bootstrap_servers, settings.kafka)
+
+
+def make_engine(
+    client: LogClient, settings: Settings, lock: SlotLock, *, observer: Observer | None = None
+) -> TransactionalLoop:
+    """The loop of one run processor, with its tables below the slot's directory.
+
+    Raises `TopicMissing`, and `PartitionCountChanged` when co-partitioned topics do not have one partition count.
+    """
+    names = settings.names
+    loop_settings = LoopSettings(application=f"{settings.prefix}.engine", group_id=names.engine_group, slot=lock.slot)
+    return TransactionalLoop(
+        LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
+        RunProcessor(names, partitions=partition_count(client, settings)),
+        loop_settings,
+        side_source=DefinitionReader(client.reader("read_committed"), client.admin(), names.workflow_definitions),
+        observer=observer,
+    )
+
+
+def partition_count(client: LogClient, settings: Settings) -> int:
+    """The one count of the co-partitioned topics. Raises `TopicMissing` and `PartitionCountChanged`."""
+    names = settings.names
+    wanted = (names.run_requests, names.step_results, names.run_state, names.run_events, names.run_completions)
+    found = client.admin().describe_topics(wanted)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise TopicMissing(
+            f"topics are missing: {', '.join(missing)}; run `logkeel topics apply --prefix {settings.prefix}`",
+            topic=missing[0],
+        )
+    counts = {name: found[name].partitions for name in wanted}
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise PartitionCountChanged(
+            f"co-partitioned topics must have one partition count, but {said}; start a new application (--prefix)"
+            " with the count you want, since runs live on the partition of their key"
+        )
+    return counts[names.run_requests]
+
+
+def make_worker(
+    client: LogClient, settings: Settings, workflows: "Sequence[Workflow[Any]]", *, slot: int | None = None
+) -> StepWorker:
+    """A worker of these workflows."""
+    return StepWorker(
+        client,
+        workflows,
+        names=settings.names,
+        clock=SystemClock(),
+        state_dir=Path(settings.state_dir) / "workers",
+        options=WorkerOptions(queue=settings.queue, slot=slot, concurrency=settings.concurrency),
+    )

@@ -1,0 +1,51 @@
+"""`logkeel worker module:workflow`: one process that runs step functions."""
+
+from typing import Annotated
+
+import typer
+
+from logkeel.cli.options import Bootstrap, Config, Prefix, StateDir
+from logkeel.cli.output import say
+from logkeel.cli.settings import load_settings
+from logkeel.cli.signals import stop_on_signals
+
+app = typer.Typer()
+
+
+@app.command("worker")
+def worker(
+    target: Annotated[str, typer.Argument(help="module, module:workflow or path/to/file.py")],
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    state_dir: StateDir = None,
+    config: Config = None,
+    queue: Annotated[str | None, typer.Option(help="The queue to serve.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Steps at once.")] = None,
+    slot: Annotated[int | None, typer.Option(help="Number of this process on this host.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Run the steps of a workflow until SIGTERM; what still runs then has 25 s to end."""
+    from logkeel.cli.applications import load_workflows
+    from logkeel.cli.logs import configure_logs
+    from logkeel.cli.wiring import connect, make_worker
+    from logkeel.steps import publish_definitions
+
+    flags = {
+        "bootstrap_servers": bootstrap_servers,
+        "prefix": prefix,
+        "state_dir": state_dir,
+        "queue": queue,
+        "concurrency": concurrency,
+        "log_level": log_level,
+    }
+    settings = load_settings(flags, file=config)
+    configure_logs(settings.log_level)
+    stop = stop_on_signals()
+    workflows = load_workflows(target)
+    client = connect(settings)
+    publish_definitions(client, settings.names, workflows)
+    member = make_worker(client, settings, workflows, slot=slot)
+    names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
+    say(f"worker {member.holder.slot} runs {names} from queue {settings.queue!r} on {settings.bootstrap_servers}")
+    member.run(stop)
+    say("worker has left; nothing of its own is unfinished")

@@ -1,0 +1,36 @@
+"""The client's own log lines, through Python's logging: `logkeel.kafka`, each kind of line at most once in a while.
+
+A broker that is down makes every client write a line per attempt to reconnect, fifty a second.
+"""
+
+import logging
+import re
+import threading
+import time
+from typing import ClassVar
+
+QUIET_S = 10.0
+
+_CHANGING = re.compile(r"\d+")
+
+
+class ClientLog(logging.Logger):
+    """The `logger` option of one client. Lines may come from any thread."""
+
+    _last_s: ClassVar[dict[str, float]] = {}
+    _lock = threading.Lock()
+
+    def __init__(self) -> None:
+        super().__init__("logkeel.kafka.client", logging.DEBUG)
+        self._forward = logging.getLogger("logkeel.kafka")
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Pass one line on, unless its like was passed on a moment ago. Shared by all clients of the process."""
+        line = record.getMessage()
+        kind = _CHANGING.sub("", line.rpartition("]: ")[2])
+        now_s = time.monotonic()
+        with self._lock:
+            if now_s - self._last_s.get(kind, -QUIET_S) < QUIET_S:
+                return
+            self._last_s[kind] = now_s
+        self._forward.log(min(record.levelno, logging.WARNING), "%s", line)
