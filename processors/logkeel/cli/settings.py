@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     partitions: int = 4
     replication_factor: int = 1
     queue: str = "default"
-    concurrency: int = 64
+    concurrency: int = 256
     log_level: str = "info"
     kafka: dict[str, str | int | float | bool] = {}
 

@@ -49,7 +49,7 @@ class WorkerOptions:
 
     queue: str = "default"
     slot: int | None = None
-    concurrency: int = 64
+    concurrency: int = 256
     drain_s: float = 25.0
     threaded: bool = True
     overrides: Overrides | None = None

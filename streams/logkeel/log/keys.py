@@ -11,14 +11,16 @@ rows below some parts are one range (`prefix_end`).
 """
 
 import struct
+from functools import lru_cache
 
 _NUMBER = struct.Struct(">Q")
 _TERMINATOR = b"\x00\x01"
 _ESCAPED_ZERO = b"\x00\xff"
 
 
+@lru_cache(maxsize=16_384)
 def text(part: str) -> bytes:
-    """A text part."""
+    """A text part. Cached: the same run ids, paths and fields come again with every record of a run."""
     return part.encode().replace(b"\x00", _ESCAPED_ZERO) + _TERMINATOR
 
 
