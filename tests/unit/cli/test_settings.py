@@ -20,7 +20,7 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path:
     environment = {"LOGKEEL_PREFIX": "environment", "LOGKEEL_QUEUE": "environment"}
     settings = load_settings({"prefix": "flag", "queue": None}, environment=environment, file=file)
     assert (settings.prefix, settings.queue, settings.state_dir) == ("flag", "environment", "file")
-    assert settings.concurrency == 64
+    assert settings.concurrency == 256
 
 
 def test_numbers_in_the_environment_are_converted() -> None:
