@@ -28,6 +28,7 @@ class Section:
 
 SECTIONS: Final[Mapping[str, Section]] = {
     "broker": Section("logkeel.cli.broker"),
+    "topics": Section("logkeel.cli.topics"),
     "engine": Section("logkeel.cli.engine", grouped=False),
     "worker": Section("logkeel.cli.worker", grouped=False),
 }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from logkeel.cli.provisioning import DELETE_RETENTION_MS
 from logkeel.cli.settings import Settings
 from logkeel.errors import PartitionCountChanged, TopicMissing
 from logkeel.exactly_once import LoopPorts, LoopSettings, Observer, SlotLock, TransactionalLoop
@@ -28,7 +29,12 @@ def make_engine(
     Raises `TopicMissing`, and `PartitionCountChanged` when co-partitioned topics do not have one partition count.
     """
     names = settings.names
-    loop_settings = LoopSettings(application=f"{settings.prefix}.engine", group_id=names.engine_group, slot=lock.slot)
+    loop_settings = LoopSettings(
+        delete_retention_ms=DELETE_RETENTION_MS,
+        application=f"{settings.prefix}.engine",
+        group_id=names.engine_group,
+        slot=lock.slot,
+    )
     return TransactionalLoop(
         LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
         RunProcessor(names, partitions=partition_count(client, settings)),
