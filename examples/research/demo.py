@@ -6,6 +6,7 @@ SABOTAGE=key or SABOTAGE=offset breaks one rule on purpose: the verdict must the
 """
 
 import argparse
+import logging
 import os
 import random
 import shutil
@@ -31,6 +32,8 @@ KILL_ENGINE_AFTER = ("merge", "analyse", "write", "store")
 def main() -> None:
     """Run the demo; exit status 0 if the verdict is good, 1 if it is bad, 2 if it could not be told."""
     options = _options()
+    # The client tells of every connection that a kill breaks; the timeline tells it better.
+    logging.getLogger("logkeel.kafka").setLevel(logging.CRITICAL)
     directory = Path(options.keep or tempfile.mkdtemp(prefix="logkeel-demo-"))
     directory.mkdir(parents=True, exist_ok=True)
     try:

@@ -4,6 +4,7 @@ import json
 import time
 import uuid
 from collections import Counter
+from operator import itemgetter
 from typing import Any
 
 from logkeel.kafka import KafkaLogClient
@@ -67,7 +68,8 @@ class Timeline:
     def print(self) -> None:
         """Everything, in the order of time."""
         self._poll()
-        lines = sorted([*self._lines, *((event.at_ms / 1000, _told(event)) for event in self._events)])
+        lines = [*((event.at_ms / 1000, _told(event)) for event in self._events), *self._lines]
+        lines.sort(key=itemgetter(0))
         begin = lines[0][0] if lines else 0.0
         for at, text in lines:
             print(f"  {at - begin:7.2f} s  {text}")
