@@ -1,0 +1,133 @@
+"""The client for coroutines: the same requests, sent from a few threads; waiting costs no thread."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from logkeel.client.book import Wait
+from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_out
+from logkeel.log import LogClient
+from logkeel.records import RunCompleted
+from logkeel.records.topics import TopicNames
+from logkeel.workflow import Duration, Workflow
+
+SENDING_THREADS = 16
+"""Requests under way at once: each thread holds one until it is acknowledged."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncRunHandle:
+    """As `RunHandle`, for coroutines."""
+
+    client: "AsyncClient"
+    inner: RunHandle
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self.inner.run_id
+
+    @property
+    def request_id(self) -> str:
+        """The request that asked for it."""
+        return self.inner.request_id
+
+    async def wait(self, timeout_s: float | None = None) -> RunCompleted:
+        """See `RunHandle.wait`."""
+        return await self.client.wait_for(self.inner.awaited(), timeout_s)
+
+    async def result(self, timeout_s: float | None = None) -> Any:
+        """See `RunHandle.result`."""
+        return result_of(self.inner.workflow, await self.wait(timeout_s))
+
+
+class AsyncClient:
+    """As `Client`, for coroutines of any event loop. Close it, or use it as an asynchronous context manager."""
+
+    def __init__(self, log_client: LogClient, *, prefix: str = TopicNames().prefix) -> None:
+        self._client = Client(log_client, prefix=prefix)
+        self._threads = ThreadPoolExecutor(SENDING_THREADS, thread_name_prefix="logkeel-client")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Release everything; idempotent."""
+        await asyncio.to_thread(self._client.close)
+        self._threads.shutdown(wait=False)
+
+    async def start(
+        self,
+        workflow: "Workflow[Any] | str",
+        *,
+        run_id: str | None = None,
+        request_id: str | None = None,
+        routing_key: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        run_timeout: Duration | None = None,
+        **inputs: Any,
+    ) -> AsyncRunHandle:
+        """See `Client.start`."""
+        handle = await self._do(
+            lambda: self._client.start(
+                workflow,
+                run_id=run_id,
+                request_id=request_id,
+                routing_key=routing_key,
+                attributes=attributes,
+                run_timeout=run_timeout,
+                **inputs,
+            )
+        )
+        return AsyncRunHandle(self, handle)
+
+    async def wait(
+        self, run_id: str, timeout_s: float | None = None, *, routing_key: str | None = None
+    ) -> RunCompleted:
+        """See `Client.wait`."""
+        wait = await self._do(lambda: self._client.from_start(run_id, routing_key))
+        return await self.wait_for(wait, timeout_s)
+
+    async def signal(self, run_id: str, name: str, payload: Any = None, *, routing_key: str | None = None) -> str:
+        """See `Client.signal`."""
+        return await self._do(lambda: self._client.signal(run_id, name, payload, routing_key=routing_key))
+
+    async def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """See `Client.cancel`."""
+        return await self._do(lambda: self._client.cancel(run_id, reason=reason, routing_key=routing_key))
+
+    async def resolve(
+        self,
+        run_id: str,
+        path: str,
+        decision: str,
+        *,
+        result: Mapping[str, Any] | None = None,
+        comment: str | None = None,
+        routing_key: str | None = None,
+    ) -> str:
+        """See `Client.resolve`."""
+        return await self._do(
+            lambda: self._client.resolve(
+                run_id, path, decision, result=result, comment=comment, routing_key=routing_key
+            )
+        )
+
+    async def wait_for(self, wait: Wait, timeout_s: float | None) -> RunCompleted:
+        """Wait without a thread. Raises `RequestWasRejected`, `WaitTimedOut`."""
+        future = self._client.follower.watch(wait)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return accepted(await asyncio.wrap_future(future))
+        except TimeoutError as error:
+            raise timed_out(wait.run_id, timeout_s) from error
+
+    async def _do(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -1,0 +1,73 @@
+"""What a call means as a request record. Pure: ids and times come in.
+
+The digest of an input covers what the sender said, before anything is compressed or encrypted (P28). It is the engine's
+own for inputs that are all JSON, and does not depend on whether the workflow was given as an object or by name.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from logkeel.errors import InvalidInput, PayloadTooLarge
+from logkeel.records import FieldValue, FieldWrite, Payload
+from logkeel.workflow import Workflow
+
+MAX_PAYLOAD_BYTES = 256 * 1024
+"""Of one value: several of them and the envelope stay below the record limit."""
+
+JSON_ENCODING = "json"
+
+
+def inputs_of(workflow: "Workflow[Any] | str", values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
+    """The input as field writes; validated if the workflow is at hand. Raises `InvalidInput`, `PayloadTooLarge`."""
+    if isinstance(workflow, Workflow):
+        return workflow.encode_input(values)
+    return plain_writes(values)
+
+
+def plain_writes(values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
+    """JSON-able values as field writes. Raises `InvalidInput`, `PayloadTooLarge`."""
+    return tuple(FieldWrite(field=name, payload=payload_of(name, value)) for name, value in values.items())
+
+
+def payload_of(name: str, value: Any) -> Payload:
+    """A JSON-able value as payload. Raises `InvalidInput`, `PayloadTooLarge`."""
+    try:
+        data = msgspec.json.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidInput(f"{name}: is not JSON: {error}", field=name, problems=[f"{name}: {error}"]) from error
+    if len(data) > MAX_PAYLOAD_BYTES:
+        raise PayloadTooLarge(
+            f"{name} has {len(data)} bytes; a payload has at most {MAX_PAYLOAD_BYTES}."
+            " Keep large values outside and send their address",
+            field=name,
+            size_bytes=len(data),
+            limit_bytes=MAX_PAYLOAD_BYTES,
+        )
+    return Payload(encoding=JSON_ENCODING, data=data)
+
+
+def input_digest(inputs: Sequence[FieldWrite]) -> str:
+    """Hex SHA-256 over names and JSON texts, by name: what "same input" compares (P28)."""
+    digest = hashlib.sha256()
+    for write in sorted(inputs, key=lambda each: each.field):
+        inline = write.payload.data if write.payload is not None else None
+        text = msgspec.json.encode(write.control) if inline is None else inline
+        digest.update(b"%d:%s%d:%s" % (len(write.field), write.field.encode(), len(text), text))
+    return digest.hexdigest()
+
+
+def plain_result(fields: Sequence[FieldValue]) -> dict[str, Any]:
+    """A completion's result by field name, without the workflow's types; bytes of other encodings stay bytes."""
+    return {value.field: _plain(value) for value in fields}
+
+
+def _plain(value: FieldValue) -> Any:
+    if value.is_control:
+        return value.control
+    payload = value.payload
+    if payload is None or payload.data is None:
+        return None
+    return msgspec.json.decode(payload.data) if payload.encoding == JSON_ENCODING else payload.data

@@ -1,0 +1,240 @@
+"""The blocking client: sends requests to a run's home partition and waits on `run-completions` there.
+
+Sends nothing twice by itself: a request id makes a repetition by the caller harmless (P26). Knows no workflow code but
+the one it is given; ids that nobody gives are made here.
+"""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import uuid4
+
+from logkeel.client.book import Wait
+from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
+from logkeel.client.following import CompletionFollower
+from logkeel.errors import LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
+from logkeel.log import Admin, LogClient, OutputRecord, Producer, TopicPartition
+from logkeel.log.partitioner import partition_for
+from logkeel.records import CancelRun, Request, RequestRejected, ResolveStep, RunCompleted, SignalRun, StartRun
+from logkeel.records.topics import TopicNames
+from logkeel.wire import encode
+from logkeel.workflow import Duration, Workflow, to_milliseconds
+
+SEND_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunHandle:
+    """A run that was asked for. `since`: where on its home partition the completion can be at the earliest."""
+
+    client: "Client"
+    run_id: str
+    request_id: str
+    routing_key: str
+    since: int
+    workflow: "Workflow[Any] | str"
+
+    def wait(self, timeout_s: float | None = None) -> RunCompleted:
+        """How the run ended, success or not. Raises `RequestWasRejected`, `WaitTimedOut` (the run goes on)."""
+        return self.client.wait_for(self.awaited(), timeout_s)
+
+    def result(self, timeout_s: float | None = None) -> Any:
+        """What the workflow returns: typed if the run was started by its object, else a dictionary by field.
+
+        Raises `RunFailed` with `status` and `reason`, and as `wait` does.
+        """
+        return result_of(self.workflow, self.wait(timeout_s))
+
+    def awaited(self) -> Wait:
+        """What to wait for."""
+        return Wait(self.client.home_of(self.routing_key), self.since, self.run_id, self.request_id)
+
+
+class Client:
+    """A client of one application; safe to use from several threads. Close it, or use it as a context manager."""
+
+    def __init__(self, log_client: LogClient, *, prefix: str = TopicNames().prefix) -> None:
+        self._log = log_client
+        self._names = TopicNames(prefix)
+        self._producer: Producer = log_client.producer()
+        self._admin: Admin = log_client.admin()
+        self._partitions: int | None = None
+        self.follower = CompletionFollower(lambda: log_client.reader("read_committed"), self._names.run_completions)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release everything; idempotent. Open waits raise `WaitTimedOut`."""
+        self.follower.close()
+        self._producer.close()
+        self._admin.close()
+
+    def start(
+        self,
+        workflow: "Workflow[Any] | str",
+        *,
+        run_id: str | None = None,
+        request_id: str | None = None,
+        routing_key: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        run_timeout: Duration | None = None,
+        **inputs: Any,
+    ) -> RunHandle:
+        """Ask for a run; returns once the request is on the log. The input is validated if a workflow object is given.
+
+        Repeat with the same `request_id` (or `run_id`) when in doubt: it is one run. Raises `InvalidInput`,
+        `PayloadTooLarge` before anything is sent; `LogTimeout` (outcome unknown), `LogUnavailable`, `TopicMissing`.
+        """
+        writes = inputs_of(workflow, inputs)
+        run_id, request_id = run_id or uuid4().hex, request_id or uuid4().hex
+        name, version = (workflow.name, workflow.version) if isinstance(workflow, Workflow) else (workflow, None)
+        request = StartRun(
+            workflow=name,
+            version=version,
+            run_id=run_id,
+            request_id=request_id,
+            routing_key=routing_key,
+            inputs=writes,
+            input_digest=input_digest(writes),
+            run_timeout_ms=None if run_timeout is None else to_milliseconds(run_timeout),
+            attributes=dict(attributes or {}),
+        )
+        key = routing_key or run_id
+        since = self._end_of(self.home_of(key))
+        self._send(request, key)
+        return RunHandle(self, run_id, request_id, key, since, workflow)
+
+    def wait(self, run_id: str, timeout_s: float | None = None, *, routing_key: str | None = None) -> RunCompleted:
+        """How a run ended that somebody started. Reads its partition of `run-completions` from the start.
+
+        With `RunHandle.wait` only what came since the start is read. Raises `WaitTimedOut`.
+        """
+        return self.wait_for(self.from_start(run_id, routing_key), timeout_s)
+
+    def signal(self, run_id: str, name: str, payload: Any = None, *, routing_key: str | None = None) -> str:
+        """Send a signal; returns its request id. Raises as `start` does."""
+        request_id = uuid4().hex
+        content = None if payload is None else payload_of(name, payload)
+        request = SignalRun(run_id=run_id, name=name, request_id=request_id, routing_key=routing_key, payload=content)
+        return self._send(request, routing_key or run_id)
+
+    def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """Ask to cancel a run; returns the request id. Raises as `start` does."""
+        request = CancelRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
+        return self._send(request, routing_key or run_id)
+
+    def resolve(
+        self,
+        run_id: str,
+        path: str,
+        decision: str,
+        *,
+        result: Mapping[str, Any] | None = None,
+        comment: str | None = None,
+        routing_key: str | None = None,
+    ) -> str:
+        """Decide about a step in doubt: `did` (with its `result` by field), `did_not` or `retry` (P35).
+
+        Returns the request id. Raises as `start` does.
+        """
+        request = ResolveStep(
+            run_id=run_id,
+            path=path,
+            decision=decision,
+            request_id=uuid4().hex,
+            routing_key=routing_key,
+            writes=plain_writes(result or {}),
+            comment=comment,
+        )
+        return self._send(request, routing_key or run_id)
+
+    def home_of(self, routing_key: str) -> int:
+        """The partition a routing key lives on (P27). Raises `TopicMissing`."""
+        if self._partitions is None:
+            topic = self._names.run_requests
+            found = self._admin.describe_topics([topic])
+            if topic not in found:
+                raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
+            self._partitions = found[topic].partitions
+        return partition_for(routing_key.encode(), self._partitions)
+
+    def from_start(self, run_id: str, routing_key: str | None = None) -> Wait:
+        """A wait on everything that `run-completions` still holds of the run's partition."""
+        partition = self.home_of(routing_key or run_id)
+        place = TopicPartition(self._names.run_completions, partition)
+        return Wait(partition, self._admin.start_offsets([place])[place], run_id)
+
+    def wait_for(self, wait: Wait, timeout_s: float | None) -> RunCompleted:
+        """Block until the wait is met. Raises `RequestWasRejected`, `WaitTimedOut`."""
+        future = self.follower.watch(wait)
+        try:
+            outcome = future.result(timeout_s)
+        except (TimeoutError, CancelledError) as error:
+            future.cancel()
+            raise timed_out(wait.run_id, timeout_s) from error
+        return accepted(outcome)
+
+    def _end_of(self, partition: int) -> int:
+        followed = self.follower.position(partition)
+        if followed is not None:
+            return followed
+        place = TopicPartition(self._names.run_completions, partition)
+        return self._admin.end_offsets([place], committed_only=True)[place]
+
+    def _send(self, request: Request, routing_key: str) -> str:
+        """Produce, and wait until it is acknowledged."""
+        failures: list[Exception | None] = []
+        output = OutputRecord(
+            self._names.run_requests, routing_key.encode(), encode(request), self.home_of(routing_key)
+        )
+        self._producer.produce(output, lambda place, offset, error: failures.append(error))
+        deadline_s = time.monotonic() + SEND_TIMEOUT_S
+        while not failures and time.monotonic() < deadline_s:
+            self._producer.poll(0.05)
+        request_id = request.request_id or ""
+        if not failures:
+            message = f"request {request_id} was not acknowledged in {SEND_TIMEOUT_S:.0f} s; it may still arrive:"
+            raise LogTimeout(f"{message} send it again with the same request id", request_id=request_id)
+        if failures[0] is not None:
+            raise failures[0]
+        return request_id
+
+
+def accepted(outcome: RunCompleted | RequestRejected) -> RunCompleted:
+    """The completion. Raises `RequestWasRejected` for the other kind."""
+    if isinstance(outcome, RunCompleted):
+        return outcome
+    raise RequestWasRejected(
+        f"request {outcome.request_id} was rejected: {outcome.reason} ({outcome.code})",
+        request_id=outcome.request_id,
+        run_id=outcome.run_id,
+        reason=outcome.reason,
+        rejection=outcome.code,
+    )
+
+
+def result_of(workflow: "Workflow[Any] | str", completed: RunCompleted) -> Any:
+    """What the run returned. Raises `RunFailed` unless it succeeded."""
+    if completed.status != "succeeded":
+        error = completed.error
+        said = "" if error is None else f": {error.message} ({error.code})"
+        raise RunFailed(
+            f"run {completed.run_id} ended as {completed.status}{said}",
+            run_id=completed.run_id,
+            status=completed.status,
+            reason=None if error is None else error.code,
+        )
+    return workflow.result(completed.result) if isinstance(workflow, Workflow) else plain_result(completed.result)
+
+
+def timed_out(run_id: str, timeout_s: float | None) -> WaitTimedOut:
+    """The error of a wait that was given up."""
+    after = "before the client was closed" if timeout_s is None else f"within {timeout_s} s"
+    message = f"run {run_id} did not end {after}; it goes on: logkeel run watch {run_id}"
+    return WaitTimedOut(message, run_id=run_id)
