@@ -1,0 +1,155 @@
+"""A group member of the simulated cluster. Rejoining, and so every callback, happens inside `fetch` and `close`.
+
+Invariant: callbacks run outside of the cluster's lock, and before the coordinator hears that the member gave up.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from logkeel.errors import InvariantViolation, LogTimeout, StaleGeneration, TopicMissing
+from logkeel.log import AssignmentListener, Fetched, GroupMetadata, TopicPartition
+from logkeel.simulation.groups import Member
+from logkeel.simulation.reader import Cursors
+
+if TYPE_CHECKING:
+    from logkeel.simulation.client import SimulatedClient
+
+
+class SimulatedGroupConsumer:
+    """Implements `logkeel.log.GroupConsumer`. A fetch with nothing to read returns at once; no time passes."""
+
+    def __init__(
+        self, client: "SimulatedClient", group_id: str, *, instance_id: str | None, session_timeout_ms: int
+    ) -> None:
+        self._client = client
+        self._cluster = client.cluster
+        self._group_id = group_id
+        self._instance_id = instance_id
+        self._session_timeout_ms = session_timeout_ms
+        self._topics: tuple[str, ...] = ()
+        self._listener: AssignmentListener | None = None
+        self._member: Member | None = None
+        self._metadata: GroupMetadata | None = None
+        self._owned: tuple[TopicPartition, ...] | None = None
+        self._active: set[TopicPartition] = set()
+        self._cursors = Cursors(client.cluster, committed_only=True)
+        self._closed = False
+
+    def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
+        self._topics = tuple(topics)
+        self._listener = listener
+
+    def fetch(self, max_records: int, timeout_s: float) -> Fetched:
+        self._client.check_running()
+        listener = self._listener
+        if self._closed or listener is None:
+            raise InvariantViolation("a consumer fetches before it subscribed or after it was closed")
+        if self._serve_group(listener):
+            return Fetched([], {})
+        return self._cursors.fetch(max_records, self._active)
+
+    def seek(self, positions: Mapping[TopicPartition, int]) -> None:
+        self._check_owned(positions)
+        self._cursors.seek(positions)
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        self._active.difference_update(partitions)
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        self._check_owned(partitions)
+        self._active.update(partitions)
+
+    def committed(self, partitions: Sequence[TopicPartition], timeout_s: float) -> Mapping[TopicPartition, int | None]:
+        found = self.committed_metadata(partitions, timeout_s)
+        return {place: None if entry is None else entry[0] for place, entry in found.items()}
+
+    def committed_metadata(
+        self, partitions: Sequence[TopicPartition], timeout_s: float
+    ) -> Mapping[TopicPartition, tuple[int, str] | None]:
+        self._client.check_running()
+        with self._cluster.lock:
+            group = self._cluster.groups.group(self._group_id)
+            if any(place in pending for pending in group.pending for place in partitions):
+                self._cluster.advance(timeout_s * 1000)
+                raise LogTimeout(f"offsets of {self._group_id} are pending in a transaction")
+            return {place: group.offsets.get(place) for place in partitions}
+
+    def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]], timeout_s: float) -> None:
+        self._client.check_running()
+        with self._cluster.lock:
+            if self._metadata is None:
+                raise StaleGeneration(f"no member of {self._group_id}: nothing was assigned")
+            group = self._cluster.groups.group(self._group_id)
+            group.check(self._metadata)
+            group.offsets.update(offsets)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._client.state != "running":
+            return
+        if self._listener is not None:
+            self._give_up(self._listener, lost=False)
+        if self._member is not None:
+            with self._cluster.lock:
+                self._cluster.groups.leave(self._group_id, self._member)
+
+    def fall_silent(self, since_ms: int | None) -> None:
+        """Stop the heartbeats, or (None) take them up again. For the client only."""
+        if self._member is not None and not self._closed:
+            self._member.silent_since_ms = since_ms
+
+    def _check_owned(self, partitions: Sequence[TopicPartition] | Mapping[TopicPartition, int]) -> None:
+        strange = [place for place in partitions if place not in (self._owned or ())]
+        if strange:
+            raise InvariantViolation(f"not assigned to this member: {strange}")
+
+    def _serve_group(self, listener: AssignmentListener) -> bool:
+        """Join, give up, rejoin, take over, as the coordinator wants it; whether the assignment is in motion."""
+        groups = self._cluster.groups
+        with self._cluster.lock:
+            for topic in self._topics:
+                if topic not in self._cluster.counts:
+                    raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
+            member = self._member
+            alive = member is not None and groups.check_alive(self._group_id, member)
+        if member is None or not alive:
+            self._give_up(listener, lost=True)
+            member = self._join()
+        elif not member.joined:
+            self._give_up(listener, lost=False)
+            with self._cluster.lock:
+                groups.rejoin(self._group_id, member)
+        return self._take_over(listener, member)
+
+    def _join(self) -> Member:
+        with self._cluster.lock:
+            self._member = self._cluster.groups.join(
+                self._group_id,
+                self._topics,
+                instance_id=self._instance_id,
+                session_timeout_ms=self._session_timeout_ms,
+            )
+            return self._member
+
+    def _give_up(self, listener: AssignmentListener, *, lost: bool) -> None:
+        owned = self._owned
+        if owned is None:
+            return
+        self._active.clear()
+        (listener.on_lost if lost else listener.on_revoked)(owned)
+        self._owned = None
+        self._cursors.clear()
+
+    def _take_over(self, listener: AssignmentListener, member: Member) -> bool:
+        with self._cluster.lock:
+            group = self._cluster.groups.group(self._group_id)
+            if group.joining:
+                return True
+            if self._owned is not None:
+                return False
+            generation, self._owned = group.generation, member.assignment
+        self._metadata = GroupMetadata(self._group_id, generation, member.member_id, self._instance_id)
+        listener.on_assigned(self._owned, self._metadata)
+        return True

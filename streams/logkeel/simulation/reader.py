@@ -1,0 +1,84 @@
+"""Reading by position: the cursors that members and readers share, and the reader without a group."""
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from logkeel.errors import PositionOutOfRange
+from logkeel.log import Fetched, TopicPartition
+
+if TYPE_CHECKING:
+    from logkeel.simulation.client import SimulatedClient
+    from logkeel.simulation.cluster import SimulatedCluster
+
+
+class Cursors:
+    """Next offsets. The end of a partition is reported once per offset it is reached at, and again after a seek."""
+
+    def __init__(self, cluster: "SimulatedCluster", *, committed_only: bool) -> None:
+        self._cluster = cluster
+        self._committed_only = committed_only
+        self._positions: dict[TopicPartition, int] = {}
+        self._reported: dict[TopicPartition, int] = {}
+        self._first = 0
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._positions.clear()
+        self._reported.clear()
+
+    def seek(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Set next offsets."""
+        for place, offset in positions.items():
+            self._positions[place] = offset
+            self._reported.pop(place, None)
+
+    def fetch(self, max_records: int, active: Collection[TopicPartition]) -> Fetched:
+        """What is there, partition after partition, beginning with another one each time."""
+        fetched = Fetched([], {})
+        places = [place for place in self._positions if place in active]
+        self._first = (self._first + 1) % len(places) if places else 0
+        with self._cluster.lock:
+            for place in places[self._first :] + places[: self._first]:
+                if len(fetched.records) >= max_records:
+                    break
+                self._read(place, max_records, fetched)
+        return fetched
+
+    def _read(self, place: TopicPartition, max_records: int, fetched: Fetched) -> None:
+        log = self._cluster.log(place)
+        position = self._positions[place]
+        if not log.start <= position <= log.end:
+            raise PositionOutOfRange(
+                f"{place.topic}-{place.partition} holds {log.start} to {log.end}, not {position}",
+                topic=place.topic,
+                partition=place.partition,
+                offset=position,
+            )
+        left = max_records - len(fetched.records)
+        records, position = log.read(position, left, committed_only=self._committed_only)
+        fetched.records += records
+        self._positions[place] = position
+        at_end = position == log.readable_end(committed_only=self._committed_only)
+        if at_end and self._reported.get(place) != position:
+            self._reported[place] = fetched.ends[place] = position
+
+
+class SimulatedReader:
+    """Implements `logkeel.log.LogReader`. A fetch with nothing to read returns at once; no time passes."""
+
+    def __init__(self, client: "SimulatedClient", *, committed_only: bool) -> None:
+        self._client = client
+        self._cursors = Cursors(client.cluster, committed_only=committed_only)
+        self._assigned: frozenset[TopicPartition] = frozenset()
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        self._cursors.clear()
+        self._cursors.seek(positions)
+        self._assigned = frozenset(positions)
+
+    def fetch(self, max_records: int, timeout_s: float) -> Fetched:
+        self._client.check_running()
+        return self._cursors.fetch(max_records, self._assigned)
+
+    def close(self) -> None:
+        self._assigned = frozenset()
