@@ -1,0 +1,7 @@
+"""A read model of runs: the fold of `run-events`, in memory."""
+
+from logkeel.projection.following import HistoryReader
+from logkeel.projection.projection import Projection
+from logkeel.projection.views import FieldView, Phase, RunView, StepFailure, StepView
+
+__all__ = ["FieldView", "HistoryReader", "Phase", "Projection", "RunView", "StepFailure", "StepView"]

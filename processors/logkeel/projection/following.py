@@ -1,0 +1,73 @@
+"""Reads `run-events` into a projection: from the start of the log, without a group, committed records only."""
+
+import time
+
+from logkeel.errors import LogkeelError, LogTimeout, TopicMissing
+from logkeel.log import LogClient, Record, TopicPartition
+from logkeel.projection.projection import Projection
+from logkeel.records import RunEvent
+from logkeel.records.topics import TopicNames
+from logkeel.wire import decode_as
+
+BATCH = 1_000
+
+
+class HistoryReader:
+    """Feeds `projection`. With `run_id` only that run's events are decoded. Not thread-safe; close it."""
+
+    def __init__(self, log_client: LogClient, names: TopicNames, *, run_id: str | None = None) -> None:
+        """Connects. Raises `TopicMissing`, `LogUnavailable`."""
+        self.projection = Projection()
+        self._key = None if run_id is None else run_id.encode()
+        topic = names.run_events
+        admin = log_client.admin()
+        topics = admin.describe_topics([topic])
+        if topic not in topics:
+            raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
+        places = [TopicPartition(topic, number) for number in range(topics[topic].partitions)]
+        self._positions = dict(admin.start_offsets(places))
+        self._ends = dict(admin.end_offsets(places, committed_only=True))
+        admin.close()
+        self._reader = log_client.reader("read_committed")
+        self._reader.assign(self._positions)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything was read that was committed when this reader was made."""
+        return all(self._positions[place] >= end for place, end in self._ends.items())
+
+    def poll(self, timeout_s: float) -> list[RunEvent]:
+        """Take in what has come; returns it. Raises as `LogReader.fetch`."""
+        fetched = self._reader.fetch(BATCH, timeout_s)
+        events = []
+        for record in fetched.records:
+            self._positions[record.source] = record.offset + 1
+            event = self._event(record)
+            if event is not None:
+                self.projection.apply(event)
+                events.append(event)
+        for place, end in fetched.ends.items():
+            self._positions[place] = max(end, self._positions[place])
+        return events
+
+    def catch_up(self, timeout_s: float = 60.0) -> Projection:
+        """Read what is there. Raises `LogTimeout` if that takes longer."""
+        deadline_s = time.monotonic() + timeout_s
+        while not self.caught_up:
+            self.poll(0.2)
+            if time.monotonic() > deadline_s:
+                raise LogTimeout(f"the history could not be read in {timeout_s:.0f} s")
+        return self.projection
+
+    def close(self) -> None:
+        """Release the reader; idempotent."""
+        self._reader.close()
+
+    def _event(self, record: Record) -> RunEvent | None:
+        """A record of another kind is not for this version: passed over."""
+        if record.value is None or (self._key is not None and record.key != self._key):
+            return None
+        try:
+            return decode_as(record.value, RunEvent)
+        except LogkeelError:
+            return None

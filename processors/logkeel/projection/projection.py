@@ -1,0 +1,98 @@
+"""All runs that were seen, by run id. Pure: applying the same records again, or in any mix of runs, changes nothing.
+
+Keeps each run's events, from which any revision is rebuilt. A younger incarnation replaces an older one; which one is
+younger is said by the log, whose order this is fed in.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from logkeel.errors import RunNotFound
+from logkeel.projection.views import RunView, apply, view_from
+from logkeel.records import RunCompleted, RunEvent, RunStatus
+
+
+class Projection:
+    """The read model."""
+
+    def __init__(self) -> None:
+        self._views: dict[str, RunView] = {}
+        self._events: dict[str, list[RunEvent]] = {}
+
+    def apply(self, record: RunEvent | RunCompleted) -> None:
+        """Take one record in. A completion only tells what the events that were not seen would have told."""
+        if isinstance(record, RunCompleted):
+            self._complete(record)
+            return
+        view = self._views.get(record.run_id)
+        if view is None or (view.incarnation != record.incarnation and record.at_ms >= view.started_at_ms):
+            view = self._views[record.run_id] = view_from(record)
+            self._events[record.run_id] = []
+        if view.incarnation != record.incarnation or record.revision <= view.revision:
+            return
+        self._events[record.run_id].append(record)
+        apply(view, record)
+
+    def get(self, run_id: str) -> RunView:
+        """The run as it is now. Raises `RunNotFound`."""
+        view = self._views.get(run_id)
+        if view is None:
+            raise RunNotFound(f"there is no run {run_id!r} in the history that is kept", run_id=run_id)
+        return view
+
+    def history(self, run_id: str) -> Sequence[RunEvent]:
+        """Its events in order. Raises `RunNotFound`."""
+        self.get(run_id)
+        return tuple(self._events.get(run_id, ()))
+
+    def state_at(self, run_id: str, revision: int) -> RunView:
+        """The run as it was right behind that revision. Raises `RunNotFound`, also for a revision below the first."""
+        events = [event for event in self.history(run_id) if event.revision <= revision]
+        if not events:
+            raise RunNotFound(f"run {run_id!r} has no revision {revision} here", run_id=run_id, revision=revision)
+        return fold(events)
+
+    def runs(
+        self,
+        *,
+        status: RunStatus | None = None,
+        workflow: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        in_doubt: bool = False,
+    ) -> list[RunView]:
+        """Runs that meet every filter, the youngest first. `in_doubt`: a human is being asked about a step."""
+        wanted = (attributes or {}).items()
+        found = [
+            view
+            for view in self._views.values()
+            if (status is None or view.status == status)
+            and (workflow is None or view.workflow == workflow)
+            and wanted <= view.attributes.items()
+            and (not in_doubt or any(step.phase == "in_doubt" for step in view.steps.values()))
+        ]
+        return sorted(found, key=lambda view: (-view.started_at_ms, view.run_id))
+
+    def _complete(self, record: RunCompleted) -> None:
+        view = self._views.get(record.run_id)
+        if view is None:
+            view = self._views[record.run_id] = RunView(
+                run_id=record.run_id,
+                incarnation=record.incarnation,
+                workflow=record.workflow,
+                version=record.version,
+                started_at_ms=record.started_at_ms,
+                attributes=dict(record.attributes),
+                complete=False,
+            )
+        if view.incarnation == record.incarnation:
+            view.status, view.error, view.finished_at_ms = record.status, record.error, record.finished_at_ms
+
+
+def fold(events: Iterable[RunEvent]) -> RunView:
+    """The view behind the last of these events of one run, at least one, in order."""
+    iterator = iter(events)
+    first = next(iterator)
+    view = view_from(first)
+    apply(view, first)
+    for event in iterator:
+        apply(view, event)
+    return view

@@ -1,0 +1,253 @@
+"""What a reader sees of one run, and how each event changes it. Pure, total over the events that exist.
+
+Needs no definition: unlike the engine's fold it decides nothing, so an event that does not fit changes what it names
+and nothing else. Payloads stay as they are, undecoded.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
+
+Phase = Literal["dispatched", "started", "waiting", "in_doubt", "done", "failed", "revoked"]
+OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """One step occurrence. `since_ms`: when it came into its phase. `due_ms`: when a waiting step goes on."""
+
+    path: str
+    step: str
+    phase: Phase
+    since_ms: int
+    attempt: int = 1
+    dispatch: int = 1
+    first_dispatched_ms: int = 0
+    holder: str | None = None
+    started_at_ms: int | None = None
+    finished_at_ms: int | None = None
+    due_ms: int | None = None
+    reason: str | None = None
+    error: ErrorInfo | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run still waits for it."""
+        return self.phase in OPEN_PHASES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailure:
+    """A failed attempt, as the error log keeps it."""
+
+    path: str
+    attempt: int
+    at_ms: int
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldView:
+    """A state field: the revision that wrote it last, by which step (None: the input), and its value."""
+
+    revision: int
+    path: str | None = None
+    payload: Payload | None = None
+    is_control: bool = False
+    control: Control = None
+
+
+@dataclass(slots=True, kw_only=True)
+class RunView:
+    """One run, one incarnation. `completed_steps` are step paths in order of completion.
+
+    `complete` is False if the beginning of its history was not seen: fields and steps of it are then missing.
+    """
+
+    run_id: str
+    incarnation: str
+    workflow: str
+    version: str
+    schema_version: int = 1
+    routing_key: str | None = None
+    conversation_id: str | None = None
+    status: RunStatus = "running"
+    revision: int = 0
+    started_at_ms: int = 0
+    updated_at_ms: int = 0
+    finished_at_ms: int | None = None
+    deadline_ms: int | None = None
+    error: ErrorInfo | None = None
+    reason: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    steps: dict[str, StepView] = field(default_factory=dict)
+    completed_steps: list[str] = field(default_factory=list)
+    errors: list[StepFailure] = field(default_factory=list)
+    fields: dict[str, FieldView] = field(default_factory=dict)
+    signals: list[str] = field(default_factory=list)
+    complete: bool = True
+
+    @property
+    def current_steps(self) -> list[StepView]:
+        """Steps the run waits for now."""
+        return [step for step in self.steps.values() if step.is_open]
+
+
+def view_from(event: RunEvent) -> RunView:
+    """The view before its first event."""
+    return RunView(
+        run_id=event.run_id,
+        incarnation=event.incarnation,
+        workflow=event.workflow,
+        version=event.version,
+        schema_version=event.schema_version,
+        routing_key=event.routing_key,
+        started_at_ms=event.at_ms,
+        complete=event.revision == 1,
+    )
+
+
+def apply(view: RunView, event: RunEvent) -> None:
+    """Apply one event of the same incarnation, in place. One that was applied already changes nothing."""
+    if event.revision <= view.revision:
+        return
+    view.complete = view.complete and event.revision == view.revision + 1
+    view.revision = event.revision
+    view.updated_at_ms = event.at_ms
+    _HANDLERS[event.kind](view, event)
+
+
+def _run_started(view: RunView, event: RunEvent) -> None:
+    view.started_at_ms = event.at_ms
+    view.deadline_ms = event.due_ms
+    view.attributes = dict(event.attributes)
+    view.conversation_id = event.conversation_id
+    _write(view, event.writes, event)
+
+
+def _step_dispatched(view: RunView, event: RunEvent) -> None:
+    former = view.steps.get(event.path or "")
+    view.steps[event.path or ""] = StepView(
+        path=event.path or "",
+        step=event.step or "",
+        phase="dispatched",
+        since_ms=event.at_ms,
+        attempt=event.attempt or 1,
+        dispatch=event.dispatch or 1,
+        first_dispatched_ms=former.first_dispatched_ms if former else event.at_ms,
+        error=former.error if former else None,
+    )
+
+
+def _step_started(view: RunView, event: RunEvent) -> None:
+    step = _step(view, event, "started")
+    view.steps[step.path] = replace(step, started_at_ms=event.started_at_ms)
+
+
+def _step_succeeded(view: RunView, event: RunEvent) -> None:
+    step = _step(view, event, "done")
+    view.steps[step.path] = replace(_ended(step, event), error=None)
+    view.completed_steps.append(step.path)
+    _write(view, event.writes, event)
+
+
+def _step_failed(view: RunView, event: RunEvent) -> None:
+    step = _step(view, event, "failed")
+    view.steps[step.path] = replace(_ended(step, event), error=event.error)
+    if event.error is not None:
+        failure = StepFailure(path=step.path, attempt=step.attempt, at_ms=event.at_ms, error=event.error)
+        view.errors.append(failure)
+
+
+def _step_waits(view: RunView, event: RunEvent) -> None:
+    """The event names the attempt to come; the one that is over is shown until then."""
+    former = view.steps.get(event.path or "")
+    step = _step(view, event, "waiting")
+    view.steps[step.path] = replace(step, due_ms=event.due_ms, attempt=former.attempt if former else step.attempt)
+
+
+def _step_in_doubt(view: RunView, event: RunEvent) -> None:
+    """With a due time a check will tell, without one a human decides (P35)."""
+    step = _step(view, event, "in_doubt" if event.due_ms is None else "waiting")
+    view.steps[step.path] = replace(step, due_ms=event.due_ms, error=event.error or step.error, finished_at_ms=None)
+
+
+def _step_revoked(view: RunView, event: RunEvent) -> None:
+    step = _step(view, event, "revoked")
+    view.steps[step.path] = _ended(step, event)
+
+
+def _signal_received(view: RunView, event: RunEvent) -> None:
+    view.signals.append(event.name or "")
+
+
+def _cancel_requested(view: RunView, event: RunEvent) -> None:
+    view.reason = event.reason
+
+
+def _run_completed(view: RunView, event: RunEvent) -> None:
+    view.status = event.status or view.status
+    view.error = event.error
+    view.reason = event.reason or view.reason
+    view.finished_at_ms = event.at_ms
+
+
+def _noted(view: RunView, event: RunEvent) -> None:
+    """In the history, but not in what is shown."""
+
+
+_HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
+    "run_started": _run_started,
+    "step_dispatched": _step_dispatched,
+    "step_started": _step_started,
+    "step_succeeded": _step_succeeded,
+    "step_failed": _step_failed,
+    "step_retry_scheduled": _step_waits,
+    "step_in_doubt": _step_in_doubt,
+    "step_resolved": _noted,
+    "step_reclaimed": _noted,
+    "step_released": _noted,
+    "step_refused": _step_waits,
+    "step_revoked": _step_revoked,
+    "block_entered": _noted,
+    "block_left": _noted,
+    "signal_received": _signal_received,
+    "cancel_requested": _cancel_requested,
+    "answer_ignored": _noted,
+    "run_completed": _run_completed,
+}
+
+
+def _step(view: RunView, event: RunEvent, phase: Phase) -> StepView:
+    """The step of the event, moved into `phase`; one whose beginning was not seen begins here."""
+    path = event.path or ""
+    step = view.steps.get(path) or StepView(path=path, step=event.step or path, phase=phase, since_ms=event.at_ms)
+    moved = replace(
+        step,
+        phase=phase,
+        since_ms=event.at_ms,
+        attempt=event.attempt or step.attempt,
+        dispatch=event.dispatch or step.dispatch,
+        holder=event.holder or step.holder,
+        due_ms=None,
+        reason=event.reason,
+    )
+    view.steps[path] = moved
+    return moved
+
+
+def _ended(step: StepView, event: RunEvent) -> StepView:
+    return replace(step, started_at_ms=event.started_at_ms or step.started_at_ms, finished_at_ms=event.at_ms)
+
+
+def _write(view: RunView, writes: tuple[FieldWrite, ...], event: RunEvent) -> None:
+    for write in writes:
+        view.fields[write.field] = FieldView(
+            revision=event.revision,
+            path=event.path,
+            payload=write.payload,
+            is_control=write.is_control,
+            control=write.control,
+        )
