@@ -1,9 +1,9 @@
 """Administration on confluent-kafka: topics, offsets, groups."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
@@ -31,7 +31,21 @@ REQUEST_TIMEOUT_S = 10.0
 VISIBLE_TIMEOUT_S = 15.0
 """A new topic is known to every broker after its metadata propagated; normally some milliseconds."""
 
-_LEADERLESS = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+_LEADERLESS = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+    }
+)
+_COORDINATOR_MOVES = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
 
 T = TypeVar("T")
 
@@ -126,16 +140,7 @@ class KafkaAdmin:
     def _offsets(
         self, partitions: Sequence[TopicPartition], spec: OffsetSpec, isolation: IsolationLevel
     ) -> Mapping[TopicPartition, int]:
-        """Tried again while leadership moves or a new topic settles: metadata may name a leader that is not one yet."""
-        deadline_s = time.monotonic() + VISIBLE_TIMEOUT_S
-        while True:
-            try:
-                return self._listed(partitions, spec, isolation)
-            except KafkaException as exception:
-                error = error_of(exception)
-                if error.code() not in _LEADERLESS or time.monotonic() > deadline_s:
-                    raise call_error(error, doing="listing offsets") from exception
-            time.sleep(0.05)
+        return _settled(lambda: self._listed(partitions, spec, isolation), _LEADERLESS, "listing offsets")
 
     def _listed(
         self, partitions: Sequence[TopicPartition], spec: OffsetSpec, isolation: IsolationLevel
@@ -169,25 +174,31 @@ class KafkaAdmin:
         ]
 
     def group_offsets(self, group_id: str) -> Mapping[TopicPartition, tuple[int, str]]:
-        futures = self._admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group_id)], request_timeout=REQUEST_TIMEOUT_S
-        )
-        found = _call(futures[group_id], f"listing offsets of group {group_id}")
+        doing = f"listing offsets of group {group_id}"
+        found = _settled(lambda: self._group_offsets(group_id, doing), _COORDINATOR_MOVES, doing)
         return {
             TopicPartition(each.topic, each.partition): (each.offset, each.metadata or "")
-            for each in found.topic_partitions
+            for each in found.topic_partitions or []
             if each.offset >= 0
         }
 
+    def _group_offsets(self, group_id: str, doing: str) -> ConsumerGroupTopicPartitions:
+        request = [ConsumerGroupTopicPartitions(group_id)]
+        return _answer(
+            self._admin.list_consumer_group_offsets(request, request_timeout=REQUEST_TIMEOUT_S)[group_id], doing
+        )
+
     def set_group_offsets(self, group_id: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         entries = [ClientPartition(p.topic, p.partition, offset, text) for p, (offset, text) in offsets.items()]
-        futures = self._admin.alter_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group_id, entries)], request_timeout=REQUEST_TIMEOUT_S
-        )
-        answer = _call(futures[group_id], f"setting offsets of group {group_id}")
+        _settled(lambda: self._set(group_id, entries), _COORDINATOR_MOVES, f"setting offsets of group {group_id}")
+
+    def _set(self, group_id: str, entries: list[ClientPartition]) -> None:
+        request = ConsumerGroupTopicPartitions(group_id, entries)
+        futures = self._admin.alter_consumer_group_offsets([request], request_timeout=REQUEST_TIMEOUT_S)
+        answer = _answer(futures[group_id], f"setting offsets of group {group_id}")
         for each in answer.topic_partitions:
             if each.error is not None:
-                raise call_error(each.error, doing=f"setting offsets of group {group_id}")
+                raise KafkaException(each.error)
 
     def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
         request = [ClientPartition(p.topic, p.partition, offset) for p, offset in before.items()]
@@ -211,6 +222,19 @@ def _call(future: "Future[T]", doing: str) -> T:
         return _answer(future, doing)
     except KafkaException as exception:
         raise call_error(error_of(exception), doing=doing) from exception
+
+
+def _settled(attempt: Callable[[], T], passing: frozenset[int], doing: str) -> T:
+    """Try again while leaders or coordinators move: the metadata of a new topic may name one that is not it yet."""
+    deadline_s = time.monotonic() + VISIBLE_TIMEOUT_S
+    while True:
+        try:
+            return attempt()
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error.code() not in passing or time.monotonic() > deadline_s:
+                raise call_error(error, doing=doing) from exception
+        time.sleep(0.05)
 
 
 def _has_leaders(topic: Any) -> bool:

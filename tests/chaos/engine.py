@@ -1,0 +1,51 @@
+"""The engine of the command line, with its present place in a shared byte, so that a kill knows what it interrupted.
+
+Run: python -m tests.chaos.engine BOOTSTRAP PREFIX STATE_DIR SLOT PLACE_FILE
+"""
+
+import mmap
+import sys
+import threading
+from pathlib import Path
+from typing import get_args
+
+from logkeel.cli.engine import LoggedLoop
+from logkeel.cli.logs import configure_logs
+from logkeel.cli.settings import Settings
+from logkeel.cli.signals import stop_on_signals
+from logkeel.cli.wiring import connect, make_engine
+from logkeel.exactly_once import take_slot
+from logkeel.exactly_once.observer import Place
+
+PLACES: tuple[str, ...] = get_args(Place)
+IN_TRANSACTION = frozenset({"after_begin", "after_produce", "after_offsets", "after_flush"})
+
+
+class Placed(LoggedLoop):
+    """Writes the last place it passed into a byte."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("r+b")
+        self._byte = mmap.mmap(self._file.fileno(), 1)
+
+    def at(self, place: Place) -> None:
+        """Remember it."""
+        self._byte[0] = PLACES.index(place)
+
+
+def place_of(path: Path) -> str:
+    """Where the engine with this file was last."""
+    return PLACES[path.read_bytes()[0]]
+
+
+def main(bootstrap: str, prefix: str, state_dir: str, slot: str, place_file: str) -> None:
+    """Run until SIGTERM."""
+    configure_logs("warning", json_lines=True)
+    settings = Settings(bootstrap_servers=bootstrap, prefix=prefix, state_dir=state_dir)
+    stop: threading.Event = stop_on_signals()
+    lock = take_slot(Path(state_dir) / "engines", int(slot))
+    make_engine(connect(settings), settings, lock, observer=Placed(Path(place_file))).run(stop)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

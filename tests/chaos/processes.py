@@ -1,0 +1,76 @@
+"""Processes under fire: started, killed -9, stopped and woken; each knows its past lives."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Victim:
+    """One role and slot. `lives` are (pid, started, ended) of every process that was it."""
+
+    name: str
+    arguments: list[str]
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    handle: subprocess.Popen[bytes] | None = None
+    lives: list[int] = field(default_factory=list)
+    stopped: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """A new life."""
+        with self.log.open("ab") as output:
+            self.handle = subprocess.Popen(
+                [sys.executable, *self.arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **self.environment},
+            )
+        self.lives.append(self.handle.pid)
+
+    @property
+    def pid(self) -> int:
+        """The process of this life."""
+        assert self.handle is not None
+        return self.handle.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self.handle is not None and self.handle.poll() is None
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.handle is not None
+        self.handle.send_signal(signal.SIGKILL)
+        self.handle.wait()
+
+    def freeze(self, seconds: float, meanwhile: Callable[[], None]) -> None:
+        """SIGSTOP, then SIGCONT: a zombie wakes up."""
+        began = time.time()
+        os.kill(self.pid, signal.SIGSTOP)
+        while time.time() < began + seconds:
+            meanwhile()
+        os.kill(self.pid, signal.SIGCONT)
+        self.stopped.append((self.pid, began, time.time()))
+
+    def stop(self, grace_s: float = 35.0) -> int:
+        """End it kindly; returns its exit code."""
+        if self.handle is None:
+            return 0
+        self.handle.terminate()
+        try:
+            return self.handle.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self.handle.kill()
+            return self.handle.wait()
+
+    def tail(self) -> str:
+        """The end of what it printed."""
+        return self.log.read_text(errors="replace")[-1_500:]
