@@ -184,9 +184,8 @@ class KafkaAdmin:
 
     def _group_offsets(self, group_id: str, doing: str) -> ConsumerGroupTopicPartitions:
         request = [ConsumerGroupTopicPartitions(group_id)]
-        return _answer(
-            self._admin.list_consumer_group_offsets(request, request_timeout=REQUEST_TIMEOUT_S)[group_id], doing
-        )
+        futures = self._admin.list_consumer_group_offsets(request, request_timeout=REQUEST_TIMEOUT_S)
+        return cast("ConsumerGroupTopicPartitions", _answer(futures[group_id], doing))
 
     def set_group_offsets(self, group_id: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         entries = [ClientPartition(p.topic, p.partition, offset, text) for p, (offset, text) in offsets.items()]
