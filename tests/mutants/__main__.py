@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("streams", "schemas", "processors", "tests", "pyproject.toml")
-RULES = [f"P{number}" for number in range(1, 25)]
+RULES = [f"P{number}" for number in range(1, 40)]
 
 
 def main(wanted: list[str]) -> int:

@@ -1,0 +1,117 @@
+"""Rules of the worker that show only when a whole one runs: stepped on the simulated cluster, steps inline.
+
+Each test is the one that `tests/protocol.toml` names for its rule, so it fails under that rule's mutation.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from tests.unit.steps.commands import command
+
+from logkeel.cli.provisioning import apply_application
+from logkeel.cli.settings import Settings
+from logkeel.log import OutputRecord, TopicPartition
+from logkeel.records import StepCommand, StepReleased, StepRevoked, StepSucceeded
+from logkeel.simulation import SimulatedCluster
+from logkeel.steps import StepWorker, WorkerOptions, control
+from logkeel.wire import decode, encode
+from logkeel.workflow import ONCE, State, Workflow
+
+SETTINGS = Settings(prefix="app", partitions=1)
+NAMES = SETTINGS.names
+
+
+class Empty(State):
+    """No fields."""
+
+
+class Desk:
+    """A worker with one effectful step, and what it is told and says."""
+
+    def __init__(self, directory: Path) -> None:
+        self.cluster = SimulatedCluster()
+        self.directory = directory
+        client = self.cluster.client()
+        apply_application(client.admin(), SETTINGS, ["default"])
+        self.producer = client.producer()
+        self.charged: list[str] = []
+        self.workflow = Workflow("payments", state=Empty)
+
+        @self.workflow.step(effect=ONCE)
+        async def charge() -> None:
+            self.charged.append("charged")
+
+        self.workflow.flow(charge)
+        self.worker: StepWorker | None = None
+
+    def dispatch(self, number: int) -> StepCommand:
+        """A command on the queue."""
+        sent = replace(command(number, effect="ONCE"), definition_digest=self.workflow.definition().digest)
+        self.producer.produce(OutputRecord(NAMES.step_commands(), b"k", encode(sent), 0))
+        return sent
+
+    def revoke(self, number: int) -> None:
+        """Stop the execution of that command."""
+        identity = command(number).identity
+        revoked = StepRevoked(
+            run_id=identity.run_id, incarnation="i", path=identity.path, dispatch=1, reason="cancelled"
+        )
+        self.producer.produce(OutputRecord(NAMES.step_control, b"k", encode(revoked), 0))
+
+    def boot(self) -> None:
+        """Start a worker, now."""
+        options = WorkerOptions(slot=0, threaded=False)
+        self.worker = StepWorker(
+            self.cluster.client(),
+            [self.workflow],
+            names=NAMES,
+            clock=self.cluster.clock,
+            state_dir=self.directory,
+            options=options,
+        )
+
+    def turns(self, count: int = 20) -> None:
+        """Let the worker work."""
+        assert self.worker is not None
+        for _ in range(count):
+            self.worker.turn()
+            self.cluster.advance(50)
+
+    def answers(self) -> list[object]:
+        """What the worker said."""
+        log = self.cluster.log(TopicPartition(NAMES.step_results, 0))
+        records, _ = log.read(0, 10_000, committed_only=True)
+        return [decode(record.value) for record in records if record.value is not None]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    it = Desk(tmp_path)
+    yield it
+    if it.worker is not None:
+        it.worker.close()
+
+
+def test_nothing_starts_before_all_revocations_were_heard(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P36: a ONCE step that was cancelled while there was no worker must not run later."""
+    monkeypatch.setattr(control, "BATCH", 1)
+    desk.dispatch(0)
+    for number in range(1, 10):
+        desk.revoke(number)
+    desk.revoke(0)
+    desk.boot()
+    desk.turns()
+    assert desk.charged == []
+    (released,) = desk.answers()
+    assert isinstance(released, StepReleased)
+    assert not released.was_started
+
+
+def test_a_command_that_nobody_revoked_runs_once(desk: Desk) -> None:
+    desk.dispatch(0)
+    desk.boot()
+    desk.turns()
+    assert desk.charged == ["charged"]
+    assert [type(answer) for answer in desk.answers()] == [StepSucceeded]
