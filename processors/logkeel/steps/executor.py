@@ -68,6 +68,11 @@ class StepExecutor:
         if self._thread is not None:
             self._thread.start()
 
+    @property
+    def running(self) -> int:
+        """Executions that have begun and not reported."""
+        return len(self._open)
+
     def submit(self, starts: Sequence[StartStep], *, claimed_at_s: float) -> None:
         """Start these executions."""
         now_ms = self._clock.now_ms()

@@ -104,6 +104,11 @@ class StepWorker:
         """Whether a requested drain has ended: nothing is held any more."""
         return self._drained
 
+    @property
+    def running(self) -> int:
+        """Executions that have begun and not reported."""
+        return self._executor.running
+
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then drain and leave. Raises `ConsumerFenced`, `ProducerFatal` and the like."""
         try:

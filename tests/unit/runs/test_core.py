@@ -18,7 +18,17 @@ from tests.unit.runs.scripts import (
 
 from logkeel.definitions import ParallelBlock, RetryPolicy
 from logkeel.errors import InvariantViolation
-from logkeel.records import CancelRun, Effect, ResolveStep, SignalRun, StartRun, StepAnswer, StepRefused
+from logkeel.records import (
+    CancelRun,
+    Effect,
+    JournalEntry,
+    ResolveStep,
+    SignalRun,
+    StartRun,
+    StepAnswer,
+    StepJournaled,
+    StepRefused,
+)
 from logkeel.runs.core import requests, waking
 from logkeel.runs.core.actions import DispatchStep, EndLease, HoldLease, Ignored, Reject, RevokeStep, SetTimer
 from logkeel.runs.core.activation import Activation
@@ -326,3 +336,11 @@ def test_any_revision_can_be_rebuilt() -> None:
     assert replay(history, plan) == turn.state
     assert replay(history, plan, revision=2).head.status == "running"
     assert not replay(history, plan, revision=2).steps
+
+
+def test_a_journal_entry_is_not_for_a_workflow_without_journals() -> None:
+    turn = started(plan_of(ONE))
+    entry = JournalEntry(name="x", ordinal=0, state="done")
+    turn = next_turn(turn, StepJournaled(identity=identity(turn.state, "a"), holder="w", entry=entry))
+    assert turn.events == []
+    assert isinstance(turn.actions[-1], Ignored)

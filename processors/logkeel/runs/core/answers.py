@@ -11,10 +11,12 @@ from logkeel.records import (
     StepAnswer,
     StepFailed,
     StepHeartbeat,
+    StepJournaled,
     StepReclaimed,
     StepRefused,
     StepReleased,
     StepSucceeded,
+    StepSuspended,
 )
 from logkeel.runs.core.actions import HoldLease, KeepDetails
 from logkeel.runs.core.activation import Activation
@@ -195,4 +197,6 @@ _HANDLERS: dict[type[Any], Callable[[Activation, Any, StepState], None]] = {
     StepReclaimed: _reclaimed,
     StepReleased: _released,
     StepRefused: _refused,
+    StepJournaled: _unsupported,
+    StepSuspended: _unsupported,
 }
