@@ -23,6 +23,7 @@ class KafkaGroupConsumer:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._consumer = Consumer(dict(settings))
         self._active: set[TopicPartition] = set()
+        self._sought: dict[TopicPartition, int] = {}
         self._closed = False
         self._listener: AssignmentListener | None = None
 
@@ -34,20 +35,24 @@ class KafkaGroupConsumer:
             consumer.assign([ClientPartition(each.topic, each.partition, 0) for each in partitions])
             if partitions:
                 consumer.pause(partitions)
-            self._active.clear()
+            self._forget()
             listener.on_assigned(_ours(partitions), read_group_metadata(consumer.consumer_group_metadata()))
 
         def on_revoke(consumer: Consumer, partitions: list[ClientPartition]) -> None:
-            self._active.clear()
+            self._forget()
             listener.on_revoked(_ours(partitions))
             consumer.unassign()
 
         def on_lost(consumer: Consumer, partitions: list[ClientPartition]) -> None:
-            self._active.clear()
+            self._forget()
             listener.on_lost(_ours(partitions))
             consumer.unassign()
 
         self._consumer.subscribe(list(topics), on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+
+    def _forget(self) -> None:
+        self._active.clear()
+        self._sought.clear()
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
         return fetching.fetch(self._consumer, max_records, timeout_s, self._active)
@@ -55,6 +60,8 @@ class KafkaGroupConsumer:
     def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         deadline = time.monotonic() + SEEK_TIMEOUT_S
         for partition, offset in positions.items():
+            if partition not in self._active:
+                self._sought[partition] = offset
             self._seek_one(ClientPartition(partition.topic, partition.partition, offset), deadline)
 
     def _seek_one(self, target: ClientPartition, deadline: float) -> None:
@@ -74,12 +81,19 @@ class KafkaGroupConsumer:
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         if partitions:
             self._active.difference_update(partitions)
+            for each in partitions:
+                self._sought.pop(each, None)
             self._consumer.pause(_theirs(partitions))
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
         if partitions:
             self._active.update(partitions)
             self._consumer.resume(_theirs(partitions))
+            # Resuming does not wake the client's broker thread, which may sleep for a second; a seek does. One is
+            # enough: a second one would find the first fetch on its way, waiting for records.
+            sought = {each: self._sought.pop(each) for each in partitions if each in self._sought}
+            for last in list(sought)[-1:]:
+                self.seek({last: sought[last]})
 
     def committed(self, partitions: Sequence[TopicPartition], timeout_s: float) -> Mapping[TopicPartition, int | None]:
         found = self.committed_metadata(partitions, timeout_s)

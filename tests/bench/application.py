@@ -1,0 +1,127 @@
+"""Engine and worker as processes on a broker of their own, and a client that counts completions."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from tests.chaos.processes import Victim
+
+from logkeel.cli.provisioning import apply_application
+from logkeel.cli.settings import Settings
+from logkeel.cli.wiring import connect
+from logkeel.log import OutputRecord, TopicPartition
+from logkeel.log.partitioner import partition_for
+from logkeel.records import FieldWrite, Payload, RunCompleted, StartRun
+from logkeel.wire import decode, encode
+
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+LIVENESS_S = 120.0
+NUMBER = FieldWrite(field="number", payload=Payload(encoding="json", data=b"7"))
+
+
+class Application:
+    """What the scenarios drive. `partitions` is the count of every topic of the application."""
+
+    def __init__(self, bootstrap: str, directory: Path, partitions: int) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.partitions = partitions
+        self._settings = Settings(
+            bootstrap_servers=bootstrap,
+            prefix=f"bench{uuid4().hex[:6]}",
+            state_dir=str(directory),
+            partitions=partitions,
+        )
+        self.names = self._settings.names
+        self.client = connect(self._settings)
+        apply_application(self.client.admin(), self._settings, ["default"])
+        environment = {
+            "LOGKEEL_BOOTSTRAP_SERVERS": bootstrap,
+            "LOGKEEL_PREFIX": self._settings.prefix,
+            "LOGKEEL_STATE_DIR": str(directory),
+            "LOGKEEL_LOG_LEVEL": "warning",
+        }
+        self.engine = Victim("engine", ["-m", "logkeel.cli.main", "engine"], directory / "engine.log", environment)
+        worker = ["-m", "logkeel.cli.main", "worker", "tests.bench.workflow"]
+        self.worker = Victim("worker", worker, directory / "worker.log", environment)
+        self._producer = self.client.producer()
+        self._reader = self.client.reader("read_committed")
+        self._reader.assign({TopicPartition(self.names.run_completions, n): 0 for n in range(partitions)})
+        self.sent = 0
+        self.completed = 0
+
+    def start(self) -> None:
+        """Start both and wait until a run comes through."""
+        self.engine.start()
+        self.worker.start()
+        self.run_alone("noop")
+
+    def stop(self) -> None:
+        """End both."""
+        self.worker.stop()
+        self.engine.stop()
+
+    def request(self, count: int, workflow: str = "noop") -> None:
+        """Start runs."""
+        for _ in range(count):
+            run_id = uuid4().hex
+            inputs = (
+                (FieldWrite(field="number", payload=Payload(encoding="json", data=b"7")),) if workflow == "noop" else ()
+            )
+            request = StartRun(workflow=workflow, run_id=run_id, request_id=run_id, inputs=inputs)
+            home = partition_for(run_id.encode(), self.partitions)
+            self._producer.produce(OutputRecord(self.names.run_requests, run_id.encode(), encode(request), home))
+            self.sent += 1
+        self._producer.poll(0.0)
+
+    def poll(self, timeout_s: float = 0.05) -> int:
+        """Count completions; returns how many came. All must have succeeded."""
+        came = 0
+        for record in self._reader.fetch(5_000, timeout_s).records:
+            message = decode(record.value or b"")
+            if not isinstance(message, RunCompleted) or message.status != "succeeded":
+                raise AssertionError(f"a run did not succeed: {message}")
+            came += 1
+        self.completed += came
+        return came
+
+    def run_alone(self, workflow: str) -> float:
+        """One run with nothing else going on; returns its seconds."""
+        began = time.perf_counter()
+        self.request(1, workflow)
+        self.until(lambda: self.completed == self.sent)
+        return time.perf_counter() - began
+
+    def until(self, met: Callable[[], bool]) -> None:
+        """Poll until it is met."""
+        deadline = time.monotonic() + LIVENESS_S
+        while not met():
+            self.poll()
+            if time.monotonic() > deadline:
+                raise AssertionError(f"nothing moves\n{self.engine.tail()}\n{self.worker.tail()}")
+
+    def changelog(self) -> tuple[int, int]:
+        """(records, bytes of keys and values) of everything committed to the changelog so far."""
+        places = [TopicPartition(self.names.run_state, number) for number in range(self.partitions)]
+        admin = self.client.admin()
+        ends = {place: end for place, end in admin.end_offsets(places, committed_only=True).items() if end > 0}
+        if not ends:
+            return 0, 0
+        reader = self.client.reader("read_committed")
+        reader.assign(dict.fromkeys(ends, 0))
+        records = size = 0
+        reached: dict[TopicPartition, int] = {}
+        while any(reached.get(place, 0) < end for place, end in ends.items()):
+            fetched = reader.fetch(20_000, 0.2)
+            records += len(fetched.records)
+            size += sum(len(record.key or b"") + len(record.value or b"") for record in fetched.records)
+            reached.update(fetched.ends)
+        reader.close()
+        return records, size
+
+
+def cpu_s(pid: int) -> float:
+    """User and system seconds a process has used (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS

@@ -1,0 +1,90 @@
+"""The measurements. Each returns plain figures; nothing here asserts a time."""
+
+import statistics
+import time
+
+from tests.bench.application import Application, cpu_s
+
+STEPS = 3
+
+
+def alone(application: Application, runs: int) -> dict[str, float]:
+    """A 3-step run with nothing else going on: milliseconds from request to completion event."""
+    for _ in range(20):
+        application.run_alone("noop")
+    times = sorted(application.run_alone("noop") * 1_000 for _ in range(runs))
+    return {
+        "runs": runs,
+        "p50_ms": statistics.median(times),
+        "p99_ms": times[int(0.99 * (len(times) - 1))],
+        "min_ms": times[0],
+    }
+
+
+def in_flight(application: Application, width: int, seconds: float) -> dict[str, float]:
+    """`width` runs are kept in flight; counted is what completes while they are."""
+    application.request(width)
+    application.until(lambda: application.sent - application.completed < width)
+    _keep(application, width, min(3.0, seconds / 2))
+    before = application.completed
+    cpu = [cpu_s(process.pid) for process in (application.engine, application.worker)]
+    took = _keep(application, width, seconds)
+    cpu = [
+        cpu_s(process.pid) - used for process, used in zip((application.engine, application.worker), cpu, strict=True)
+    ]
+    runs = application.completed - before
+    application.until(lambda: application.completed == application.sent)
+    return {
+        "in_flight": width,
+        "runs_per_s": runs / took,
+        "steps_per_s": STEPS * runs / took,
+        "engine_us_per_step": cpu[0] * 1e6 / (STEPS * runs),
+        "worker_us_per_step": cpu[1] * 1e6 / (STEPS * runs),
+    }
+
+
+def _keep(application: Application, width: int, seconds: float) -> float:
+    began = time.perf_counter()
+    while time.perf_counter() < began + seconds:
+        application.poll(0.02)
+        missing = width - (application.sent - application.completed)
+        if missing > 0:
+            application.request(missing)
+    return time.perf_counter() - began
+
+
+def changelog(application: Application, runs: int) -> dict[str, float]:
+    """Bytes and records that one step adds to the changelog, start and end of its run included."""
+    before = application.changelog()
+    application.request(runs)
+    application.until(lambda: application.completed == application.sent)
+    records, size = (after - start for after, start in zip(application.changelog(), before, strict=True))
+    return {"runs": runs, "bytes_per_step": size / (STEPS * runs), "rows_per_step": records / (STEPS * runs)}
+
+
+def beside_a_megabyte(application: Application) -> dict[str, float]:
+    """What a step that writes 10 bytes adds to the changelog of a run that holds 1 MB: with the step less without."""
+    sizes = []
+    for workflow in ("big", "big-and-note"):
+        before = application.changelog()[1]
+        application.run_alone(workflow)
+        sizes.append(application.changelog()[1] - before)
+    return {"state_bytes": sizes[0], "added_bytes": sizes[1] - sizes[0]}
+
+
+def restart(application: Application, repeats: int, width: int) -> dict[str, float]:
+    """kill -9 of the engine under load: seconds from the new process to the next completion."""
+    times = []
+    for _ in range(repeats):
+        application.request(width)
+        application.until(lambda: application.completed > application.sent - width)
+        application.engine.kill()
+        while application.poll(0.5):
+            pass
+        began = time.perf_counter()
+        application.engine.start()
+        before = application.completed
+        application.until(lambda before=before: application.completed > before)  # type: ignore[misc]
+        times.append(time.perf_counter() - began)
+        application.until(lambda: application.completed == application.sent)
+    return {"repeats": repeats, "in_flight": width, "median_s": statistics.median(times), "worst_s": max(times)}
