@@ -30,6 +30,7 @@ def engine(
     ] = None,
 ) -> None:
     """Run a run processor until SIGTERM: it keeps each run's state and routes its steps."""
+    from logkeel.cli.garbage import collect_less_often
     from logkeel.cli.logs import configure_logs
     from logkeel.cli.wiring import connect, make_engine
     from logkeel.exactly_once import take_slot
@@ -46,6 +47,7 @@ def engine(
     lock = take_slot(Path(settings.state_dir) / "engines", slot)
     loop = make_engine(connect(settings), settings, lock, observer=LoggedLoop())
     say(f"engine {lock.slot} of {settings.prefix!r} on {settings.bootstrap_servers}; state in {lock.directory}")
+    collect_less_often()
     loop.run(stop)
     say("engine has stopped; its state is on the log and on disk")
 

@@ -26,6 +26,7 @@ def worker(
 ) -> None:
     """Run the steps of a workflow until SIGTERM; what still runs then has 25 s to end."""
     from logkeel.cli.applications import load_workflows
+    from logkeel.cli.garbage import collect_less_often
     from logkeel.cli.logs import configure_logs
     from logkeel.cli.wiring import connect, make_worker
     from logkeel.steps import publish_definitions
@@ -47,5 +48,6 @@ def worker(
     member = make_worker(client, settings, workflows, slot=slot)
     names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
     say(f"worker {member.holder.slot} runs {names} from queue {settings.queue!r} on {settings.bootstrap_servers}")
+    collect_less_often()
     member.run(stop)
     say("worker has left; nothing of its own is unfinished")

@@ -18,6 +18,7 @@ Write = Callable[[bytearray, Any], None]
 
 LONG_MIN = -(2**63)
 LONG_MAX = 2**63 - 1
+SHORTEST_RUN = 3
 
 _PYTHON_TYPE = {"boolean": bool, "long": int, "double": float, "string": str, "bytes": bytes}
 _DOUBLE = struct.Struct("<d").pack
@@ -66,18 +67,38 @@ def _record(fields: list[dict[str, Any]], named: dict[str, Write]) -> Write:
     """One Python function per record, generated: field by field, the frequent types in line."""
     lines = ["def write(out, value):", "    append = out.append"]
     scope: dict[str, Any] = {"write_long": write_long}
-    for number, field in enumerate(fields):
-        scope[f"write_{number}"] = writer = _compile(field["type"], named)
-        lines.append(f"    field = value.{field['name']}")
-        kind, nullable = _inline_kind(field["type"])
-        if kind is None:
-            lines.append(f"    write_{number}(out, field)" if not nullable else _nullable_call(number))
-            scope[f"write_{number}"] = _compile(field["type"][1], named) if nullable else writer
-        else:
-            lines += _INLINE_NULLABLE[kind] if nullable else _INLINE[kind]
+    for run in _runs(fields):
+        written = [line for number, field in run for line in _field(number, field, named, scope)]
+        if len(run) < SHORTEST_RUN:
+            lines += written
+            continue
+        # Most nullable fields of most records are null: neighbours are tested at once.
+        values = " is ".join(f"value.{field['name']}" for _, field in run)
+        lines.append(f"    if {values} is None:")
+        lines += [f"        out += {bytes(len(run))!r}", "    else:", *(f"    {line}" for line in written)]
     exec("\n".join(lines), scope)  # noqa: S102 - the source comes from the schemas this package ships
     write: Write = scope["write"]
     return write
+
+
+def _runs(fields: list[dict[str, Any]]) -> list[list[tuple[int, dict[str, Any]]]]:
+    """The fields with their numbers; neighbours that may all be null stand together."""
+    runs: list[list[tuple[int, dict[str, Any]]]] = []
+    for number, field in enumerate(fields):
+        if runs and _inline_kind(field["type"])[1] and _inline_kind(runs[-1][-1][1]["type"])[1]:
+            runs[-1].append((number, field))
+        else:
+            runs.append([(number, field)])
+    return runs
+
+
+def _field(number: int, field: dict[str, Any], named: dict[str, Write], scope: dict[str, Any]) -> list[str]:
+    kind, nullable = _inline_kind(field["type"])
+    lines = [f"    field = value.{field['name']}"]
+    if kind is not None:
+        return lines + (_INLINE_NULLABLE[kind] if nullable else _INLINE[kind])
+    scope[f"write_{number}"] = _compile(field["type"][1] if nullable else field["type"], named)
+    return lines + (_nullable_call(number) if nullable else [f"    write_{number}(out, field)"])
 
 
 def _inline_kind(schema: Schema) -> tuple[str | None, bool]:
@@ -87,8 +108,8 @@ def _inline_kind(schema: Schema) -> tuple[str | None, bool]:
     return (inner if isinstance(inner, str) and inner in _INLINE else None), nullable
 
 
-def _nullable_call(number: int) -> str:
-    return f"    if field is None: append(0)\n    else:\n        append(2)\n        write_{number}(out, field)"
+def _nullable_call(number: int) -> list[str]:
+    return ["    if field is None: append(0)", "    else:", "        append(2)", f"        write_{number}(out, field)"]
 
 
 _STRING = (

@@ -15,6 +15,9 @@ from logkeel.records import FieldWrite, RunEvent
 from logkeel.runs.core.plan import ROOT_SCOPE, Plan, Target, ToJoin
 from logkeel.runs.core.state import FieldPointer, Phase, RunState, ScopeState, StepState, StoredSignal
 
+INLINE_BYTES = 512
+"""A payload up to this size stands in its field's pointer: one row instead of two."""
+
 _OPEN: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
 _OUT: frozenset[Phase] = frozenset({"dispatched", "started"})
 
@@ -243,14 +246,16 @@ def _write(state: RunState, scope: str, writes: Iterable[FieldWrite], revision: 
         if write.is_control or write.payload is None:
             pointer = FieldPointer(revision=revision, is_control=write.is_control, control=write.control)
         else:
-            pointer = FieldPointer(revision=revision)
-            state.values[write.field, revision] = write.payload
+            small = write.payload.data is not None and len(write.payload.data) <= INLINE_BYTES
+            pointer = FieldPointer(revision=revision, payload=write.payload if small else None)
+            if not small:
+                state.values[write.field, revision] = write.payload
         _point(state, scope, write.field, pointer)
 
 
 def _point(state: RunState, scope: str, name: str, pointer: FieldPointer) -> None:
     former = state.fields.get((scope, name))
-    if former is not None and not former.is_control:
+    if former is not None and not former.is_control and former.payload is None:
         state.values.pop((name, former.revision), None)
     state.fields[scope, name] = pointer
 

@@ -69,7 +69,9 @@ def leave_waiting(turn: Activation, path: str, step: StepState) -> None:
 def settle(turn: Activation, path: str, step: StepState) -> None:
     """The step has ended: nothing of it stays behind."""
     leave_waiting(turn, path, step)
-    turn.do(KeepDetails(path, None))
+    if step.phase != "dispatched" or step.dispatch > 1:
+        # Otherwise nobody has sent a heartbeat, so nothing was kept.
+        turn.do(KeepDetails(path, None))
 
 
 def wait_until(turn: Activation, path: str, due_ms: int) -> None:

@@ -47,7 +47,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trace: TraceContext | None = None
 
 
-class RunHead(msgspec.Struct, kw_only=True, omit_defaults=True):
+class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     """What every event changes. `open_steps` counts steps in an open phase."""
 
     status: RunStatus = "running"
@@ -60,7 +60,7 @@ class RunHead(msgspec.Struct, kw_only=True, omit_defaults=True):
     error: ErrorInfo | None = None
 
 
-class StepState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One step occurrence.
 
     `dispatch` is the fence, `attempt` numbers executions, `failures` counts against `max_attempts`, `reclaims` against
@@ -100,11 +100,14 @@ class ScopeState(msgspec.Struct, frozen=True):
 
 
 class FieldPointer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where a field stands: the revision that wrote it; a control value stands here, a payload in `values`."""
+    """Where a field stands: the revision that wrote it. A control value and a small payload stand here; a larger
+    payload stands in `values`, where a pointer that moves does not copy it.
+    """
 
     revision: int
     is_control: bool = False
     control: Control = None
+    payload: Payload | None = None
 
 
 class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

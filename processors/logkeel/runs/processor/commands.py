@@ -58,7 +58,7 @@ def field_value(state: RunState, plan: Plan, name: str, scopes: tuple[str, ...] 
             continue
         if pointer.is_control:
             return FieldValue(field=name, revision=pointer.revision, is_control=True, control=pointer.control)
-        payload = state.values.get((name, pointer.revision))
+        payload = pointer.payload or state.values.get((name, pointer.revision))
         return FieldValue(field=name, revision=pointer.revision, payload=payload)
     field = plan.fields[name]
     if field.control_type is None or field.required:

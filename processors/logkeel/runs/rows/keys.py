@@ -7,7 +7,7 @@
 | `10` text(run id) `02` text(path) | StepState |
 | `10` text(run id) `03` text(path) | ScopeState of an open fork |
 | `10` text(run id) `04` text(scope) text(field) | FieldPointer |
-| `10` text(run id) `05` text(field) number(revision) | Payload |
+| `10` text(run id) `05` text(field) number(revision) | Payload that is too large for its FieldPointer |
 | `10` text(run id) `06` number(revision) | StoredSignal |
 | `10` text(run id) `07` text(path) | heartbeat details, raw bytes |
 | `20` text(request id) | SeenRequest |
@@ -18,6 +18,7 @@
 | `25` text(digest) | document of a definition in use (canonical JSON) |
 | `26` text(run id) text(path) | empty: a step with a holder, whose lease starts anew after a resync |
 | `27` text(run id) | empty: a run that has not ended |
+| `28` | number: how many requests are parked; absent for none |
 """
 
 from logkeel.log import keys
@@ -32,6 +33,7 @@ PARKED_EXPIRY = b"\x24"
 DEFINITION = b"\x25"
 LEASE = b"\x26"
 OPEN_RUN = b"\x27"
+PARKED_COUNT = b"\x28"
 
 _HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE, _SIGNAL, _DETAILS = (bytes([number]) for number in range(8))
 

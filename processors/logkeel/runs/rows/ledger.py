@@ -87,11 +87,15 @@ class Ledger:
     def park(self, awaited: str, request: ParkedRequest, now_ms: int) -> None:
         """Keep it until `awaited` is known, or it expires."""
         tail = order.text(awaited) + order.number(now_ms) + order.text(request.request_id)
+        if self._rows.get(keys.PARKED + tail) is None:
+            self._count_parked(+1)
         self._rows.put(keys.PARKED + tail, _ENCODER.encode(request))
         self._rows.put(keys.PARKED_EXPIRY + order.number(request.expires_ms) + tail, b"")
 
     def unpark(self, awaited: str) -> list[ParkedRequest]:
         """Take what waits for it, in the order of parking."""
+        if not self._parked():
+            return []
         prefix = keys.PARKED + order.text(awaited)
         found = list(self._rows.scan(prefix, prefix_end(prefix)))
         return [self._taken(key, row) for key, row in found]
@@ -108,6 +112,8 @@ class Ledger:
 
     def next_parked_ms(self) -> int | None:
         """When the first parked request is overdue."""
+        if not self._parked():
+            return None
         for key, _ in self._rows.scan(keys.PARKED_EXPIRY, prefix_end(keys.PARKED_EXPIRY)):
             return order.read_number(key, 1)[0]
         return None
@@ -116,7 +122,20 @@ class Ledger:
         request = _PARKED.decode(row)
         self._rows.delete(key)
         self._rows.delete(keys.PARKED_EXPIRY + order.number(request.expires_ms) + key[1:])
+        self._count_parked(-1)
         return request
+
+    def _parked(self) -> int:
+        """Kept as a row, since it is asked at every start: a scan costs more than all the rest."""
+        row = self._rows.get(keys.PARKED_COUNT)
+        return 0 if row is None else order.read_number(row, 0)[0]
+
+    def _count_parked(self, change: int) -> None:
+        count = self._parked() + change
+        if count:
+            self._rows.put(keys.PARKED_COUNT, order.number(count))
+        else:
+            self._rows.delete(keys.PARKED_COUNT)
 
     # Finished runs
 

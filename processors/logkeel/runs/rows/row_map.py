@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -57,6 +57,11 @@ class RowMap(MutableMapping[K, V]):
         if row is None:
             raise KeyError(key)
         return self._format.decode(row)
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """As `Mapping.get`, without the price of an exception: a missing row is common."""
+        row = self._rows.get(self._prefix + self._format.pack(key))
+        return default if row is None else self._format.decode(row)
 
     def __setitem__(self, key: K, value: V) -> None:
         self._rows.put(self._prefix + self._format.pack(key), self._format.encode(value))

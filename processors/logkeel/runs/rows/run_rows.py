@@ -47,7 +47,32 @@ def new_run(rows: Rows, info: RunInfo) -> RunState:
     """A run that begins now. Its head is written with `save_head`."""
     keys = RunKeys(info.run_id)
     rows.put(keys.info, _ENCODER.encode(info))
-    return _mapped(rows, keys, info, RunHead())
+    return _mapped(_NewRows(rows), keys, info, RunHead())
+
+
+class _NewRows:
+    """Rows of a run that did not exist before this turn: what the turn has not written is not there, unasked.
+
+    The head of a run is its last row to be deleted, so a run without head has no rows.
+    """
+
+    __slots__ = ("_own", "_rows", "scan")
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._own: dict[bytes, bytes] = {}
+        self.scan = rows.scan
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._own.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self._rows.put(key, value)
+        self._own[key] = value
+
+    def delete(self, key: bytes) -> None:
+        self._rows.delete(key)
+        self._own.pop(key, None)
 
 
 def save_head(rows: Rows, state: RunState) -> None:
