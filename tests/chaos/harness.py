@@ -106,8 +106,7 @@ class Chaos:
         self.report.engine_kills += 1
         self.report.killed_at[place] += 1
         self.report.in_transaction += place in IN_TRANSACTION
-        directory = path.parent / "state" / "engines" / f"slot-{self._engines.index(victim):04d}" / "tables"
-        checked, faults = self._changelog.judge_stores(directory)
+        checked, faults = self._changelog.judge_stores(_tables_of(victim))
         self.report.stores += checked
         self.report.faults += faults
         self._tell(f"{victim.name} killed {place}; {checked} stores compared")
@@ -192,6 +191,11 @@ class Chaos:
 
     def _judge(self) -> None:
         report, load = self.report, self._load
+        self._changelog.whole.clear()
+        for engine in self._engines:
+            report.faults += self._changelog.judge_stores(_tables_of(engine))[1]
+        behind = set(range(PARTITIONS)) - self._changelog.whole
+        report.faults += [f"no store of partition {partition} caught up with its changelog" for partition in behind]
         lines = outside.read(self._ledger)
         stopped = [each for victim in (*self._engines, *self._workers) for each in victim.stopped]
         effects, report.p39_doubles = judge.faults_of_effects(lines, stopped)
@@ -213,6 +217,11 @@ class Chaos:
             if kept is None or values_of(kept) != values_of(replay(events, plan)):
                 found.append(f"{run_id}: the state is not the fold of its history")
         return found
+
+
+def _tables_of(engine: Victim) -> Path:
+    *_, state, slot, _ = engine.arguments
+    return Path(state) / "engines" / f"slot-{int(slot):04d}" / "tables"
 
 
 def _spin(met: Callable[[], bool]) -> None:

@@ -27,6 +27,8 @@ class Changelog:
         self._reader = client.reader("read_committed")
         self._reader.assign(dict.fromkeys(self._places, 0))
         self._position = dict.fromkeys(self._places, 0)
+        self.whole: set[int] = set()
+        """Partitions of which some store, judged since this was cleared, was the whole table."""
         self._records: dict[int, list[Record]] = {partition: [] for partition in range(partitions)}
 
     def catch_up(self) -> None:
@@ -62,6 +64,8 @@ class Changelog:
             checked += 1
             if rows != self.rows(partition, below):
                 found.append(f"{directory}: partition {partition} is not the changelog below {below}")
+            if rows == self.rows(partition):
+                self.whole.add(partition)
         return checked, found
 
 

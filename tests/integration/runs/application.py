@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,11 +40,11 @@ class Poisoned(Unobserved):
 class Application:
     """What a test may do to an application and read of it."""
 
-    def __init__(self, bootstrap: str, *, partitions: int) -> None:
+    def __init__(self, bootstrap: str, *, partitions: int, queues: Sequence[str] = ("default",)) -> None:
         self.client = KafkaLogClient(bootstrap)
         self.settings = Settings(bootstrap_servers=bootstrap, prefix=f"t{uuid4().hex[:8]}", partitions=partitions)
         self.names = self.settings.names
-        apply_application(self.client.admin(), self.settings, ["default"])
+        apply_application(self.client.admin(), self.settings, queues)
         self._producer = self.client.producer()
         self._records: dict[str, list[Record]] = {}
         self._reader = self.client.reader("read_committed")
@@ -138,9 +138,13 @@ def running(
     *,
     partitions: int = 2,
     settings: RunSettings | None = None,
+    queues: Sequence[str] = ("default",),
 ) -> Iterator[Application]:
-    """An application with one engine and one worker; both are stopped at the end, and must have ended well."""
-    app = Application(bootstrap, partitions=partitions)
+    """An application with one engine and, if there are workflows, one worker of the default queue.
+
+    Both are stopped at the end, and must have ended well.
+    """
+    app = Application(bootstrap, partitions=partitions, queues=queues)
     stop, failures = threading.Event(), []
     loop = TransactionalLoop(
         LoopPorts(app.client, SystemClock(), RocksStoreDirectory(directory / "tables")),
@@ -151,11 +155,14 @@ def running(
         ),
         observer=Poisoned(),
     )
-    publish_definitions(app.client, app.names, workflows)
-    options = WorkerOptions(slot=0, drain_s=2.0)
-    worker = StepWorker(
-        app.client, workflows, names=app.names, clock=SystemClock(), state_dir=directory, options=options
-    )
+    targets = [loop.run]
+    if workflows:
+        publish_definitions(app.client, app.names, workflows)
+        options = WorkerOptions(slot=0, drain_s=2.0)
+        worker = StepWorker(
+            app.client, workflows, names=app.names, clock=SystemClock(), state_dir=directory, options=options
+        )
+        targets.append(worker.run)
 
     def run(target: Callable[[threading.Event], None]) -> None:
         try:
@@ -163,7 +170,7 @@ def running(
         except Exception as error:  # noqa: BLE001 - told to the test's thread
             failures.append(error)
 
-    threads = [threading.Thread(target=run, args=(target,)) for target in (loop.run, worker.run)]
+    threads = [threading.Thread(target=run, args=(target,)) for target in targets]
     for thread in threads:
         thread.start()
     try:

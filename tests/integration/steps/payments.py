@@ -32,9 +32,11 @@ def entries(ledger: Path) -> list[str]:
     return ledger.read_text().splitlines() if ledger.exists() else []
 
 
-def payments(effect: str, ledger: Path, *, stop_after_call: bool = False) -> "Workflow[Payment]":
+def payments(
+    effect: str, ledger: Path, *, stop_after_call: bool = False, name: str = "payments", queue: str = "default"
+) -> "Workflow[Payment]":
     """The workflow with its step declared as `effect`; it may die right after its effect."""
-    workflow = Workflow("payments", state=Payment)
+    workflow = Workflow(name, state=Payment, queue=queue)
 
     @workflow.step(effect=EFFECTS[effect], timeout="20s")
     async def charge(amount: int, step: StepContext) -> None:

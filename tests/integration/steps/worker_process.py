@@ -1,11 +1,12 @@
 """A worker as a process that kills itself at one named point.
 
-Arguments: bootstrap prefix state_dir ledger effect point.
+Arguments: bootstrap prefix state_dir ledger effect point [queue, which is then the workflow's name, too].
 """
 
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,8 +16,10 @@ from logkeel.kafka import KafkaLogClient, SystemClock
 from logkeel.records import StepAnswer, StepCommand
 from logkeel.records.topics import TopicNames
 from logkeel.steps import StepWorker, WorkerOptions
+from logkeel.steps.execution import Execution
+from logkeel.steps.executor import StepExecutor
 from logkeel.steps.group import QueueMember
-from logkeel.steps.machine.messages import Commit, CommitFailed, Committed
+from logkeel.steps.machine.messages import Commit, CommitFailed, Committed, StartStep
 from logkeel.steps.sender import AnswerSender
 
 
@@ -59,11 +62,27 @@ def die_after_result() -> None:
     AnswerSender.send = send  # type: ignore[method-assign]
 
 
+def die_before_start() -> None:
+    """With a command taken and nothing said or done about it."""
+
+    def submit(self: StepExecutor, starts: Sequence[StartStep], *, claimed_at_s: float) -> None:
+        die()
+
+    StepExecutor.submit = submit  # type: ignore[method-assign]
+
+
+def die_before_call() -> None:
+    """With everything ready, and the claim made if there is one."""
+    Execution._begin = lambda *_: die()  # type: ignore[method-assign]
+
+
 def live() -> None:
     """Die nowhere."""
 
 
 POINTS = {
+    "before start": die_before_start,
+    "before call": die_before_call,
     "before claim": die_before_claim,
     "claim to call": die_after_claim,
     "call to result": live,
@@ -74,16 +93,19 @@ POINTS = {
 
 def main() -> None:
     """Work until killed."""
-    bootstrap, prefix, state_dir, ledger, effect, point = sys.argv[1:]
+    bootstrap, prefix, state_dir, ledger, effect, point, *queues = sys.argv[1:]
     POINTS[point]()
-    workflow = payments(effect, Path(ledger), stop_after_call=point == "call to result")
+    queue = queues[0] if queues else "default"
+    name = queues[0] if queues else "payments"
+    stop = point == "call to result"
+    workflow = payments(effect, Path(ledger), stop_after_call=stop, name=name, queue=queue)
     worker = StepWorker(
         KafkaLogClient(bootstrap),
         [workflow],
         names=TopicNames(prefix),
         clock=SystemClock(),
         state_dir=Path(state_dir),
-        options=WorkerOptions(slot=0),
+        options=WorkerOptions(slot=0, queue=queue),
     )
     worker.run(threading.Event())
 

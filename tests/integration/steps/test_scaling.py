@@ -1,0 +1,111 @@
+"""Ten thousand `ONCE` steps wait, and workers come and go by SIGTERM: no human is asked, no step runs twice."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.chaos.outside import LEDGER, read
+from tests.chaos.processes import Victim
+from tests.integration.runs.application import Application, running
+from tests.integration.steps.scaling import scaling
+
+from logkeel.log import OutputRecord, TopicPartition
+from logkeel.records import RunCompleted, RunEvent
+from logkeel.steps import publish_definitions
+from logkeel.wire import decode
+
+STEPS = 10_000
+LIVENESS_S = 150.0
+
+
+class Followed:
+    """What the log says, counted as it comes."""
+
+    def __init__(self, application: Application) -> None:
+        self._reader = application.client.reader("read_committed")
+        names, partitions = application.names, application.settings.partitions
+        topics = (names.run_completions, names.run_events)
+        self._reader.assign({TopicPartition(topic, number): 0 for topic in topics for number in range(partitions)})
+        self.kinds: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
+
+    def until(self, met: Callable[[], bool]) -> None:
+        """Read until it is met."""
+        deadline_s = time.monotonic() + LIVENESS_S
+        while not met():
+            assert time.monotonic() < deadline_s, (self.kinds, self.statuses)
+            for record in self._reader.fetch(5_000, 0.05).records:
+                message = decode(record.value or b"")
+                if isinstance(message, RunEvent):
+                    self.kinds[message.kind] += 1
+                elif isinstance(message, RunCompleted):
+                    self.statuses[message.status] += 1
+
+    @property
+    def done(self) -> int:
+        """Completed runs."""
+        return self.statuses.total()
+
+
+@pytest.fixture
+def workers(kafka_bootstrap: str, tmp_path: Path) -> Iterator[list[Victim]]:
+    """Three, none of them started; what is left of them ends with the test."""
+    settings = {"LOGKEEL_BOOTSTRAP_SERVERS": kafka_bootstrap, "LOGKEEL_CONCURRENCY": "32"}
+    settings |= {"LOGKEEL_STATE_DIR": str(tmp_path), LEDGER: str(tmp_path / "ledger"), "LOGKEEL_LOG_LEVEL": "warning"}
+    command = ["-m", "logkeel.cli.main", "worker", "tests.integration.steps.scaling:scaling"]
+    workers = [Victim(f"worker-{n}", [*command, "--slot", str(n)], tmp_path / f"{n}.log", settings) for n in range(3)]
+    yield workers
+    for worker in workers:
+        if worker.alive:
+            worker.kill()
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_workers_come_and_go_while_steps_wait(kafka_bootstrap: str, tmp_path: Path, workers: list[Victim]) -> None:
+    with running(kafka_bootstrap, tmp_path, [], partitions=4) as application:
+        publish_definitions(application.client, application.names, [scaling])
+        for worker in workers:
+            worker.environment["LOGKEEL_PREFIX"] = application.settings.prefix
+        followed = Followed(application)
+        request_all(application)
+        followed.until(lambda: followed.kinds["step_dispatched"] == STEPS)
+        assert followed.done == 0
+        workers[0].start()
+        followed.until(lambda: followed.done > STEPS // 10)
+        workers[1].start()
+        workers[2].start()
+        followed.until(lambda: followed.done > STEPS // 2)
+        for leaving in workers[1:]:
+            assert STEPS - followed.done >= 1_000
+            assert running_now(tmp_path / "ledger") >= 8
+            assert leaving.stop() == 0, leaving.tail()
+        followed.until(lambda: followed.done == STEPS)
+        assert workers[0].stop() == 0, workers[0].tail()
+    assert followed.statuses == {"succeeded": STEPS}
+    assert followed.kinds["step_in_doubt"] == 0
+    lines = read(tmp_path / "ledger")
+    begun = Counter(line["key"] for line in lines if line["what"] == "begin")
+    assert len(begun) == STEPS
+    assert begun.total() == STEPS
+    assert {line["pid"] for line in lines} == {pid for worker in workers for pid in worker.lives}
+
+
+def request_all(application: Application) -> None:
+    """Ask for every run."""
+    producer = application.client.producer()
+    for number in range(STEPS):
+        run_id = f"order-{number}"
+        request = {"workflow": "scaling", "run_id": run_id, "input": {"number": number}}
+        producer.produce(OutputRecord(application.names.run_requests, run_id.encode(), json.dumps(request).encode()))
+    producer.flush(30)
+    producer.close()
+
+
+def running_now(ledger: Path) -> int:
+    """Steps begun and not ended."""
+    counts = Counter(line["what"] for line in read(ledger))
+    return counts["begin"] - counts["end"]
