@@ -1,25 +1,9 @@
-"""The README's first workflow is code that runs."""
+"""Code in README files is code that runs."""
 
-import importlib.util
-import re
 from pathlib import Path
-from types import ModuleType
 
-README = Path(__file__).parents[3] / "README.md"
-
-
-def first_workflow(directory: Path) -> ModuleType:
-    """The README's `hello.py` as a module."""
-    code = re.search(r"```python\n(# hello\.py\n.*?)```", README.read_text(), re.DOTALL)
-    assert code is not None
-    path = directory / "hello.py"
-    path.write_text(code[1])
-    spec = importlib.util.spec_from_file_location("hello", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+import pytest
+from tests.integration.client.snippets import ROOT, first_workflow, snippets
 
 
 async def test_the_first_workflow_runs_and_has_thirty_lines(tmp_path: Path) -> None:
@@ -27,3 +11,11 @@ async def test_the_first_workflow_runs_and_has_thirty_lines(tmp_path: Path) -> N
     assert await module.hello.try_out(name="Ada") == {"letter": "Dear Ada, it is sunny and all quiet."}
     lines = [line for line in (tmp_path / "hello.py").read_text().splitlines() if line.strip()]
     assert len(lines) <= 32
+
+
+@pytest.mark.parametrize("room", ["processors/logkeel/workflow", "schemas/logkeel/wire"])
+def test_the_rooms_examples_run(room: str) -> None:
+    found = snippets(ROOT / room / "README.md")
+    assert found
+    for code in found:
+        exec(compile(code, f"{room}/README.md", "exec"), {"__name__": "readme"})  # noqa: S102 - our own document
