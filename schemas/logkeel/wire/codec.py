@@ -12,15 +12,17 @@ the current one. Whatever the bytes, decoding raises `UndecodableRecord` or `Unk
 import struct
 from functools import cache
 from io import BytesIO
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from fastavro import schemaless_reader
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException
 
+from logkeel import records
 from logkeel.errors import InvalidInput, UndecodableRecord, UnknownSchema
 from logkeel.wire.catalog import Schema, current, landed, parsed
+from logkeel.wire.reading import Read, compile_reader
 from logkeel.wire.shapes import RECORD_BY_NAME, Record
 from logkeel.wire.writing import Write, compile_writer
 
@@ -55,6 +57,8 @@ class _Reader(NamedTuple):
     record: type[Record]
     schema: Schema
     reader_schema: Schema | None
+    read: Read | None = None
+    """For the current version, which nearly every record is of."""
 
 
 def encode(record: Record) -> bytes:
@@ -89,18 +93,27 @@ def decode_as(data: bytes, *expected: type[_R]) -> _R:
 
 
 def _read(data: bytes, offset: int, reader: _Reader) -> Record:
-    body = BytesIO(data)
-    body.seek(offset)
+    record: Record
     try:
-        value = schemaless_reader(body, reader.schema, reader.reader_schema)
-        record = msgspec.convert(value, reader.record)
+        if reader.read is not None:
+            record, end = reader.read(data, offset)
+        else:
+            record, end = _resolved(data, offset, reader)
     except _MALFORMED as error:
         name = reader.record.__name__
         raise UndecodableRecord(f"the bytes of a {name} are damaged: {error}", record_type=name) from error
-    if body.tell() != len(data):
-        excess = len(data) - body.tell()
+    if end != len(data):
+        excess = len(data) - end
         raise UndecodableRecord(f"{excess} bytes follow the {reader.record.__name__}", excess_bytes=excess)
     return record
+
+
+def _resolved(data: bytes, offset: int, reader: _Reader) -> tuple[Record, int]:
+    """By fastavro: a record of another version becomes one of the current version."""
+    body = BytesIO(data)
+    body.seek(offset)
+    value = schemaless_reader(body, reader.schema, reader.reader_schema)
+    return msgspec.convert(value, reader.record), body.tell()
 
 
 def _fingerprint(data: bytes) -> str:
@@ -138,5 +151,7 @@ def _reader(fingerprint: str) -> _Reader:
 def _known_reader(fingerprint: str) -> _Reader:
     name = landed()[fingerprint]
     newest = current()[name]
-    reader_schema: Any = None if newest == fingerprint else parsed(newest)
-    return _Reader(RECORD_BY_NAME[name], parsed(fingerprint), reader_schema)
+    if newest != fingerprint:
+        return _Reader(RECORD_BY_NAME[name], parsed(fingerprint), parsed(newest), None)
+    read = compile_reader(parsed(fingerprint), vars(records))
+    return _Reader(RECORD_BY_NAME[name], parsed(fingerprint), None, read)

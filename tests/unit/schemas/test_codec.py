@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from fastavro import schemaless_writer
+from fastavro import schemaless_reader, schemaless_writer
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.strategies.records import records, structs
@@ -49,6 +49,22 @@ def test_the_body_is_what_fastavro_writes(kind: type[Record]) -> None:
         assert encode(record)[HEADER_BYTES:] == out.getvalue()
 
     law()
+
+
+@given(records(), st.data())
+def test_what_is_read_is_what_fastavro_reads(record: Record, data: st.DataObject) -> None:
+    """Of whole bytes and of damaged ones; only what fastavro also takes is taken."""
+    written = bytearray(encode(record))
+    for _ in range(data.draw(st.integers(0, 2))):
+        place = data.draw(st.integers(HEADER_BYTES, len(written) - 1))
+        written[place] ^= data.draw(st.integers(1, 255))
+    try:
+        read = decode(bytes(written))
+    except UndecodableRecord:
+        return
+    kind = type(record)
+    value = schemaless_reader(BytesIO(bytes(written[HEADER_BYTES:])), parsed(current()[kind.__name__]), None)
+    assert exactly(read) == exactly(msgspec.convert(value, kind))
 
 
 @given(st.binary(max_size=200))
