@@ -31,6 +31,9 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "topics": Section("logkeel.cli.topics"),
     "engine": Section("logkeel.cli.engine", grouped=False),
     "worker": Section("logkeel.cli.worker", grouped=False),
+    "run": Section("logkeel.cli.run"),
+    "dev": Section("logkeel.cli.dev", grouped=False),
+    "doctor": Section("logkeel.cli.doctor", grouped=False),
 }
 
 

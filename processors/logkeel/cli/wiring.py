@@ -1,8 +1,11 @@
 """Puts ports and rooms together: the one place of the command line that knows Kafka and RocksDB."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from logkeel.cli.provisioning import DELETE_RETENTION_MS
 from logkeel.cli.settings import Settings
@@ -19,8 +22,25 @@ if TYPE_CHECKING:
 
 
 def connect(settings: Settings) -> KafkaLogClient:
-    """The cluster the settings name. Nothing is sent yet. Raises `ConfigInvalid`."""
-    return KafkaLogClient(settings.bootstrap_servers, settings.kafka)
+    """The cluster the settings name, or the broker that runs here. Nothing is sent yet. Raises `ConfigInvalid`."""
+    return KafkaLogClient(located(settings).bootstrap_servers, settings.kafka)
+
+
+def located(settings: Settings) -> Settings:
+    """The settings with an address: without one, of the broker that `logkeel dev` or `logkeel broker` runs here."""
+    if settings.bootstrap_servers:
+        return settings
+    from logkeel.broker import detached
+
+    local = detached.status(local_broker_directory()).bootstrap_servers
+    return msgspec.structs.replace(settings, bootstrap_servers=local) if local else settings
+
+
+def local_broker_directory() -> Path:
+    """Where the broker of this user keeps its data."""
+    from logkeel.broker.places import default_data_directory
+
+    return default_data_directory(os.environ, Path.home())
 
 
 def make_engine(
@@ -68,7 +88,12 @@ def partition_count(client: LogClient, settings: Settings) -> int:
 
 
 def make_worker(
-    client: LogClient, settings: Settings, workflows: "Sequence[Workflow[Any]]", *, slot: int | None = None
+    client: LogClient,
+    settings: Settings,
+    workflows: "Sequence[Workflow[Any]]",
+    *,
+    slot: int | None = None,
+    drain_s: float = 25.0,
 ) -> "StepWorker":
     """A worker of these workflows. Its rooms load here: an engine starts sooner without them."""
     from logkeel.steps import StepWorker, WorkerOptions
@@ -79,5 +104,5 @@ def make_worker(
         names=settings.names,
         clock=SystemClock(),
         state_dir=Path(settings.state_dir) / "workers",
-        options=WorkerOptions(queue=settings.queue, slot=slot, concurrency=settings.concurrency),
+        options=WorkerOptions(queue=settings.queue, slot=slot, concurrency=settings.concurrency, drain_s=drain_s),
     )

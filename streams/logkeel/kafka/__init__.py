@@ -3,6 +3,7 @@
 from logkeel.kafka.admin import KafkaAdmin
 from logkeel.kafka.client import KafkaLogClient
 from logkeel.kafka.consumer import KafkaGroupConsumer
+from logkeel.kafka.features import finalized_features
 from logkeel.kafka.membership import read_group_metadata
 from logkeel.kafka.producer import KafkaProducer
 from logkeel.kafka.reader import KafkaLogReader
@@ -17,5 +18,6 @@ __all__ = [
     "KafkaProducer",
     "KafkaTransactionalProducer",
     "SystemClock",
+    "finalized_features",
     "read_group_metadata",
 ]

@@ -1,0 +1,124 @@
+"""`logkeel dev`: broker, topics, engine and workers in one process, for a developer's machine.
+
+Everything ends with the process, however that ends; data stay for the next time.
+"""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from logkeel.cli.options import Bootstrap, Config, Prefix, StateDir
+from logkeel.cli.output import say
+from logkeel.cli.settings import Settings, load_settings
+from logkeel.cli.signals import stop_on_signals
+
+app = typer.Typer()
+
+DRAIN_S = 5.0
+LOOK_S = 0.2
+
+
+@app.command("dev")
+def dev(
+    targets: Annotated[list[str], typer.Argument(help="module, module:workflow or path/to/file.py; several.")],
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    state_dir: StateDir = None,
+    config: Config = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget everything the local broker and engine hold.")] = False,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Run workflows here until Ctrl-C: a Kafka broker unless one is given, topics, engine and workers."""
+    from logkeel.cli.applications import load_workflows
+    from logkeel.cli.logs import configure_logs
+
+    flags = {"bootstrap_servers": bootstrap_servers, "prefix": prefix, "state_dir": state_dir, "log_level": log_level}
+    settings = load_settings(flags, file=config)
+    configure_logs(settings.log_level)
+    workflows = [workflow for target in targets for workflow in load_workflows(target)]
+    stop = stop_on_signals()
+    with _broker(settings, fresh=fresh) as address:
+        _serve(msgspec.structs.replace(settings, bootstrap_servers=address), workflows, stop)
+
+
+@contextmanager
+def _broker(settings: Settings, *, fresh: bool) -> Iterator[str]:
+    """The address of the broker that is given, that runs here already, or that is started here."""
+    from logkeel.broker import EmbeddedBroker, detached
+    from logkeel.cli.wiring import local_broker_directory
+    from logkeel.errors import ConfigInvalid
+
+    place = local_broker_directory()
+    running = detached.status(place)
+    if fresh and (settings.bootstrap_servers or running.running):
+        raise ConfigInvalid("--fresh wipes the broker that dev starts itself: stop the running one, give no address")
+    if settings.bootstrap_servers or running.running:
+        yield settings.bootstrap_servers or running.bootstrap_servers or ""
+        return
+    if fresh:
+        for folder in (place, Path(settings.state_dir)):
+            shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+    say("starting Apache Kafka (the first time its jars are fetched) …")
+    with EmbeddedBroker(place) as broker:
+        yield broker.bootstrap_servers
+
+
+def _serve(settings: Settings, workflows: list[Any], stop: threading.Event) -> None:
+    from logkeel.cli.engine import LoggedLoop
+    from logkeel.cli.provisioning import apply_application
+    from logkeel.cli.wiring import connect, make_engine, make_worker
+    from logkeel.exactly_once import take_slot
+    from logkeel.steps import publish_definitions
+
+    client = connect(settings)
+    queues = sorted({step.queue for workflow in workflows for step in workflow.document().steps})
+    apply_application(client.admin(), settings, queues)
+    publish_definitions(client, settings.names, workflows)
+    lock = take_slot(Path(settings.state_dir) / "engines")
+    team = Team(stop)
+    team.start("engine", make_engine(client, settings, lock, observer=LoggedLoop()).run)
+    for queue in queues:
+        worker = make_worker(client, msgspec.structs.replace(settings, queue=queue), workflows, drain_s=DRAIN_S)
+        team.start(f"worker {queue}", worker.run)
+    names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
+    say(f"{names} ready on {settings.bootstrap_servers}; in another terminal: logkeel run start {workflows[0].name}")
+    team.wait()
+    say("stopped; data stay for the next time (--fresh forgets them)")
+
+
+@dataclass
+class Team:
+    """Threads that end together: by `stop`, or because one of them failed."""
+
+    stop: threading.Event
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _failures: list[Exception] = field(default_factory=list)
+
+    def start(self, name: str, target: Callable[[threading.Event], None]) -> None:
+        """Run `target(stop)` on a thread of its own."""
+
+        def run() -> None:
+            try:
+                target(self.stop)
+            except Exception as error:  # noqa: BLE001 - raised on the main thread by `wait`
+                self._failures.append(error)
+                self.stop.set()
+
+        self._threads.append(threading.Thread(target=run, name=name))
+        self._threads[-1].start()
+
+    def wait(self) -> None:
+        """Until all have ended; raises the first failure."""
+        while not self.stop.wait(LOOK_S):
+            pass
+        for thread in self._threads:
+            thread.join()
+        if self._failures:
+            raise self._failures[0]

@@ -1,0 +1,267 @@
+"""`logkeel run start|show|list|watch|cancel|signal|resolve`: runs, from a terminal or a script."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias, get_args
+
+import typer
+
+from logkeel.cli import run_views
+from logkeel.cli.options import Bootstrap, Config, Output, Prefix
+from logkeel.cli.output import Format, data, print_json, print_rows, say
+from logkeel.cli.run_inputs import input_of, json_of, pairs_of
+from logkeel.cli.settings import Settings, load_settings
+from logkeel.client import Client
+from logkeel.client.building import plain_result
+from logkeel.client.client import result_of
+from logkeel.errors import ConfigInvalid, InvalidInput
+from logkeel.projection import Projection, RunView
+from logkeel.records import RunCompleted, RunStatus
+
+app = typer.Typer(no_args_is_help=True, help="Start, show, watch, cancel and resolve runs.")
+
+RunId: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+RoutingKey: TypeAlias = Annotated[str | None, typer.Option("--routing-key", help="If the run was started with one.")]
+STATUSES: tuple[str, ...] = get_args(RunStatus)
+DECISIONS = ("did", "did_not", "retry")
+
+
+@app.command()
+def start(
+    workflow: Annotated[str, typer.Argument(help="The workflow's name.")],
+    given: Annotated[str | None, typer.Option("--input", help="The input as JSON, or @file.json.")] = None,
+    field: Annotated[list[str] | None, typer.Option("--field", "-f", help="name=value; may be repeated.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run-id", help="Sent again, it is the same run.")] = None,
+    request_id: Annotated[str | None, typer.Option("--request-id", help="Sent again, it is the same request.")] = None,
+    routing_key: RoutingKey = None,
+    attribute: Annotated[list[str] | None, typer.Option("--attribute", help="name=value; may be repeated.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, and print the result.")] = False,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait; the run goes on.")] = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Start a run. With --wait the exit code is 13 unless the run succeeds."""
+    values = input_of(given, field or [])
+    attributes = pairs_of(attribute or [], "--attribute")
+    with _client(bootstrap_servers, prefix, config) as client:
+        ids = {"run_id": run_id, "request_id": request_id, "routing_key": routing_key}
+        reserved = sorted({*ids, "attributes", "run_timeout"} & values.keys())
+        if reserved:
+            raise InvalidInput(f"the input field {reserved[0]!r} has the name of an option: rename the field")
+        handle = client.start(workflow, **ids, attributes=attributes, **values)
+        if not wait:
+            say(f"watch it: logkeel run watch {handle.run_id}")
+            _print({"run_id": handle.run_id, "request_id": handle.request_id}, handle.run_id, output)
+            return
+        completed = handle.wait(timeout)
+        _print_completion(completed, output)
+        result_of(workflow, completed)
+
+
+@app.command()
+def show(
+    run_id: RunId,
+    revision: Annotated[int | None, typer.Option("--revision", help="As it was behind this revision.")] = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show a run: which step it is on and for how long, its steps, state and errors."""
+    projection = _history(_settings(bootstrap_servers, prefix, config), run_id)
+    view = projection.get(run_id) if revision is None else projection.state_at(run_id, revision)
+    now_ms = _now_ms() if revision is None else view.updated_at_ms
+    if output is Format.JSON:
+        print_json(run_views.as_json(view, now_ms))
+    else:
+        _print_run(view, now_ms)
+
+
+@app.command("list")
+def list_runs(
+    status: Annotated[str | None, typer.Option("--status", help=", ".join(STATUSES))] = None,
+    workflow: Annotated[str | None, typer.Option("--workflow", help="Only runs of this workflow.")] = None,
+    in_doubt: Annotated[bool, typer.Option("--in-doubt", help="Only runs that ask a human about a step.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, the youngest first.")] = 50,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List runs of the history that is kept, the youngest first."""
+    if status is not None and status not in STATUSES:
+        raise ConfigInvalid(f"--status is one of {', '.join(STATUSES)}, not {status!r}")
+    projection = _history(_settings(bootstrap_servers, prefix, config), None)
+    found = projection.runs(status=status, workflow=workflow, in_doubt=in_doubt)  # type: ignore[arg-type]
+    now_ms = _now_ms()
+    if output is Format.JSON:
+        print_json([run_views.summary(view, now_ms) for view in found[:limit]])
+        return
+    rows = [
+        (
+            view.run_id,
+            f"{view.workflow}@{view.version}",
+            view.status,
+            run_views.duration((view.finished_at_ms or now_ms) - view.started_at_ms),
+            run_views.current(view, now_ms),
+        )
+        for view in found[:limit]
+    ]
+    print_rows(("run", "workflow", "status", "age", "now"), list(rows), output)
+    if len(found) > limit:
+        say(f"{len(found) - limit} more: --limit {len(found)}")
+
+
+@app.command()
+def watch(
+    run_id: RunId,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Watch a run until it ends: a live tree in a terminal, a line per event elsewhere or with -o json."""
+    from logkeel.cli.watching import watch_run
+    from logkeel.cli.wiring import connect
+
+    settings = _settings(bootstrap_servers, prefix, config)
+    watch_run(connect(settings), settings.names, run_id, output)
+
+
+@app.command()
+def cancel(
+    run_id: RunId,
+    reason: Annotated[str | None, typer.Option("--reason", help="Kept in the history.")] = None,
+    routing_key: RoutingKey = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Cancel a run: nothing more is sent to workers, and what runs is told to stop."""
+    with _client(bootstrap_servers, prefix, config) as client:
+        _sent(client.cancel(run_id, reason=reason, routing_key=routing_key), run_id, output)
+
+
+@app.command()
+def signal(
+    run_id: RunId,
+    name: Annotated[str, typer.Argument(help="The signal's name.")],
+    payload: Annotated[str | None, typer.Option("--payload", help="JSON, or @file.json.")] = None,
+    routing_key: RoutingKey = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Send a signal to a run."""
+    content = None if payload is None else json_of(payload, "--payload")
+    with _client(bootstrap_servers, prefix, config) as client:
+        _sent(client.signal(run_id, name, content, routing_key=routing_key), run_id, output)
+
+
+@app.command()
+def resolve(
+    run_id: RunId,
+    path: Annotated[str, typer.Argument(metavar="STEP", help="The path of the step that is in doubt.")],
+    decision: Annotated[str, typer.Argument(help="did (its effect has happened), did_not, or retry.")],
+    result: Annotated[str | None, typer.Option("--result", help="With did: the fields it wrote, as JSON.")] = None,
+    comment: Annotated[str | None, typer.Option("--comment", help="Kept in the history.")] = None,
+    routing_key: RoutingKey = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Decide about a step in doubt. Find out first whether its effect has happened outside."""
+    if decision not in DECISIONS:
+        raise ConfigInvalid(f"a decision is one of {', '.join(DECISIONS)}, not {decision!r}")
+    settings = _settings(bootstrap_servers, prefix, config)
+    view = _history(settings, run_id).get(run_id)
+    in_doubt = [step.path for step in view.current_steps if step.phase == "in_doubt"]
+    if path not in in_doubt:
+        known = ", ".join(in_doubt) or "none"
+        raise InvalidInput(f"step {path!r} of run {run_id} is not in doubt (in doubt: {known})", run_id=run_id)
+    written = input_of(result, [])
+    with _client(bootstrap_servers, prefix, config) as client:
+        key = routing_key or view.routing_key
+        sent = client.resolve(run_id, path, decision, result=written, comment=comment, routing_key=key)
+        _sent(sent, run_id, output)
+
+
+# Shared
+
+
+def _settings(bootstrap_servers: str | None, prefix: str | None, config: Path | None) -> Settings:
+    return load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+
+
+@contextmanager
+def _client(bootstrap_servers: str | None, prefix: str | None, config: Path | None) -> Iterator[Client]:
+    from logkeel.cli.wiring import connect
+
+    settings = _settings(bootstrap_servers, prefix, config)
+    with Client(connect(settings), prefix=settings.prefix) as client:
+        yield client
+
+
+def _history(settings: Settings, run_id: str | None) -> Projection:
+    from logkeel.cli.wiring import connect
+    from logkeel.projection import HistoryReader
+
+    reader = HistoryReader(connect(settings), settings.names, run_id=run_id)
+    try:
+        return reader.catch_up()
+    finally:
+        reader.close()
+
+
+def _now_ms() -> int:
+    from logkeel.kafka import SystemClock
+
+    return SystemClock().now_ms()
+
+
+def _print(value: Any, text: str, output: Format) -> None:
+    if output is Format.JSON:
+        print_json(value)
+    else:
+        typer.echo(text)
+
+
+def _sent(request_id: str, run_id: str, output: Format) -> None:
+    say(f"sent; what became of it: logkeel run show {run_id}")
+    _print({"run_id": run_id, "request_id": request_id}, request_id, output)
+
+
+def _print_completion(completed: RunCompleted, output: Format) -> None:
+    result = plain_result(completed.result)
+    value = {"run_id": completed.run_id, "status": completed.status, "result": result}
+    if output is Format.JSON:
+        print_json(value)
+        return
+    say(f"run {completed.run_id} {completed.status}")
+    for name, each in result.items():
+        typer.echo(f"{name}: {each}")
+
+
+def _print_run(view: RunView, now_ms: int) -> None:
+    data.print(run_views.tree(view, now_ms))
+    if view.fields:
+        rows = [
+            (name, each.revision, each.path or "input", run_views.short(run_views.value_of(each)))
+            for name, each in view.fields.items()
+        ]
+        print_rows(("field", "revision", "written by", "value"), list(rows), Format.TABLE)
+    if view.errors:
+        errors = [(e.path, e.attempt, e.error.code, e.error.message) for e in view.errors]
+        print_rows(("failed step", "attempt", "error", "message"), list(errors), Format.TABLE)
+    data.print(
+        f"revision {view.revision}, schema version {view.schema_version},"
+        f" completed steps: {', '.join(view.completed_steps) or 'none'}"
+    )
+    if not view.complete:
+        say("the beginning of its history is not kept any more: fields and steps of then are missing")
