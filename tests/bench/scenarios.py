@@ -2,8 +2,11 @@
 
 import statistics
 import time
+from uuid import uuid4
 
 from tests.bench.application import Application, cpu_s
+
+from logkeel.log import OutputRecord, TopicPlan
 
 STEPS = 3
 
@@ -88,3 +91,40 @@ def restart(application: Application, repeats: int, width: int) -> dict[str, flo
         times.append(time.perf_counter() - began)
         application.until(lambda: application.completed == application.sent)
     return {"repeats": repeats, "in_flight": width, "median_s": statistics.median(times), "worst_s": max(times)}
+
+
+def reference(application: Application) -> dict[str, float]:
+    """What this machine and broker do right now, without logkeel: a shared machine's speed drifts by half.
+
+    `transaction_ms`: a bare transaction of one record to each of three partitions, median, two producers in turn. A
+    3-step run needs four of them one after the other. `python_ms`: a fixed piece of Python.
+    """
+    topics = [f"bare-{uuid4().hex[:6]}-{number}" for number in range(3)]
+    admin = application.client.admin()
+    admin.create_topics([TopicPlan(topic, 1) for topic in topics])
+    producers = [application.client.transactional_producer(f"{topics[0]}-{name}") for name in "ab"]
+    for producer in producers:
+        producer.init_transactions(10.0)
+    times = []
+    for number in range(300):
+        producer = producers[number % 2]
+        began = time.perf_counter()
+        producer.begin()
+        for topic in topics:
+            producer.produce(OutputRecord(topic, b"key", b"v" * 300, 0))
+        producer.flush(10.0)
+        producer.commit(10.0)
+        times.append((time.perf_counter() - began) * 1_000)
+    for producer in producers:
+        producer.close()
+    admin.delete_topics(topics)
+    admin.close()
+    return {"transaction_ms": statistics.median(times[100:]), "python_ms": min(_fixed_work() for _ in range(5))}
+
+
+def _fixed_work() -> float:
+    began = time.perf_counter()
+    table: dict[int, str] = {}
+    for number in range(100_000):
+        table[number & 1_023] = str(number)
+    return (time.perf_counter() - began) * 1_000
