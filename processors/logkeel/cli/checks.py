@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from logkeel.cli.provisioning import plan_application
 from logkeel.cli.settings import Settings
-from logkeel.errors import LogkeelError
+from logkeel.errors import LogkeelError, LogUnavailable
 from logkeel.kafka import SystemClock, finalized_features
 from logkeel.kafka.features import METADATA_VERSION, TRANSACTION_VERSION
 from logkeel.log import LogClient, OutputRecord, TopicPartition
@@ -107,7 +107,10 @@ def _reachable(client: LogClient, settings: Settings) -> Check:
 def _version(settings: Settings) -> Check:
     if any("security" in key or key.startswith(("ssl", "sasl")) for key in settings.kafka):
         return Check("version", "skipped", "the broker does not say its version before TLS and login")
-    return version(dict(finalized_features(settings.bootstrap_servers)))
+    try:
+        return version(dict(finalized_features(settings.bootstrap_servers)))
+    except LogUnavailable as error:
+        return Check("version", "warn", error.message, "see that the cluster is Kafka 4.0 or newer")
 
 
 def _topics(client: LogClient, settings: Settings, queues: list[str]) -> Check:
@@ -181,5 +184,4 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
 _REMEDIES = {
     "broker": "check --bootstrap-servers and the network; for a broker of your own: logkeel broker start",
     "transactions": "the engine needs rights on its transactional ids, and a working transaction coordinator",
-    "version": "nothing, if the cluster is Kafka 4.0 or newer",
 }

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix, StateDir
 from logkeel.cli.output import Format, data, print_json, say
@@ -20,6 +21,8 @@ def doctor(
     prefix: Prefix = None,
     state_dir: StateDir = None,
     queue: Annotated[list[str] | None, typer.Option("--queue", help="A queue of workers; may be repeated.")] = None,
+    partitions: Annotated[int | None, typer.Option(min=1, help="As given to `topics apply`.")] = None,
+    replication_factor: Annotated[int | None, typer.Option(min=1, help="As given to `topics apply`.")] = None,
     config: Config = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -28,14 +31,14 @@ def doctor(
     from logkeel.cli.wiring import connect, located
 
     flags = {"bootstrap_servers": bootstrap_servers, "prefix": prefix, "state_dir": state_dir}
-    settings = located(load_settings(flags, file=config))
+    counts = {"partitions": partitions, "replication_factor": replication_factor}
+    settings = located(load_settings({**flags, **counts}, file=config))
     found = []
     for check in run_checks(connect(settings), settings, queue or [settings.queue]):
         found.append(check)
         if output is Format.TABLE:
-            data.print(
-                f"[{_STYLES[check.verdict]}]{check.verdict:>8}[/]  {check.name:<13}", check.detail, soft_wrap=True
-            )
+            verdict = Text(f"{check.verdict:>8}", style=_STYLES[check.verdict])
+            data.print(verdict, Text(f" {check.name:<13} {check.detail}"), soft_wrap=True)
             if check.remedy:
                 data.print(f"{'':24} → {check.remedy}", markup=False, soft_wrap=True)
     if output is Format.JSON:

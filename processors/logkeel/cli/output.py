@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 class Format(StrEnum):
@@ -32,11 +33,11 @@ def print_json(value: Any) -> None:
 
 
 def print_rows(columns: tuple[str, ...], rows: list[tuple[Any, ...]], form: Format) -> None:
-    """Rows as a table, or as a JSON list of objects."""
+    """Rows as a table, or as a JSON list of objects. Cells are data: brackets in them are no markup."""
     if form is Format.JSON:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
     table = Table(*columns, box=None, header_style="bold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     data.print(table)

@@ -10,6 +10,7 @@ import typer
 from logkeel.cli import run_views
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix
 from logkeel.cli.output import Format, data, print_json, print_rows, say
+from logkeel.cli.run_answers import known, tell
 from logkeel.cli.run_inputs import input_of, json_of, pairs_of
 from logkeel.cli.settings import Settings, load_settings
 from logkeel.client import Client
@@ -31,7 +32,7 @@ DECISIONS = ("did", "did_not", "retry")
 def start(
     workflow: Annotated[str, typer.Argument(help="The workflow's name.")],
     given: Annotated[str | None, typer.Option("--input", help="The input as JSON, or @file.json.")] = None,
-    field: Annotated[list[str] | None, typer.Option("--field", "-f", help="name=value; may be repeated.")] = None,
+    field: Annotated[list[str] | None, typer.Option("--field", "-f", "-i", help="name=value; may be repeated.")] = None,
     run_id: Annotated[str | None, typer.Option("--run-id", help="Sent again, it is the same run.")] = None,
     request_id: Annotated[str | None, typer.Option("--request-id", help="Sent again, it is the same request.")] = None,
     routing_key: RoutingKey = None,
@@ -72,7 +73,7 @@ def show(
 ) -> None:
     """Show a run: which step it is on and for how long, its steps, state and errors."""
     projection = _history(_settings(bootstrap_servers, prefix, config), run_id)
-    view = projection.get(run_id) if revision is None else projection.state_at(run_id, revision)
+    view = known(projection, run_id) if revision is None else projection.state_at(run_id, revision)
     now_ms = _now_ms() if revision is None else view.updated_at_ms
     if output is Format.JSON:
         print_json(run_views.as_json(view, now_ms))
@@ -142,8 +143,11 @@ def cancel(
     output: Output = Format.TABLE,
 ) -> None:
     """Cancel a run: nothing more is sent to workers, and what runs is told to stop."""
-    with _client(bootstrap_servers, prefix, config) as client:
-        _sent(client.cancel(run_id, reason=reason, routing_key=routing_key), run_id, output)
+
+    def send(client: Client, view: RunView, key: str | None) -> str:
+        return client.cancel(run_id, reason=reason, routing_key=key)
+
+    _taken(tell(_settings(bootstrap_servers, prefix, config), run_id, send, routing_key=routing_key), run_id, output)
 
 
 @app.command()
@@ -159,8 +163,11 @@ def signal(
 ) -> None:
     """Send a signal to a run."""
     content = None if payload is None else json_of(payload, "--payload")
-    with _client(bootstrap_servers, prefix, config) as client:
-        _sent(client.signal(run_id, name, content, routing_key=routing_key), run_id, output)
+
+    def send(client: Client, view: RunView, key: str | None) -> str:
+        return client.signal(run_id, name, content, routing_key=key)
+
+    _taken(tell(_settings(bootstrap_servers, prefix, config), run_id, send, routing_key=routing_key), run_id, output)
 
 
 @app.command()
@@ -179,17 +186,16 @@ def resolve(
     """Decide about a step in doubt. Find out first whether its effect has happened outside."""
     if decision not in DECISIONS:
         raise ConfigInvalid(f"a decision is one of {', '.join(DECISIONS)}, not {decision!r}")
-    settings = _settings(bootstrap_servers, prefix, config)
-    view = _history(settings, run_id).get(run_id)
-    in_doubt = [step.path for step in view.current_steps if step.phase == "in_doubt"]
-    if path not in in_doubt:
-        known = ", ".join(in_doubt) or "none"
-        raise InvalidInput(f"step {path!r} of run {run_id} is not in doubt (in doubt: {known})", run_id=run_id)
-    written = input_of(result, [])
-    with _client(bootstrap_servers, prefix, config) as client:
-        key = routing_key or view.routing_key
-        sent = client.resolve(run_id, path, decision, result=written, comment=comment, routing_key=key)
-        _sent(sent, run_id, output)
+    written = input_of(result, [], option="--result")
+
+    def send(client: Client, view: RunView, key: str | None) -> str:
+        in_doubt = [step.path for step in view.current_steps if step.phase == "in_doubt"]
+        if path not in in_doubt:
+            others = ", ".join(in_doubt) or "none"
+            raise InvalidInput(f"step {path!r} of run {run_id} is not in doubt (in doubt: {others})", run_id=run_id)
+        return client.resolve(run_id, path, decision, result=written, comment=comment, routing_key=key)
+
+    _taken(tell(_settings(bootstrap_servers, prefix, config), run_id, send, routing_key=routing_key), run_id, output)
 
 
 # Shared
@@ -232,8 +238,8 @@ def _print(value: Any, text: str, output: Format) -> None:
         typer.echo(text)
 
 
-def _sent(request_id: str, run_id: str, output: Format) -> None:
-    say(f"sent; what became of it: logkeel run show {run_id}")
+def _taken(request_id: str, run_id: str, output: Format) -> None:
+    say(f"accepted; what became of it: logkeel run show {run_id}")
     _print({"run_id": run_id, "request_id": request_id}, request_id, output)
 
 
@@ -261,7 +267,9 @@ def _print_run(view: RunView, now_ms: int) -> None:
         print_rows(("failed step", "attempt", "error", "message"), list(errors), Format.TABLE)
     data.print(
         f"revision {view.revision}, schema version {view.schema_version},"
-        f" completed steps: {', '.join(view.completed_steps) or 'none'}"
+        f" completed steps: {', '.join(view.completed_steps) or 'none'}",
+        markup=False,
+        soft_wrap=True,
     )
     if not view.complete:
         say("the beginning of its history is not kept any more: fields and steps of then are missing")

@@ -8,11 +8,11 @@ from typing import Any
 from logkeel.errors import InvalidInput
 
 
-def input_of(text: str | None, fields: Sequence[str]) -> dict[str, Any]:
-    """An object from `--input` (JSON, or `@file`), with the fields given one by one on top. Raises `InvalidInput`."""
-    values = {} if text is None else json_of(text, "--input")
+def input_of(text: str | None, fields: Sequence[str], *, option: str = "--input") -> dict[str, Any]:
+    """An object from `option` (JSON, or `@file`), with the fields given one by one on top. Raises `InvalidInput`."""
+    values = {} if text is None else json_of(text, option)
     if not isinstance(values, dict):
-        raise InvalidInput(f'--input wants a JSON object such as {{"name": "Ada"}}, not a {type(values).__name__}')
+        raise InvalidInput(f'{option} wants a JSON object such as {{"name": "Ada"}}, not a {type(values).__name__}')
     return {**values, **dict(_field(each) for each in fields)}
 
 

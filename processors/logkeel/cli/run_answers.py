@@ -1,0 +1,87 @@
+"""Sends a request to a run that exists and waits for what the engine makes of it: an event of the run, or a rejection.
+
+A request to a run that does not exist is no error on the log: the engine keeps it for a while, since it may have
+overtaken its start (P26). A person who mistypes a run id wants to be told, so the history is asked first.
+"""
+
+import time
+from collections.abc import Callable
+
+from logkeel.cli.settings import Settings
+from logkeel.cli.wiring import connect
+from logkeel.client import Client
+from logkeel.client.client import accepted
+from logkeel.errors import LogkeelError, RunNotFound, WaitTimedOut
+from logkeel.log import LogClient, LogReader, TopicPartition
+from logkeel.projection import HistoryReader, Projection, RunView
+from logkeel.records import RequestRejected
+from logkeel.wire import decode_as
+
+ANSWER_S = 15.0
+"""An engine answers within milliseconds; one that is being started or taken over needs seconds."""
+
+POLL_S = 0.1
+BATCH = 1_000
+
+Send = Callable[[Client, RunView, str | None], str]
+"""Sends a request to the run with this routing key; returns the request's id."""
+
+
+def known(projection: Projection, run_id: str) -> RunView:
+    """The run. Raises `RunNotFound` with what to do next."""
+    try:
+        return projection.get(run_id)
+    except RunNotFound as error:
+        remedy = "see: logkeel run list (one that was just asked for appears once an engine has taken it)"
+        raise RunNotFound(f"{error.message}; {remedy}", run_id=run_id) from error
+
+
+def tell(settings: Settings, run_id: str, send: Send, *, routing_key: str | None = None) -> str:
+    """The id of a request that was accepted. Raises `RunNotFound`, `RequestWasRejected`, and `WaitTimedOut`.
+
+    After `WaitTimedOut` the request is on the log and takes effect once an engine runs.
+    """
+    log = connect(settings)
+    history = HistoryReader(log, settings.names, run_id=run_id)
+    answers = log.reader("read_committed")
+    try:
+        view = known(history.catch_up(), run_id)
+        key = routing_key or view.routing_key
+        with Client(log, prefix=settings.prefix) as client:
+            place = TopicPartition(settings.names.run_completions, client.home_of(key or run_id))
+            answers.assign({place: _end(log, place)})
+            request_id = send(client, view, key)
+        _hear(history, answers, request_id)
+        return request_id
+    finally:
+        answers.close()
+        history.close()
+
+
+def _hear(history: HistoryReader, answers: LogReader, request_id: str) -> None:
+    deadline_s = time.monotonic() + ANSWER_S
+    while time.monotonic() < deadline_s:
+        if any(event.request_id == request_id for event in history.poll(POLL_S)):
+            return
+        for record in answers.fetch(BATCH, POLL_S).records:
+            rejected = _rejection(record.value)
+            if rejected is not None and rejected.request_id == request_id:
+                accepted(rejected)
+    message = f"request {request_id} is on the log, but no engine has answered in {ANSWER_S:.0f} s; it takes effect"
+    raise WaitTimedOut(f"{message} once one runs: do not send it again, see `logkeel doctor`", request_id=request_id)
+
+
+def _rejection(value: bytes | None) -> RequestRejected | None:
+    """None for a completion, and for a record of a kind that is not for this version."""
+    try:
+        return None if value is None else decode_as(value, RequestRejected)
+    except LogkeelError:
+        return None
+
+
+def _end(log: LogClient, place: TopicPartition) -> int:
+    admin = log.admin()
+    try:
+        return admin.end_offsets([place], committed_only=True)[place]
+    finally:
+        admin.close()
