@@ -3,13 +3,12 @@
 Everything ends with the process, however that ends; data stay for the next time.
 """
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import msgspec
 import typer
@@ -44,14 +43,19 @@ def dev(
     configure_logs(settings.log_level)
     workflows = [workflow for target in targets for workflow in load_workflows(target)]
     stop = stop_on_signals()
-    with _broker(settings, fresh=fresh) as address:
-        _serve(msgspec.structs.replace(settings, bootstrap_servers=address), workflows, stop)
+    with _broker(settings, fresh=fresh) as (local, must_live):
+        _serve(local, workflows, stop, must_live=must_live)
 
 
 @contextmanager
-def _broker(settings: Settings, *, fresh: bool) -> Iterator[str]:
-    """The address of the broker that is given, that runs here already, or that is started here."""
+def _broker(settings: Settings, *, fresh: bool) -> Iterator[tuple[Settings, Callable[[], None]]]:
+    """Settings with the broker that is given, that runs here already, or that is started here; and its check.
+
+    The check raises `BrokerDied` if the broker that was started here has ended.
+    """
     from logkeel.broker import EmbeddedBroker, detached
+    from logkeel.broker.launch import died
+    from logkeel.cli.dev_data import forget, state_folder
     from logkeel.cli.wiring import local_broker_directory
     from logkeel.errors import ConfigInvalid
 
@@ -59,18 +63,31 @@ def _broker(settings: Settings, *, fresh: bool) -> Iterator[str]:
     running = detached.status(place)
     if fresh and (settings.bootstrap_servers or running.running):
         raise ConfigInvalid("--fresh wipes the broker that dev starts itself: stop the running one, give no address")
-    if settings.bootstrap_servers or running.running:
-        yield settings.bootstrap_servers or running.bootstrap_servers or ""
+    if settings.bootstrap_servers:
+        yield settings, _nothing
+        return
+    state = state_folder(settings, place)
+    settings = msgspec.structs.replace(settings, state_dir=str(state))
+    if running.running:
+        yield msgspec.structs.replace(settings, bootstrap_servers=running.bootstrap_servers or ""), _nothing
         return
     if fresh:
-        for folder in (place, Path(settings.state_dir)):
-            shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+        forget(place, state)
     say("starting Apache Kafka (the first time its jars are fetched) …")
     with EmbeddedBroker(place) as broker:
-        yield broker.bootstrap_servers
+
+        def must_live() -> None:
+            if not broker.is_running:
+                died(place, "while it was needed", port=0)
+
+        yield msgspec.structs.replace(settings, bootstrap_servers=broker.bootstrap_servers), must_live
 
 
-def _serve(settings: Settings, workflows: list[Any], stop: threading.Event) -> None:
+def _nothing() -> None:
+    """A broker of somebody else: the client reports when it is away."""
+
+
+def _serve(settings: Settings, workflows: list[Any], stop: threading.Event, *, must_live: Callable[[], None]) -> None:
     from logkeel.cli.engine import LoggedLoop
     from logkeel.cli.provisioning import apply_application
     from logkeel.cli.wiring import connect, make_engine, make_worker
@@ -82,24 +99,39 @@ def _serve(settings: Settings, workflows: list[Any], stop: threading.Event) -> N
     apply_application(client.admin(), settings, queues)
     publish_definitions(client, settings.names, workflows)
     lock = take_slot(Path(settings.state_dir) / "engines")
-    team = Team(stop)
-    team.start("engine", make_engine(client, settings, lock, observer=LoggedLoop()).run)
-    for queue in queues:
-        worker = make_worker(client, msgspec.structs.replace(settings, queue=queue), workflows, drain_s=DRAIN_S)
-        team.start(f"worker {queue}", worker.run)
     names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
-    say(f"{names} ready on {settings.bootstrap_servers}; in another terminal: logkeel run start {workflows[0].name}")
-    team.wait()
+    with Team(stop) as team:
+        team.start("engine", make_engine(client, settings, lock, observer=LoggedLoop()).run)
+        for queue in queues:
+            worker = make_worker(client, msgspec.structs.replace(settings, queue=queue), workflows, drain_s=DRAIN_S)
+            team.start(f"worker {queue}", worker.run)
+        say(
+            f"{names} ready on {settings.bootstrap_servers}; in another terminal: logkeel run start {workflows[0].name}"
+        )
+        team.wait(must_live)
     say("stopped; data stay for the next time (--fresh forgets them)")
 
 
 @dataclass
 class Team:
-    """Threads that end together: by `stop`, or because one of them failed."""
+    """Threads that end together: by `stop`, because one of them failed, or because the block around them did.
+
+    Leaving the block waits for them and raises their first failure, unless it is left by an error of its own.
+    """
 
     stop: threading.Event
     _threads: list[threading.Thread] = field(default_factory=list)
     _failures: list[Exception] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.stop.set()
+        for thread in self._threads:
+            thread.join()
+        if kind is None and self._failures:
+            raise self._failures[0]
 
     def start(self, name: str, target: Callable[[threading.Event], None]) -> None:
         """Run `target(stop)` on a thread of its own."""
@@ -107,18 +139,14 @@ class Team:
         def run() -> None:
             try:
                 target(self.stop)
-            except Exception as error:  # noqa: BLE001 - raised on the main thread by `wait`
+            except Exception as error:  # noqa: BLE001 - raised on the main thread when the block ends
                 self._failures.append(error)
                 self.stop.set()
 
         self._threads.append(threading.Thread(target=run, name=name))
         self._threads[-1].start()
 
-    def wait(self) -> None:
-        """Until all have ended; raises the first failure."""
+    def wait(self, look: Callable[[], None]) -> None:
+        """Until they are to end; raises what `look` raises, which is called again and again until then."""
         while not self.stop.wait(LOOK_S):
-            pass
-        for thread in self._threads:
-            thread.join()
-        if self._failures:
-            raise self._failures[0]
+            look()
