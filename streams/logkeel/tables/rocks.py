@@ -49,9 +49,10 @@ class RocksStore:
             raise _translated(error, path) from error
         self._write_options = WriteOptions()
         self._write_options.sync = False
-        self._open = True
+        self.is_open = True
 
     def get(self, key: bytes) -> bytes | None:
+        self._check_open()
         try:
             value: bytes | None = self._database.get(key)
         except Exception as error:
@@ -59,7 +60,11 @@ class RocksStore:
         return value
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        iterator = self._database.snapshot().iter()
+        self._check_open()
+        try:
+            iterator = self._database.snapshot().iter()
+        except Exception as error:
+            raise _translated(error, self._path) from error
         return self._rows(iterator, start, end)
 
     def _rows(self, iterator: object, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -77,6 +82,7 @@ class RocksStore:
             raise _translated(error, self._path) from error
 
     def write(self, batch: Mapping[bytes, bytes | None]) -> None:
+        self._check_open()
         rows = WriteBatch(raw_mode=True)
         for key, value in batch.items():
             if value is None:
@@ -89,12 +95,17 @@ class RocksStore:
             raise _translated(error, self._path) from error
 
     def approximate_rows(self) -> int:
+        self._check_open()
         return self._database.property_int_value("rocksdb.estimate-num-keys") or 0
 
     def close(self) -> None:
-        if self._open:
-            self._open = False
+        if self.is_open:
+            self.is_open = False
             self._database.close()
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise StoreUnavailable(f"the store {self._path} is closed; open it again", path=str(self._path))
 
 
 class RocksStoreDirectory:
@@ -108,24 +119,35 @@ class RocksStoreDirectory:
     def open(self, table: str, partition: int) -> RocksStore:
         path = self._path(table, partition)
         held = self._open.get(path)
-        if held is not None and held._open:
+        if held is not None and held.is_open:
             raise StoreLocked(f"{path} is open in this process already", path=str(path))
         try:
             path.mkdir(parents=True, exist_ok=True)
+            _check_whole(path)
         except OSError as error:
             raise _translated(error, path) from error
         store = self._open[path] = RocksStore(path, self._options())
         return store
 
     def exists(self, table: str, partition: int) -> bool:
-        return (self._path(table, partition) / "CURRENT").exists()
+        path = self._path(table, partition)
+        return path.is_dir() and any(path.iterdir())
 
     def destroy(self, table: str, partition: int) -> None:
         path = self._path(table, partition)
         held = self._open.pop(path, None)
-        if held is not None and held._open:
+        if held is not None and held.is_open:
             raise StoreLocked(f"{path} is open; close it before it is destroyed", path=str(path))
-        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+        try:
+            # Takes RocksDB's own lock first, and fails while a living process holds it. Reads nothing, so that a
+            # corrupt store can be destroyed; leaves files that are not RocksDB's.
+            Rdict.destroy(str(path), self._options())
+            if path.exists():
+                shutil.rmtree(path)
+        except Exception as error:
+            raise _translated(error, path) from error
 
     def _path(self, table: str, partition: int) -> Path:
         return self._folder / table / f"{partition:05d}"
@@ -144,6 +166,15 @@ class RocksStoreDirectory:
         blocks.set_bloom_filter(10, False)
         options.set_block_based_table_factory(blocks)
         return options
+
+
+def _check_whole(path: Path) -> None:
+    """RocksDB would open a folder without CURRENT as a new database: an emptied store would pass as fresh (P17)."""
+    left = sorted(each.name for each in path.iterdir())
+    if left and "CURRENT" not in left:
+        raise StoreCorrupt(
+            f"{path} is no whole store: it holds {', '.join(left[:5])} but no file CURRENT", path=str(path)
+        )
 
 
 def _translated(error: Exception, path: Path) -> Exception:
