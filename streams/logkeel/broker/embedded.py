@@ -33,7 +33,8 @@ class EmbeddedBroker:
 
     `data_dir` None: a temporary one, removed on leaving the context. `port` 0: a free one, kept over restarts.
     `advertised` (`host:port`): where clients are told to connect, e.g. a proxy; default is the broker itself.
-    `config`: further broker properties, they win over the defaults.
+    `config`: further broker properties, they win over the defaults. `java_options` win over ours, e.g. `FULL_COMPILER`
+    for a broker that is to run for long.
     """
 
     def __init__(
@@ -44,10 +45,13 @@ class EmbeddedBroker:
         advertised: str | None = None,
         heap_mb: int = 512,
         config: Mapping[str, str] | None = None,
+        java_options: Sequence[str] = (),
     ) -> None:
         self._temporary = data_dir is None
         self._data_dir = Path(tempfile.mkdtemp(prefix="logkeel-broker-")) if data_dir is None else data_dir.resolve()
-        self._request = LaunchRequest(self._data_dir, port, advertised, heap_mb, dict(config or {}))
+        self._request = LaunchRequest(
+            self._data_dir, port, advertised, heap_mb, dict(config or {}), tuple(java_options)
+        )
         self._process: SupervisedProcess | None = None
         self._note: BrokerNote | None = None
 

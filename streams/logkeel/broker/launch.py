@@ -38,6 +38,7 @@ class LaunchRequest:
     advertised: str | None = None
     heap_mb: int = 512
     config: Mapping[str, str] = field(default_factory=dict)
+    java_options: tuple[str, ...] = ()
 
 
 class BrokerProcess(Protocol):
@@ -104,7 +105,9 @@ def _launch_locked(
     _keep_log_small(log_path(request.data_dir))
     output = os.open(log_path(request.data_dir), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
-        process = spawn(runtime.command(properties, heap_mb=request.heap_mb), output, lock)
+        process = spawn(
+            runtime.command(properties, heap_mb=request.heap_mb, java_options=request.java_options), output, lock
+        )
     finally:
         os.close(output)
     try:

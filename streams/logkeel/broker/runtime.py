@@ -43,10 +43,16 @@ class Runtime:
     class_path: tuple[Path, ...]
     prepared: Path
 
-    def command(self, properties: Path, *, heap_mb: int) -> list[str]:
+    def command(self, properties: Path, *, heap_mb: int, java_options: Sequence[str] = ()) -> list[str]:
         """The command line that runs a broker with these properties."""
         archives = os.pathsep.join(str(self.prepared / name) for name in ("base.jsa", "kafka.jsa"))
-        flags = (*java.heap(heap_mb), "-Xshare:auto", f"-XX:SharedArchiveFile={archives}", "-Xlog:cds=off")
+        flags = (
+            *java.heap(heap_mb),
+            "-Xshare:auto",
+            f"-XX:SharedArchiveFile={archives}",
+            "-Xlog:cds=off",
+            *java_options,
+        )
         return java.command(java.MAIN_CLASS, [str(properties)], class_path=self.class_path, flags=flags)
 
     def format(self, log_dir: Path) -> None:
