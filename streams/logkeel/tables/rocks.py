@@ -13,10 +13,10 @@ from rocksdict import (
     AccessType,
     BlockBasedOptions,
     Cache,
-    DbClosedError,
     DBCompressionType,
     Options,
     Rdict,
+    RdictIter,
     WriteBatch,
     WriteOptions,
 )
@@ -67,18 +67,17 @@ class RocksStore:
             raise _translated(error, self._path) from error
         return self._rows(iterator, start, end)
 
-    def _rows(self, iterator: object, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        rows = iterator
+    def _rows(self, rows: RdictIter, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         try:
-            rows.seek(start)  # type: ignore[attr-defined]
-            while rows.valid():  # type: ignore[attr-defined]
-                key = rows.key()  # type: ignore[attr-defined]
+            rows.seek(start)
+            while rows.valid():
+                key = rows.key()
                 if key >= end:
                     return
-                yield key, rows.value()  # type: ignore[attr-defined]
-                rows.next()  # type: ignore[attr-defined]
-            rows.status()  # type: ignore[attr-defined]
-        except (DbClosedError, OSError, ValueError, RuntimeError) as error:
+                yield key, rows.value()
+                rows.next()
+            rows.status()
+        except Exception as error:
             raise _translated(error, self._path) from error
 
     def write(self, batch: Mapping[bytes, bytes | None]) -> None:
