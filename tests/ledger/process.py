@@ -1,4 +1,6 @@
-"""One ledger process on a real broker: `python -m tests.ledger.process BOOTSTRAP PREFIX SLOT STATE_DIRECTORY`.
+"""One ledger process on a real broker.
+
+`python -m tests.ledger.process BOOTSTRAP PREFIX SLOT STATE_DIRECTORY COMMIT_TIMEOUT_MS`
 
 Prints `batch N` after each commit, so that a test knows where to strike. Runs until it is killed.
 """
@@ -26,11 +28,16 @@ class Printed(Unobserved):
         print(f"error {where}: {error!r}", flush=True)  # noqa: T201 - the parent reads it
 
 
-def main(bootstrap: str, prefix: str, slot: str, state_directory: str) -> None:
+def main(bootstrap: str, prefix: str, slot: str, state_directory: str, commit_timeout_ms: str) -> None:
     """Run the loop."""
     lock = take_slot(Path(state_directory), int(slot))
     settings = LoopSettings(
-        application=prefix, group_id=prefix, slot=lock.slot, max_records=50, session_timeout_ms=6_000
+        application=prefix,
+        group_id=prefix,
+        slot=lock.slot,
+        max_records=50,
+        session_timeout_ms=6_000,
+        commit_timeout_ms=int(commit_timeout_ms),
     )
     loop = TransactionalLoop(
         LoopPorts(KafkaLogClient(bootstrap), SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
