@@ -1,6 +1,6 @@
 """Each test of a cluster runs on the simulated and on the real one; each test of a store in memory and on RocksDB."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,14 +24,3 @@ def side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Side]:
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
     """A place for stores, empty at first."""
     return MemoryStores() if request.param == "memory" else RocksStores(tmp_path)
-
-
-@pytest.fixture
-def known_gap(side: Side, request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Call it with a reason: on the real broker the test is then expected to fail, until `logkeel.kafka` is mended."""
-
-    def expect(reason: str) -> None:
-        if not side.is_simulated:
-            request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
-
-    return expect

@@ -1,6 +1,5 @@
 """Transactions: what readers see of them, and who may still end them."""
 
-from collections.abc import Callable
 from contextlib import closing
 
 import pytest
@@ -145,10 +144,7 @@ def test_a_younger_instance_fences_and_aborts(side: Side, place: TopicPartition)
     young.close()
 
 
-def test_a_fenced_instance_learns_it_while_it_flushes(
-    side: Side, place: TopicPartition, known_gap: Callable[[str], None]
-) -> None:
-    known_gap("KafkaTransactionalProducer.flush passes the client's fatal error on untranslated")
+def test_a_fenced_instance_learns_it_while_it_flushes(side: Side, place: TopicPartition) -> None:
     old = initialised(side, place.topic)
     begin(old, place, b"orphan")
     with closing(initialised(side, place.topic)), pytest.raises(ProducerFenced):

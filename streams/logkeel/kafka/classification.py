@@ -26,6 +26,7 @@ STALE_MEMBERSHIP = frozenset(
         KafkaError.STALE_MEMBER_EPOCH,
     }
 )
+FENCED_MEMBER = frozenset({KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError._FATAL})
 FENCED_PRODUCER = frozenset(
     {
         KafkaError._FENCED,
@@ -81,7 +82,7 @@ def transaction_error(error: KafkaError, *, doing: str) -> LogkeelError:
 def consumer_error(error: KafkaError, *, doing: str) -> LogkeelError | None:
     """Meaning of an error of a consumer or reader; None for one that the client mends by itself."""
     text = _text(error, doing)
-    if error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED) or error.fatal():
+    if error.code() in FENCED_MEMBER or error.fatal():
         return ConsumerFenced(
             f"{text}; another process has taken this member over: leave the process", kafka_code=error.name()
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from logkeel.errors import LogkeelError
+from logkeel.errors import LogkeelError, PositionOutOfRange
 from logkeel.kafka.classification import call_error, consumer_error, error_of
 from logkeel.log import Fetched, Record, TopicPartition
 
@@ -36,7 +36,6 @@ def _raised(error: KafkaError) -> LogkeelError:
 
 
 def _take(message: "Message[Any, Any]", fetched: Fetched, active: Collection[TopicPartition]) -> None:
-    # librdkafka sets the place of every message; -1 and "" stand for an event of no partition.
     partition = message.partition()
     source = TopicPartition(message.topic() or "", -1 if partition is None else partition)
     error = message.error()
@@ -46,11 +45,14 @@ def _take(message: "Message[Any, Any]", fetched: Fetched, active: Collection[Top
     elif error.code() == KafkaError._PARTITION_EOF:
         if source in active:
             fetched.ends[source] = message.offset() or 0
-    elif source.partition < 0 or source in active:
-        meant = consumer_error(error, doing=f"reading {source.topic}-{source.partition}")
-        if meant is not None:
-            meant.details.update(topic=source.topic, partition=source.partition)
-            raise meant
+    else:
+        meant = consumer_error(error, doing=f"reading {source.topic or 'as a member'}")
+        # A position belongs to a partition that is read. Everything else concerns the member or the topic as a whole,
+        # and the client says so with no topic, or with partition 0.
+        if meant is None or (isinstance(meant, PositionOutOfRange) and source not in active):
+            return
+        meant.details.update(topic=source.topic, partition=source.partition)
+        raise meant
 
 
 def _record(message: "Message[Any, Any]", source: TopicPartition) -> Record:

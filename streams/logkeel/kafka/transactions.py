@@ -78,7 +78,8 @@ class KafkaTransactionalProducer:
             raise transaction_error(error_of(exception), doing=f"producing to {output.topic}") from exception
 
     def flush(self, timeout_s: float) -> None:
-        left = self._producer.flush(timeout_s)
+        with _translated(f"flushing records of {self._id}"):
+            left = self._producer.flush(timeout_s)
         if left:
             raise TransactionAbortable(f"{left} records were not acknowledged in {timeout_s} s")
 
