@@ -30,7 +30,7 @@ class Victim:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **self.environment},
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", **self.environment},
             )
         self.lives.append(self.handle.pid)
 
@@ -61,15 +61,20 @@ class Victim:
         self.stopped.append((self.pid, began, time.time()))
 
     def stop(self, grace_s: float = 35.0) -> int:
-        """End it kindly; returns its exit code."""
+        """End it kindly; returns its exit code. One that does not end leaves its stacks in its output."""
         if self.handle is None:
             return 0
         self.handle.terminate()
         try:
             return self.handle.wait(grace_s)
         except subprocess.TimeoutExpired:
-            self.handle.kill()
-            return self.handle.wait()
+            return self.abort()
+
+    def abort(self) -> int:
+        """End it with its stacks in its output."""
+        assert self.handle is not None
+        self.handle.send_signal(signal.SIGABRT)
+        return self.handle.wait()
 
     def tail(self) -> str:
         """The end of what it printed."""

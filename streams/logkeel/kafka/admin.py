@@ -1,5 +1,6 @@
 """Administration on confluent-kafka: topics, offsets, groups."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -37,6 +38,7 @@ _LEADERLESS = frozenset(
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError._NOENT,  # the client's own "no leaders found"
     }
 )
 _COORDINATOR_MOVES = frozenset(
@@ -140,7 +142,14 @@ class KafkaAdmin:
     def _offsets(
         self, partitions: Sequence[TopicPartition], spec: OffsetSpec, isolation: IsolationLevel
     ) -> Mapping[TopicPartition, int]:
-        return _settled(lambda: self._listed(partitions, spec, isolation), _LEADERLESS, "listing offsets")
+        return _settled(
+            lambda: self._listed(partitions, spec, isolation), _LEADERLESS, "listing offsets", meanwhile=self._refresh
+        )
+
+    def _refresh(self) -> None:
+        """The client keeps asking with the leader epoch it knows; after a leader's change only new metadata helps."""
+        with contextlib.suppress(KafkaException):
+            self._admin.list_topics(timeout=REQUEST_TIMEOUT_S)
 
     def _listed(
         self, partitions: Sequence[TopicPartition], spec: OffsetSpec, isolation: IsolationLevel
@@ -223,7 +232,9 @@ def _call(future: "Future[T]", doing: str) -> T:
         raise call_error(error_of(exception), doing=doing) from exception
 
 
-def _settled(attempt: Callable[[], T], passing: frozenset[int], doing: str) -> T:
+def _settled(
+    attempt: Callable[[], T], passing: frozenset[int], doing: str, *, meanwhile: Callable[[], object] = lambda: None
+) -> T:
     """Try again while leaders or coordinators move: the metadata of a new topic may name one that is not it yet."""
     deadline_s = time.monotonic() + VISIBLE_TIMEOUT_S
     while True:
@@ -234,6 +245,7 @@ def _settled(attempt: Callable[[], T], passing: frozenset[int], doing: str) -> T
             if error.code() not in passing or time.monotonic() > deadline_s:
                 raise call_error(error, doing=doing) from exception
         time.sleep(0.05)
+        meanwhile()
 
 
 def _has_leaders(topic: Any) -> bool:

@@ -1,53 +1,19 @@
 """Ten thousand `ONCE` steps wait, and workers come and go by SIGTERM: no human is asked, no step runs twice."""
 
-import json
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.chaos.outside import LEDGER, read
 from tests.chaos.processes import Victim
-from tests.integration.runs.application import Application, running
+from tests.integration.runs.application import running
+from tests.integration.steps.following import Followed, request_orders
 from tests.integration.steps.scaling import scaling
 
-from logkeel.log import OutputRecord, TopicPartition
-from logkeel.records import RunCompleted, RunEvent
 from logkeel.steps import publish_definitions
-from logkeel.wire import decode
 
 STEPS = 10_000
-LIVENESS_S = 150.0
-
-
-class Followed:
-    """What the log says, counted as it comes."""
-
-    def __init__(self, application: Application) -> None:
-        self._reader = application.client.reader("read_committed")
-        names, partitions = application.names, application.settings.partitions
-        topics = (names.run_completions, names.run_events)
-        self._reader.assign({TopicPartition(topic, number): 0 for topic in topics for number in range(partitions)})
-        self.kinds: Counter[str] = Counter()
-        self.statuses: Counter[str] = Counter()
-
-    def until(self, met: Callable[[], bool]) -> None:
-        """Read until it is met."""
-        deadline_s = time.monotonic() + LIVENESS_S
-        while not met():
-            assert time.monotonic() < deadline_s, (self.kinds, self.statuses)
-            for record in self._reader.fetch(5_000, 0.05).records:
-                message = decode(record.value or b"")
-                if isinstance(message, RunEvent):
-                    self.kinds[message.kind] += 1
-                elif isinstance(message, RunCompleted):
-                    self.statuses[message.status] += 1
-
-    @property
-    def done(self) -> int:
-        """Completed runs."""
-        return self.statuses.total()
 
 
 @pytest.fixture
@@ -71,7 +37,7 @@ def test_workers_come_and_go_while_steps_wait(kafka_bootstrap: str, tmp_path: Pa
         for worker in workers:
             worker.environment["LOGKEEL_PREFIX"] = application.settings.prefix
         followed = Followed(application)
-        request_all(application)
+        request_orders(application, STEPS)
         followed.until(lambda: followed.kinds["step_dispatched"] == STEPS)
         assert followed.done == 0
         workers[0].start()
@@ -92,17 +58,6 @@ def test_workers_come_and_go_while_steps_wait(kafka_bootstrap: str, tmp_path: Pa
     assert len(begun) == STEPS
     assert begun.total() == STEPS
     assert {line["pid"] for line in lines} == {pid for worker in workers for pid in worker.lives}
-
-
-def request_all(application: Application) -> None:
-    """Ask for every run."""
-    producer = application.client.producer()
-    for number in range(STEPS):
-        run_id = f"order-{number}"
-        request = {"workflow": "scaling", "run_id": run_id, "input": {"number": number}}
-        producer.produce(OutputRecord(application.names.run_requests, run_id.encode(), json.dumps(request).encode()))
-    producer.flush(30)
-    producer.close()
 
 
 def running_now(ledger: Path) -> int:

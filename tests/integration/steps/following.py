@@ -1,0 +1,54 @@
+"""Runs of `scaling`: asked for, and followed on the log."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from tests.integration.runs.application import Application
+
+from logkeel.log import OutputRecord, TopicPartition
+from logkeel.records import RunCompleted, RunEvent
+from logkeel.wire import decode
+
+LIVENESS_S = 60.0
+
+
+class Followed:
+    """What the log says, counted as it comes."""
+
+    def __init__(self, application: Application) -> None:
+        self._reader = application.client.reader("read_committed")
+        names, partitions = application.names, application.settings.partitions
+        topics = (names.run_completions, names.run_events)
+        self._reader.assign({TopicPartition(topic, number): 0 for topic in topics for number in range(partitions)})
+        self.kinds: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
+
+    def until(self, met: Callable[[], bool]) -> None:
+        """Read until it is met."""
+        deadline_s = time.monotonic() + LIVENESS_S
+        while not met():
+            assert time.monotonic() < deadline_s, (self.kinds, self.statuses)
+            for record in self._reader.fetch(5_000, 0.05).records:
+                message = decode(record.value or b"")
+                if isinstance(message, RunEvent):
+                    self.kinds[message.kind] += 1
+                elif isinstance(message, RunCompleted):
+                    self.statuses[message.status] += 1
+
+    @property
+    def done(self) -> int:
+        """Completed runs."""
+        return self.statuses.total()
+
+
+def request_orders(application: Application, count: int) -> None:
+    """Ask for so many runs of `scaling`."""
+    producer = application.client.producer()
+    for number in range(count):
+        run_id = f"order-{number}"
+        request = {"workflow": "scaling", "run_id": run_id, "input": {"number": number}}
+        producer.produce(OutputRecord(application.names.run_requests, run_id.encode(), json.dumps(request).encode()))
+    producer.flush(30)
+    producer.close()
