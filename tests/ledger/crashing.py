@@ -106,6 +106,10 @@ class CrashingStores:
         """As the port."""
         self._inner.destroy(table, partition)
 
+    def set_aside(self, table: str, partition: int) -> str:
+        """As the port."""
+        return self._inner.set_aside(table, partition)
+
     def release(self) -> None:
         """What the operating system does for a dead process: its locks go."""
         for store in self.opened.values():

@@ -32,6 +32,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "engine": Section("logkeel.cli.engine", grouped=False),
     "worker": Section("logkeel.cli.worker", grouped=False),
     "run": Section("logkeel.cli.run"),
+    "state": Section("logkeel.cli.state"),
     "dev": Section("logkeel.cli.dev", grouped=False),
     "doctor": Section("logkeel.cli.doctor", grouped=False),
 }

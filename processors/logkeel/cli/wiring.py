@@ -10,7 +10,7 @@ import msgspec
 from logkeel.cli.provisioning import DELETE_RETENTION_MS
 from logkeel.cli.settings import Settings
 from logkeel.errors import PartitionCountChanged, TopicMissing
-from logkeel.exactly_once import LoopPorts, LoopSettings, Observer, SlotLock, TransactionalLoop
+from logkeel.exactly_once import LoopPorts, LoopSettings, Observer, Repair, SlotLock, TransactionalLoop
 from logkeel.kafka import KafkaLogClient, SystemClock
 from logkeel.log import LogClient
 from logkeel.runs import DefinitionReader, RunProcessor
@@ -51,18 +51,32 @@ def make_engine(
     Raises `TopicMissing`, and `PartitionCountChanged` when co-partitioned topics do not have one partition count.
     """
     names = settings.names
-    loop_settings = LoopSettings(
-        delete_retention_ms=DELETE_RETENTION_MS,
-        application=f"{settings.prefix}.engine",
-        group_id=names.engine_group,
-        slot=lock.slot,
-    )
+    loop_settings = engine_settings(settings, lock.slot)
     return TransactionalLoop(
         LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
         RunProcessor(names, partitions=partition_count(client, settings)),
         loop_settings,
         side_source=DefinitionReader(client.reader("read_committed"), client.admin(), names.workflow_definitions),
         observer=observer,
+    )
+
+
+def engine_settings(settings: Settings, slot: int) -> LoopSettings:
+    """How the loop of an engine runs, in one place for all who act under its slot."""
+    return LoopSettings(
+        delete_retention_ms=DELETE_RETENTION_MS,
+        application=f"{settings.prefix}.engine",
+        group_id=settings.names.engine_group,
+        slot=slot,
+    )
+
+
+def make_repair(client: LogClient, settings: Settings, lock: SlotLock) -> Repair:
+    """What repairs the state of one engine's slot. Raises as `make_engine`."""
+    return Repair(
+        LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
+        RunProcessor(settings.names, partitions=partition_count(client, settings)),
+        engine_settings(settings, lock.slot),
     )
 
 

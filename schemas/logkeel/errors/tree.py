@@ -43,6 +43,8 @@
         ├── ChangelogTruncated      changelog_truncated
         ├── StoreCorrupt            store_corrupt
         ├── StoreLocked             store_locked
+        ├── StoreStale              store_stale
+        ├── EnginesRunning          engines_running
         ├── SlotTaken               slot_taken
         ├── ConsumerFenced          consumer_fenced
         ├── AuthorizationFailed     authorization_failed
@@ -361,6 +363,18 @@ class StoreLocked(OperatorError):
     code: ClassVar[str] = "store_locked"
 
 
+class StoreStale(OperatorError):
+    """A repair would put an older store in the place of a newer one."""
+
+    code: ClassVar[str] = "store_stale"
+
+
+class EnginesRunning(OperatorError):
+    """A repair has to be alone with the partitions, and engines own some of them."""
+
+    code: ClassVar[str] = "engines_running"
+
+
 class SlotTaken(OperatorError):
     """Another process holds the slot (P13)."""
 
@@ -434,6 +448,7 @@ __all__ = [
     "DefinitionError",
     "DiskFull",
     "EngineError",
+    "EnginesRunning",
     "Fail",
     "InvalidInput",
     "InvariantViolation",
@@ -461,6 +476,7 @@ __all__ = [
     "StoreAhead",
     "StoreCorrupt",
     "StoreLocked",
+    "StoreStale",
     "StoreUnavailable",
     "TopicMismatch",
     "TopicMissing",

@@ -1,10 +1,12 @@
 """The transactional processor: one Kafka transaction binds input positions, state and outputs of a batch."""
 
 from logkeel.exactly_once.changelog import changelog_config
+from logkeel.exactly_once.diagnosis import Verdict
 from logkeel.exactly_once.loop import TransactionalLoop
 from logkeel.exactly_once.observer import BatchCounts, Observer, Unobserved
 from logkeel.exactly_once.parts import LoopPorts
 from logkeel.exactly_once.port import Processor, SideEvent, SideSource, Timer, Turn
+from logkeel.exactly_once.repair import Repair, Repaired
 from logkeel.exactly_once.settings import LoopSettings
 from logkeel.exactly_once.slots import SlotLock, take_slot
 
@@ -14,6 +16,8 @@ __all__ = [
     "LoopSettings",
     "Observer",
     "Processor",
+    "Repair",
+    "Repaired",
     "SideEvent",
     "SideSource",
     "SlotLock",
@@ -21,6 +25,7 @@ __all__ = [
     "TransactionalLoop",
     "Turn",
     "Unobserved",
+    "Verdict",
     "changelog_config",
     "take_slot",
 ]

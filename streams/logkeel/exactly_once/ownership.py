@@ -1,23 +1,38 @@
 """Which partitions run: assignment, stores, resyncs, stops (P6, P8, P9, P10, P11).
 
-Owns the partition states and decides when a resync is due; the routine itself is `restore`. One resync at a time; what
-becomes unsynced meanwhile waits for the next one. Group events only note and stop; all waiting happens in `advance`.
+Owns the partition states and decides when a resync is due; the routine itself is `restore`. A partition runs as soon as
+it is ready; what becomes unsynced while others restore gets a resync of its own beside theirs. Group events only note
+and stop; all waiting happens in `advance`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
 
-from logkeel.errors import LogUnavailable, StoreCorrupt, StoreLocked, StoreUnavailable
+from logkeel.errors import LogkeelError, LogUnavailable, StoreCorrupt, StoreLocked, StoreUnavailable
 from logkeel.exactly_once.assignment import Assignment, GroupEvent
 from logkeel.exactly_once.partition import PartitionState
 from logkeel.exactly_once.parts import Parts
 from logkeel.exactly_once.poison import next_mark
-from logkeel.exactly_once.restore import Resync
+from logkeel.exactly_once.restore import Progress, Resync
 from logkeel.exactly_once.rows import CRASH_KEY, MARKS_KEY
 from logkeel.log import TopicPartition
 
 RETRY_FIRST_S = 0.2
 RETRY_LAST_S = 5.0
 STORE_FAILURES_TO_LEAVE = 8
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A resync under way. `left`: its partitions that are not ready yet."""
+
+    resync: Resync
+    started_s: float
+    left: set[int]
+    steps: Generator[Progress, None, None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.steps = self.resync.steps()
 
 
 class Ownership:
@@ -30,13 +45,12 @@ class Ownership:
         self.states: dict[int, PartitionState] = {}
         self.stale_since_s: float | None = None
         self._unsynced: set[int] = set()
-        self._resync: Resync | None = None
-        self._steps: Iterator[None] | None = None
-        self._started_s = 0.0
+        self._resyncs: list[_Running] = []
         self._retry_at_s = 0.0
         self._retry_s = RETRY_FIRST_S
         self._store_failures = 0
         self._in_doubt: set[int] = set()
+        self._corrupt: set[int] = set()
         self._stamped_s = parts.clock.monotonic_s()
         self._turned_s = self._stamped_s
 
@@ -48,7 +62,7 @@ class Ownership:
     @property
     def syncing(self) -> bool:
         """Whether a resync runs or is due."""
-        return bool(self._unsynced) or self._steps is not None
+        return bool(self._unsynced)
 
     def stop(self, partitions: Iterable[int], *, in_doubt: bool = False) -> None:
         """Drop all memory of these partitions; only a resync reopens them (P6, P8)."""
@@ -70,6 +84,7 @@ class Ownership:
         if self._store_failures >= STORE_FAILURES_TO_LEAVE:
             raise error
         numbers = list(partitions)
+        self._note_corrupt(numbers, error)
         self.stop(numbers)
         for partition in numbers:
             state = self.states.pop(partition, None)
@@ -104,29 +119,34 @@ class Ownership:
         self._parts.consumer.resume(self._parts.inputs_of(self.active))
 
     def advance(self) -> bool:
-        """Drive the resync that is due, one step; whether partitions came up.
+        """Drive every resync that is due, one step each; whether anything moved.
 
         Raises named operator errors: store and changelog do not fit, and somebody has to decide.
         """
-        if self._steps is None:
-            self._begin()
-        if self._steps is None:
-            return False
+        self._begin()
+        moved = False
+        for running in list(self._resyncs):
+            moved = self._advance(running) or moved
+        return moved
+
+    def _advance(self, running: _Running) -> bool:
         try:
-            next(self._steps)
+            progress = next(running.steps)
         except StopIteration:
-            self._finish()
-            return True
-        except (LogUnavailable, StoreLocked) as error:
-            self._parts.observer.error("resync", error)
-            self._abandon()
+            self._resyncs.remove(running)
+            return False
+        except (LogUnavailable, StoreLocked, StoreCorrupt) as error:
+            self._abandon(running, error)
+            return False
         except StoreUnavailable as error:
-            self._abandon()
             self._store_failures += 1
             if self._store_failures >= STORE_FAILURES_TO_LEAVE:
                 raise
-            self._parts.observer.error("resync", error)
-        return False
+            self._abandon(running, error)
+            return False
+        if progress.ready:
+            self._finish(running, list(progress.ready))
+        return progress.moved
 
     def rejoin_if_forgotten(self, rejoin: Callable[[], None]) -> None:
         """A generation that ended without a callback: leave and join anew, a partition must not be stuck (P11)."""
@@ -159,7 +179,7 @@ class Ownership:
 
     def close(self) -> None:
         """Close every store."""
-        self._drop_resync()
+        self._drop_resyncs()
         for state in self.states.values():
             state.store.close()
         self.states.clear()
@@ -168,28 +188,27 @@ class Ownership:
         now_s = self._parts.clock.monotonic_s()
         if not self._unsynced or self.stale_since_s is not None or now_s < self._retry_at_s:
             return
-        partitions = sorted(self._unsynced)
+        partitions = sorted(self._unsynced.difference(*(running.left for running in self._resyncs)))
+        if not partitions:
+            return
         self._close_strangers()
         self._parts.observer.resync_started(partitions)
-        self._started_s = now_s
-        self._resync = Resync(self._parts, self.states, partitions)
-        self._steps = self._resync.steps()
+        resync = Resync(self._parts, self.states, partitions, corrupt=frozenset(self._corrupt))
+        self._resyncs.append(_Running(resync, now_s, set(partitions)))
 
-    def _finish(self) -> None:
-        resync = self._resync
-        self._drop_resync()
-        if resync is None:
-            return
-        for partition in resync.partitions:
+    def _finish(self, running: _Running, partitions: list[int]) -> None:
+        """These run from now on; the others of the resync go on restoring beside them."""
+        for partition in partitions:
             self._open(self.states[partition])
-        self._unsynced.difference_update(resync.partitions)
-        self._in_doubt.difference_update(resync.partitions)
+        running.left.difference_update(partitions)
+        self._unsynced.difference_update(partitions)
+        self._in_doubt.difference_update(partitions)
+        self._corrupt.difference_update(partitions)
         self._retry_s, self._store_failures = RETRY_FIRST_S, 0
-        inputs = self._parts.inputs_of(resync.partitions)
-        self._rewind(resync.partitions)
-        self._parts.consumer.resume(inputs)
-        elapsed_s = self._parts.clock.monotonic_s() - self._started_s
-        self._parts.observer.resync_finished(resync.partitions, resync.replayed, elapsed_s)
+        self._rewind(partitions)
+        self._parts.consumer.resume(self._parts.inputs_of(partitions))
+        elapsed_s = self._parts.clock.monotonic_s() - running.started_s
+        self._parts.observer.resync_finished(partitions, running.resync.replayed, elapsed_s)
         self._parts.observer.at("after_ready")
 
     def _open(self, state: PartitionState) -> None:
@@ -203,16 +222,33 @@ class Ownership:
         state.active = True
         state.fresh = True
 
-    def _abandon(self) -> None:
-        self._drop_resync()
+    def _abandon(self, running: _Running, error: LogkeelError) -> None:
+        """Begin anew later; what the stores have by now they keep, except one that broke."""
+        self._parts.observer.error("resync", error)
+        self._resyncs.remove(running)
+        self._note_corrupt(running.left, error)
+        if isinstance(error, StoreCorrupt | StoreUnavailable):
+            for partition in running.left:
+                state = self.states.pop(partition, None)
+                if state is not None:
+                    state.store.close()
         self._delay_retry()
+
+    def _note_corrupt(self, candidates: Iterable[int], error: Exception) -> None:
+        """Which store is to be replaced by the next resync: the one that the error names, or the only candidate."""
+        if isinstance(error, StoreCorrupt):
+            numbers = set(candidates)
+            named = error.details.get("partition")
+            self._corrupt |= numbers if len(numbers) == 1 else numbers & {named}
 
     def _delay_retry(self) -> None:
         self._retry_at_s = self._parts.clock.monotonic_s() + self._retry_s
         self._retry_s = min(2 * self._retry_s, RETRY_LAST_S)
 
-    def _drop_resync(self) -> None:
-        self._resync, self._steps = None, None
+    def _drop_resyncs(self) -> None:
+        running, self._resyncs = self._resyncs, []
+        for each in running:
+            each.steps.close()
 
     def _close_strangers(self) -> None:
         """Close stores of partitions that went elsewhere; those that came back stayed open (P10)."""
@@ -237,7 +273,7 @@ class Ownership:
     def _on_group_event(self, event: GroupEvent) -> None:
         """Inside a callback: stop everything, note what is to be synced, touch nothing that waits (P9, P10)."""
         self._drop_queue()
-        self._drop_resync()
+        self._drop_resyncs()
         for state in self.states.values():
             state.drop()
         if event == "assigned":

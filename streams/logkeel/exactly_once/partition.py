@@ -52,6 +52,11 @@ class PartitionState:
     fresh: bool = False
     """Synced, and not yet offered its first turn."""
 
+    @property
+    def replay_from(self) -> int:
+        """The first changelog offset that the store lacks, as its marks say."""
+        return 0 if self.marks is None else self.marks.offset
+
     def read(self, key: bytes) -> bytes | None:
         """The committed row under `key`."""
         rows = self.cache.rows

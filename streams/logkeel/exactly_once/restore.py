@@ -1,100 +1,153 @@
 """Resync of partitions: the one way from "not ours yet" or "in doubt" to "running" (P16).
 
-A generator, advanced by the loop between its polls: it yields whenever it has to wait, so that group callbacks are
-served meanwhile (P10). It may be dropped at any yield and begun anew. Order matters and is the order of the code:
-producers, stable committed offsets, changelog target read uncommitted, validation, replay, position rows.
+A generator, advanced by the loop between its polls: it yields whenever it waits, after each bite of a replay, and as
+soon as a partition is ready, so that group callbacks are served meanwhile (P10), partitions with an intact store go on
+at once and others restore beside them. It may be dropped at any yield and begun anew. Order matters and is the order of
+the code: producers, stable committed offsets, changelog target read uncommitted, validation, replay, position rows.
 It never touches group metadata (P11b).
 """
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from logkeel.errors import InvariantViolation, LogTimeout, StoreCorrupt, TopicMissing
 from logkeel.exactly_once.cache import RowCache
-from logkeel.exactly_once.orphans import break_orphans
 from logkeel.exactly_once.partition import PartitionState
 from logkeel.exactly_once.parts import Parts
-from logkeel.exactly_once.rows import MARKS_KEY, LocalMarks
-from logkeel.exactly_once.validation import ChangelogView, Wipe, judge_position, judge_store
-from logkeel.log import Record, TopicPartition
-from logkeel.log.keyspace import LOCAL
+from logkeel.exactly_once.replaying import FETCH_ROWS, WAIT_S, Patience, Replay, Target, vouch_in
+from logkeel.exactly_once.rows import MARKS_KEY, VOUCH_KEY, LocalMarks, Vouch
+from logkeel.exactly_once.validation import (
+    ChangelogView,
+    SetAside,
+    Wipe,
+    judge_position,
+    judge_store,
+    needs_vouch,
+)
+from logkeel.log import TopicPartition
 
-_FETCH_S = 0.02
+
+class Progress(NamedTuple):
+    """What a step of a resync brought: partitions that are ready to run, and whether anything moved at all."""
+
+    ready: tuple[int, ...] = ()
+    moved: bool = False
+
+
+WAITING = Progress()
 
 
 @dataclass(slots=True)
 class Resync:
-    """One run of the routine over `partitions`. `states` holds every open partition of the loop and is added to."""
+    """One run of the routine over `partitions`. `states` holds every open partition of the loop and is added to.
+
+    `corrupt`: partitions whose stores turned out to be unreadable after they had been opened.
+    """
 
     parts: Parts
     states: dict[int, PartitionState]
     partitions: list[int]
+    corrupt: frozenset[int] = frozenset()
     replayed: int = 0
-    _waiting_since_s: float | None = field(default=None)
 
-    def steps(self) -> Iterator[None]:
-        """Run; yields when it waits. Raises `LogUnavailable`, `StoreLocked` (try again) and named operator errors."""
+    def steps(self) -> Generator[Progress, None, None]:
+        """Run; yields as said above. Raises `LogUnavailable`, `StoreLocked` (try again) and named operator errors."""
         self.parts.pair.prepare()
         while not self.parts.pair.all_ready():
-            yield
+            yield WAITING
         committed = yield from self._barrier()
         views = self._views()
         bounds = self._input_bounds()
-        replays = {partition: self._validated(views[partition]) for partition in self.partitions}
-        yield from self._replay(views, {p: offset for p, offset in replays.items() if offset < views[p].end})
+        behind: dict[int, Target] = {}
         for partition in self.partitions:
-            self._load(self.states[partition], views[partition], committed, bounds)
-        self.parts.observer.at("after_restore")
+            state = yield from self._validated(views[partition])
+            if state.replay_from < views[partition].end:
+                behind[partition] = Target(state, views[partition])
+            else:
+                self._load(state, committed, bounds)
+                self.parts.observer.at("after_restore")
+                yield Progress((partition,), moved=True)
+        if behind:
+            yield from self._replay(behind, committed, bounds)
 
-    def _barrier(self) -> Generator[None, None, Mapping[TopicPartition, int | None]]:
+    def _barrier(self) -> Generator[Progress, None, Mapping[TopicPartition, int | None]]:
         """Stable committed offsets; an unanswered call is repeated, never taken for "none" (P14)."""
         inputs = self.parts.inputs_of(self.partitions)
-        self._waiting_since_s = None
+        patience = Patience(self.parts)
         while True:
             try:
-                return self.parts.consumer.committed(inputs, self.parts.settings.barrier_timeout_ms / 1000)
+                return self.parts.consumer.committed(inputs, self._barrier_timeout_s())
             except LogTimeout:
-                self._blocked()
-                yield
+                patience.waits(self.partitions)
+                yield WAITING
+
+    def _barrier_timeout_s(self) -> float:
+        """Short while other partitions run: the call blocks them."""
+        settings = self.parts.settings
+        busy = any(state.active for state in self.states.values())
+        longest_ms = settings.restore_bite_ms if busy else settings.barrier_timeout_ms
+        return min(settings.barrier_timeout_ms, longest_ms) / 1000
 
     def _views(self) -> dict[int, ChangelogView]:
         """Changelog as it is now. The target is read uncommitted: what is in doubt may yet be committed (P16)."""
-        topic = self.parts.processor.changelog
-        description = self.parts.admin.describe_topics([topic]).get(topic)
-        if description is None:
-            raise TopicMissing(f"changelog topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-        changelogs = self.parts.changelogs_of(self.partitions)
-        ends = self.parts.admin.end_offsets(changelogs, committed_only=False)
-        starts = self.parts.admin.start_offsets(changelogs)
-        return {
-            tp.partition: ChangelogView(topic, tp.partition, description.topic_id, starts[tp], ends[tp])
-            for tp in changelogs
-        }
+        return changelog_views(self.parts, self.partitions)
 
     def _input_bounds(self) -> dict[TopicPartition, tuple[int, int]]:
-        inputs = self.parts.inputs_of(self.partitions)
-        starts = self.parts.admin.start_offsets(inputs)
-        ends = self.parts.admin.end_offsets(inputs, committed_only=False)
-        return {tp: (starts[tp], ends[tp]) for tp in inputs}
+        return input_bounds(self.parts, self.partitions)
 
-    def _validated(self, view: ChangelogView) -> int:
-        """Open and judge the store; the changelog offset to replay from (P17)."""
+    def _validated(self, view: ChangelogView) -> Generator[Progress, None, PartitionState]:
+        """Open and judge the store; afterwards its marks say from where to replay (P17)."""
         now_ms = self.parts.clock.now_ms()
         retention_ms = self.parts.settings.delete_retention_ms
         state, marks, corrupt = self._opened(view.partition)
-        verdict = judge_store(marks, view, now_ms=now_ms, delete_retention_ms=retention_ms, corrupt=corrupt)
-        if isinstance(verdict, Wipe):
-            state = self._wiped(view.partition, verdict)
+        vouch = None
+        if needs_vouch(marks, view):
+            vouch = yield from self._vouch(view, state)
+        verdict = judge_store(
+            marks, view, now_ms=now_ms, delete_retention_ms=retention_ms, corrupt=corrupt, vouch=vouch
+        )
+        if isinstance(verdict, Wipe | SetAside):
+            state = self._replaced(view.partition, verdict)
             marks = None
         if state is None:
             raise InvariantViolation("a store that cannot be opened was not wiped", partition=view.partition)
         state.drop()
-        state.marks = marks or LocalMarks(0, now_ms, view.topic_id)
+        state.marks = marks or LocalMarks(view.start, now_ms, view.topic_id)
         if marks is None:
             state.store.write({MARKS_KEY: state.marks.encode()})
-        return state.marks.offset
+        return state
+
+    def _vouch(self, view: ChangelogView, state: PartitionState | None) -> Generator[Progress, None, Vouch | None]:
+        """What a repair left in this changelog: known to the store, or found by reading the changelog through."""
+        row = None if state is None else state.store.get(VOUCH_KEY)
+        known = None if row is None else Vouch.decode(row)
+        if known is not None and known.topic_id == view.topic_id and known.complete_from >= view.start:
+            return known
+        found: Vouch | None = None
+        if view.start >= view.end:
+            return found
+        place = TopicPartition(view.topic, view.partition)
+        patience = Patience(self.parts)
+        reader = self.parts.client.reader("read_committed")
+        try:
+            reader.assign({place: view.start})
+            while True:
+                changes = reader.fetch_changes(FETCH_ROWS, WAIT_S)
+                found = vouch_in(changes.rows.get(place, {}), found)
+                if changes.ends.get(place, -1) >= view.end:
+                    return found
+                if changes.rows:
+                    patience.moved()
+                else:
+                    patience.waits([view.partition])
+                yield Progress(moved=bool(changes.rows))
+        finally:
+            reader.close()
 
     def _opened(self, partition: int) -> tuple[PartitionState | None, LocalMarks | None, bool]:
+        if partition in self.corrupt:
+            return None, None, True
         try:
             state = self.states.get(partition) or self._open(partition)
             return state, state.load_marks(), False
@@ -108,64 +161,43 @@ class Resync:
         self.states[partition] = state
         return state
 
-    def _wiped(self, partition: int, verdict: Wipe) -> PartitionState:
-        self.parts.observer.error("wipe store", StoreCorrupt(verdict.reason, partition=partition))
+    def _replaced(self, partition: int, verdict: Wipe | SetAside) -> PartitionState:
+        """A new store in the place of one that is of no use; destroyed is only what the changelog holds (P17)."""
+        self.parts.observer.error("replace store", StoreCorrupt(verdict.reason, partition=partition))
         held = self.states.pop(partition, None)
         if held is not None:
             held.store.close()
-        self.parts.stores.destroy(self.parts.processor.table, partition)
+        if isinstance(verdict, Wipe):
+            self.parts.stores.destroy(self.parts.processor.table, partition)
+        else:
+            self.parts.stores.set_aside(self.parts.processor.table, partition)
         return self._open(partition)
 
-    def _replay(self, views: Mapping[int, ChangelogView], starts: Mapping[int, int]) -> Iterator[None]:
-        """Apply the changelog, read committed, until each partition's end is seen at or beyond its target."""
-        if not starts:
-            return
-        topic = self.parts.processor.changelog
-        reader = self.parts.client.reader("read_committed")
-        missing = dict(starts)
-        self._waiting_since_s = None
+    def _replay(
+        self,
+        behind: Mapping[int, Target],
+        committed: Mapping[TopicPartition, int | None],
+        bounds: Mapping[TopicPartition, tuple[int, int]],
+    ) -> Iterator[Progress]:
+        """Bite by bite; each partition is ready when its own target is reached."""
+        left = set(behind)
+        replay = Replay(self.parts, behind)
         try:
-            reader.assign({TopicPartition(topic, partition): offset for partition, offset in starts.items()})
-            while missing:
-                fetched = reader.fetch(2000, _FETCH_S)
-                self._apply(fetched.records)
-                for tp, end in fetched.ends.items():
-                    if tp.partition in missing and end >= views[tp.partition].end:
-                        del missing[tp.partition]
-                        self._mark(self.states[tp.partition], end)
-                if missing and not fetched.records:
-                    self._blocked(list(missing))
-                    yield
+            while left:
+                done, came = replay.bite()
+                self.replayed = replay.replayed
+                for partition in done:
+                    self._load(behind[partition].state, committed, bounds)
+                if done:
+                    self.parts.observer.at("after_restore")
+                left.difference_update(done)
+                yield Progress(tuple(done), moved=came or bool(done))
         finally:
-            reader.close()
-
-    def _apply(self, records: list[Record]) -> None:
-        """Write replayed rows, each partition's with its new offset in one batch (P16b)."""
-        if not records:
-            return
-        self._waiting_since_s = None
-        batches: dict[int, dict[bytes, bytes | None]] = {}
-        ends: dict[int, int] = {}
-        for record in records:
-            rows = batches.setdefault(record.partition, {})
-            if record.key is not None and not record.key.startswith(LOCAL):
-                rows[record.key] = record.value
-            ends[record.partition] = record.offset + 1
-        for partition, rows in batches.items():
-            self._mark(self.states[partition], ends[partition], rows)
-        self.replayed += len(records)
-
-    def _mark(self, state: PartitionState, offset: int, rows: dict[bytes, bytes | None] | None = None) -> None:
-        marks = state.marks
-        if marks is None:
-            raise InvariantViolation("replay into a store that was not validated", partition=state.partition)
-        state.marks = marks._replace(offset=offset)
-        state.store.write({**(rows or {}), MARKS_KEY: state.marks.encode()})
+            replay.close()
 
     def _load(
         self,
         state: PartitionState,
-        view: ChangelogView,
         committed: Mapping[TopicPartition, int | None],
         bounds: Mapping[TopicPartition, tuple[int, int]],
     ) -> None:
@@ -176,17 +208,31 @@ class Resync:
         rows = state.load(self.parts.inputs)
         state.committed_positions = rows
         for topic in self.parts.inputs:
-            tp = TopicPartition(topic, view.partition)
+            tp = TopicPartition(topic, state.partition)
             start, end = bounds[tp]
             state.positions[topic] = judge_position(
-                topic, view.partition, row=rows.get(topic), committed=committed[tp], start=start, end=end
+                topic, state.partition, row=rows.get(topic), committed=committed[tp], start=start, end=end
             )
 
-    def _blocked(self, partitions: list[int] | None = None) -> None:
-        """Called while waiting for stability; after a while, fences dead slots (P18)."""
-        now_s = self.parts.clock.monotonic_s()
-        if self._waiting_since_s is None:
-            self._waiting_since_s = now_s
-        elif now_s - self._waiting_since_s >= self.parts.settings.orphan_wait_ms / 1000:
-            self._waiting_since_s = now_s
-            break_orphans(self.parts, partitions or self.partitions)
+
+def changelog_views(parts: Parts, partitions: list[int]) -> dict[int, ChangelogView]:
+    """The changelog partitions as they are now, ends read uncommitted. Raises `TopicMissing`, `LogUnavailable`."""
+    topic = parts.processor.changelog
+    description = parts.admin.describe_topics([topic]).get(topic)
+    if description is None:
+        raise TopicMissing(f"changelog topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
+    changelogs = parts.changelogs_of(partitions)
+    ends = parts.admin.end_offsets(changelogs, committed_only=False)
+    starts = parts.admin.start_offsets(changelogs)
+    return {
+        tp.partition: ChangelogView(topic, tp.partition, description.topic_id, starts[tp], ends[tp])
+        for tp in changelogs
+    }
+
+
+def input_bounds(parts: Parts, partitions: list[int]) -> dict[TopicPartition, tuple[int, int]]:
+    """(log start, end read uncommitted) of the inputs of these partitions. Raises `LogUnavailable`."""
+    inputs = parts.inputs_of(partitions)
+    starts = parts.admin.start_offsets(inputs)
+    ends = parts.admin.end_offsets(inputs, committed_only=False)
+    return {tp: (starts[tp], ends[tp]) for tp in inputs}

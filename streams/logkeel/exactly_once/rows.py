@@ -6,6 +6,7 @@
 | `00` `crash` | u32 count, u8 flag (1: alone), then the positions as `input u32 length, bytes, u64` | no |
 | `01` topic in UTF-8 | u64 next position of that input (P2) | yes |
 | `02` u64 due in ms, timer id | the timer's payload | yes |
+| `03` `complete` | u64 offset, topic id in UTF-8: the changelog is whole from there on | yes |
 
 All integers are big-endian, so that timers sort by due time. Rows of a processor start at `10`.
 """
@@ -13,10 +14,11 @@ All integers are big-endian, so that timers sort by due time. Rows of a processo
 import struct
 from typing import NamedTuple
 
-from logkeel.log.keyspace import LOCAL, POSITION, TIMER
+from logkeel.log.keyspace import LOCAL, POSITION, TIMER, VOUCHED
 
 MARKS_KEY = LOCAL + b"marks"
 CRASH_KEY = LOCAL + b"crash"
+VOUCH_KEY = VOUCHED + b"complete"
 TIMERS_START = TIMER
 TIMERS_END = bytes([TIMER[0] + 1])
 _MARKS = struct.Struct(">QQ")
@@ -39,6 +41,23 @@ class LocalMarks(NamedTuple):
         """The marks in `row`."""
         offset, caught_up_ms = _MARKS.unpack_from(row)
         return cls(offset, caught_up_ms, row[_MARKS.size :].decode())
+
+
+class Vouch(NamedTuple):
+    """An operator's repair vouches for this changelog (P17): what was written below `complete_from` is not missed."""
+
+    complete_from: int
+    topic_id: str
+
+    def encode(self) -> bytes:
+        """The row's bytes."""
+        return _U64.pack(self.complete_from) + self.topic_id.encode()
+
+    @classmethod
+    def decode(cls, row: bytes) -> "Vouch":
+        """The vouch in `row`."""
+        (complete_from,) = _U64.unpack_from(row)
+        return cls(complete_from, row[_U64.size :].decode())
 
 
 def position_key(topic: str) -> bytes:

@@ -28,6 +28,8 @@ class LoopSettings:
     session_timeout_ms: int = 10_000
     barrier_timeout_ms: int = 500
     orphan_wait_ms: int = 1_000
+    restore_bite_ms: int = 40
+    """How long a restore may keep the loop from its running partitions before these get their turn."""
     idle_commit_ms: int = 1_000
     caught_up_stamp_ms: int = 60_000
     delete_retention_ms: int = 24 * 3600 * 1000

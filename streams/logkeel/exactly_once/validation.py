@@ -15,9 +15,12 @@ from logkeel.errors import (
     StateLost,
     StoreAhead,
 )
-from logkeel.exactly_once.rows import LocalMarks
+from logkeel.exactly_once.rows import LocalMarks, Vouch
 
-_REMEDY = "rebuild the changelog from the store, or accept the loss; the store is kept"
+_REMEDY = (
+    "nothing was changed. Stop the engines and run `logkeel state check`, then `logkeel state rebuild-changelog` "
+    "where the newest store is, or `logkeel state accept-loss`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +46,36 @@ class Wipe(NamedTuple):
     reason: str
 
 
+class SetAside(NamedTuple):
+    """Move the store away, which nobody may need any more, and replay the whole changelog somebody vouched for."""
+
+    reason: str
+
+
 def judge_store(
-    marks: LocalMarks | None, view: ChangelogView, *, now_ms: int, delete_retention_ms: int, corrupt: bool = False
-) -> Replay | Wipe:
-    """What to do with a store. Raises `ChangelogReplaced`, `StoreAhead`, `ChangelogTruncated` (P17)."""
+    marks: LocalMarks | None,
+    view: ChangelogView,
+    *,
+    now_ms: int,
+    delete_retention_ms: int,
+    corrupt: bool = False,
+    vouch: Vouch | None = None,
+) -> Replay | Wipe | SetAside:
+    """What to do with a store. Raises `ChangelogReplaced`, `StoreAhead`, `ChangelogTruncated` (P17).
+
+    `vouch` is what a repair left in this changelog; it is asked for where `needs_vouch` says so.
+    """
     place = {"topic": view.topic, "partition": view.partition}
-    if marks is not None and marks.topic_id != view.topic_id:
+    vouched = vouch is not None and vouch.topic_id == view.topic_id
+    complete_from = vouch.complete_from if vouch is not None and vouched else 0
+    if marks is not None and marks.topic_id != view.topic_id and not vouched:
         raise ChangelogReplaced(
             f"changelog {view.topic} was deleted and made again: {_REMEDY}",
             **place,
             stored_id=marks.topic_id,
             topic_id=view.topic_id,
         )
-    if marks is not None and marks.offset > view.end:
+    if marks is not None and marks.topic_id == view.topic_id and marks.offset > view.end:
         raise StoreAhead(
             f"store at offset {marks.offset} is ahead of changelog {view.topic}-{view.partition} "
             f"ending at {view.end}: {_REMEDY}",
@@ -63,19 +83,28 @@ def judge_store(
             stored=marks.offset,
             end=view.end,
         )
-    if view.start > 0:
+    if view.start > complete_from:
         raise ChangelogTruncated(
-            f"compacted changelog {view.topic}-{view.partition} starts at {view.start}, not 0: {_REMEDY}",
+            f"compacted changelog {view.topic}-{view.partition} starts at {view.start}, not {complete_from}: {_REMEDY}",
             **place,
             start=view.start,
         )
+    if marks is not None and marks.topic_id != view.topic_id:
+        return SetAside("the store belongs to a changelog that was deleted; its successor was repaired since")
     if corrupt:
         return Wipe("the store is corrupt")
     if marks is None:
-        return Replay(0)
+        return Replay(view.start)
+    if marks.offset < view.start:
+        return SetAside("the changelog no longer holds what this store lacks; it was repaired since")
     if now_ms - marks.caught_up_ms > delete_retention_ms // 2:
         return Wipe("the store was last caught up too long ago: tombstones may be gone")
     return Replay(marks.offset)
+
+
+def needs_vouch(marks: LocalMarks | None, view: ChangelogView) -> bool:
+    """Whether only a repair could make this changelog acceptable, so that its vouch has to be looked for."""
+    return view.start > 0 or (marks is not None and marks.topic_id != view.topic_id)
 
 
 def judge_position(topic: str, partition: int, *, row: int | None, committed: int | None, start: int, end: int) -> int:
@@ -87,8 +116,8 @@ def judge_position(topic: str, partition: int, *, row: int | None, committed: in
     if row is None:
         if committed is not None and committed > start:
             raise StateLost(
-                f"no position of {topic}-{partition} in the table although the group is at {committed}: "
-                "store and changelog were lost; restore them, or reset the group to start anew",
+                f"no position of {topic}-{partition} in the table although the group is at {committed}: store and "
+                "changelog were lost. Bring them back, or go on without that state: `logkeel state accept-loss`",
                 **place,
                 committed=committed,
                 start=start,
@@ -97,7 +126,8 @@ def judge_position(topic: str, partition: int, *, row: int | None, committed: in
     if row < start or row > end:
         raise PositionOutOfRange(
             f"position {row} of {topic}-{partition} lies outside of [{start}, {end}]: "
-            "records were deleted unread or the topic was made again",
+            "records were deleted unread or the topic was made again. To go on from what is there: "
+            "`logkeel state accept-loss`",
             **place,
             position=row,
             start=start,

@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from logkeel.errors import LogkeelError, PositionOutOfRange
 from logkeel.kafka.classification import call_error, consumer_error, error_of
-from logkeel.log import Fetched, Record, TopicPartition
+from logkeel.log import Changes, Fetched, Record, TopicPartition
 
 
 def fetch(consumer: Consumer, max_records: int, timeout_s: float, active: Collection[TopicPartition]) -> Fetched:
@@ -17,18 +17,45 @@ def fetch(consumer: Consumer, max_records: int, timeout_s: float, active: Collec
     read again after the poll, since a rebalance may be served inside it.
     """
     fetched = Fetched([], {})
+    for message in _messages(consumer, max_records, timeout_s):
+        _take(message, fetched, active)
+    return fetched
+
+
+def fetch_changes(
+    consumer: Consumer, max_records: int, timeout_s: float, active: Collection[TopicPartition]
+) -> Changes:
+    """As `fetch`, without making a `Record` of each message: a restore reads keys, values and offsets only."""
+    changes = Changes()
+    places: dict[tuple[str | None, int | None], TopicPartition] = {}
+    for message in _messages(consumer, max_records, timeout_s):
+        if message.error() is not None:
+            _take_end(message, changes.ends, active)
+            continue
+        name = (message.topic(), message.partition())
+        place = places.get(name)
+        if place is None:
+            place = places[name] = TopicPartition(name[0] or "", -1 if name[1] is None else name[1])
+            changes.rows[place] = {}
+        key: Any = message.key()
+        if key is not None:
+            changes.rows[place][key] = message.value()
+        changes.positions[place] = (message.offset() or 0) + 1
+        changes.records += 1
+    return changes
+
+
+def _messages(consumer: Consumer, max_records: int, timeout_s: float) -> "list[Message[Any, Any]]":
     try:
         first = consumer.poll(timeout_s)
         if first is None:
-            return fetched
+            return []
         messages = [first]
         if max_records > 1:
             messages += consumer.consume(max_records - 1, 0)
     except KafkaException as exception:
         raise _raised(error_of(exception)) from exception
-    for message in messages:
-        _take(message, fetched, active)
-    return fetched
+    return messages
 
 
 def _raised(error: KafkaError) -> LogkeelError:
@@ -36,23 +63,37 @@ def _raised(error: KafkaError) -> LogkeelError:
 
 
 def _take(message: "Message[Any, Any]", fetched: Fetched, active: Collection[TopicPartition]) -> None:
-    partition = message.partition()
-    source = TopicPartition(message.topic() or "", -1 if partition is None else partition)
-    error = message.error()
+    if message.error() is not None:
+        _take_end(message, fetched.ends, active)
+        return
+    source = _source(message)
+    if source in active:
+        fetched.records.append(_record(message, source))
+
+
+def _take_end(
+    message: "Message[Any, Any]", ends: dict[TopicPartition, int], active: Collection[TopicPartition]
+) -> None:
+    """Note the end of a partition; raise what is an error."""
+    source, error = _source(message), message.error()
     if error is None:
+        return
+    if error.code() == KafkaError._PARTITION_EOF:
         if source in active:
-            fetched.records.append(_record(message, source))
-    elif error.code() == KafkaError._PARTITION_EOF:
-        if source in active:
-            fetched.ends[source] = message.offset() or 0
-    else:
-        meant = consumer_error(error, doing=f"reading {source.topic or 'as a member'}")
-        # A position belongs to a partition that is read. Everything else concerns the member or the topic as a whole,
-        # and the client says so with no topic, or with partition 0.
-        if meant is None or (isinstance(meant, PositionOutOfRange) and source not in active):
-            return
-        meant.details.update(topic=source.topic, partition=source.partition)
-        raise meant
+            ends[source] = message.offset() or 0
+        return
+    meant = consumer_error(error, doing=f"reading {source.topic or 'as a member'}")
+    # A position belongs to a partition that is read. Everything else concerns the member or the topic as a whole,
+    # and the client says so with no topic, or with partition 0.
+    if meant is None or (isinstance(meant, PositionOutOfRange) and source not in active):
+        return
+    meant.details.update(topic=source.topic, partition=source.partition)
+    raise meant
+
+
+def _source(message: "Message[Any, Any]") -> TopicPartition:
+    partition = message.partition()
+    return TopicPartition(message.topic() or "", -1 if partition is None else partition)
 
 
 def _record(message: "Message[Any, Any]", source: TopicPartition) -> Record:

@@ -7,7 +7,7 @@ from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as ClientPartition
 
 from logkeel.kafka import fetching
-from logkeel.log import Fetched, TopicPartition
+from logkeel.log import Changes, Fetched, TopicPartition
 
 
 class KafkaLogReader:
@@ -24,6 +24,9 @@ class KafkaLogReader:
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
         return fetching.fetch(self._consumer, max_records, timeout_s, self._active)
+
+    def fetch_changes(self, max_records: int, timeout_s: float) -> Changes:
+        return fetching.fetch_changes(self._consumer, max_records, timeout_s, self._active)
 
     def close(self) -> None:
         if not self._closed:

@@ -9,13 +9,14 @@ from logkeel.log.client import LogClient
 from logkeel.log.clock import Clock
 from logkeel.log.consumer import AssignmentListener, Fetched, GroupConsumer, GroupMetadata
 from logkeel.log.producer import DeliveryCallback, Producer, TransactionalProducer
-from logkeel.log.reader import LogReader
+from logkeel.log.reader import Changes, LogReader, changes_of
 from logkeel.log.records import Header, OutputRecord, Record, TopicPartition
 from logkeel.log.store import Store, StoreDirectory
 
 __all__ = [
     "Admin",
     "AssignmentListener",
+    "Changes",
     "Clock",
     "DeliveryCallback",
     "Fetched",
@@ -34,4 +35,5 @@ __all__ = [
     "TopicPartition",
     "TopicPlan",
     "TransactionalProducer",
+    "changes_of",
 ]

@@ -46,6 +46,13 @@ class StoreDirectory(Protocol):
         """Whether a store of that partition was ever opened here and not destroyed."""
         ...
 
+    def set_aside(self, table: str, partition: int) -> str:
+        """Move the closed store of `partition` away, where `open` does not find it; answers where to. Nothing is lost.
+
+        Raises `StoreLocked` while it is open, `StoreUnavailable`.
+        """
+        ...
+
     def destroy(self, table: str, partition: int) -> None:
         """Delete the closed store of `partition` for good. The caller answers for P17 (never the last copy)."""
         ...

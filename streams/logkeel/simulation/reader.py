@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from logkeel.errors import PositionOutOfRange
-from logkeel.log import Fetched, TopicPartition
+from logkeel.log import Changes, Fetched, TopicPartition, changes_of
 
 if TYPE_CHECKING:
     from logkeel.simulation.client import SimulatedClient
@@ -79,6 +79,9 @@ class SimulatedReader:
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
         self._client.check_running()
         return self._cursors.fetch(max_records, self._assigned)
+
+    def fetch_changes(self, max_records: int, timeout_s: float) -> Changes:
+        return changes_of(self.fetch(max_records, timeout_s))
 
     def close(self) -> None:
         self._assigned = frozenset()

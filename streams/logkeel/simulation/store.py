@@ -64,6 +64,7 @@ class MemoryStoreDirectory:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, int], _Rows] = {}
         self._open: dict[tuple[str, int], MemoryStore] = {}
+        self.aside: list[tuple[str, int, dict[bytes, bytes]]] = []
 
     def open(self, table: str, partition: int) -> MemoryStore:
         place = (table, partition)
@@ -75,6 +76,15 @@ class MemoryStoreDirectory:
 
     def exists(self, table: str, partition: int) -> bool:
         return (table, partition) in self._rows
+
+    def set_aside(self, table: str, partition: int) -> str:
+        held = self._open.pop((table, partition), None)
+        if held is not None and held.is_open:
+            raise StoreLocked(f"{table}-{partition} is open; close it first", table=table, partition=partition)
+        rows = self._rows.pop((table, partition), None)
+        if rows is not None:
+            self.aside.append((table, partition, dict(rows.values)))
+        return f"{table}-{partition}.aside-{len(self.aside)}"
 
     def destroy(self, table: str, partition: int) -> None:
         held = self._open.pop((table, partition), None)

@@ -21,7 +21,7 @@ from rocksdict import (
     WriteOptions,
 )
 
-from logkeel.errors import StoreCorrupt, StoreLocked, StoreUnavailable
+from logkeel.errors import LogkeelError, StoreCorrupt, StoreLocked, StoreUnavailable
 
 MEMTABLE_BYTES = 8 * 1024 * 1024
 BLOCK_CACHE_BYTES = 16 * 1024 * 1024
@@ -41,12 +41,13 @@ _LOCKED = re.compile(
 class RocksStore:
     """Implements `logkeel.log.Store`. Get one from `RocksStoreDirectory.open`."""
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, path: Path, options: Options, partition: int) -> None:
         self._path = path
+        self._partition = partition
         try:
             self._database = Rdict(str(path), options=options, access_type=AccessType.read_write())
         except Exception as error:
-            raise _translated(error, path) from error
+            raise self._meant(error) from error
         self._write_options = WriteOptions()
         self._write_options.sync = False
         self.is_open = True
@@ -56,7 +57,7 @@ class RocksStore:
         try:
             value: bytes | None = self._database.get(key)
         except Exception as error:
-            raise _translated(error, self._path) from error
+            raise self._meant(error) from error
         return value
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -64,7 +65,7 @@ class RocksStore:
         try:
             iterator = self._database.snapshot().iter()
         except Exception as error:
-            raise _translated(error, self._path) from error
+            raise self._meant(error) from error
         return self._rows(iterator, start, end)
 
     def _rows(self, rows: RdictIter, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -78,7 +79,7 @@ class RocksStore:
                 rows.next()
             rows.status()
         except Exception as error:
-            raise _translated(error, self._path) from error
+            raise self._meant(error) from error
 
     def write(self, batch: Mapping[bytes, bytes | None]) -> None:
         self._check_open()
@@ -91,7 +92,7 @@ class RocksStore:
         try:
             self._database.write(rows, self._write_options)
         except Exception as error:
-            raise _translated(error, self._path) from error
+            raise self._meant(error) from error
 
     def approximate_rows(self) -> int:
         self._check_open()
@@ -101,6 +102,11 @@ class RocksStore:
         if self.is_open:
             self.is_open = False
             self._database.close()
+
+    def _meant(self, error: Exception) -> LogkeelError:
+        meant = _translated(error, self._path)
+        meant.details["partition"] = self._partition
+        return meant
 
     def _check_open(self) -> None:
         if not self.is_open:
@@ -125,12 +131,26 @@ class RocksStoreDirectory:
             _check_whole(path)
         except OSError as error:
             raise _translated(error, path) from error
-        store = self._open[path] = RocksStore(path, self._options())
+        store = self._open[path] = RocksStore(path, self._options(), partition)
         return store
 
     def exists(self, table: str, partition: int) -> bool:
         path = self._path(table, partition)
         return path.is_dir() and any(path.iterdir())
+
+    def set_aside(self, table: str, partition: int) -> str:
+        path = self._path(table, partition)
+        held = self._open.pop(path, None)
+        if held is not None and held.is_open:
+            raise StoreLocked(f"{path} is open; close it before it is moved", path=str(path))
+        number = 1
+        while (aside := path.with_name(f"{path.name}.aside-{number}")).exists():
+            number += 1
+        try:
+            path.rename(aside)
+        except OSError as error:
+            raise _translated(error, path) from error
+        return str(aside)
 
     def destroy(self, table: str, partition: int) -> None:
         path = self._path(table, partition)
@@ -176,7 +196,7 @@ def _check_whole(path: Path) -> None:
         )
 
 
-def _translated(error: Exception, path: Path) -> Exception:
+def _translated(error: Exception, path: Path) -> LogkeelError:
     text = str(error)
     if _LOCKED.search(text):
         return StoreLocked(f"another process holds {path}; stop it, or give another --state-dir", path=str(path))

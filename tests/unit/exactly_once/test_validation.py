@@ -3,8 +3,16 @@
 import pytest
 
 from logkeel.errors import ChangelogReplaced, ChangelogTruncated, PositionOutOfRange, StateLost, StoreAhead
-from logkeel.exactly_once.rows import LocalMarks
-from logkeel.exactly_once.validation import ChangelogView, Replay, Wipe, judge_position, judge_store
+from logkeel.exactly_once.rows import LocalMarks, Vouch
+from logkeel.exactly_once.validation import (
+    ChangelogView,
+    Replay,
+    SetAside,
+    Wipe,
+    judge_position,
+    judge_store,
+    needs_vouch,
+)
 
 HOUR_MS = 3_600_000
 NOW_MS = 1_000 * HOUR_MS
@@ -21,9 +29,11 @@ def marks(*, offset: int = 50, age_ms: int = 0, topic_id: str = "id") -> LocalMa
     return LocalMarks(offset, NOW_MS - age_ms, topic_id)
 
 
-def judge(stored: LocalMarks | None, seen: ChangelogView, *, corrupt: bool = False) -> Replay | Wipe:
+def judge(
+    stored: LocalMarks | None, seen: ChangelogView, *, corrupt: bool = False, vouch: Vouch | None = None
+) -> Replay | Wipe | SetAside:
     """With this test's clock."""
-    return judge_store(stored, seen, now_ms=NOW_MS, delete_retention_ms=RETENTION_MS, corrupt=corrupt)
+    return judge_store(stored, seen, now_ms=NOW_MS, delete_retention_ms=RETENTION_MS, corrupt=corrupt, vouch=vouch)
 
 
 def test_a_known_store_replays_its_tail() -> None:
@@ -67,6 +77,34 @@ def test_a_corrupt_store_is_wiped_if_the_changelog_is_complete() -> None:
 def test_a_store_older_than_half_the_tombstones_life_is_wiped() -> None:
     assert judge(marks(age_ms=RETENTION_MS // 2), view()) == Replay(50)
     assert isinstance(judge(marks(age_ms=RETENTION_MS // 2 + 1), view()), Wipe)
+
+
+def test_a_changelog_that_was_repaired_is_whole_from_there_on() -> None:
+    vouch = Vouch(20, "id")
+    assert judge(None, view(start=20), vouch=vouch) == Replay(20)
+    assert judge(marks(offset=50), view(start=20), vouch=vouch) == Replay(50)
+    with pytest.raises(ChangelogTruncated):
+        judge(None, view(start=21), vouch=vouch)
+
+
+def test_a_store_that_missed_a_repair_is_kept_but_not_used() -> None:
+    vouch = Vouch(20, "new")
+    assert isinstance(judge(marks(topic_id="old"), view(topic_id="new"), vouch=vouch), SetAside)
+    assert isinstance(judge(marks(offset=5, topic_id="new"), view(start=20, topic_id="new"), vouch=vouch), SetAside)
+
+
+def test_a_vouch_for_a_changelog_that_was_replaced_again_is_void() -> None:
+    with pytest.raises(ChangelogReplaced):
+        judge(marks(topic_id="old"), view(topic_id="newer"), vouch=Vouch(0, "new"))
+    with pytest.raises(ChangelogTruncated):
+        judge(None, view(start=1, topic_id="newer"), vouch=Vouch(5, "new"))
+
+
+def test_only_a_changelog_at_odds_is_searched_for_a_vouch() -> None:
+    assert not needs_vouch(marks(), view())
+    assert not needs_vouch(None, view())
+    assert needs_vouch(None, view(start=1))
+    assert needs_vouch(marks(topic_id="old"), view())
 
 
 def position(row: int | None, committed: int | None, *, start: int = 10, end: int = 90) -> int:
