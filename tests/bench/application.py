@@ -1,4 +1,4 @@
-"""Engine and worker as processes on a broker of their own, and a client that counts completions."""
+"""Engine and worker, apart or in one process, on a broker of their own, and a client that counts completions."""
 
 import os
 import time
@@ -11,7 +11,7 @@ from tests.chaos.processes import Victim
 from logkeel.cli.provisioning import apply_application
 from logkeel.cli.settings import Settings
 from logkeel.cli.wiring import connect
-from logkeel.log import OutputRecord, TopicPartition
+from logkeel.log import OutputRecord, Record, TopicPartition
 from logkeel.log.partitioner import partition_for
 from logkeel.records import FieldWrite, Payload, RunCompleted, StartRun
 from logkeel.wire import decode, encode
@@ -19,12 +19,17 @@ from logkeel.wire import decode, encode
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 LIVENESS_S = 120.0
 NUMBER = FieldWrite(field="number", payload=Payload(encoding="json", data=b"7"))
+MODULE = "tests.bench.workflow"
+COMMANDS = {
+    "apart": {"engine": ["engine"], "worker": ["worker", MODULE]},
+    "serve": {"serve": ["serve", MODULE]},
+}
 
 
 class Application:
-    """What the scenarios drive. `partitions` is the count of every topic of the application."""
+    """What the scenarios drive. `partitions` is the count of every topic; `kind`: which processes there are."""
 
-    def __init__(self, bootstrap: str, directory: Path, partitions: int) -> None:
+    def __init__(self, bootstrap: str, directory: Path, partitions: int, kind: str = "apart") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.partitions = partitions
         self._settings = Settings(
@@ -42,33 +47,41 @@ class Application:
             "LOGKEEL_STATE_DIR": str(directory),
             "LOGKEEL_LOG_LEVEL": "warning",
         }
-        self.engine = Victim("engine", ["-m", "logkeel.cli.main", "engine"], directory / "engine.log", environment)
-        worker = ["-m", "logkeel.cli.main", "worker", "tests.bench.workflow"]
-        self.worker = Victim("worker", worker, directory / "worker.log", environment)
+        self.processes = {
+            name: Victim(name, ["-m", "logkeel.cli.main", *command], directory / f"{name}.log", environment)
+            for name, command in COMMANDS[kind].items()
+        }
         self._producer = self.client.producer()
         self._reader = self.client.reader("read_committed")
         self._reader.assign({TopicPartition(self.names.run_completions, n): 0 for n in range(partitions)})
         self.sent = 0
         self.completed = 0
 
+    @property
+    def engine(self) -> Victim:
+        """The process that holds the engine."""
+        return next(iter(self.processes.values()))
+
     def start(self) -> None:
-        """Start both and wait until a run comes through."""
-        self.engine.start()
-        self.worker.start()
+        """Start them and wait until a run comes through."""
+        for process in self.processes.values():
+            process.start()
         self.run_alone("noop")
 
     def stop(self) -> None:
-        """End both."""
-        self.worker.stop()
-        self.engine.stop()
+        """End them, the engine last."""
+        for process in reversed(self.processes.values()):
+            process.stop()
+
+    def cpu_s(self) -> dict[str, float]:
+        """Processor seconds used so far by each process of the application, and by the client, which is this one."""
+        return {**{name: cpu_s(each.pid) for name, each in self.processes.items()}, "client": cpu_s(os.getpid())}
 
     def request(self, count: int, workflow: str = "noop") -> None:
         """Start runs."""
         for _ in range(count):
             run_id = uuid4().hex
-            inputs = (
-                (FieldWrite(field="number", payload=Payload(encoding="json", data=b"7")),) if workflow == "noop" else ()
-            )
+            inputs = () if workflow.startswith("big") else (NUMBER,)
             request = StartRun(workflow=workflow, run_id=run_id, request_id=run_id, inputs=inputs)
             home = partition_for(run_id.encode(), self.partitions)
             self._producer.produce(OutputRecord(self.names.run_requests, run_id.encode(), encode(request), home))
@@ -99,26 +112,38 @@ class Application:
         while not met():
             self.poll()
             if time.monotonic() > deadline:
-                raise AssertionError(f"nothing moves\n{self.engine.tail()}\n{self.worker.tail()}")
+                tails = "\n".join(process.tail() for process in self.processes.values())
+                raise AssertionError(f"nothing moves\n{tails}")
 
-    def changelog(self) -> tuple[int, int]:
-        """(records, bytes of keys and values) of everything committed to the changelog so far."""
-        places = [TopicPartition(self.names.run_state, number) for number in range(self.partitions)]
+    def ends(self, topic: str) -> dict[TopicPartition, int]:
+        """The present ends of a topic."""
+        places = [TopicPartition(topic, number) for number in range(self.partitions)]
         admin = self.client.admin()
-        ends = {place: end for place, end in admin.end_offsets(places, committed_only=True).items() if end > 0}
+        try:
+            return dict(admin.end_offsets(places, committed_only=True))
+        finally:
+            admin.close()
+
+    def records(self, topic: str, since: dict[TopicPartition, int]) -> list[Record]:
+        """Everything committed to a topic from `since` to its present end."""
+        ends = {place: end for place, end in self.ends(topic).items() if end > since[place]}
         if not ends:
-            return 0, 0
+            return []
         reader = self.client.reader("read_committed")
-        reader.assign(dict.fromkeys(ends, 0))
-        records = size = 0
+        reader.assign({place: since[place] for place in ends})
+        found: list[Record] = []
         reached: dict[TopicPartition, int] = {}
         while any(reached.get(place, 0) < end for place, end in ends.items()):
             fetched = reader.fetch(20_000, 0.2)
-            records += len(fetched.records)
-            size += sum(len(record.key or b"") + len(record.value or b"") for record in fetched.records)
+            found += fetched.records
             reached.update(fetched.ends)
         reader.close()
-        return records, size
+        return found
+
+
+def size_of(record: Record) -> int:
+    """Bytes of key and value."""
+    return len(record.key or b"") + len(record.value or b"")
 
 
 def cpu_s(pid: int) -> float:

@@ -2,11 +2,12 @@
 
 import statistics
 import time
+from typing import Any
 from uuid import uuid4
 
-from tests.bench.application import Application, cpu_s
+from tests.bench.application import Application, cpu_s, size_of
 
-from logkeel.log import OutputRecord, TopicPlan
+from logkeel.log import OutputRecord, Record, TopicPlan
 
 STEPS = 3
 
@@ -24,26 +25,29 @@ def alone(application: Application, runs: int) -> dict[str, float]:
     }
 
 
-def in_flight(application: Application, width: int, seconds: float) -> dict[str, float]:
-    """`width` runs are kept in flight; counted is what completes while they are."""
+def in_flight(application: Application, width: int, seconds: float, *, broker_pid: int | None = None) -> dict[str, Any]:
+    """`width` runs are kept in flight; counted is what completes while they are.
+
+    `cpu_us_per_step`: what each process used for it; `broker_pid` adds the broker.
+    """
     application.request(width)
     application.until(lambda: application.sent - application.completed < width)
     _keep(application, width, min(3.0, seconds / 2))
-    before = application.completed
-    cpu = [cpu_s(process.pid) for process in (application.engine, application.worker)]
+    completed, before = application.completed, _cpu(application, broker_pid)
     took = _keep(application, width, seconds)
-    cpu = [
-        cpu_s(process.pid) - used for process, used in zip((application.engine, application.worker), cpu, strict=True)
-    ]
-    runs = application.completed - before
+    used = {name: seconds - before[name] for name, seconds in _cpu(application, broker_pid).items()}
+    steps = STEPS * (application.completed - completed)
     application.until(lambda: application.completed == application.sent)
     return {
         "in_flight": width,
-        "runs_per_s": runs / took,
-        "steps_per_s": STEPS * runs / took,
-        "engine_us_per_step": cpu[0] * 1e6 / (STEPS * runs),
-        "worker_us_per_step": cpu[1] * 1e6 / (STEPS * runs),
+        "runs_per_s": steps / STEPS / took,
+        "steps_per_s": steps / took,
+        "cpu_us_per_step": {name: seconds * 1e6 / steps for name, seconds in used.items()},
     }
+
+
+def _cpu(application: Application, broker_pid: int | None) -> dict[str, float]:
+    return application.cpu_s() | ({} if broker_pid is None else {"broker": cpu_s(broker_pid)})
 
 
 def _keep(application: Application, width: int, seconds: float) -> float:
@@ -58,21 +62,49 @@ def _keep(application: Application, width: int, seconds: float) -> float:
 
 def changelog(application: Application, runs: int) -> dict[str, float]:
     """Bytes and records that one step adds to the changelog, start and end of its run included."""
-    before = application.changelog()
+    topic = application.names.run_state
+    before = application.ends(topic)
     application.request(runs)
     application.until(lambda: application.completed == application.sent)
-    records, size = (after - start for after, start in zip(application.changelog(), before, strict=True))
-    return {"runs": runs, "bytes_per_step": size / (STEPS * runs), "rows_per_step": records / (STEPS * runs)}
+    found = application.records(topic, before)
+    size = sum(map(size_of, found))
+    return {"runs": runs, "bytes_per_step": size / (STEPS * runs), "rows_per_step": len(found) / (STEPS * runs)}
 
 
 def beside_a_megabyte(application: Application) -> dict[str, float]:
     """What a step that writes 10 bytes adds to the changelog of a run that holds 1 MB: with the step less without."""
     sizes = []
     for workflow in ("big", "big-and-note"):
-        before = application.changelog()[1]
+        before = application.ends(application.names.run_state)
         application.run_alone(workflow)
-        sizes.append(application.changelog()[1] - before)
+        sizes.append(sum(map(size_of, application.records(application.names.run_state, before))))
     return {"state_bytes": sizes[0], "added_bytes": sizes[1] - sizes[0]}
+
+
+def chain(application: Application) -> dict[str, Any]:
+    """W2, one run of 30 steps alone: bytes of command, result, history and changelog that belong to each step.
+
+    What the run's first turn and its last one write is left out: they begin and end a run, not a step.
+    """
+    names = application.names
+    topics = (names.step_commands("default"), names.step_results, names.run_events, names.run_state)
+    before = {topic: application.ends(topic) for topic in topics}
+    application.run_alone("chain")
+    sizes = [_sizes_by_turn(application.records(topic, before[topic])) for topic in topics]
+    middle = [sum(bytes_of_turn) for bytes_of_turn in zip(*(each[1:-1] for each in sizes), strict=False)]
+    return {"steps": len(middle) + 2, "bytes_by_step": middle, "first": middle[0], "last": middle[-1]}
+
+
+def _sizes_by_turn(records: list[Record]) -> list[int]:
+    """Bytes of records per transaction: a marker leaves a gap in the offsets. Results come one by one, without."""
+    sizes: list[int] = []
+    expected = None
+    for record in sorted(records, key=lambda each: each.offset):
+        if record.offset != expected or record.topic.endswith("step-results"):
+            sizes.append(0)
+        sizes[-1] += size_of(record)
+        expected = record.offset + 1
+    return sizes
 
 
 def restart(application: Application, repeats: int, width: int) -> dict[str, float]:

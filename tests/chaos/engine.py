@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import get_args
 
-from logkeel.cli.engine import LoggedLoop
+from logkeel.cli.logged_loop import LoggedLoop
 from logkeel.cli.logs import configure_logs
 from logkeel.cli.settings import Settings
 from logkeel.cli.signals import stop_on_signals

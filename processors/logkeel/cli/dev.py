@@ -6,9 +6,7 @@ Everything ends with the process, however that ends; data stay for the next time
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -21,7 +19,6 @@ from logkeel.cli.signals import stop_on_signals
 app = typer.Typer()
 
 DRAIN_S = 5.0
-LOOK_S = 0.2
 
 
 @app.command("dev")
@@ -88,65 +85,13 @@ def _nothing() -> None:
 
 
 def _serve(settings: Settings, workflows: list[Any], stop: threading.Event, *, must_live: Callable[[], None]) -> None:
-    from logkeel.cli.engine import LoggedLoop
     from logkeel.cli.provisioning import apply_application
-    from logkeel.cli.wiring import connect, make_engine, make_worker
-    from logkeel.exactly_once import take_slot
-    from logkeel.steps import publish_definitions
+    from logkeel.cli.serving import queues_of, serve_here
+    from logkeel.cli.wiring import connect
 
     client = connect(settings)
-    queues = sorted({step.queue for workflow in workflows for step in workflow.document().steps})
-    apply_application(client.admin(), settings, queues)
-    publish_definitions(client, settings.names, workflows)
-    lock = take_slot(Path(settings.state_dir) / "engines")
+    apply_application(client.admin(), settings, queues_of(workflows))
     names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
-    with Team(stop) as team:
-        team.start("engine", make_engine(client, settings, lock, observer=LoggedLoop()).run)
-        for queue in queues:
-            worker = make_worker(client, msgspec.structs.replace(settings, queue=queue), workflows, drain_s=DRAIN_S)
-            team.start(f"worker {queue}", worker.run)
-        say(
-            f"{names} ready on {settings.bootstrap_servers}; in another terminal: logkeel run start {workflows[0].name}"
-        )
-        team.wait(must_live)
+    ready = f"{names} ready on {settings.bootstrap_servers}; in another terminal: logkeel run start {workflows[0].name}"
+    serve_here(client, settings, workflows, stop=stop, drain_s=DRAIN_S, look=must_live, ready=lambda _: say(ready))
     say("stopped; data stay for the next time (--fresh forgets them)")
-
-
-@dataclass
-class Team:
-    """Threads that end together: by `stop`, because one of them failed, or because the block around them did.
-
-    Leaving the block waits for them and raises their first failure, unless it is left by an error of its own.
-    """
-
-    stop: threading.Event
-    _threads: list[threading.Thread] = field(default_factory=list)
-    _failures: list[Exception] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.stop.set()
-        for thread in self._threads:
-            thread.join()
-        if kind is None and self._failures:
-            raise self._failures[0]
-
-    def start(self, name: str, target: Callable[[threading.Event], None]) -> None:
-        """Run `target(stop)` on a thread of its own."""
-
-        def run() -> None:
-            try:
-                target(self.stop)
-            except Exception as error:  # noqa: BLE001 - raised on the main thread when the block ends
-                self._failures.append(error)
-                self.stop.set()
-
-        self._threads.append(threading.Thread(target=run, name=name))
-        self._threads[-1].start()
-
-    def wait(self, look: Callable[[], None]) -> None:
-        """Until they are to end; raises what `look` raises, which is called again and again until then."""
-        while not self.stop.wait(LOOK_S):
-            look()

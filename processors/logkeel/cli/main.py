@@ -31,6 +31,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "topics": Section("logkeel.cli.topics"),
     "engine": Section("logkeel.cli.engine", grouped=False),
     "worker": Section("logkeel.cli.worker", grouped=False),
+    "serve": Section("logkeel.cli.serve", grouped=False),
     "run": Section("logkeel.cli.run"),
     "state": Section("logkeel.cli.state"),
     "dev": Section("logkeel.cli.dev", grouped=False),
