@@ -4,6 +4,7 @@ Must not know what the broker is used for. Linux and macOS; the guarantee that a
 behind holds on Linux.
 """
 
+from logkeel.broker.cluster import EmbeddedCluster
 from logkeel.broker.embedded import EmbeddedBroker
 
-__all__ = ["EmbeddedBroker"]
+__all__ = ["EmbeddedBroker", "EmbeddedCluster"]

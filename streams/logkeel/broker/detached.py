@@ -15,6 +15,7 @@ from typing import Final
 
 from logkeel.broker import java, state
 from logkeel.broker.launch import LaunchRequest, launch
+from logkeel.broker.membership import ClusterPlan, read_plan
 from logkeel.errors import BrokerLocked
 
 _STOP_TIMEOUT_S: Final = 30.0
@@ -30,6 +31,8 @@ class BrokerStatus:
     data_dir: str
     bootstrap_servers: str | None = None
     pid: int | None = None
+    nodes: "tuple[BrokerStatus, ...]" = ()
+    """Of a cluster, in the order of their ids."""
 
 
 class DetachedProcess:
@@ -81,8 +84,11 @@ def start(request: LaunchRequest) -> BrokerStatus:
 
 
 def status(data_dir: Path) -> BrokerStatus:
-    """Whether a broker runs in the data directory, and where it listens."""
+    """Whether a broker or a cluster runs in the data directory, and where it listens."""
     data_dir = data_dir.resolve()
+    plan = read_plan(data_dir)
+    if plan is not None:
+        return _status_of_cluster(plan)
     note = state.read_note(data_dir)
     if not state.is_running(data_dir):
         return BrokerStatus(running=False, data_dir=str(data_dir))
@@ -91,8 +97,15 @@ def status(data_dir: Path) -> BrokerStatus:
     return BrokerStatus(running=True, data_dir=str(data_dir), bootstrap_servers=note.advertised, pid=note.pid)
 
 
-def stop(data_dir: Path) -> bool:
-    """Stop the broker of the data directory (SIGTERM, after 30 s SIGKILL) and wait; False if none runs.
+def _status_of_cluster(plan: ClusterPlan) -> BrokerStatus:
+    nodes = tuple(status(plan.directory(node)) for node in plan.ids)
+    found = [node.bootstrap_servers for node in nodes if node.bootstrap_servers]
+    running = any(node.running for node in nodes)
+    return BrokerStatus(running, str(plan.data_dir), ",".join(found) or None, nodes=nodes)
+
+
+def stop(data_dir: Path, *, patience_s: float = _STOP_TIMEOUT_S) -> bool:
+    """Stop the broker of the data directory (SIGTERM, after `patience_s` SIGKILL) and wait; False if none runs.
 
     Raises: BrokerLocked when the directory is held by a process that is not the noted broker.
     """
@@ -106,10 +119,10 @@ def stop(data_dir: Path) -> bool:
             data_dir=str(data_dir),
             pid=None,
         )
-    for number, patience_s in ((signal.SIGTERM, _STOP_TIMEOUT_S), (signal.SIGKILL, _KILL_TIMEOUT_S)):
+    for number, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, _KILL_TIMEOUT_S)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(note.pid, number)
-        if wait_until_free(data_dir, timeout_s=patience_s):
+        if wait_until_free(data_dir, timeout_s=wait_s):
             return True
     return False
 

@@ -52,8 +52,16 @@ class EmbeddedBroker:
         self._request = LaunchRequest(
             self._data_dir, port, advertised, heap_mb, dict(config or {}), tuple(java_options)
         )
+        self._remove = self._data_dir if self._temporary else None
         self._process: SupervisedProcess | None = None
         self._note: BrokerNote | None = None
+
+    @classmethod
+    def of(cls, request: LaunchRequest, *, remove: Path | None = None) -> Self:
+        """A broker as requested, e.g. a node of a cluster. `remove`: what goes if this process dies without closing."""
+        broker = cls(request.data_dir)
+        broker._request, broker._remove = request, remove
+        return broker
 
     @property
     def data_dir(self) -> Path:
@@ -88,8 +96,7 @@ class EmbeddedBroker:
         if self.is_running:
             return self
         self.stop()  # one that died by itself leaves its pipe to close
-        owned_directory = self._data_dir if self._temporary else None
-        process, note = launch(self._request, lambda *spawn: SupervisedProcess(*spawn, remove=owned_directory))
+        process, note = launch(self._request, lambda *spawn: SupervisedProcess(*spawn, remove=self._remove))
         assert isinstance(process, SupervisedProcess)  # noqa: S101 - tells the type checker what the lambda made
         self._process, self._note = process, note
         self._request = replace(self._request, port=note.ports.client)

@@ -16,7 +16,7 @@ from logkeel.broker import ports as tcp
 from logkeel.broker.locking import take
 from logkeel.broker.places import cache_directory
 from logkeel.broker.runtime import Runtime, prepare
-from logkeel.broker.settings import HOST, BrokerSettings, Ports
+from logkeel.broker.settings import HOST, BrokerSettings, Member, Ports
 from logkeel.broker.state import BrokerNote, lock_path, log_path, log_tail, read_note, write_note
 from logkeel.errors import BrokerDied, BrokerLocked, DiskFull, PortTaken
 
@@ -31,7 +31,10 @@ _LOG_KEEP_BYTES: Final = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class LaunchRequest:
-    """What a broker shall be: `port` 0 means the remembered one, else any free one."""
+    """What a broker shall be: `port` 0 means the remembered one, else any free one.
+
+    A node of a cluster keeps its `ports`, since the other nodes know them.
+    """
 
     data_dir: Path
     port: int = 0
@@ -39,6 +42,8 @@ class LaunchRequest:
     heap_mb: int = 512
     config: Mapping[str, str] = field(default_factory=dict)
     java_options: tuple[str, ...] = ()
+    member: Member | None = None
+    ports: Ports | None = None
 
 
 class BrokerProcess(Protocol):
@@ -66,7 +71,7 @@ def launch(request: LaunchRequest, spawn: Spawn) -> tuple[BrokerProcess, BrokerN
     try:
         _require_room(request.data_dir)
         runtime = prepare(cache_directory(os.environ, Path.home()))
-        ports = choose_ports(request.port, read_note(request.data_dir))
+        ports = require_free(request.ports) or choose_ports(request.port, read_note(request.data_dir))
         return _launch_locked(request, ports, runtime=runtime, lock=lock, spawn=spawn)
     finally:
         os.close(lock)  # the broker's process holds its own copy
@@ -85,6 +90,14 @@ def choose_ports(wanted: int, note: BrokerNote | None) -> Ports:
     return Ports(client, internal, tcp.pick(excluding=frozenset({client, internal})))
 
 
+def require_free(ports: Ports | None) -> Ports | None:
+    """The given ports, all of which must be free. Raises: PortTaken."""
+    for port in (ports.client, ports.internal, ports.controller) if ports else ():
+        if not tcp.is_free(port):
+            _port_taken(port)
+    return ports
+
+
 def _lock(data_dir: Path) -> int:
     deadline = time.monotonic() + _LOCK_PATIENCE_S
     while (lock := take(lock_path(data_dir))) is None:
@@ -98,10 +111,10 @@ def _launch_locked(
     request: LaunchRequest, ports: Ports, *, runtime: Runtime, lock: int, spawn: Spawn
 ) -> tuple[BrokerProcess, BrokerNote]:
     advertised = request.advertised or f"{HOST}:{ports.client}"
-    settings = BrokerSettings(request.data_dir, ports, advertised, request.config)
+    settings = BrokerSettings(request.data_dir, ports, advertised, request.config, request.member)
     properties = request.data_dir / "server.properties"
     properties.write_text(settings.text(), encoding="utf-8")
-    runtime.format(settings.log_dir)
+    runtime.format(settings.log_dir, request.member)
     _keep_log_small(log_path(request.data_dir))
     output = os.open(log_path(request.data_dir), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:

@@ -27,7 +27,7 @@ from logkeel.broker import java
 from logkeel.broker import ports as tcp
 from logkeel.broker.artifacts import Say, kafka_class_path, say_on_stderr
 from logkeel.broker.locking import exclusive
-from logkeel.broker.settings import HOST, NODE_ID, BrokerSettings, Ports
+from logkeel.broker.settings import HOST, NODE_ID, BrokerSettings, Member, Ports
 from logkeel.errors import BrokerDied
 
 _TRAINING_TIMEOUT_S: Final = 60.0
@@ -55,14 +55,15 @@ class Runtime:
         )
         return java.command(java.MAIN_CLASS, [str(properties)], class_path=self.class_path, flags=flags)
 
-    def format(self, log_dir: Path) -> None:
-        """Make a data directory of a new cluster; an already formatted one is left as it is."""
+    def format(self, log_dir: Path, member: Member | None = None) -> None:
+        """Make a data directory of a new cluster, or of a node of one; a formatted one is left as it is."""
         marker = log_dir / "meta.properties"
         if marker.exists():
             return
         log_dir.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self.prepared / _TEMPLATE, log_dir / _TEMPLATE)
-        lines = ("version=1", f"cluster.id={_kafka_id()}", f"node.id={NODE_ID}", f"directory.id={_kafka_id()}")
+        cluster_id, node_id = (member.cluster_id, member.node_id) if member else (kafka_id(), NODE_ID)
+        lines = ("version=1", f"cluster.id={cluster_id}", f"node.id={node_id}", f"directory.id={kafka_id()}")
         marker.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
@@ -92,7 +93,7 @@ def _key(class_path: Sequence[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _kafka_id() -> str:
+def kafka_id() -> str:
     """A random identifier in Kafka's form; never with a leading dash, which tools take for an option."""
     while True:
         text = urlsafe_b64encode(uuid.UUID(bytes=secrets.token_bytes(16), version=4).bytes).decode().rstrip("=")
@@ -114,7 +115,7 @@ def _train(runtime: Runtime) -> None:
         settings = BrokerSettings(scratch, ports, f"{HOST}:{ports.client}")
         properties = scratch / "server.properties"
         properties.write_text(settings.text(), encoding="utf-8")
-        arguments = ["format", "-t", _kafka_id(), "-c", str(properties)]
+        arguments = ["format", "-t", kafka_id(), "-c", str(properties)]
         _run(java.command(java.STORAGE_TOOL, arguments, class_path=runtime.class_path), log)
         # The second archive remembers where the first one is: neither may be moved afterwards.
         flags = (*java.heap(512), f"-XX:SharedArchiveFile={base}", f"-XX:ArchiveClassesAtExit={made / 'kafka.jsa'}")

@@ -17,15 +17,8 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "auto.create.topics.enable": "false",
     "delete.topic.enable": "true",
     "num.partitions": "4",
-    "default.replication.factor": "1",
-    "min.insync.replicas": "1",
-    "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
     "transaction.state.log.num.partitions": "4",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
     "share.coordinator.state.topic.num.partitions": "1",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
@@ -57,13 +50,26 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One node of a cluster. `controllers` are the controllers' ports by node id, this node's own among them."""
+
+    node_id: int
+    cluster_id: str
+    controllers: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerSettings:
-    """What a broker is started with; `advertised` is `host:port` as clients are told to connect."""
+    """What a broker is started with; `advertised` is `host:port` as clients are told to connect.
+
+    `member` None: a cluster of one.
+    """
 
     data_dir: Path
     ports: Ports
     advertised: str
     overrides: Mapping[str, str] = field(default_factory=dict)
+    member: Member | None = None
 
     @property
     def log_dir(self) -> Path:
@@ -73,10 +79,11 @@ class BrokerSettings:
     def properties(self) -> dict[str, str]:
         """All properties; the overrides win."""
         ports = self.ports
+        controllers = self.member.controllers if self.member else {NODE_ID: ports.controller}
         return {
             "process.roles": "broker,controller",
-            "node.id": str(NODE_ID),
-            "controller.quorum.voters": f"{NODE_ID}@{HOST}:{ports.controller}",
+            "node.id": str(self.member.node_id if self.member else NODE_ID),
+            "controller.quorum.voters": ",".join(f"{node}@{HOST}:{port}" for node, port in controllers.items()),
             "listeners": f"CLIENT://{HOST}:{ports.client},INTERNAL://{HOST}:{ports.internal},"
             f"CONTROLLER://{HOST}:{ports.controller}",
             "advertised.listeners": f"CLIENT://{self.advertised},INTERNAL://{HOST}:{ports.internal}",
@@ -85,12 +92,28 @@ class BrokerSettings:
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(self.log_dir),
             **_DEFAULTS,
+            **replication(len(controllers)),
             **self.overrides,
         }
 
     def text(self) -> str:
         """The properties as a Java properties file."""
         return "".join(f"{name}={_escape(value)}\n" for name, value in self.properties().items())
+
+
+def replication(nodes: int) -> dict[str, str]:
+    """How often Kafka's own topics and those made without a wish are kept: three times, of which one may be away."""
+    replicas = min(nodes, 3)
+    insync = max(1, replicas - 1)
+    return {
+        "default.replication.factor": str(replicas),
+        "min.insync.replicas": str(insync),
+        "offsets.topic.replication.factor": str(replicas),
+        "transaction.state.log.replication.factor": str(replicas),
+        "transaction.state.log.min.isr": str(insync),
+        "share.coordinator.state.topic.replication.factor": str(replicas),
+        "share.coordinator.state.topic.min.isr": str(insync),
+    }
 
 
 def container_environment(advertised: str) -> dict[str, str]:
@@ -105,6 +128,7 @@ def container_environment(advertised: str) -> dict[str, str]:
         "inter.broker.listener.name": "INTERNAL",
         "controller.listener.names": "CONTROLLER",
         **_DEFAULTS,
+        **replication(1),
     }
     return {"KAFKA_" + name.upper().replace(".", "_"): value for name, value in inside.items()}
 
