@@ -1,7 +1,7 @@
 """Where user code runs: an asyncio loop on its own thread, plain functions in a pool. A shell file: threads live here.
 
 Batches go to the loop with one wake-up each. Outcomes are handed to `report` on the loop's thread, exactly one for each
-start: `forget` or the deadline may settle an attempt first, then its late outcome is dropped. Inline (`threaded=False`)
+start: `forget` or the deadline may settle an attempt first, then its late outcome is dropped. Inline (given a loop)
 everything runs on the caller's thread inside `pump`, plain functions too, so that tests and `try_out` are repeatable.
 """
 
@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import structlog
 
@@ -30,6 +30,15 @@ CUT_GRACE_S = 1.0
 log = structlog.get_logger("logkeel.worker")
 
 
+@runtime_checkable
+class InlineLoop(Protocol):
+    """An event loop that never waits; `logkeel.simulation` has one."""
+
+    def run_ready(self) -> None:
+        """Run what can run now."""
+        ...
+
+
 class Report(Protocol):
     """Takes what became of an attempt. `outcome` None: the claim expired; `slot_free` False: a thread still runs."""
 
@@ -46,11 +55,13 @@ class StepExecutor:
         *,
         holder: str,
         concurrency: int,
-        threaded: bool,
+        loop: asyncio.AbstractEventLoop | None = None,
         overrides: Overrides | None = None,
     ) -> None:
+        """`loop` None: threads. Otherwise inline, on that loop; one with `run_ready` is never waited for."""
+        threaded = loop is None
         self._clock = clock
-        self._loop = asyncio.new_event_loop()
+        self._loop = loop or asyncio.new_event_loop()
         self._resources = ResourcePool(overrides)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="logkeel-step") if threaded else None
         self._execution = Execution(catalog, clock, holder=holder, resources=self._resources, threads=self._pool)
@@ -118,6 +129,10 @@ class StepExecutor:
         """Inline: run until an attempt ends or a moment has passed. Returns whether one ended."""
         if self._thread is not None or not self._tasks:
             return False
+        if isinstance(self._loop, InlineLoop):
+            left = len(self._tasks)
+            self._loop.run_ready()
+            return len(self._tasks) < left
         waiting = asyncio.wait(set(self._tasks), timeout=INLINE_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
         done, _ = self._loop.run_until_complete(waiting)
         return bool(done)

@@ -4,11 +4,12 @@ Each turn: fetch, feed the machine, do what it says, hand starts to the executor
 Claims, heartbeats, deadlines and drain live here, so code that blocks the loop cannot starve them.
 """
 
+import asyncio
 import platform
 import re
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -16,7 +17,7 @@ from uuid import uuid4
 import structlog
 
 from logkeel.errors import LogkeelError, LogUnavailable, RecordTooLarge
-from logkeel.exactly_once.slots import take_slot
+from logkeel.exactly_once.slots import SlotLock, take_slot
 from logkeel.log import Clock, LogClient, OutputRecord, Record, TopicPartition
 from logkeel.records import StepCommand, StepFailed, StepHeartbeat, StepReclaimed, StepReleased
 from logkeel.records.topics import TopicNames
@@ -45,7 +46,11 @@ log = structlog.get_logger("logkeel.worker")
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How a worker runs. `slot` None: the lowest free one. `threaded` False: everything on the caller's thread."""
+    """How a worker runs. `slot` None: the lowest free one. `threaded` False: everything on the caller's thread.
+
+    `new_loop` makes the event loop that steps run on when not threaded; `incarnation` names this life of the process
+    (None: by chance).
+    """
 
     queue: str = "default"
     slot: int | None = None
@@ -53,6 +58,8 @@ class WorkerOptions:
     drain_s: float = 25.0
     threaded: bool = True
     overrides: Overrides | None = None
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    incarnation: str | None = None
 
 
 class StepWorker:
@@ -74,7 +81,9 @@ class StepWorker:
         self._slot = take_slot(state_dir / f"worker-{options.queue}", options.slot)
         # The host is part of it: slots are locked per state directory, and workers of several hosts share a group.
         host = re.sub(r"[^\w.-]", "-", platform.node() or "host")
-        self.holder = Holder(f"worker-{options.queue}-{host}-{self._slot.slot:04d}", uuid4().hex[:12])
+        self.holder = Holder(
+            f"worker-{options.queue}-{host}-{self._slot.slot:04d}", options.incarnation or uuid4().hex[:12]
+        )
         settings = MachineSettings(self.holder, concurrency=options.concurrency, buffered=4 * options.concurrency)
         self._machine = StepMachine(settings)
         self._inbox: deque[Input] = deque()
@@ -94,10 +103,15 @@ class StepWorker:
             clock,
             holder=str(self.holder),
             concurrency=options.concurrency,
-            threaded=options.threaded,
+            loop=None if options.threaded else options.new_loop(),
             overrides=options.overrides,
         )
         self._executor.open(self._reported, lambda: self._post(m.SlotFreed()))
+
+    @property
+    def slot(self) -> SlotLock:
+        """The held slot. The end of a process releases it; a simulated process has to be told."""
+        return self._slot
 
     @property
     def drained(self) -> bool:

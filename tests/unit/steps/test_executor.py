@@ -74,7 +74,7 @@ class Bench:
         self.digest = it.definition().digest
         self.reports: Queue[tuple[Outcome | None, bool]] = Queue()
         self.freed = threading.Event()
-        self.executor = StepExecutor(StepCatalog([it]), SystemClock(), holder="me", concurrency=2, threaded=True)
+        self.executor = StepExecutor(StepCatalog([it]), SystemClock(), holder="me", concurrency=2)
         self.executor.open(self.report, self.freed.set)
 
     def report(self, attempt: Attempt, outcome: Outcome | None, *, slot_free: bool) -> None:
