@@ -30,10 +30,10 @@ def main(wanted: list[str]) -> int:
             else:
                 shutil.copy2(source, copy / name)
         for rule, entry in protocol.items():
-            if wanted and rule not in wanted:
+            if wanted and rule.split(".")[0] not in wanted and rule not in wanted:
                 continue
             verdict = judge(copy, entry)
-            print(f"{rule:5} {verdict}", flush=True)  # noqa: T201 - the report
+            print(f"{rule:12} {verdict}", flush=True)  # noqa: T201 - the report
             if verdict.startswith("WRONG"):
                 wrong.append(f"{rule}: {verdict}")
     for line in wrong:

@@ -230,7 +230,7 @@ class StepWorker:
     def _reported(self, attempt: Attempt, outcome: Outcome | None, *, slot_free: bool) -> None:
         """On the loop's thread: the answer goes out at once, the machine hears of it at the next turn."""
         if outcome is None:
-            self._post(m.ClaimExpired(attempt.key))
+            self._post(m.ClaimExpired(attempt.key, attempt.started_at_ms))
             return
         self._sender.send(attempt.command, outcome)
         identity = attempt.command.identity
@@ -305,18 +305,23 @@ class StepWorker:
         identity = command.identity
         match action:
             case m.SendHeartbeat(_, started_at_ms):
-                details = self._executor.details(key_of(identity))
+                attempt = self._executor.attempt(key_of(identity))
+                started_at_ms = started_at_ms if attempt is None else attempt.started_at_ms
+                details = None if attempt is None else attempt.details
                 beat = StepHeartbeat(identity=identity, holder=holder, started_at_ms=started_at_ms, details=details)
                 self._sender.send(command, beat)
             case m.SendReclaimed(_, dead):
                 log.info("step_reclaimed", run_id=identity.run_id, step=identity.step, holder_dead=dead)
                 self._sender.send(command, StepReclaimed(identity=identity, holder=holder, holder_dead=dead))
             case m.SendReleased(_, was_started, started_at_ms):
-                # A report that went out first stands.
-                if was_started and not self._executor.forget(key_of(identity)):
-                    return
+                begun_at_ms = started_at_ms
+                if was_started:
+                    forgotten = self._executor.forget(key_of(identity))
+                    if forgotten is None:
+                        return  # A report that went out first stands.
+                    begun_at_ms = forgotten.started_at_ms
                 released = StepReleased(
-                    identity=identity, holder=holder, was_started=was_started, started_at_ms=started_at_ms
+                    identity=identity, holder=holder, was_started=was_started, started_at_ms=begun_at_ms
                 )
                 self._sender.send(command, released)
 
