@@ -12,10 +12,9 @@ import msgspec
 
 from logkeel.errors import InvalidInput, PayloadTooLarge
 from logkeel.records import FieldValue, FieldWrite, Payload
+from logkeel.records.limits import MAX_PAYLOAD_BYTES
 from logkeel.workflow import Workflow
-
-MAX_PAYLOAD_BYTES = 256 * 1024
-"""Of one value: several of them and the envelope stay below the record limit."""
+from logkeel.workflow.payloads import refuse_too_many
 
 JSON_ENCODING = "json"
 
@@ -29,7 +28,9 @@ def inputs_of(workflow: "Workflow[Any] | str", values: Mapping[str, Any]) -> tup
 
 def plain_writes(values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
     """JSON-able values as field writes. Raises `InvalidInput`, `PayloadTooLarge`."""
-    return tuple(FieldWrite(field=name, payload=payload_of(name, value)) for name, value in values.items())
+    writes = tuple(FieldWrite(field=name, payload=payload_of(name, value)) for name, value in values.items())
+    refuse_too_many(writes, "the input")
+    return writes
 
 
 def payload_of(name: str, value: Any) -> Payload:

@@ -9,7 +9,7 @@ from typing import Any
 
 from logkeel.errors import InvalidInput, StepSignatureError
 from logkeel.records import FieldValue, FieldWrite
-from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons
+from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons, refuse_too_many
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.signature import Read, Signature
 from logkeel.workflow.state import StateField
@@ -118,6 +118,7 @@ class BoundStep(BoundFunction):
                 problems += [f"{name}: {reason}" for reason in reasons(error)]
         if problems:
             raise self._unfit(problems)
+        refuse_too_many(writes, f"the result of step {self.name!r}")
         return tuple(writes)
 
     def _parts(self, value: Any) -> Sequence[Any]:

@@ -103,5 +103,8 @@ class StepContext(Protocol):
         ...
 
     def heartbeat(self, details: bytes | None = None) -> None:
-        """Hand `details` to the next attempt, should this one fail. Liveness itself needs no call."""
+        """Hand `details` to the next attempt, should this one fail. Liveness itself needs no call.
+
+        Raises `PayloadTooLarge` above 16 KiB.
+        """
         ...

@@ -1,8 +1,10 @@
 """Field values as they travel: control values as primitives, everything else as JSON bytes. Pure.
 
-Validation is pydantic's, by the type of the state field. An inline payload is at most `MAX_INLINE_BYTES`.
+Validation is pydantic's, by the type of the state field. One payload is at most `MAX_PAYLOAD_BYTES`, all fields of one
+record at most `MAX_FIELDS_BYTES` (logkeel.records.limits).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,11 +12,9 @@ from pydantic_core import PydanticSerializationError
 
 from logkeel.errors import PayloadTooLarge, UndecodableRecord
 from logkeel.records import FieldValue, FieldWrite, Payload
+from logkeel.records.limits import MAX_FIELDS_BYTES, MAX_PAYLOAD_BYTES, fields_bytes, largest_first
 from logkeel.workflow.annotations import ControlShape
 from logkeel.workflow.state import StateField
-
-MAX_INLINE_BYTES = 256 * 1024
-"""Four of them and the envelope stay below Kafka's default record limit of 1 MiB."""
 
 JSON_ENCODING = "json"
 
@@ -28,15 +28,27 @@ def encode_field(field: StateField, value: Any) -> FieldWrite:
         data = field.adapter.dump_json(valid, warnings="error")
     except PydanticSerializationError as error:
         raise ValueError(str(error)) from error
-    if len(data) > MAX_INLINE_BYTES:
+    if len(data) > MAX_PAYLOAD_BYTES:
         raise PayloadTooLarge(
-            f"field {field.name!r} has {len(data)} bytes; a payload has at most {MAX_INLINE_BYTES}."
+            f"field {field.name!r} has {len(data)} bytes; a payload has at most {MAX_PAYLOAD_BYTES}."
             " Keep large values outside and store their address",
             field=field.name,
             size_bytes=len(data),
-            limit_bytes=MAX_INLINE_BYTES,
+            limit_bytes=MAX_PAYLOAD_BYTES,
         )
     return FieldWrite(field=field.name, payload=Payload(encoding=JSON_ENCODING, data=data))
+
+
+def refuse_too_many(writes: Sequence[FieldWrite], what: str) -> None:
+    """Refuse fields that do not fit into one record together. Raises `PayloadTooLarge`."""
+    size_bytes = fields_bytes(writes)
+    if size_bytes > MAX_FIELDS_BYTES:
+        raise PayloadTooLarge(
+            f"{what} has {size_bytes} bytes; the fields of one record have at most {MAX_FIELDS_BYTES} together:"
+            f" {largest_first(writes)}. Keep large values outside and store their address",
+            size_bytes=size_bytes,
+            limit_bytes=MAX_FIELDS_BYTES,
+        )
 
 
 def decode_field(field: StateField, value: FieldValue) -> Any:

@@ -18,49 +18,49 @@ class SimulatedAdmin:
         self._cluster = client.cluster
 
     def describe_topics(self, names: Sequence[str], *, with_config: bool = False) -> Mapping[str, TopicDescription]:
-        self._client.check_reachable()
+        self._client.check_running()
         found = {name: self._cluster.description(name) for name in names}
         return {name: description for name, description in found.items() if description is not None}
 
     def create_topics(self, plans: Sequence[TopicPlan]) -> None:
-        self._client.check_reachable()
+        self._client.check_running()
         for plan in plans:
             self._cluster.create_topic(plan)
 
     def alter_topic_config(self, name: str, config: Mapping[str, str]) -> None:
-        self._client.check_reachable()
+        self._client.check_running()
         self._cluster.alter_topic(name, config)
 
     def delete_topics(self, names: Sequence[str]) -> None:
-        self._client.check_reachable()
+        self._client.check_running()
         for name in names:
             self._cluster.delete_topic(name)
 
     def end_offsets(
         self, partitions: Sequence[TopicPartition], *, committed_only: bool
     ) -> Mapping[TopicPartition, int]:
-        self._client.check_reachable()
+        self._client.check_running()
         with self._cluster.lock:
             return {p: self._cluster.log(p).readable_end(committed_only=committed_only) for p in partitions}
 
     def start_offsets(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        self._client.check_reachable()
+        self._client.check_running()
         with self._cluster.lock:
             return {place: self._cluster.log(place).start for place in partitions}
 
     def group_members(self, group_id: str) -> Sequence[GroupMember]:
-        self._client.check_reachable()
+        self._client.check_running()
         with self._cluster.lock:
             members = self._cluster.groups.group(group_id).members.values()
             return [GroupMember(each.member_id, each.instance_id, each.assignment) for each in members]
 
     def group_offsets(self, group_id: str) -> Mapping[TopicPartition, tuple[int, str]]:
-        self._client.check_reachable()
+        self._client.check_running()
         with self._cluster.lock:
             return dict(self._cluster.groups.group(group_id).offsets)
 
     def set_group_offsets(self, group_id: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
-        self._client.check_reachable()
+        self._client.check_running()
         with self._cluster.lock:
             group = self._cluster.groups.group(group_id)
             if group.members:
@@ -68,7 +68,7 @@ class SimulatedAdmin:
             group.offsets.update(offsets)
 
     def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
-        self._client.check_reachable()
+        self._client.check_running()
         with self._cluster.lock:
             for place, offset in before.items():
                 self._cluster.log(place).delete_before(offset)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from logkeel.client.building import MAX_PAYLOAD_BYTES, input_digest, inputs_of, plain_result, plain_writes
+from logkeel.client.building import input_digest, inputs_of, plain_result, plain_writes
 from logkeel.errors import InvalidInput, PayloadTooLarge
 from logkeel.records import FieldValue, FieldWrite, Payload
+from logkeel.records.limits import MAX_PAYLOAD_BYTES
 from logkeel.runs.processor.identity import digest_of_input
 from logkeel.workflow import State, Workflow
 

@@ -1,16 +1,19 @@
 """What the core asks of the shell: values, done in order, in the transaction of the events that go with them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from logkeel.records import FieldValue
 
 TimerKind: TypeAlias = Literal["step", "run_deadline", "start_deadline"]
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchStep:
-    """Produce the command of this step as it stands now."""
+    """Produce the command of this step as it stands now. `inputs`: what it reads; equality is by path."""
 
     path: str
+    inputs: tuple[FieldValue, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ class KeepDetails:
 
 @dataclass(frozen=True, slots=True)
 class CompleteRun:
-    """Announce the end of the run; its rows expire from now on."""
+    """Announce the end of the run; its rows expire from now on. `result` is empty unless it succeeded."""
+
+    result: tuple[FieldValue, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

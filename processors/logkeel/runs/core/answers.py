@@ -18,6 +18,7 @@ from logkeel.records import (
     StepSucceeded,
     StepSuspended,
 )
+from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
 from logkeel.runs.core.actions import HoldLease, KeepDetails
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.doubt import ask_a_human, in_doubt, lost
@@ -62,7 +63,7 @@ def _heartbeat(turn: Activation, message: StepHeartbeat, step: StepState) -> Non
         )
     timeout_ms = turn.plan.steps[path].definition.heartbeat_timeout_ms
     turn.do(HoldLease(path, turn.now_ms + timeout_ms))
-    if message.details is not None:
+    if message.details is not None and len(message.details) <= MAX_HEARTBEAT_DETAILS_BYTES:
         turn.do(KeepDetails(path, message.details))
 
 

@@ -1,7 +1,7 @@
 """Moving through the flow: dispatch, fork, join, end; and ending early. Pure."""
 
 from logkeel.errors import InvariantViolation
-from logkeel.records import ErrorInfo, RunStatus
+from logkeel.records import ErrorInfo, FieldValue, RunStatus
 from logkeel.runs.core.actions import (
     ClearTimer,
     CompleteRun,
@@ -13,6 +13,7 @@ from logkeel.runs.core.actions import (
 )
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.plan import Target, ToEnd, ToFork, ToJoin, ToStep
+from logkeel.runs.core.reading import command_problem, inputs_of, result_of, result_problem
 from logkeel.runs.core.state import StepState
 
 
@@ -24,11 +25,12 @@ def go_to(turn: Activation, target: Target) -> None:
         case ToFork(path=path):
             turn.record("block_entered", path=path)
             for branch in turn.plan.forks[path].branches:
-                go_to(turn, branch.first)
+                if turn.state.running:
+                    go_to(turn, branch.first)
         case ToJoin(path=path):
             _join(turn, path)
         case ToEnd():
-            complete(turn, "succeeded")
+            _succeed(turn)
 
 
 def _join(turn: Activation, path: str) -> None:
@@ -40,16 +42,31 @@ def _join(turn: Activation, path: str) -> None:
         go_to(turn, turn.plan.forks[path].after)
 
 
+def _succeed(turn: Activation) -> None:
+    """The flow has ended; a result that no completion can carry fails the run, and no step runs again for it."""
+    result = result_of(turn.state, turn.plan)
+    problem = result_problem(result)
+    if problem is None:
+        complete(turn, "succeeded", result=result)
+    else:
+        complete(turn, "failed", problem, reason="the result is too large")
+
+
 def dispatch(turn: Activation, path: str) -> None:
-    """Send the step's next command: the first one, or one more."""
+    """Send the step's next command: the first one, or one more. The run fails if no command can carry its inputs."""
     former = turn.state.steps.get(path)
     placed = turn.plan.steps[path]
+    inputs = inputs_of(turn.state, turn.plan, placed)
+    problem = command_problem(path, inputs)
+    if problem is not None:
+        complete(turn, "failed", problem, reason=f"step {path} cannot be dispatched")
+        return
     number = 1 if former is None else former.dispatch + 1
     attempt = 1 if former is None else max(former.next_attempt, former.attempt)
     if former is not None:
         leave_waiting(turn, path, former)
     turn.record("step_dispatched", path=path, step=placed.definition.name, attempt=attempt, dispatch=number)
-    turn.do(DispatchStep(path))
+    turn.do(DispatchStep(path, inputs))
     limit_ms = placed.definition.schedule_to_start_ms
     if limit_ms is not None:
         turn.do(SetTimer("start_deadline", turn.now_ms + limit_ms, path, number))
@@ -80,15 +97,25 @@ def wait_until(turn: Activation, path: str, due_ms: int) -> None:
     turn.do(SetTimer("step", due_ms, path, step.dispatch))
 
 
-def complete(turn: Activation, status: RunStatus, error: ErrorInfo | None = None, reason: str | None = None) -> None:
-    """End the run: open steps are revoked first (P36), then it is announced."""
+def complete(
+    turn: Activation,
+    status: RunStatus,
+    error: ErrorInfo | None = None,
+    *,
+    reason: str | None = None,
+    result: tuple[FieldValue, ...] = (),
+) -> None:
+    """End the run: open steps are revoked first (P36), then it is announced.
+
+    Only a run that succeeded has a result: every other end must fit into a record whatever the state holds.
+    """
     if turn.state.head.open_steps:
         _revoke_all(turn, reason or status)
     info = turn.state.info
     if info.deadline_ms is not None:
         turn.do(ClearTimer("run_deadline", info.deadline_ms))
     turn.record("run_completed", status=status, error=error, reason=reason)
-    turn.do(CompleteRun())
+    turn.do(CompleteRun(result))
 
 
 def _revoke_all(turn: Activation, reason: str) -> None:

@@ -4,17 +4,14 @@ Their headers are those of CloudEvents (Kafka protocol binding, binary content m
 """
 
 from logkeel.log import Header, OutputRecord
-from logkeel.records import RequestRejected, RunCompleted
-from logkeel.runs.core.plan import Plan
+from logkeel.records import FieldValue, RequestRejected, RunCompleted
 from logkeel.runs.core.state import RunState
-from logkeel.runs.processor.commands import field_value
 from logkeel.wire import encode
 
 
-def completion(state: RunState, plan: Plan, *, reannounced: bool = False) -> RunCompleted:
-    """The completion of a run that has ended."""
+def completion(state: RunState, result: tuple[FieldValue, ...], *, reannounced: bool = False) -> RunCompleted:
+    """The completion of a run that has ended; `result` is what it returns, empty unless it succeeded."""
     info, head = state.info, state.head
-    values = (field_value(state, plan, name) for name in plan.document.returns)
     return RunCompleted(
         run_id=info.run_id,
         incarnation=info.incarnation,
@@ -25,7 +22,7 @@ def completion(state: RunState, plan: Plan, *, reannounced: bool = False) -> Run
         revision=head.revision,
         started_at_ms=info.started_at_ms,
         finished_at_ms=head.finished_at_ms or head.last_ms,
-        result=tuple(value for value in values if value is not None),
+        result=result,
         error=head.error,
         steps_completed=head.steps_completed,
         attempts=head.attempts,

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord
-from logkeel.records import RequestRejected, StepRevoked
+from logkeel.records import FieldValue, RequestRejected, StepRevoked
 from logkeel.records.topics import TopicNames
 from logkeel.runs.core.actions import (
     Action,
@@ -23,6 +23,7 @@ from logkeel.runs.core.actions import (
     SetTimer,
 )
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.reading import result_of
 from logkeel.runs.processor.announcing import completion, completion_output, rejection_output
 from logkeel.runs.processor.commands import command_key, command_of
 from logkeel.runs.processor.settings import RunSettings
@@ -62,14 +63,16 @@ class Carrier:
 
     def reannounce(self, activation: Activation, turn: Turn) -> None:
         """Announce a completion again (P28)."""
-        message = completion(activation.state, activation.plan, reannounced=True)
+        state = activation.state
+        result = result_of(state, activation.plan) if state.head.status == "succeeded" else ()
+        message = completion(state, result, reannounced=True)
         turn.emit(completion_output(self._names.run_completions, turn.partition, message))
 
     def _do(self, action: Action, activation: Activation, turn: Turn) -> None:
         run_id = activation.state.info.run_id
         match action:
-            case DispatchStep(path=path):
-                self._dispatch(path, activation, turn)
+            case DispatchStep():
+                self._dispatch(action, activation, turn)
             case RevokeStep():
                 self._revoke(action, activation, turn)
             case SetTimer(kind=kind, due_ms=due_ms, path=path, dispatch=dispatch):
@@ -84,19 +87,19 @@ class Carrier:
                 turn.clear_wakeup(lease_id(run_id, path))
             case KeepDetails(path=path, details=details):
                 self._keep_details(run_id, path, details, turn)
-            case CompleteRun():
-                self._complete(activation, turn)
+            case CompleteRun(result=result):
+                self._complete(result, activation, turn)
             case Reject() | Ignored():
                 pass
             case _:
                 assert_never(action)
 
-    def _dispatch(self, path: str, activation: Activation, turn: Turn) -> None:
-        state, plan = activation.state, activation.plan
+    def _dispatch(self, action: DispatchStep, activation: Activation, turn: Turn) -> None:
+        state, plan, path = activation.state, activation.plan, action.path
         step, placed = state.steps[path], plan.steps[path]
         # Only a later attempt can have been left something by a heartbeat.
         details = turn.get(RunKeys(state.info.run_id).details(path)) if step.dispatch > 1 else None
-        command = command_of(state, plan, path, partition=turn.partition, details=details)
+        command = command_of(state, plan, action, partition=turn.partition, details=details)
         topic = self._names.step_commands(placed.definition.queue)
         turn.emit(OutputRecord(topic, command_key(state.info, placed), encode(command)))
 
@@ -119,9 +122,9 @@ class Carrier:
         elif turn.get(key) is not None:
             turn.delete(key)
 
-    def _complete(self, activation: Activation, turn: Turn) -> None:
+    def _complete(self, result: tuple[FieldValue, ...], activation: Activation, turn: Turn) -> None:
         run_id = activation.state.info.run_id
-        message = completion(activation.state, activation.plan)
+        message = completion(activation.state, result)
         turn.emit(completion_output(self._names.run_completions, turn.partition, message))
         ledger = Ledger(turn)
         ledger.close_run(run_id)

@@ -1,18 +1,18 @@
-"""From a dispatched step to its command: inputs by the scopes it can see, key, limits. Pure.
-
-A branch of a fork reads the state at the fork plus its own writes (AUTHORING, visibility): the innermost scope that has
-the field gives it.
-"""
+"""From a dispatched step to its command: key and limits. Pure. The inputs were read when the core dispatched it."""
 
 from hashlib import blake2b
 
-from logkeel.records import FieldValue, StepCommand, StepIdentity
-from logkeel.runs.core.plan import ROOT_SCOPE, PlacedStep, Plan
+from logkeel.records import StepCommand, StepIdentity
+from logkeel.runs.core.actions import DispatchStep
+from logkeel.runs.core.plan import PlacedStep, Plan
 from logkeel.runs.core.state import RunInfo, RunState
 
 
-def command_of(state: RunState, plan: Plan, path: str, *, partition: int, details: bytes | None) -> StepCommand:
+def command_of(
+    state: RunState, plan: Plan, action: DispatchStep, *, partition: int, details: bytes | None
+) -> StepCommand:
     """The command of the step as it stands: dispatched."""
+    path = action.path
     info, step, placed = state.info, state.steps[path], plan.steps[path]
     definition = placed.definition
     return StepCommand(
@@ -35,35 +35,12 @@ def command_of(state: RunState, plan: Plan, path: str, *, partition: int, detail
         dispatched_at_ms=step.dispatched_ms,
         timeout_ms=definition.timeout_ms,
         max_attempts=definition.retry.max_attempts,
-        inputs=inputs_of(state, plan, placed),
+        inputs=action.inputs,
         check_first=step.check_first,
         check_not_before_ms=step.check_not_before_ms,
         heartbeat_details=details,
         trace=info.trace,
     )
-
-
-def inputs_of(state: RunState, plan: Plan, placed: PlacedStep) -> tuple[FieldValue, ...]:
-    """The fields the step reads, as it sees them. Fields never written and without a control default are left out."""
-    scopes = (*reversed(placed.scopes), ROOT_SCOPE)
-    values = (field_value(state, plan, name, scopes) for name in placed.definition.reads)
-    return tuple(value for value in values if value is not None)
-
-
-def field_value(state: RunState, plan: Plan, name: str, scopes: tuple[str, ...] = (ROOT_SCOPE,)) -> FieldValue | None:
-    """One field, as the first of `scopes` has it."""
-    for scope in scopes:
-        pointer = state.fields.get((scope, name))
-        if pointer is None:
-            continue
-        if pointer.is_control:
-            return FieldValue(field=name, revision=pointer.revision, is_control=True, control=pointer.control)
-        payload = pointer.payload or state.values.get((name, pointer.revision))
-        return FieldValue(field=name, revision=pointer.revision, payload=payload)
-    field = plan.fields[name]
-    if field.control_type is None or field.required:
-        return None
-    return FieldValue(field=name, revision=0, is_control=True, control=field.default)
 
 
 def idempotency_key(info: RunInfo, path: str) -> str:

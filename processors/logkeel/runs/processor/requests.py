@@ -12,6 +12,7 @@ from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord, Record
 from logkeel.log.partitioner import partition_for
 from logkeel.records import CancelRun, RequestRejected, ResolveStep, SignalRun, StartRun
+from logkeel.records.limits import MAX_ATTRIBUTES_BYTES, attributes_bytes
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
@@ -114,6 +115,10 @@ class RequestHandler:
         plan = self._definitions.find(request.workflow, request.version)
         if plan is None:
             self._park(awaited_workflow(request.workflow), record, what, turn)
+            return
+        if attributes_bytes(request.attributes) > MAX_ATTRIBUTES_BYTES:
+            reason = f"the attributes have more than {MAX_ATTRIBUTES_BYTES} bytes; keep what is large in the input"
+            self._reject(what, Reject("attributes_too_large", reason), turn)
             return
         if request.input_digest is None:
             request = _with_digest(request)

@@ -36,6 +36,9 @@ TABLE = "runs"
 
 _ANSWERS = StepAnswer.__args__
 
+MESSAGE_CHARACTERS = 4_000
+"""Of an error that ends a run: the end must fit into a record whatever went wrong."""
+
 
 class RunProcessor:
     """Implements `logkeel.exactly_once.Processor`. `partitions`: the count all co-partitioned topics have."""
@@ -114,7 +117,8 @@ class RunProcessor:
         activation = self._activate(run_id, turn) if run_id is not None else None
         if activation is not None and activation.state.running:
             where = f"{culprit.topic} {culprit.offset}" if isinstance(culprit, Record) else "a timer"
-            info = ErrorInfo(code=code, kind="fatal", message=f"{where} could not be processed: {error}")
+            message = f"{where} could not be processed: {error}"[:MESSAGE_CHARACTERS]
+            info = ErrorInfo(code=code, kind="fatal", message=message)
             complete(activation, "failed", info, reason="a dead letter")
             self._carrier.carry_out(activation, turn)
 

@@ -64,10 +64,9 @@ class CommitFailed(NamedTuple):
 
 
 class ClaimExpired(NamedTuple):
-    """The claim was too old when the call was due (P39); nothing was called. The attempt began at `started_at_ms`."""
+    """The claim was too old when the call was due (P39); the step has not been started."""
 
     key: Key
-    started_at_ms: int | None = None
 
 
 class Reported(NamedTuple):
@@ -150,16 +149,12 @@ class Commit(NamedTuple):
 
 
 class StartStep(NamedTuple):
-    """Execute the command. `claimed`: only while its claim is fresh (P39), else answer `ClaimExpired`.
-
-    `since_ms`: when the attempt began, if this is its start after another claim: it has one deadline only (P35).
-    """
+    """Execute the command. `claimed`: only while its claim is fresh (P39), else answer `ClaimExpired`."""
 
     source: TopicPartition
     offset: int
     command: StepCommand
     claimed: bool
-    since_ms: int | None = None
 
 
 class CancelStep(NamedTuple):

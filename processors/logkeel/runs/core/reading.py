@@ -1,0 +1,63 @@
+"""Which values a step or a completion gets to see, and whether they fit into one record. Pure.
+
+A branch of a fork reads the state at the fork plus its own writes (AUTHORING, visibility): the innermost scope that has
+the field gives it.
+"""
+
+from logkeel.records import ErrorInfo, FieldValue
+from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, largest_first
+from logkeel.runs.core.plan import ROOT_SCOPE, PlacedStep, Plan
+from logkeel.runs.core.state import RunState
+
+
+def inputs_of(state: RunState, plan: Plan, placed: PlacedStep) -> tuple[FieldValue, ...]:
+    """The fields the step reads, as it sees them. Fields never written and without a control default are left out."""
+    scopes = (*reversed(placed.scopes), ROOT_SCOPE)
+    values = (field_value(state, plan, name, scopes) for name in placed.definition.reads)
+    return tuple(value for value in values if value is not None)
+
+
+def result_of(state: RunState, plan: Plan) -> tuple[FieldValue, ...]:
+    """The fields that the completion carries."""
+    values = (field_value(state, plan, name) for name in plan.document.returns)
+    return tuple(value for value in values if value is not None)
+
+
+def field_value(state: RunState, plan: Plan, name: str, scopes: tuple[str, ...] = (ROOT_SCOPE,)) -> FieldValue | None:
+    """One field, as the first of `scopes` has it."""
+    for scope in scopes:
+        pointer = state.fields.get((scope, name))
+        if pointer is None:
+            continue
+        if pointer.is_control:
+            return FieldValue(field=name, revision=pointer.revision, is_control=True, control=pointer.control)
+        payload = pointer.payload or state.values.get((name, pointer.revision))
+        return FieldValue(field=name, revision=pointer.revision, payload=payload)
+    field = plan.fields[name]
+    if field.control_type is None or field.required:
+        return None
+    return FieldValue(field=name, revision=0, is_control=True, control=field.default)
+
+
+def command_problem(path: str, inputs: tuple[FieldValue, ...]) -> ErrorInfo | None:
+    """Why no command can carry these inputs; None if one can."""
+    size_bytes = fields_bytes(inputs)
+    if size_bytes <= MAX_FIELDS_BYTES:
+        return None
+    message = (
+        f"step {path} reads {size_bytes} bytes, one command carries at most {MAX_FIELDS_BYTES}:"
+        f" {largest_first(inputs)}. Let it read fewer fields, or keep large values outside and store their address"
+    )
+    return ErrorInfo(code="command_too_large", kind="fatal", message=message)
+
+
+def result_problem(result: tuple[FieldValue, ...]) -> ErrorInfo | None:
+    """Why no completion can carry this result; None if one can."""
+    size_bytes = fields_bytes(result)
+    if size_bytes <= MAX_FIELDS_BYTES:
+        return None
+    message = (
+        f"the result has {size_bytes} bytes, a completion carries at most {MAX_FIELDS_BYTES}: {largest_first(result)}."
+        " Return fewer fields, or keep large values outside and store their address"
+    )
+    return ErrorInfo(code="result_too_large", kind="fatal", message=message)

@@ -1,0 +1,63 @@
+"""How much fits into one record. Who makes a record keeps to it, so that the engine can always go on. Pure.
+
+| limit | bytes | why |
+|---|---|---|
+| `MAX_RECORD_BYTES` | 1 000 000 | Kafka takes batches of 1 048 588 by default; key, headers and batch need room |
+| `MAX_FIELDS_BYTES` | 900 000 | all fields of one record together; the rest is the envelope's |
+| `MAX_PAYLOAD_BYTES` | 262 144 | one field's payload; three of them are within `MAX_FIELDS_BYTES`, four are not |
+| `MAX_HEARTBEAT_DETAILS_BYTES` | 16 384 | travel in the next attempt's command, beside its fields |
+| `MAX_ATTRIBUTES_BYTES` | 16 384 | of a run, with its trace; travel in its completion |
+
+The envelope is at most some 75 000 bytes: an error (12 000 characters), ids of 512 characters, details, attributes.
+A record with fields is the input of a run, the result of a step, the command of a step (all it reads) or a completion
+(all of `returns`).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from logkeel.records.values import FieldValue, FieldWrite
+
+MAX_RECORD_BYTES: Final = 1_000_000
+MAX_FIELDS_BYTES: Final = 900_000
+MAX_PAYLOAD_BYTES: Final = 256 * 1024
+MAX_HEARTBEAT_DETAILS_BYTES: Final = 16 * 1024
+MAX_ATTRIBUTES_BYTES: Final = 16 * 1024
+
+_FRAME_BYTES = 48
+"""Lengths, union branches and numbers of one field in Avro are fewer."""
+
+
+def field_bytes(field: FieldWrite | FieldValue) -> int:
+    """An upper bound of what `field` takes on the wire."""
+    size = _FRAME_BYTES + _text_bytes(field.field)
+    if isinstance(field, FieldWrite) and field.element_key is not None:
+        size += _text_bytes(field.element_key)
+    if isinstance(field.control, str):
+        size += _text_bytes(field.control)
+    payload = field.payload
+    if payload is not None:
+        size += _text_bytes(payload.encoding) + len(payload.data or b"")
+        if payload.blob is not None:
+            size += _FRAME_BYTES + _text_bytes(payload.blob.uri) + _text_bytes(payload.blob.sha256)
+    return size
+
+
+def fields_bytes(fields: Iterable[FieldWrite | FieldValue]) -> int:
+    """An upper bound of what all of them take together: to be compared with `MAX_FIELDS_BYTES`."""
+    return sum(map(field_bytes, fields))
+
+
+def largest_first(fields: Iterable[FieldWrite | FieldValue]) -> str:
+    """The fields with their sizes, for an error that says which ones to make smaller."""
+    sizes = sorted(((field_bytes(field), field.field) for field in fields), reverse=True)
+    return ", ".join(f"{name} ({size} bytes)" for size, name in sizes[:5])
+
+
+def attributes_bytes(attributes: Mapping[str, str]) -> int:
+    """An upper bound of what a run's attributes take on the wire."""
+    return sum(_text_bytes(name) + _text_bytes(value) + 20 for name, value in attributes.items())
+
+
+def _text_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
