@@ -4,9 +4,10 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from confluent_kafka import (
+    Consumer,
     ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
@@ -49,6 +50,8 @@ _COORDINATOR_MOVES = frozenset(
     }
 )
 
+_OFFSETS_ONLY = {"enable.auto.commit": False, "isolation.level": "read_uncommitted"}
+
 T = TypeVar("T")
 
 
@@ -56,7 +59,8 @@ class KafkaAdmin:
     """Implements `logkeel.log.Admin`."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._admin = AdminClient(dict(settings))
+        self._settings = dict(settings)
+        self._admin = AdminClient(self._settings)
 
     def describe_topics(self, names: Sequence[str], *, with_config: bool = False) -> Mapping[str, TopicDescription]:
         if not names:
@@ -183,18 +187,19 @@ class KafkaAdmin:
         ]
 
     def group_offsets(self, group_id: str) -> Mapping[TopicPartition, tuple[int, str]]:
+        # The admin call for it ends the process by a null pointer when the coordinator is still loading: librdkafka
+        # hands the error to the consumer group that an admin client does not have. A consumer has one.
+        consumer = Consumer({**self._settings, **_OFFSETS_ONLY, "group.id": group_id})
         doing = f"listing offsets of group {group_id}"
-        found = _settled(lambda: self._group_offsets(group_id, doing), _COORDINATOR_MOVES, doing)
+        try:
+            found = _settled(lambda: _committed(consumer), _COORDINATOR_MOVES, doing)
+        finally:
+            consumer.close()
         return {
             TopicPartition(each.topic, each.partition): (each.offset, each.metadata or "")
-            for each in found.topic_partitions or []
-            if each.offset >= 0
+            for each in found
+            if each.error is None and each.offset >= 0
         }
-
-    def _group_offsets(self, group_id: str, doing: str) -> ConsumerGroupTopicPartitions:
-        request = [ConsumerGroupTopicPartitions(group_id)]
-        futures = self._admin.list_consumer_group_offsets(request, request_timeout=REQUEST_TIMEOUT_S)
-        return cast("ConsumerGroupTopicPartitions", _answer(futures[group_id], doing))
 
     def set_group_offsets(self, group_id: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         entries = [ClientPartition(p.topic, p.partition, offset, text) for p, (offset, text) in offsets.items()]
@@ -223,6 +228,13 @@ def _answer(future: "Future[T]", doing: str) -> T:
         return future.result(REQUEST_TIMEOUT_S + 5)
     except TimeoutError as error:
         raise LogTimeout(f"{doing} was not answered in {REQUEST_TIMEOUT_S} s") from error
+
+
+def _committed(consumer: Consumer) -> list[ClientPartition]:
+    """What the consumer's group has committed, anywhere."""
+    topics = consumer.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+    places = [ClientPartition(name, number) for name, topic in topics.items() for number in topic.partitions]
+    return consumer.committed(places, REQUEST_TIMEOUT_S)
 
 
 def _call(future: "Future[T]", doing: str) -> T:
