@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import UNSET
+
 from logkeel.definitions import RetryPolicy
 from logkeel.workflow.durations import Duration, to_milliseconds
 
@@ -12,7 +14,8 @@ class Retry:
     """Exponential backoff with full jitter: before attempt n + 1, wait up to min(maximum, initial * factor ** (n - 1)).
 
     `give_up_after` bounds all attempts together, counted from the first start. `on="not_done"` retries only what raised
-    `NotDone`; a `ONCE` step accepts nothing else (P35). Raises ValueError for values out of range.
+    `NotDone`: any other failure ends the run. A `ONCE` step accepts nothing else (P35). A worker that died is no failed
+    attempt and does not count here. Raises ValueError for values out of range.
     """
 
     max_attempts: int = 3
@@ -38,4 +41,5 @@ class Retry:
             factor=float(self.factor),
             maximum_ms=to_milliseconds(self.maximum),
             give_up_after_ms=None if self.give_up_after is None else to_milliseconds(self.give_up_after),
+            on="not_done" if self.on == "not_done" else UNSET,
         )

@@ -31,13 +31,18 @@ class FieldDefinition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Exponential backoff with full jitter: uniform in [0, min(maximum, initial * factor ** (attempt - 1))]."""
+    """Exponential backoff with full jitter: uniform in [0, min(maximum, initial * factor ** (attempt - 1))].
+
+    `on`: "not_done" repeats only attempts that surely had no effect; unset: any. It is unset rather than "any" by
+    default, so that the digests of definitions that do not use it stay as they were.
+    """
 
     max_attempts: int = 3
     initial_ms: int = 500
     factor: float = 2.0
     maximum_ms: int = 60_000
     give_up_after_ms: int | None = None
+    on: Literal["not_done"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class WriteDefinition(msgspec.Struct, frozen=True, kw_only=True):

@@ -126,6 +126,25 @@ def test_a_fatal_error_is_never_retried() -> None:
     assert kinds(turn) == ["step_failed", "run_completed"]
 
 
+@pytest.mark.parametrize("effect", ["NONE", "IDEMPOTENT", "KEYED", "CHECKED"])
+def test_a_policy_for_what_is_not_done_repeats_nothing_else(effect: Effect) -> None:
+    plan = plan_of(ONE, effects={"a": effect}, retry=RetryPolicy(on="not_done"))
+    turn = started(plan)
+    turn = next_turn(turn, failed(turn.state, "a", "not_done"))
+    assert kinds(turn) == ["step_failed", "step_retry_scheduled"]
+    waking.step_due(turn := next_turn(turn), "a", 1)
+    turn = next_turn(turn, failed(turn.state, "a", "timeout"))
+    assert kinds(turn) == ["step_failed", "run_completed"]
+    turn = started(plan_of(ONE, effects={"a": effect}))
+    assert kinds(next_turn(turn, failed(turn.state, "a"))) == ["step_failed", "step_retry_scheduled"]
+
+
+def test_a_once_step_cut_off_before_its_call_is_repeated() -> None:
+    turn = started(plan_of(ONE, effects={"a": "ONCE"}, retry=RetryPolicy(on="not_done")))
+    turn = next_turn(turn, failed(turn.state, "a", "timeout"))
+    assert kinds(turn) == ["step_failed", "step_retry_scheduled"]
+
+
 def test_retries_stop_when_giving_up_is_due() -> None:
     turn = started(plan_of(ONE, retry=RetryPolicy(max_attempts=9, initial_ms=1, give_up_after_ms=5_000)))
     turn = next_turn(turn, failed(turn.state, "a"), after_ms=6_000)

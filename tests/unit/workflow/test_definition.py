@@ -126,3 +126,21 @@ def test_an_input_is_refused_with_every_reason() -> None:
         "topic: is required",
         "left: Input should be a valid list",
     ]
+
+
+def test_a_retry_of_what_is_not_done_is_in_the_definition_and_leaves_others_as_they_were() -> None:
+    def report(retry: Retry | None) -> Workflow[Report]:
+        wf = workflow()
+
+        @wf.step(writes=lambda s: s.text, retry=retry)
+        def one(topic: str) -> str:
+            return topic
+
+        wf.flow(one)
+        return wf
+
+    plain, careful = report(Retry()).definition(), report(Retry(on="not_done")).definition()
+    assert plain.digest == report(None).definition().digest
+    assert b'"on"' not in plain.document
+    assert b'"on":"not_done"' in careful.document
+    assert decode_document(careful.document).steps[0].retry.on == "not_done"

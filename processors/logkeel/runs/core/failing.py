@@ -1,5 +1,6 @@
 """What a failed attempt leads to: another one, a check, a human, or the end of the run. Pure."""
 
+from logkeel.definitions import StepDefinition
 from logkeel.records import ErrorInfo, RunStatus
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.flow import complete, wait_until
@@ -17,7 +18,7 @@ def after_failure(turn: Activation, path: str, error: ErrorInfo) -> None:
     """
     step, definition = turn.state.steps[path], turn.plan.steps[path].definition
     may_have_happened = error.kind not in ("not_done", "invalid_input")
-    if error.kind in FINAL_KINDS or not _may_retry(turn, step, path):
+    if error.kind in FINAL_KINDS or not _may_retry(step, definition, error):
         fail_run(turn, path, error)
         return
     if may_have_happened and definition.effect == "KEYED" and key_expired(definition, step, turn.now_ms):
@@ -40,8 +41,11 @@ def fail_run(turn: Activation, path: str, error: ErrorInfo) -> None:
     complete(turn, status, error, reason=f"step {path} failed")
 
 
-def _may_retry(turn: Activation, step: StepState, path: str) -> bool:
-    return step.failures < turn.plan.steps[path].definition.retry.max_attempts
+def _may_retry(step: StepState, definition: StepDefinition, error: ErrorInfo) -> bool:
+    """Attempts are left, and the policy takes this error. A ONCE failure that gets here surely had no effect (P35)."""
+    policy = definition.retry
+    surely_not_done = error.kind == "not_done" or definition.effect == "ONCE"
+    return step.failures < policy.max_attempts and (policy.on != "not_done" or surely_not_done)
 
 
 def _gives_up(turn: Activation, step: StepState, path: str, delay_ms: int) -> bool:
