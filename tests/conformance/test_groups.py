@@ -109,9 +109,9 @@ def test_members_and_marks_are_seen_by_the_admin(side: Side) -> None:
         (seen,) = admin.group_members(topic)
         assert (seen.member_id, seen.instance_id) == (member.group.member_id, f"{topic}-0000")
         assert seen.assignment == (place,)
-        assert admin.group_offsets(topic) == {place: (0, "started=-1")}
+        assert admin.group_offsets(topic, [place]) == {place: (0, "started=-1")}
         assert admin.group_members(f"{topic}-unknown") == []
-        assert admin.group_offsets(f"{topic}-unknown") == {}
+        assert admin.group_offsets(f"{topic}-unknown", [place]) == {}
     member.close()
 
 

@@ -165,4 +165,4 @@ def test_offsets_must_be_real(topic: str, member: Member, producer: Transactiona
 def group_offsets(side: Side, group_id: str) -> dict[TopicPartition, tuple[int, str]]:
     """As the admin sees them."""
     with closing(side.client.admin()) as admin:
-        return dict(admin.group_offsets(group_id))
+        return dict(admin.group_offsets(group_id, [TopicPartition(group_id, number) for number in range(2)]))

@@ -53,8 +53,9 @@ def _mark_unstarted(admin: Admin, names: TopicNames, queue: str) -> None:
     """A partition that never held a record has nothing in doubt; one that did and lost its mark has (P31)."""
     topic, group = names.step_commands(queue), names.worker_group(queue)
     count = admin.describe_topics([topic])[topic].partitions
-    marked = admin.group_offsets(group)
-    unmarked = [each for each in (TopicPartition(topic, number) for number in range(count)) if each not in marked]
+    places = [TopicPartition(topic, number) for number in range(count)]
+    marked = admin.group_offsets(group, places)
+    unmarked = [each for each in places if each not in marked]
     if not unmarked:
         return
     ends = admin.end_offsets(unmarked, committed_only=False)

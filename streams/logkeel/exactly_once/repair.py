@@ -177,7 +177,7 @@ class Repair:
         parts = self._parts
         view = changelog_views(parts, [partition])[partition]
         bounds = input_bounds(parts, [partition])
-        committed = parts.admin.group_offsets(parts.settings.group_id)
+        committed = parts.admin.group_offsets(parts.settings.group_id, list(bounds))
         logged: dict[str, int] = {}
         vouch: Vouch | None = None
         for changes in self._read(view, view.start):

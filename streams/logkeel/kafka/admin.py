@@ -186,19 +186,25 @@ class KafkaAdmin:
             for member in group.members
         ]
 
-    def group_offsets(self, group_id: str) -> Mapping[TopicPartition, tuple[int, str]]:
-        # The admin call for it ends the process by a null pointer when the coordinator is still loading: librdkafka
-        # hands the error to the consumer group that an admin client does not have. A consumer has one.
+    def group_offsets(
+        self, group_id: str, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, tuple[int, str]]:
+        # The client's ListConsumerGroupOffsets ends the process while the group's coordinator loads or moves (librdkafka
+        # issue 5040): it hands the error to the consumer group that an admin client does not have. A consumer has one.
         consumer = Consumer({**self._settings, **_OFFSETS_ONLY, "group.id": group_id})
-        doing = f"listing offsets of group {group_id}"
+        places = [ClientPartition(each.topic, each.partition) for each in partitions]
+        doing = f"reading offsets of group {group_id}"
         try:
-            found = _settled(lambda: _committed(consumer), _COORDINATOR_MOVES, doing)
+            found = _settled(lambda: consumer.committed(places, REQUEST_TIMEOUT_S), _COORDINATOR_MOVES, doing)
         finally:
             consumer.close()
+        for each in found:
+            if each.error is not None:
+                raise call_error(each.error, doing=doing)
         return {
             TopicPartition(each.topic, each.partition): (each.offset, each.metadata or "")
             for each in found
-            if each.error is None and each.offset >= 0
+            if each.offset >= 0
         }
 
     def set_group_offsets(self, group_id: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
@@ -228,13 +234,6 @@ def _answer(future: "Future[T]", doing: str) -> T:
         return future.result(REQUEST_TIMEOUT_S + 5)
     except TimeoutError as error:
         raise LogTimeout(f"{doing} was not answered in {REQUEST_TIMEOUT_S} s") from error
-
-
-def _committed(consumer: Consumer) -> list[ClientPartition]:
-    """What the consumer's group has committed, anywhere."""
-    topics = consumer.list_topics(timeout=REQUEST_TIMEOUT_S).topics
-    places = [ClientPartition(name, number) for name, topic in topics.items() for number in topic.partitions]
-    return consumer.committed(places, REQUEST_TIMEOUT_S)
 
 
 def _call(future: "Future[T]", doing: str) -> T:

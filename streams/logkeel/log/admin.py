@@ -70,8 +70,10 @@ class Admin(Protocol):
         """Live members of the group; empty for an unknown group."""
         ...
 
-    def group_offsets(self, group_id: str) -> Mapping[TopicPartition, tuple[int, str]]:
-        """Committed offsets and metadata of a group, pending ones not included."""
+    def group_offsets(
+        self, group_id: str, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, tuple[int, str]]:
+        """Committed offsets and metadata of a group, pending ones not included; partitions without are absent."""
         ...
 
     def set_group_offsets(self, group_id: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:

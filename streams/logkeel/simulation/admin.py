@@ -54,10 +54,13 @@ class SimulatedAdmin:
             members = self._cluster.groups.group(group_id).members.values()
             return [GroupMember(each.member_id, each.instance_id, each.assignment) for each in members]
 
-    def group_offsets(self, group_id: str) -> Mapping[TopicPartition, tuple[int, str]]:
+    def group_offsets(
+        self, group_id: str, partitions: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, tuple[int, str]]:
         self._client.check_running()
         with self._cluster.lock:
-            return dict(self._cluster.groups.group(group_id).offsets)
+            offsets = self._cluster.groups.group(group_id).offsets
+            return {place: offsets[place] for place in partitions if place in offsets}
 
     def set_group_offsets(self, group_id: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         self._client.check_running()

@@ -1,5 +1,7 @@
 """Clients that outlive a restart of their broker."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,3 +26,25 @@ def test_an_admin_lists_offsets_under_a_leader_epoch_that_it_did_not_know(
         end()
         broker.start()
     assert admin.start_offsets(places) == dict.fromkeys(places, 0)
+
+
+ASKS = """
+import sys
+from logkeel.kafka import KafkaLogClient
+from logkeel.log import TopicPartition
+
+admin = KafkaLogClient(sys.argv[1]).admin()
+for number in range(40):
+    assert admin.group_offsets(f"group-{number}", [TopicPartition("t", 0)]) == {}
+"""
+
+
+@pytest.mark.kafka
+def test_offsets_of_a_group_can_be_asked_for_while_its_coordinator_loads(
+    embedded_broker: Callable[..., EmbeddedBroker], tmp_path: Path
+) -> None:
+    """A child asks: the client's ListConsumerGroupOffsets would end it with a segmentation fault."""
+    broker = embedded_broker(tmp_path)
+    KafkaLogClient(broker.bootstrap_servers).admin().create_topics([TopicPlan("t", 1)])
+    asked = subprocess.run([sys.executable, "-c", ASKS, broker.bootstrap_servers], capture_output=True, text=True)
+    assert asked.returncode == 0, asked.stderr

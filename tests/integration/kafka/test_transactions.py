@@ -191,7 +191,7 @@ def test_worker_marks_ride_in_offset_metadata(client: KafkaLogClient, place: Top
     assert [member.assignment for member in client.admin().group_members(place.topic)] == [(place,)]
     consumer.close()
     client.admin().set_group_offsets(place.topic, {place: (0, "started=7")})
-    assert client.admin().group_offsets(place.topic) == {place: (0, "started=7")}
+    assert client.admin().group_offsets(place.topic, [place]) == {place: (0, "started=7")}
 
 
 def test_deleted_records_are_out_of_range(client: KafkaLogClient, place: TopicPartition) -> None:

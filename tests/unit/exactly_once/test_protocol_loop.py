@@ -104,7 +104,7 @@ class World:
 
     def offset_lag(self) -> int:
         """How far the group's committed offset of the deposits is behind their end."""
-        offset, _ = self.client.admin().group_offsets("sim")[DEPOSITS]
+        offset, _ = self.client.admin().group_offsets("sim", [DEPOSITS])[DEPOSITS]
         return self.cluster.log(DEPOSITS).end - offset
 
     def books(self) -> list[str]:
@@ -166,7 +166,7 @@ def test_a_partition_without_rows_goes_on_from_the_loops_own_position_map() -> N
     process.turns()
     assert world.cluster.faults.left == 0
     assert world.books() == []
-    offsets = world.client.admin().group_offsets("sim")
+    offsets = world.client.admin().group_offsets("sim", [DEPOSITS, TRANSFERS])
     assert {tp: offset for tp, (offset, _) in offsets.items()} == {DEPOSITS: 3, TRANSFERS: 0}
 
 
