@@ -189,7 +189,7 @@ class KafkaAdmin:
     def group_offsets(
         self, group_id: str, partitions: Sequence[TopicPartition]
     ) -> Mapping[TopicPartition, tuple[int, str]]:
-        # The client's ListConsumerGroupOffsets ends the process while the group's coordinator loads or moves (librdkafka
+        # The client's ListConsumerGroupOffsets ends the process while the coordinator loads or moves (librdkafka
         # issue 5040): it hands the error to the consumer group that an admin client does not have. A consumer has one.
         consumer = Consumer({**self._settings, **_OFFSETS_ONLY, "group.id": group_id})
         places = [ClientPartition(each.topic, each.partition) for each in partitions]
