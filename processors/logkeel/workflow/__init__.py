@@ -11,6 +11,7 @@ from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import State
 from logkeel.workflow.steps import Happened, Step
+from logkeel.workflow.timeouts import Timeout
 from logkeel.workflow.workflow import Workflow
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "StepContext",
     "StepErrorView",
     "StepLogger",
+    "Timeout",
     "Workflow",
     "parallel",
     "sequence",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from logkeel.definitions import RetryPolicy
-from logkeel.workflow.durations import Duration, to_milliseconds
+from logkeel.workflow.durations import Duration
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.recording import recorded_fields
@@ -14,6 +14,7 @@ from logkeel.workflow.retry import Retry
 from logkeel.workflow.signature import signature_of, tuple_length
 from logkeel.workflow.state import StateField
 from logkeel.workflow.steps import Step, StepSettings
+from logkeel.workflow.timeouts import Timeout
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 """Names become parts of step paths, topic names and keys."""
@@ -25,7 +26,7 @@ class StepOptions:
 
     writes: Callable[[Any], Any] | None
     effect: EffectDeclaration | None
-    timeout: Duration | None
+    timeout: Timeout | Duration | None
     retry: Retry | None
     queue: str
     name: str | None
@@ -45,7 +46,7 @@ def declare_step(
         name=name,
         effect=options.effect or IDEMPOTENT,
         writes=writes,
-        timeout_ms=_timeout_ms(name, options.timeout, place),
+        timeout=_timeout(name, options.timeout, place),
         retry=RetryPolicy() if options.retry is None else options.retry.policy(),
         queue=options.queue,
     )
@@ -79,14 +80,11 @@ def _result_problems(name: str, writes: tuple[str, ...], result: Any, place: str
     return [Problem(what, place, f"return one value for each of {', '.join(writes)}, in this order")]
 
 
-def _timeout_ms(name: str, timeout: Duration | None, place: str) -> int | None:
-    if timeout is None:
-        return None
+def _timeout(name: str, timeout: Timeout | Duration | None, place: str) -> Timeout:
+    if isinstance(timeout, Timeout):
+        return timeout
     try:
-        timeout_ms = to_milliseconds(timeout)
+        return Timeout(timeout)
     except ValueError as error:
         raise_for([Problem(f"the time-out of step {name!r} is wrong: {error}", place, 'write e.g. timeout="30s"')])
         raise
-    if timeout_ms == 0:
-        raise_for([Problem(f"the time-out of step {name!r} is 0", place, "write timeout=None for no limit")])
-    return timeout_ms

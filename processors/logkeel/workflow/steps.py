@@ -9,6 +9,7 @@ from logkeel.definitions import RetryPolicy, StepDefinition, WriteDefinition
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.signature import Signature
+from logkeel.workflow.timeouts import Timeout
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -31,7 +32,7 @@ class StepSettings:
     name: str
     effect: EffectDeclaration
     writes: tuple[str, ...]
-    timeout_ms: int | None
+    timeout: Timeout
     retry: RetryPolicy
     queue: str
 
@@ -85,7 +86,9 @@ class Step(Generic[P, R]):
             queue=settings.queue,
             reads=tuple(sorted(reads)),
             writes=tuple(WriteDefinition(field=field) for field in settings.writes),
-            timeout_ms=settings.timeout_ms,
+            timeout_ms=settings.timeout.attempt_ms,
+            heartbeat_timeout_ms=settings.timeout.heartbeat_ms,
+            schedule_to_start_ms=settings.timeout.schedule_to_start_ms,
             retry=settings.retry,
             key_valid_for_ms=settings.effect.valid_for_ms,
             settle_ms=settings.effect.settle_ms,

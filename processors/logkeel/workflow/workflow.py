@@ -18,11 +18,10 @@ from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import StateShape, shape_of
 from logkeel.workflow.steps import Step, StepDecorator
+from logkeel.workflow.timeouts import DEFAULT_TIMEOUT, Timeout
 
 S = TypeVar("S")
 T = TypeVar("T")
-
-DEFAULT_TIMEOUT = "60s"
 
 
 class Workflow(Generic[S]):
@@ -61,7 +60,7 @@ class Workflow(Generic[S]):
         *,
         writes: Callable[[S], T],
         effect: EffectDeclaration | None = None,
-        timeout: Duration | None = DEFAULT_TIMEOUT,
+        timeout: Timeout | Duration | None = DEFAULT_TIMEOUT,
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
@@ -72,7 +71,7 @@ class Workflow(Generic[S]):
         self,
         *,
         effect: EffectDeclaration | None = None,
-        timeout: Duration | None = DEFAULT_TIMEOUT,
+        timeout: Timeout | Duration | None = DEFAULT_TIMEOUT,
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
@@ -83,12 +82,15 @@ class Workflow(Generic[S]):
         *,
         writes: Callable[[S], Any] | None = None,
         effect: EffectDeclaration | None = None,
-        timeout: Duration | None = DEFAULT_TIMEOUT,
+        timeout: Timeout | Duration | None = DEFAULT_TIMEOUT,
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
     ) -> StepDecorator[Any]:
-        """Declare a step. `timeout` bounds one attempt; None must be written out. Raises `DefinitionError`."""
+        """Declare a step. `timeout` bounds one attempt, None must be written out; a `Timeout` bounds more than that.
+
+        Raises `DefinitionError`.
+        """
         options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name)
         return StepDecorator(lambda function: self._declare(function, options))
 

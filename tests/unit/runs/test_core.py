@@ -287,10 +287,13 @@ def test_a_run_has_a_deadline() -> None:
 
 def test_an_unstarted_step_has_its_limit() -> None:
     turn, state = one_step("NONE", schedule_to_start_ms=500)
-    assert SetTimer("start_deadline", T0 + 500, "a", 1) in turn.actions
+    assert SetTimer("start_deadline", T0 + 3_500, "a", 1) in turn.actions
     waking.start_deadline_over(turn := next_turn(turn), "a", 1)
     assert state.head.error is not None
     assert state.head.error.code == "not_started_in_time"
+    assert [action for action in turn.actions if isinstance(action, RevokeStep)] == [
+        RevokeStep("a", 1, "step a failed")
+    ]
 
 
 def test_signals_are_stored_and_in_the_history() -> None:

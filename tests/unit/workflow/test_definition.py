@@ -7,7 +7,7 @@ import pytest
 from logkeel.definitions import ParallelBlock, SequenceBlock, StepBlock, decode_document, digest_of
 from logkeel.errors import DefinitionError, InvalidInput
 from logkeel.records import FieldValue
-from logkeel.workflow import CHECKED, NONE, ONCE, Happened, Retry, State, Workflow, parallel
+from logkeel.workflow import CHECKED, NONE, ONCE, Happened, Retry, State, Timeout, Workflow, parallel
 
 
 class Report(State):
@@ -144,3 +144,33 @@ def test_a_retry_of_what_is_not_done_is_in_the_definition_and_leaves_others_as_t
     assert b'"on"' not in plain.document
     assert b'"on":"not_done"' in careful.document
     assert decode_document(careful.document).steps[0].retry.on == "not_done"
+
+
+def test_time_outs_are_in_the_definition() -> None:
+    wf = workflow()
+
+    @wf.step(writes=lambda s: s.text, timeout=Timeout(None, schedule_to_start="5m", heartbeat="30s"))
+    def one(topic: str) -> str:
+        return topic
+
+    @wf.step(writes=lambda s: s.left)
+    def two(topic: str) -> list[str]:
+        return [topic]
+
+    found = [
+        (d.timeout_ms, d.schedule_to_start_ms, d.heartbeat_timeout_ms) for d in (one.definition(), two.definition())
+    ]
+    assert found == [(None, 300_000, 30_000), (60_000, None, 10_000)]
+
+
+@pytest.mark.parametrize(
+    "given", [{"attempt": "0s"}, {"schedule_to_start": 0}, {"heartbeat": "4s"}, {"heartbeat": "soon"}]
+)
+def test_a_time_out_that_makes_no_sense_is_refused(given: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"0 lets nothing|at least 5s|no.* duration"):
+        Timeout(**given)
+    with pytest.raises(DefinitionError, match="the time-out of step 'one'"):
+
+        @workflow().step(writes=lambda s: s.text, timeout="0s")
+        def one(topic: str) -> str:
+            return topic

@@ -21,11 +21,11 @@ from logkeel.records import (
 from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
 from logkeel.runs.core.actions import HoldLease, KeepDetails
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.doubt import ask_a_human, in_doubt, lost
+from logkeel.runs.core.doubt import in_doubt, lost
 from logkeel.runs.core.failing import after_failure
-from logkeel.runs.core.flow import dispatch, go_to, leave_waiting, settle, wait_until
+from logkeel.runs.core.flow import ask_a_human, dispatch, go_to, leave_waiting, settle, wait_until
 from logkeel.runs.core.state import StepState
-from logkeel.runs.core.timing import refused_delay_ms
+from logkeel.runs.core.timing import NOT_STARTED_AGAIN_MS, not_after_ms, refused_delay_ms
 
 
 def answer(turn: Activation, message: StepAnswer) -> None:
@@ -126,14 +126,24 @@ def _reclaimed(turn: Activation, message: StepReclaimed, step: StepState) -> Non
 
 
 def _released(turn: Activation, message: StepReleased, step: StepState) -> None:
+    """Given back. One that may not start for ever was perhaps too late, by the worker's clock: offered again later."""
     path = message.identity.path
-    reason = "started" if message.was_started else "not started"
+    limited = not_after_ms(turn.plan.steps[path].definition, step) is not None
+    due_ms = turn.now_ms + NOT_STARTED_AGAIN_MS if limited and not message.was_started else None
     leave_waiting(turn, path, step)
     turn.record(
-        "step_released", path=path, step=step.step, dispatch=step.dispatch, holder=message.holder, reason=reason
+        "step_released",
+        path=path,
+        step=step.step,
+        dispatch=step.dispatch,
+        holder=message.holder,
+        due_ms=due_ms,
+        reason="started" if message.was_started else "not started",
     )
     if message.was_started:
         in_doubt(turn, path, f"{message.holder} stopped before the step ended")
+    elif due_ms is not None:
+        wait_until(turn, path, due_ms)
     else:
         dispatch(turn, path)
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from logkeel.errors import InvariantViolation
-from logkeel.records import FieldWrite, RunEvent
+from logkeel.records import ErrorInfo, FieldWrite, RunEvent
 from logkeel.runs.core.plan import ROOT_SCOPE, Plan, Target, ToJoin
 from logkeel.runs.core.state import FieldPointer, Phase, RunState, ScopeState, StepState, StoredSignal
 
@@ -67,6 +67,7 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
             dispatch=dispatch,
             first_dispatched_ms=event.at_ms,
             dispatched_ms=event.at_ms,
+            scheduled_ms=event.at_ms,
         )
         return
     state.steps[path] = replace(
@@ -76,6 +77,7 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
         dispatch=dispatch,
         next_attempt=attempt,
         dispatched_ms=event.at_ms,
+        scheduled_ms=event.at_ms if attempt > former.attempt else former.scheduled_ms,
         due_ms=None,
         reclaimed=False,
         holder=None,
@@ -112,6 +114,7 @@ def _step_failed(state: RunState, event: RunEvent, plan: Plan) -> None:
             started_at_ms=event.started_at_ms or step.started_at_ms,
             finished_at_ms=event.at_ms,
             next_attempt=step.attempt + 1,
+            effect_since_ms=_effect_since(step, event) if _may_have_happened(event.error) else step.effect_since_ms,
         ),
     )
 
@@ -122,26 +125,28 @@ def _step_retry_scheduled(state: RunState, event: RunEvent, plan: Plan) -> None:
     if step is None or step.phase != "failed" or not state.running:
         raise _illegal(state, event, step)
     state.head.open_steps += 1
-    state.steps[path] = _waiting(step, event, plan, checks=_may_have_happened(step))
+    state.steps[path] = _waiting(step, event, plan, checks=_may_have_happened(step.error))
 
 
 def _step_in_doubt(state: RunState, event: RunEvent, plan: Plan) -> None:
     """Nobody knows. With `due_ms` a check will tell (CHECKED), without it a human decides (P35)."""
     path, step = _path(event), state.steps.get(_path(event))
-    if step is None or step.phase not in ("dispatched", "started", "failed"):
+    if step is None or step.phase not in ("dispatched", "started", "waiting", "failed"):
         raise _illegal(state, event, step)
     if step.phase == "failed":
         state.head.open_steps += 1
     if event.due_ms is not None:
         state.steps[path] = _waiting(replace(step, next_attempt=step.attempt + 1), event, plan, checks=True)
     else:
-        state.steps[path] = replace(step, phase="in_doubt", error=event.error or step.error, reclaimed=False)
+        error = event.error or step.error
+        state.steps[path] = replace(step, phase="in_doubt", error=error, reclaimed=False, due_ms=None)
 
 
 def _step_resolved(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """A human who has it run again answers for what former executions did: a key is new from then on."""
     step = _legal(state, event)
     if event.reason != "did":
-        state.steps[_path(event)] = replace(step, next_attempt=step.attempt + 1)
+        state.steps[_path(event)] = replace(step, next_attempt=step.attempt + 1, effect_since_ms=None)
 
 
 def _step_reclaimed(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -150,13 +155,24 @@ def _step_reclaimed(state: RunState, event: RunEvent, plan: Plan) -> None:
     if event.reason == "asked":
         state.steps[_path(event)] = replace(step, reclaimed=True)
     else:
-        state.steps[_path(event)] = replace(step, reclaims=step.reclaims + 1, next_attempt=step.attempt + 1)
+        since_ms = _effect_since(step, event)
+        state.steps[_path(event)] = replace(
+            step, reclaims=step.reclaims + 1, next_attempt=step.attempt + 1, effect_since_ms=since_ms
+        )
 
 
 def _step_released(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """Given back (`reason` "started" or "not started"), or waiting for so long that nobody knows (`reason` "aged").
+
+    With `due_ms` it is sent anew later, else at once.
+    """
     step = _legal(state, event)
     started = event.reason == "started"
-    state.steps[_path(event)] = replace(step, next_attempt=step.attempt + started)
+    since_ms = step.effect_since_ms if event.reason == "not started" else _effect_since(step, event)
+    step = replace(step, next_attempt=step.attempt + started, effect_since_ms=since_ms)
+    if event.due_ms is not None:
+        step = replace(step, phase="waiting", due_ms=event.due_ms, reclaimed=False, holder=None)
+    state.steps[_path(event)] = step
 
 
 def _step_refused(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -285,8 +301,19 @@ def _waiting(step: StepState, event: RunEvent, plan: Plan, *, checks: bool) -> S
     )
 
 
-def _may_have_happened(step: StepState) -> bool:
-    return step.error is None or step.error.kind != "not_done"
+def _may_have_happened(error: ErrorInfo | None) -> bool:
+    return error is None or error.kind != "not_done"
+
+
+def _effect_since(step: StepState, event: RunEvent) -> int:
+    """The earliest moment at which an execution up to this one may have reached the outside (P35).
+
+    The start is told by a worker's clock, so it counts only within what the engine knows.
+    """
+    if step.effect_since_ms is not None:
+        return step.effect_since_ms
+    started_ms = event.started_at_ms or step.started_at_ms or step.dispatched_ms
+    return max(step.dispatched_ms, min(started_ms, event.at_ms))
 
 
 def _path(event: RunEvent) -> str:

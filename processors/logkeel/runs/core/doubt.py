@@ -3,8 +3,8 @@
 from logkeel.records import ErrorInfo
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.failing import fail_run
-from logkeel.runs.core.flow import dispatch, leave_waiting, settle, wait_until
-from logkeel.runs.core.timing import check_at_ms, key_expired
+from logkeel.runs.core.flow import ask_a_human, dispatch, leave_waiting, settle, wait_until
+from logkeel.runs.core.timing import check_at_ms
 
 RECLAIMS_TO_GIVE_UP = 5
 
@@ -31,10 +31,9 @@ def in_doubt(turn: Activation, path: str, why: str) -> None:
     """Nobody knows whether the execution had its effect."""
     step, definition = turn.state.steps[path], turn.plan.steps[path].definition
     effect = definition.effect
-    if effect == "KEYED" and key_expired(definition, step, turn.now_ms):
-        effect = "ONCE"
     match effect:
         case "NONE" | "IDEMPOTENT" | "KEYED":
+            # A key that has expired is noticed there, at every dispatch.
             dispatch(turn, path)
         case "CHECKED":
             leave_waiting(turn, path, step)
@@ -43,10 +42,3 @@ def in_doubt(turn: Activation, path: str, why: str) -> None:
             wait_until(turn, path, due_ms)
         case "ONCE":
             ask_a_human(turn, path, why, None)
-
-
-def ask_a_human(turn: Activation, path: str, why: str, error: ErrorInfo | None) -> None:
-    """The step waits, visibly, for `ResolveStep`."""
-    step = turn.state.steps[path]
-    leave_waiting(turn, path, step)
-    turn.record("step_in_doubt", path=path, step=step.step, dispatch=step.dispatch, reason=why, error=error)

@@ -15,6 +15,7 @@ from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.plan import Target, ToEnd, ToFork, ToJoin, ToStep
 from logkeel.runs.core.reading import command_problem, inputs_of, result_of, result_problem
 from logkeel.runs.core.state import StepState
+from logkeel.runs.core.timing import key_expired, start_deadline_ms, start_limit_ms
 
 
 def go_to(turn: Activation, target: Target) -> None:
@@ -53,23 +54,51 @@ def _succeed(turn: Activation) -> None:
 
 
 def dispatch(turn: Activation, path: str) -> None:
-    """Send the step's next command: the first one, or one more. The run fails if no command can carry its inputs."""
+    """Send the step's next command: the first one, or one more.
+
+    The run fails if no command can carry its inputs, or if it is too late to start. A KEYED step whose key may be
+    forgotten outside counts as ONCE: a human decides (P35).
+    """
     former = turn.state.steps.get(path)
     placed = turn.plan.steps[path]
+    number = 1 if former is None else former.dispatch + 1
+    attempt = 1 if former is None else max(former.next_attempt, former.attempt)
     inputs = inputs_of(turn.state, turn.plan, placed)
-    problem = command_problem(path, inputs)
+    problem = command_problem(path, inputs) or _too_late(turn, path, former, attempt)
     if problem is not None:
         complete(turn, "failed", problem, reason=f"step {path} cannot be dispatched")
         return
-    number = 1 if former is None else former.dispatch + 1
-    attempt = 1 if former is None else max(former.next_attempt, former.attempt)
+    if former is not None and key_expired(placed.definition, former, turn.now_ms):
+        ask_a_human(turn, path, "its key may be forgotten outside", None)
+        return
     if former is not None:
         leave_waiting(turn, path, former)
     turn.record("step_dispatched", path=path, step=placed.definition.name, attempt=attempt, dispatch=number)
     turn.do(DispatchStep(path, inputs))
-    limit_ms = placed.definition.schedule_to_start_ms
-    if limit_ms is not None:
-        turn.do(SetTimer("start_deadline", turn.now_ms + limit_ms, path, number))
+    deadline_ms = start_deadline_ms(placed.definition, turn.state.steps[path])
+    if deadline_ms is not None:
+        turn.do(SetTimer("start_deadline", deadline_ms, path, number))
+
+
+def _too_late(turn: Activation, path: str, former: StepState | None, attempt: int) -> ErrorInfo | None:
+    """Whether this attempt was offered before, and may not start any more."""
+    if former is None or attempt > former.attempt:
+        return None
+    limit_ms = start_limit_ms(turn.plan.steps[path].definition, former)
+    return not_started_in_time(path) if limit_ms is not None and turn.now_ms > limit_ms else None
+
+
+def not_started_in_time(path: str) -> ErrorInfo:
+    """No worker has started the step within its schedule-to-start limit."""
+    message = f"no worker has started {path} in time: start more workers of its queue, or give it a longer limit"
+    return ErrorInfo(code="not_started_in_time", kind="timeout", message=message)
+
+
+def ask_a_human(turn: Activation, path: str, why: str, error: ErrorInfo | None) -> None:
+    """The step waits, visibly, for `ResolveStep`."""
+    step = turn.state.steps[path]
+    leave_waiting(turn, path, step)
+    turn.record("step_in_doubt", path=path, step=step.step, dispatch=step.dispatch, reason=why, error=error)
 
 
 def leave_waiting(turn: Activation, path: str, step: StepState) -> None:
@@ -78,9 +107,9 @@ def leave_waiting(turn: Activation, path: str, step: StepState) -> None:
         turn.do(ClearTimer("step", step.due_ms, path, step.dispatch))
     if step.phase == "started" or step.reclaimed:
         turn.do(EndLease(path))
-    limit_ms = turn.plan.steps[path].definition.schedule_to_start_ms
-    if limit_ms is not None:
-        turn.do(ClearTimer("start_deadline", step.dispatched_ms + limit_ms, path, step.dispatch))
+    deadline_ms = start_deadline_ms(turn.plan.steps[path].definition, step)
+    if deadline_ms is not None:
+        turn.do(ClearTimer("start_deadline", deadline_ms, path, step.dispatch))
 
 
 def settle(turn: Activation, path: str, step: StepState) -> None:

@@ -65,6 +65,8 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     `dispatch` is the fence, `attempt` numbers executions, `failures` counts against `max_attempts`, `reclaims` against
     `worker_lost`. `due_ms`: when a waiting step goes on. `reclaimed`: somebody asks, and the holder's lease still runs.
+    `scheduled_ms`: when the present attempt was first dispatched. `effect_since_ms`: since when an execution may have
+    had its effect; None: surely none has.
     """
 
     step: str
@@ -86,6 +88,8 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     finished_at_ms: int | None = None
     effect_unknown: bool = False
     error: ErrorInfo | None = None
+    scheduled_ms: int = 0
+    effect_since_ms: int | None = None
 
     @property
     def is_open(self) -> bool:

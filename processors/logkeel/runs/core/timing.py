@@ -10,6 +10,15 @@ REFUSED_FIRST_MS = 1_000
 REFUSED_LAST_MS = 30_000
 """How long a refused command waits before it is offered again: a worker with the version may be starting."""
 
+NOT_STARTED_AGAIN_MS = 1_000
+"""A command that came back too late is offered again no sooner: a worker's fast clock would give it back at once."""
+
+START_HEARD_MS = 3_000
+"""A start within its limit is heard of so much later: the claim before it may take 2 s, and the first heartbeat comes
+
+after 1 s (P25). Sooner, a step that runs would be taken for unstarted.
+"""
+
 
 def jitter(info: RunInfo, path: str, number: int) -> float:
     """A number in [0, 1), fixed for (run, incarnation, path, number)."""
@@ -44,7 +53,35 @@ def check_at_ms(definition: StepDefinition, step: StepState, now_ms: int) -> int
     return max(now_ms, started_ms + (definition.timeout_ms or 0) + definition.settle_ms)
 
 
+def key_expires_ms(definition: StepDefinition, step: StepState) -> int | None:
+    """From when on the outside system may have forgotten a key that may have reached it; KEYED then counts as ONCE.
+
+    None: never, or no execution can have used the key yet (P35).
+    """
+    if definition.effect != "KEYED" or definition.key_valid_for_ms is None or step.effect_since_ms is None:
+        return None
+    return step.effect_since_ms + definition.key_valid_for_ms
+
+
 def key_expired(definition: StepDefinition, step: StepState, now_ms: int) -> bool:
-    """Whether the outside system may have forgotten the key: KEYED then counts as ONCE (P35)."""
-    valid_ms = definition.key_valid_for_ms
-    return valid_ms is not None and now_ms - step.first_dispatched_ms >= valid_ms
+    """Whether the key may be forgotten by now."""
+    expires_ms = key_expires_ms(definition, step)
+    return expires_ms is not None and now_ms >= expires_ms
+
+
+def start_limit_ms(definition: StepDefinition, step: StepState) -> int | None:
+    """The author's schedule-to-start limit, counted from the attempt's first dispatch; None: no limit."""
+    limit_ms = definition.schedule_to_start_ms
+    return None if limit_ms is None else step.scheduled_ms + limit_ms
+
+
+def not_after_ms(definition: StepDefinition, step: StepState) -> int | None:
+    """After which time no worker may start the command any more: it would be too late, or the key forgotten."""
+    limits = (start_limit_ms(definition, step), key_expires_ms(definition, step))
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def start_deadline_ms(definition: StepDefinition, step: StepState) -> int | None:
+    """When a step that has not been heard of has not been started, given its limit; None: no limit."""
+    limit_ms = start_limit_ms(definition, step)
+    return None if limit_ms is None else limit_ms + START_HEARD_MS

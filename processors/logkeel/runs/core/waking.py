@@ -5,7 +5,7 @@ from logkeel.runs.core.actions import RevokeStep
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.doubt import lost
 from logkeel.runs.core.failing import fail_run
-from logkeel.runs.core.flow import complete, dispatch, settle
+from logkeel.runs.core.flow import complete, dispatch, not_started_in_time
 from logkeel.runs.core.state import StepState
 
 
@@ -28,15 +28,12 @@ def lease_over(turn: Activation, path: str) -> None:
 
 
 def start_deadline_over(turn: Activation, path: str, number: int) -> None:
-    """The author's schedule-to-start limit: no worker has begun."""
+    """The author's schedule-to-start limit: no worker has begun. Ending the run revokes the command (P36)."""
     step = _step(turn, path, number)
     if step is None or step.phase != "dispatched":
         turn.ignore("the step has started")
         return
-    error = ErrorInfo(code="not_started_in_time", kind="timeout", message=f"no worker has started {path} in time")
-    settle(turn, path, step)
-    turn.record("step_failed", path=path, step=step.step, attempt=step.attempt, dispatch=step.dispatch, error=error)
-    fail_run(turn, path, error)
+    fail_run(turn, path, not_started_in_time(path))
 
 
 def command_aged(turn: Activation, path: str) -> None:

@@ -6,6 +6,7 @@ from logkeel.records import StepCommand, StepIdentity
 from logkeel.runs.core.actions import DispatchStep
 from logkeel.runs.core.plan import PlacedStep, Plan
 from logkeel.runs.core.state import RunInfo, RunState
+from logkeel.runs.core.timing import not_after_ms
 
 
 def command_of(
@@ -35,6 +36,7 @@ def command_of(
         dispatched_at_ms=step.dispatched_ms,
         timeout_ms=definition.timeout_ms,
         max_attempts=definition.retry.max_attempts,
+        not_after_ms=not_after_ms(definition, step),
         inputs=action.inputs,
         check_first=step.check_first,
         check_not_before_ms=step.check_not_before_ms,
