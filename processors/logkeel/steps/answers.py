@@ -55,8 +55,11 @@ def in_doubt(command: StepCommand, error: ErrorInfo, *, called: bool) -> bool:
     return command.effect == "ONCE" and called and error.kind != "not_done"
 
 
-def cut_off(command: StepCommand, reason: str) -> ErrorInfo:
+def cut_off(command: StepCommand, reason: str, *, called: bool) -> ErrorInfo:
     """The error of a step stopped from outside: at its deadline, or because it was revoked."""
+    if reason == "timeout" and command.effect == "ONCE" and not called:
+        message = f"not called within {command.timeout_ms} ms: its resources were not open"
+        return ErrorInfo(code="timeout", message=message, kind="not_done")
     if reason == "timeout":
         return ErrorInfo(code="timeout", message=f"no result within {command.timeout_ms} ms", kind="timeout")
     return ErrorInfo(code="cancelled", message=f"stopped: {reason}", kind="cancelled")

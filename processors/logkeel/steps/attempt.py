@@ -17,22 +17,27 @@ from logkeel.workflow.context import RunView, StepLogger
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """State of one execution. `deadline_s` is monotonic and begins with the call (P25)."""
+    """State of one execution. `started_at_ms` and `deadline_s` (monotonic) are set once and never moved (P25, P35).
+
+    `called`: the author's function was entered; its check does not count.
+    """
 
     start: StartStep
     claimed_at_s: float
     started_at_ms: int
-    key: Key = field(init=False)
     deadline_s: float | None = None
+    key: Key = field(init=False)
     begun: bool = False
     called: bool = False
     cut: str | None = None
     cut_at_s: float = 0.0
     slot_owed: bool = False
     blocked_reported: bool = False
+    overdue_reported: bool = False
     details: bytes | None = None
     task: "asyncio.Task[None] | None" = None
     thread: "Future[Any] | None" = None
+    timer: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
         self.key = key_of(self.start.command.identity)
@@ -41,6 +46,29 @@ class Attempt:
     def command(self) -> StepCommand:
         """What is executed."""
         return self.start.command
+
+    @property
+    def must_end(self) -> bool:
+        """Whether only the end of its code says what happened: a claimed effect that was called (P35).
+
+        Reported earlier, a check or another attempt could come before the effect of code that still runs.
+        """
+        return self.called and self.start.claimed
+
+
+def new_attempt(start: StartStep, *, claimed_at_s: float, now_ms: int, now_s: float) -> Attempt:
+    """An attempt that begins now, or when its check may begin; `now_s` is monotonic.
+
+    Its one deadline covers opening resources, the check and the call, and a claim that has to be made again: the engine
+    lets nobody check before `started_at_ms` + time-out + settle time (P35).
+    """
+    command = start.command
+    not_before_ms = command.check_not_before_ms if command.check_first else None
+    started_at_ms = max(now_ms if start.since_ms is None else start.since_ms, not_before_ms or 0)
+    attempt = Attempt(start, claimed_at_s, started_at_ms)
+    if command.timeout_ms is not None:
+        attempt.deadline_s = now_s + (started_at_ms - now_ms + command.timeout_ms) / 1_000
+    return attempt
 
 
 class WorkerStepContext:

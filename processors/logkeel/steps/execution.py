@@ -59,8 +59,11 @@ class Execution:
                 if writes is not None:
                     return self._success(attempt, writes, from_check=True)
                 # The claim was tested before the check; again, and a slow check would be asked for ever.
-                attempt.called, ready = False, _any_age
-            result = await self._call(attempt, step, ready)
+                ready = _any_age
+            arguments = await self._arguments(attempt, step)
+            ready(attempt)
+            self._begin(attempt)
+            result = await self._call(attempt, step, arguments)
             return self._success(attempt, self._writes(step, result), from_check=False)
         except ClaimTooOld:
             raise
@@ -75,7 +78,7 @@ class Execution:
 
     def cut(self, attempt: Attempt) -> StepFailed:
         """The answer of an attempt that was stopped from outside."""
-        info = cut_off(attempt.command, attempt.cut or "cancelled")
+        info = cut_off(attempt.command, attempt.cut or "cancelled", called=attempt.called)
         doubt = in_doubt(attempt.command, info, called=attempt.called)
         return failed(attempt.command, self._holder, info, times_ms=self._times(attempt), in_doubt=doubt)
 
@@ -96,20 +99,22 @@ class Execution:
         while (wait_ms := not_before_ms - self._clock.now_ms()) > 0:  # noqa: ASYNC110 - see above
             await asyncio.sleep(min(wait_ms, 50) / 1_000)
         self._fresh(attempt)
-        return check.encode_answer(await self._call(attempt, check, _any_age))
+        arguments = await self._arguments(attempt, check)
+        return check.encode_answer(await self._call(attempt, check, arguments))
 
     def _fresh(self, attempt: Attempt) -> None:
         if attempt.start.claimed and self._clock.monotonic_s() - attempt.claimed_at_s > CLAIM_VALID_S:
             raise ClaimTooOld
 
-    async def _call(self, attempt: Attempt, bound: BoundFunction, ready: Callable[[Attempt], None]) -> Any:
+    async def _arguments(self, attempt: Attempt, bound: BoundFunction) -> dict[str, Any]:
         arguments = bound.decode_inputs(attempt.command.inputs)
         if bound.resources:
             arguments |= await self._resources.resolve(bound.resources)
         if bound.context_parameter is not None:
             arguments[bound.context_parameter] = WorkerStepContext(attempt)
-        ready(attempt)
-        self._begin(attempt)
+        return arguments
+
+    async def _call(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any]) -> Any:
         if bound.is_async:
             return await bound.function(**arguments)
         if self._threads is None:
@@ -119,11 +124,12 @@ class Execution:
         return await asyncio.wrap_future(attempt.thread)
 
     def _begin(self, attempt: Attempt) -> None:
+        """Right before the call. A loop that was blocked may come here late: nothing is called after the deadline."""
+        if attempt.deadline_s is not None and self._clock.monotonic_s() >= attempt.deadline_s:
+            attempt.cut = attempt.cut or "timeout"
+        if attempt.cut is not None:
+            raise asyncio.CancelledError
         attempt.called = True
-        attempt.started_at_ms = self._clock.now_ms()
-        timeout_ms = attempt.command.timeout_ms
-        if timeout_ms is not None:
-            attempt.deadline_s = self._clock.monotonic_s() + timeout_ms / 1_000
 
 
 def _any_age(_: Attempt) -> None:

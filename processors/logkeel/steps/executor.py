@@ -1,7 +1,7 @@
 """Where user code runs: an asyncio loop on its own thread, plain functions in a pool. A shell file: threads live here.
 
 Batches go to the loop with one wake-up each. Outcomes are handed to `report` on the loop's thread, exactly one for each
-start: `forget` or the deadline may settle an attempt first, then its late outcome is dropped. Inline (`threaded=False`)
+start: `forget` or the deadline may settle an attempt first, then its late outcome is dropped. Inline (given a loop)
 everything runs on the caller's thread inside `pump`, plain functions too, so that tests and `try_out` are repeatable.
 """
 
@@ -11,12 +11,12 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import structlog
 
 from logkeel.log import Clock
-from logkeel.steps.attempt import Attempt
+from logkeel.steps.attempt import Attempt, new_attempt
 from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.execution import ClaimTooOld, Execution, Outcome
 from logkeel.steps.machine.messages import Key, StartStep
@@ -28,6 +28,15 @@ CUT_GRACE_S = 1.0
 """How long a cut attempt may take to end before it is reported without waiting: its code blocks the loop."""
 
 log = structlog.get_logger("logkeel.worker")
+
+
+@runtime_checkable
+class InlineLoop(Protocol):
+    """An event loop that never waits; `logkeel.simulation` has one."""
+
+    def run_ready(self) -> None:
+        """Run what can run now."""
+        ...
 
 
 class Report(Protocol):
@@ -46,16 +55,19 @@ class StepExecutor:
         *,
         holder: str,
         concurrency: int,
-        threaded: bool,
+        loop: asyncio.AbstractEventLoop | None = None,
         overrides: Overrides | None = None,
     ) -> None:
+        """`loop` None: threads. Otherwise inline, on that loop; one with `run_ready` is never waited for."""
+        threaded = loop is None
         self._clock = clock
-        self._loop = asyncio.new_event_loop()
+        self._loop = loop or asyncio.new_event_loop()
         self._resources = ResourcePool(overrides)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="logkeel-step") if threaded else None
         self._execution = Execution(catalog, clock, holder=holder, resources=self._resources, threads=self._pool)
         self._open: dict[Key, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._cutting = threading.Lock()
         self._ticked_s = self._tick_asked_s = 0.0
         self._report: Report = _unheard
         self._slot_freed: Callable[[], None] = _nothing
@@ -75,42 +87,47 @@ class StepExecutor:
 
     def submit(self, starts: Sequence[StartStep], *, claimed_at_s: float) -> None:
         """Start these executions."""
-        now_ms = self._clock.now_ms()
-        attempts = [Attempt(start, claimed_at_s, now_ms) for start in starts]
+        now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
+        attempts = [new_attempt(start, claimed_at_s=claimed_at_s, now_ms=now_ms, now_s=now_s) for start in starts]
         for attempt in attempts:
             self._open[attempt.key] = attempt
         self._soon(self._begin, attempts)
 
-    def details(self, key: Key) -> bytes | None:
-        """What the step last gave to `heartbeat`."""
-        attempt = self._open.get(key)
-        return attempt.details if attempt is not None else None
+    def attempt(self, key: Key) -> Attempt | None:
+        """An execution that has not reported."""
+        return self._open.get(key)
 
     def cancel(self, key: Key, reason: str) -> None:
-        """Cut an execution off; it reports."""
+        """Cut an execution off; it reports, once its code has ended if its effect was claimed. From any thread."""
         attempt = self._open.get(key)
-        if attempt is not None and attempt.cut is None:
-            attempt.cut, attempt.cut_at_s = reason, self._clock.monotonic_s()
-            self._soon(self._cancel_task, attempt)
-
-    def forget(self, key: Key) -> bool:
-        """Stop an execution and drop its outcome. False: it has reported already, and its report stands."""
-        attempt = self._open.pop(key, None)
         if attempt is None:
-            return False
-        attempt.slot_owed = True
-        attempt.cut = attempt.cut or "drained"
+            return
+        with self._cutting:
+            if attempt.cut is not None:
+                return
+            attempt.cut, attempt.cut_at_s = reason, self._clock.monotonic_s()
         self._soon(self._cancel_task, attempt)
-        return True
+
+    def forget(self, key: Key) -> Attempt | None:
+        """Stop an execution and drop its outcome. None: it has reported already, and its report stands."""
+        attempt = self._open.pop(key, None)
+        if attempt is not None:
+            attempt.slot_owed = True
+            attempt.cut = attempt.cut or "drained"
+            self._soon(self._cancel_task, attempt)
+        return attempt
 
     def enforce(self) -> None:
-        """Cut what is over its deadline; report what did not end although cut; name what blocks the loop."""
+        """Cut what is over its deadline; report what did not end although cut; name what blocks the loop.
+
+        Deadlines are kept by the loop's own timers; this is for a loop that is blocked, and for inline running.
+        """
         now_s = self._clock.monotonic_s()
         for attempt in list(self._open.values()):
             if attempt.cut is None and attempt.deadline_s is not None and now_s >= attempt.deadline_s:
                 self.cancel(attempt.key, "timeout")
             elif attempt.cut is not None and now_s >= attempt.cut_at_s + CUT_GRACE_S and self._thread is not None:
-                self._finish(attempt, self._execution.cut(attempt), slot_free=False)
+                self._did_not_end(attempt)
         if self._thread is not None:
             self._watch(now_s)
 
@@ -118,6 +135,10 @@ class StepExecutor:
         """Inline: run until an attempt ends or a moment has passed. Returns whether one ended."""
         if self._thread is not None or not self._tasks:
             return False
+        if isinstance(self._loop, InlineLoop):
+            left = len(self._tasks)
+            self._loop.run_ready()
+            return len(self._tasks) < left
         waiting = asyncio.wait(set(self._tasks), timeout=INLINE_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
         done, _ = self._loop.run_until_complete(waiting)
         return bool(done)
@@ -152,6 +173,9 @@ class StepExecutor:
 
     def _begin(self, attempts: list[Attempt]) -> None:
         for attempt in attempts:
+            if attempt.deadline_s is not None and self._thread is not None:
+                delay_s = max(0.0, attempt.deadline_s - self._clock.monotonic_s())
+                attempt.timer = self._loop.call_later(delay_s, self.cancel, attempt.key, "timeout")
             attempt.task = self._loop.create_task(self._run(attempt))
             self._tasks.add(attempt.task)
             attempt.task.add_done_callback(self._tasks.discard)
@@ -168,7 +192,9 @@ class StepExecutor:
         except asyncio.CancelledError as error:
             if attempt.cut is None:
                 outcome = self._execution.failure(attempt, error)
-        if attempt.cut is not None:
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        if attempt.cut is not None and (outcome is None or not attempt.must_end):
             outcome = self._execution.cut(attempt)
         running = attempt.thread is not None and not attempt.thread.done() and not attempt.thread.cancel()
         if running and attempt.thread is not None:
@@ -176,8 +202,21 @@ class StepExecutor:
         self._finish(attempt, outcome, slot_free=not running)
 
     def _cancel_task(self, attempt: Attempt) -> None:
-        if attempt.task is not None and attempt.begun:
-            attempt.task.cancel()
+        if attempt.task is None or not attempt.begun:
+            return
+        if attempt.must_end and attempt.thread is not None and attempt.cut != "drained":
+            if not attempt.thread.cancel():
+                return  # A thread cannot be cut: what it returns or raises is the answer.
+            attempt.called = False
+        attempt.task.cancel()
+
+    def _did_not_end(self, attempt: Attempt) -> None:
+        if not attempt.must_end:
+            self._finish(attempt, self._execution.cut(attempt), slot_free=False)
+        elif not attempt.overdue_reported:
+            attempt.overdue_reported = True
+            it = attempt.command.identity
+            log.warning("step_outlives_its_end", reason=attempt.cut, step=it.step, run_id=it.run_id, path=it.path)
 
     def _finish(self, attempt: Attempt, outcome: Outcome | None, *, slot_free: bool) -> None:
         """The first to take the attempt out of the table speaks for it (`dict.pop` is atomic)."""

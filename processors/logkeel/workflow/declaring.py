@@ -66,6 +66,9 @@ def _effect_problems(name: str, options: StepOptions, writes: tuple[str, ...], p
         what = f"step {name!r} writes nothing and declares no effect"
         remedy = "declare effect=NONE, IDEMPOTENT, KEYED, CHECKED or ONCE, or name what it writes with writes="
         return [Problem(what, place, remedy)]
+    if options.effect.kind == "CHECKED" and options.timeout is None:
+        what = f"step {name!r} is CHECKED and has no time-out: nobody knows when its check may tell"
+        return [Problem(what, place, 'write timeout="60s" or what an attempt needs: a check runs after its deadline')]
     if options.effect.kind == "ONCE" and options.retry is not None and options.retry.on != "not_done":
         what = f"step {name!r} is ONCE, but its retry repeats more than NotDone"
         return [Problem(what, place, 'write Retry(..., on="not_done"), or leave retry= out')]

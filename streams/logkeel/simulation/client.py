@@ -1,10 +1,12 @@
 """A client of the simulated cluster: one process, with what a process can suffer."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from logkeel.errors import InvariantViolation
+from logkeel.errors import InvariantViolation, LogTimeout
 from logkeel.simulation.admin import SimulatedAdmin
 from logkeel.simulation.consumer import SimulatedGroupConsumer
+from logkeel.simulation.effects import EffectName, Probe, ProcessDied
 from logkeel.simulation.producer import SimulatedProducer
 from logkeel.simulation.reader import SimulatedReader
 from logkeel.simulation.transactional_producer import SimulatedTransactionalProducer
@@ -12,12 +14,20 @@ from logkeel.simulation.transactional_producer import SimulatedTransactionalProd
 if TYPE_CHECKING:
     from logkeel.simulation.cluster import SimulatedCluster
 
+WAIT_MS = 50.0
+
 
 class SimulatedClient:
-    """Implements `logkeel.log.LogClient`. Made by `SimulatedCluster.client`."""
+    """Implements `logkeel.log.LogClient`. Made by `SimulatedCluster.client`.
+
+    `probe` stands at every effect; `on_wait` lets time pass for a call that blocks; by default it moves the clock.
+    """
 
     def __init__(self, cluster: "SimulatedCluster") -> None:
         self.cluster = cluster
+        self.probe: Probe | None = None
+        self.on_wait: Callable[[float], None] = cluster.advance
+        self.producers: list[SimulatedTransactionalProducer] = []
         self._consumers: list[SimulatedGroupConsumer] = []
         self.state: Literal["running", "frozen", "killed"] = "running"
 
@@ -41,10 +51,46 @@ class SimulatedClient:
             self.state = "running"
 
     def check_running(self) -> None:
-        """Every call begins with it. Raises `InvariantViolation` if the driver lets a stopped process act."""
+        """Every call begins with it.
+
+        Raises `ProcessDied` once the process was killed, `InvariantViolation` if a driver lets a frozen one act.
+        """
+        if self.state == "killed":
+            raise ProcessDied("a process that was killed calls the cluster")
         if self.state != "running":
             raise InvariantViolation(f"a process that is {self.state} calls the cluster")
         self.cluster.expire()
+
+    def check_reachable(self) -> None:
+        """As `check_running`. Raises `LogTimeout` while the broker is down."""
+        self.check_running()
+        if self.cluster.is_down:
+            raise LogTimeout("the broker does not answer")
+
+    def await_broker(self, timeout_s: float) -> bool:
+        """Wait while the broker is down, at most so long; whether it answers."""
+        left_ms = timeout_s * 1_000
+        while self.cluster.is_down and left_ms > 0:
+            self.on_wait(min(WAIT_MS, left_ms))
+            left_ms -= WAIT_MS
+            self.check_running()
+        return not self.cluster.is_down
+
+    def before(self, effect: EffectName) -> None:
+        """An effect is about to happen: its way to the cluster takes time."""
+        self.check_running()
+        took_ms = self.cluster.conditions.call_ms(effect)
+        if took_ms:
+            self.cluster.advance(took_ms)
+        if self.probe is not None:
+            self.probe.before(effect)
+            self.check_running()
+
+    def after(self, effect: EffectName) -> None:
+        """It has happened."""
+        if self.probe is not None:
+            self.probe.after(effect)
+            self.check_running()
 
     def group_consumer(
         self, group_id: str, *, instance_id: str | None = None, session_timeout_ms: int = 10_000
@@ -58,7 +104,9 @@ class SimulatedClient:
     def transactional_producer(
         self, transactional_id: str, *, transaction_timeout_ms: int = 10_000
     ) -> SimulatedTransactionalProducer:
-        return SimulatedTransactionalProducer(self, transactional_id, transaction_timeout_ms)
+        producer = SimulatedTransactionalProducer(self, transactional_id, transaction_timeout_ms)
+        self.producers.append(producer)
+        return producer
 
     def producer(self) -> SimulatedProducer:
         return SimulatedProducer(self)

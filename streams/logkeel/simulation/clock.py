@@ -1,4 +1,4 @@
-"""A clock that only moves when it is told to."""
+"""Clocks that only move when they are told to."""
 
 
 class SimulatedClock:
@@ -25,3 +25,24 @@ class SimulatedClock:
     def jump(self, milliseconds: float) -> None:
         """Move the wall clock alone, forward or backward, as NTP and operators do."""
         self._now_ms += milliseconds
+
+
+class ProcessClock:
+    """Implements `logkeel.log.Clock`: one machine's clock beside the cluster's. Its wall clock may be off."""
+
+    def __init__(self, cluster_clock: SimulatedClock) -> None:
+        self._cluster_clock = cluster_clock
+        self._offset_ms = 0.0
+
+    def now_ms(self) -> int:
+        return int(self._cluster_clock.now_ms() + self._offset_ms)
+
+    def monotonic_s(self) -> float:
+        return self._cluster_clock.monotonic_s()
+
+    def sleep(self, seconds: float) -> None:
+        self._cluster_clock.sleep(seconds)
+
+    def jump(self, milliseconds: float) -> None:
+        """Move this machine's wall clock alone."""
+        self._offset_ms += milliseconds

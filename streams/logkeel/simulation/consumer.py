@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from logkeel.errors import InvariantViolation, LogTimeout, StaleGeneration, TopicMissing
 from logkeel.log import AssignmentListener, Fetched, GroupMetadata, TopicPartition
+from logkeel.simulation.effects import effect
 from logkeel.simulation.groups import Member
 from logkeel.simulation.reader import Cursors
 
@@ -21,7 +22,7 @@ class SimulatedGroupConsumer:
     def __init__(
         self, client: "SimulatedClient", group_id: str, *, instance_id: str | None, session_timeout_ms: int
     ) -> None:
-        self._client = client
+        self.client = client
         self._cluster = client.cluster
         self._group_id = group_id
         self._instance_id = instance_id
@@ -40,11 +41,11 @@ class SimulatedGroupConsumer:
         self._listener = listener
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
-        self._client.check_running()
+        self.client.check_running()
         listener = self._listener
         if self._closed or listener is None:
             raise InvariantViolation("a consumer fetches before it subscribed or after it was closed")
-        if self._serve_group(listener):
+        if self._cluster.is_down or self._serve_group(listener):
             return Fetched([], {})
         return self._cursors.fetch(max_records, self._active)
 
@@ -63,34 +64,42 @@ class SimulatedGroupConsumer:
         found = self.committed_metadata(partitions, timeout_s)
         return {place: None if entry is None else entry[0] for place, entry in found.items()}
 
+    @effect("committed")
     def committed_metadata(
         self, partitions: Sequence[TopicPartition], timeout_s: float
     ) -> Mapping[TopicPartition, tuple[int, str] | None]:
-        self._client.check_running()
+        self._await_broker(timeout_s)
         with self._cluster.lock:
             group = self._cluster.groups.group(self._group_id)
-            if any(place in pending for pending in group.pending for place in partitions):
-                self._cluster.advance(timeout_s * 1000)
-                raise LogTimeout(f"offsets of {self._group_id} are pending in a transaction")
-            return {place: group.offsets.get(place) for place in partitions}
+            if not any(place in pending for pending in group.pending for place in partitions):
+                return {place: group.offsets.get(place) for place in partitions}
+        self.client.on_wait(timeout_s * 1_000)
+        self.client.check_running()
+        raise LogTimeout(f"offsets of {self._group_id} are pending in a transaction")
 
+    @effect("commit_offsets")
     def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]], timeout_s: float) -> None:
-        self._client.check_running()
+        self._await_broker(timeout_s)
+        who = self._instance_id or self._group_id
+        if self._cluster.faults.strikes("offset_commit_lost", who):
+            raise LogTimeout("planned: an offset commit was lost")
         with self._cluster.lock:
             if self._metadata is None:
                 raise StaleGeneration(f"no member of {self._group_id}: nothing was assigned")
             group = self._cluster.groups.group(self._group_id)
             group.check(self._metadata)
             group.offsets.update(offsets)
+        if self._cluster.faults.strikes("offset_commit_unanswered", who):
+            raise LogTimeout("planned: the answer to an offset commit was lost")
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        if self._client.state != "running":
+        if self.client.state != "running":
             return
         if self._listener is not None:
-            self._give_up(self._listener, lost=False)
+            self._give_up(self._listener, lost=not self._is_member())
         if self._member is not None:
             with self._cluster.lock:
                 self._cluster.groups.leave(self._group_id, self._member)
@@ -98,7 +107,16 @@ class SimulatedGroupConsumer:
     def fall_silent(self, since_ms: int | None) -> None:
         """Stop the heartbeats, or (None) take them up again. For the client only."""
         if self._member is not None and not self._closed:
-            self._member.silent_since_ms = since_ms
+            self._cluster.groups.silence(self._group_id, self._member, since_ms)
+
+    def _await_broker(self, timeout_s: float) -> None:
+        if not self.client.await_broker(timeout_s):
+            raise LogTimeout(f"the coordinator of {self._group_id} does not answer")
+
+    def _is_member(self) -> bool:
+        with self._cluster.lock:
+            group, member = self._cluster.groups.group(self._group_id), self._member
+            return member is not None and group.members.get(member.member_id) is member
 
     def _check_owned(self, partitions: Sequence[TopicPartition] | Mapping[TopicPartition, int]) -> None:
         strange = [place for place in partitions if place not in (self._owned or ())]
@@ -113,6 +131,8 @@ class SimulatedGroupConsumer:
                 if topic not in self._cluster.counts:
                     raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
             member = self._member
+            if member is not None and not groups.hears(member):
+                return self._owned is None
             alive = member is not None and groups.check_alive(self._group_id, member)
         if member is None or not alive:
             self._give_up(listener, lost=True)
@@ -151,5 +171,9 @@ class SimulatedGroupConsumer:
                 return False
             generation, self._owned = group.generation, member.assignment
         self._metadata = GroupMetadata(self._group_id, generation, member.member_id, self._instance_id)
+        if self._cluster.faults.strikes("membership_reset", self._instance_id or self._group_id):
+            with self._cluster.lock:
+                self._cluster.groups.remove(group, member)
+            self._metadata = GroupMetadata(self._group_id, -1, "", self._instance_id)
         listener.on_assigned(self._owned, self._metadata)
         return True

@@ -7,45 +7,58 @@ from typing import Literal
 Fault = Literal[
     "commit_applied_in_doubt",
     "commit_lost_in_doubt",
+    "commit_late_in_doubt",
     "commit_abortable",
+    "commit_repeated",
+    "abort_repeated",
+    "abort_times_out",
     "send_offsets_stale",
     "send_offsets_abortable",
+    "send_offsets_repeated",
     "produce_abortable",
     "produce_fatal",
     "init_times_out",
     "disturbed",
+    "offset_commit_lost",
+    "offset_commit_unanswered",
+    "membership_reset",
 ]
+"""`..._repeated`: the connection broke, the client repeated the request by itself and had success; the first copy
+arrives late (P5). `commit_late_in_doubt`: the client gave up, the request arrives late. `membership_reset`: the member
+was expelled before its callback was served, so the metadata that it sees there is empty (P4).
+"""
 
 
 @dataclass(slots=True)
 class _Planned:
     kind: Fault
-    transactional_id: str | None
+    who: str | None
 
 
 class Faults:
-    """The plan. `probe`, if set, is called with the name of every effect before it happens (crash points)."""
+    """The plan. `heard`, if set, is told of each fault that strikes."""
 
     def __init__(self) -> None:
         self._planned: list[_Planned] = []
-        self.probe: Callable[[str], None] | None = None
+        self.heard: Callable[[Fault, str], None] | None = None
 
-    def plan(self, kind: Fault, transactional_id: str | None = None) -> None:
-        """Let the next call that `kind` concerns fail so; of any producer, or of one."""
-        self._planned.append(_Planned(kind, transactional_id))
+    def plan(self, kind: Fault, who: str | None = None) -> None:
+        """Let the next call that `kind` concerns fail so; of anybody, or of one transactional id or group member."""
+        self._planned.append(_Planned(kind, who))
 
-    def strikes(self, kind: Fault, transactional_id: str) -> bool:
+    def clear(self) -> None:
+        """Forget what has not struck."""
+        self._planned.clear()
+
+    def strikes(self, kind: Fault, who: str) -> bool:
         """Whether this call is struck; a fault that struck is used up."""
         for index, each in enumerate(self._planned):
-            if each.kind == kind and each.transactional_id in (None, transactional_id):
+            if each.kind == kind and each.who in (None, who):
                 del self._planned[index]
+                if self.heard is not None:
+                    self.heard(kind, who)
                 return True
         return False
-
-    def at(self, effect: str) -> None:
-        """Tell the probe that `effect` is about to happen."""
-        if self.probe is not None:
-            self.probe(effect)
 
     @property
     def left(self) -> int:

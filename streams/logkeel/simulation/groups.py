@@ -2,7 +2,7 @@
 
 A member lives as long as its process does (heartbeats come from a background thread); one that fell silent is expelled
 when its session time-out has passed since. During a rebalance a member keeps its generation until it rejoins, which it
-does inside its next fetch.
+does inside its next fetch, once it has heard of it (`hears_ms`: with a heartbeat).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from logkeel.errors import ConsumerFenced, StaleGeneration
 from logkeel.log import Clock, GroupMetadata, TopicPartition
+from logkeel.simulation.conditions import Conditions
 
 
 @dataclass(eq=False, slots=True)
@@ -22,15 +23,17 @@ class Member:
     session_timeout_ms: int
     joined: bool = True
     silent_since_ms: int | None = None
+    hears_ms: float = 0.0
     assignment: tuple[TopicPartition, ...] = ()
 
 
 @dataclass(eq=False)
 class Group:
-    """One group. `generation` grows with each completed rebalance."""
+    """One group. `generation` grows with each completed rebalance; `unfenced` counts commits nobody could check."""
 
     group_id: str
     generation: int = 0
+    unfenced: int = 0
     joining: bool = False
     members: dict[str, Member] = field(default_factory=dict)
     fenced: set[str] = field(default_factory=set)
@@ -38,7 +41,13 @@ class Group:
     pending: list[Mapping[TopicPartition, tuple[int, str]]] = field(default_factory=list)
 
     def check(self, metadata: GroupMetadata) -> None:
-        """The check of OffsetCommit and TxnOffsetCommit (KIP-447). Raises `StaleGeneration`."""
+        """The check of OffsetCommit and TxnOffsetCommit (KIP-447). Raises `StaleGeneration`.
+
+        As on the real broker, a commit that names neither generation nor member passes unchecked.
+        """
+        if metadata.generation < 0 and not metadata.member_id:
+            self.unfenced += 1
+            return
         member = self.members.get(metadata.member_id)
         if member is None or metadata.generation != self.generation or metadata.member_id in self.fenced:
             raise StaleGeneration(
@@ -49,9 +58,11 @@ class Group:
 class GroupCoordinator:
     """All groups of a cluster. `partition_counts` is asked at each rebalance."""
 
-    def __init__(self, clock: Clock, partition_counts: Mapping[str, int]) -> None:
+    def __init__(self, clock: Clock, partition_counts: Mapping[str, int], conditions: Conditions) -> None:
         self._clock = clock
         self._counts = partition_counts
+        self._conditions = conditions
+        self._silent: dict[Member, Group] = {}
         self._members_made = 0
         self.groups: dict[str, Group] = {}
 
@@ -69,6 +80,7 @@ class GroupCoordinator:
         if former is not None:
             del group.members[former.member_id]
             group.fenced.add(former.member_id)
+            self._tell(former)
         group.members[member.member_id] = member
         if former is not None and former.topics == member.topics and not group.joining:
             member.assignment = former.assignment
@@ -91,9 +103,33 @@ class GroupCoordinator:
         if group.members.get(member.member_id) is not member:
             return
         if member.instance_id is not None:
-            member.silent_since_ms = self._clock.now_ms()
+            self.silence(group_id, member, self._clock.now_ms())
         else:
-            self._remove(group, member)
+            self.remove(group, member)
+
+    def silence(self, group_id: str, member: Member, since_ms: int | None) -> None:
+        """The member sends no heartbeats any more, or (None) does again."""
+        member.silent_since_ms = since_ms
+        if since_ms is None:
+            self._silent.pop(member, None)
+        else:
+            self._silent[member] = self.group(group_id)
+
+    def restarted(self) -> None:
+        """A coordinator that was loaded anew waits a whole session for everybody."""
+        for member in self._silent:
+            member.silent_since_ms = self._clock.now_ms()
+
+    def forget_offsets(self, group_id: str) -> bool:
+        """What `offsets.retention.minutes` does to a group without members. Whether it was one."""
+        group = self.group(group_id)
+        if not group.members:
+            group.offsets.clear()
+        return not group.members
+
+    def hears(self, member: Member) -> bool:
+        """Whether the member has heard by now of what the coordinator wants."""
+        return self._clock.now_ms() >= member.hears_ms
 
     def check_alive(self, group_id: str, member: Member) -> bool:
         """Whether the member still belongs. Raises `ConsumerFenced` if another process took its instance id over."""
@@ -104,23 +140,33 @@ class GroupCoordinator:
 
     def expire(self) -> None:
         """Expel members that have been silent for longer than their session time-out."""
+        if not self._silent:
+            return
         now_ms = self._clock.now_ms()
-        for group in self.groups.values():
-            for member in list(group.members.values()):
-                since = member.silent_since_ms
-                if since is not None and now_ms - since > member.session_timeout_ms:
-                    self._remove(group, member)
+        for member, group in list(self._silent.items()):
+            since = member.silent_since_ms
+            if since is None or group.members.get(member.member_id) is not member:
+                del self._silent[member]
+            elif now_ms - since > member.session_timeout_ms:
+                del self._silent[member]
+                self.remove(group, member)
 
-    def _remove(self, group: Group, member: Member) -> None:
+    def remove(self, group: Group, member: Member) -> None:
+        """Expel a member; the others share its partitions."""
         del group.members[member.member_id]
+        self._tell(member)
         self._start_rebalance(group)
         self._finish_if_all_joined(group)
+
+    def _tell(self, member: Member) -> None:
+        member.hears_ms = self._clock.now_ms() + self._conditions.hearing_ms()
 
     def _start_rebalance(self, group: Group) -> None:
         if not group.joining:
             group.joining = True
             for member in group.members.values():
                 member.joined = False
+                self._tell(member)
 
     def _finish_if_all_joined(self, group: Group) -> None:
         if group.joining and all(member.joined for member in group.members.values()):

@@ -23,6 +23,8 @@ class Transaction:
     outcome: Outcome = "open"
     partitions: dict[TopicPartition, None] = field(default_factory=dict)
     offsets: dict[str, dict[TopicPartition, tuple[int, str]]] = field(default_factory=dict)
+    unmarked: int = 0
+    """Markers under way: one per partition, one per group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ class PartitionLog:
         """(records, next position). The position passes markers and aborted records up to the readable end."""
         limit = self.readable_end(committed_only=committed_only)
         records: list[Record] = []
-        for entry in self.entries[bisect_left(self.entries, position, key=lambda each: each.offset) :]:
+        entries = self.entries
+        for index in range(bisect_left(entries, position, key=_offset_of), len(entries)):
+            entry = entries[index]
             if entry.offset >= limit:
                 break
             if len(records) == max_records:
@@ -87,17 +91,39 @@ class PartitionLog:
         self.start = max(self.start, min(offset, self.end))
         self.entries = [entry for entry in self.entries if entry.offset >= self.start]
 
-    def compact(self) -> None:
-        """Keep the last value of each key below the last stable offset, and drop tombstones, as a late cleaner does."""
+    def compact(self, tombstones_before_ms: int | None = None) -> None:
+        """Keep the last value of each key below the last stable offset; aborted records and markers go.
+
+        Tombstones go too, or only those written before a time. The newest entry stays, as the active segment does.
+        """
         stable = self.last_stable
         last = {e.record.key: e.offset for e in self.entries if e.record and e.offset < stable and not _is_aborted(e)}
-        self.entries = [entry for entry in self.entries if entry.offset >= stable or _survives(entry, last)]
+        self.entries = [
+            entry for entry in self.entries if entry.offset >= stable or _survives(entry, last, tombstones_before_ms)
+        ]
+
+    def expire_before(self, written_before_ms: int) -> None:
+        """Retention by time: delete up to the first record that is young enough or not stable."""
+        keep = self.last_stable
+        for entry in self.entries:
+            if entry.record is not None and entry.record.timestamp_ms >= written_before_ms:
+                keep = min(keep, entry.offset)
+                break
+        self.delete_before(keep)
+
+
+def _offset_of(entry: Entry) -> int:
+    return entry.offset
 
 
 def _is_aborted(entry: Entry) -> bool:
     return entry.transaction is not None and entry.transaction.outcome == "aborted"
 
 
-def _survives(entry: Entry, last: dict[bytes | None, int]) -> bool:
+def _survives(entry: Entry, last: dict[bytes | None, int], tombstones_before_ms: int | None) -> bool:
     record = entry.record
-    return record is not None and record.value is not None and last.get(record.key) == entry.offset
+    if record is None or last.get(record.key) != entry.offset or _is_aborted(entry):
+        return False
+    return record.value is not None or (
+        tombstones_before_ms is not None and record.timestamp_ms >= tombstones_before_ms
+    )

@@ -1,53 +1,86 @@
-"""The plain producer of the simulated cluster. A record is on the log when `produce` returns; callbacks come later."""
+"""The plain producer of the simulated cluster, and delivery reports.
 
-from collections.abc import Callable
+A record is on the log when `produce` returns, unless the broker is down: then it waits in the process, and dies with
+it. Reports come with `poll` and `flush`, once their time has come.
+"""
+
+from collections import deque
 from typing import TYPE_CHECKING
 
+from logkeel.errors import LogTimeout
 from logkeel.log import DeliveryCallback, OutputRecord, TopicPartition
+from logkeel.simulation.effects import effect
 
 if TYPE_CHECKING:
     from logkeel.simulation.client import SimulatedClient
+    from logkeel.simulation.cluster import SimulatedCluster
 
 
 class Deliveries:
-    """Delivery reports that wait for `poll` or `flush`."""
+    """Delivery reports that wait for `poll` or `flush`, in the order of the records."""
 
-    def __init__(self) -> None:
-        self._waiting: list[Callable[[], None]] = []
+    def __init__(self, cluster: "SimulatedCluster") -> None:
+        self._cluster = cluster
+        self._waiting: deque[tuple[float, DeliveryCallback, TopicPartition, int]] = deque()
 
     def add(self, on_delivery: DeliveryCallback | None, place: TopicPartition, offset: int) -> None:
         """Keep a report."""
         if on_delivery is not None:
-            self._waiting.append(lambda: on_delivery(place, offset, None))
+            due_ms = self._cluster.time_ms + self._cluster.conditions.acknowledgement_ms()
+            self._waiting.append((due_ms, on_delivery, place, offset))
 
     def serve(self) -> None:
-        """Call what waits, in the order of the records."""
-        waiting, self._waiting = self._waiting, []
-        for report in waiting:
-            report()
+        """Call what is due."""
+        now_ms = self._cluster.time_ms
+        while self._waiting and self._waiting[0][0] <= now_ms:
+            _, report, place, offset = self._waiting.popleft()
+            report(place, offset, None)
+
+    def serve_all(self) -> None:
+        """Wait for every report, and call it."""
+        if self._waiting:
+            last_ms = max(due_ms for due_ms, *_ in self._waiting)
+            self._cluster.advance(max(0.0, last_ms - self._cluster.time_ms))
+        self.serve()
 
     def drop(self) -> None:
         """Forget what waits."""
-        self._waiting = []
+        self._waiting.clear()
 
 
 class SimulatedProducer:
     """Implements `logkeel.log.Producer`."""
 
     def __init__(self, client: "SimulatedClient") -> None:
-        self._client = client
-        self._deliveries = Deliveries()
+        self.client = client
+        self._cluster = client.cluster
+        self._deliveries = Deliveries(client.cluster)
+        self._unsent: deque[tuple[OutputRecord, DeliveryCallback | None]] = deque()
 
+    @effect("send")
     def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
-        self._client.check_running()
-        self._deliveries.add(on_delivery, *self._client.cluster.append(output, None))
+        self._cluster.check_size(output)
+        self._unsent.append((output, on_delivery))
+        self._send()
 
     def poll(self, timeout_s: float) -> None:
+        self.client.check_running()
+        self._send()
         self._deliveries.serve()
 
     def flush(self, timeout_s: float) -> None:
-        self._deliveries.serve()
+        self.client.check_running()
+        if not self.client.await_broker(timeout_s):
+            raise LogTimeout("records are not acknowledged: the broker does not answer")
+        self._send()
+        self._deliveries.serve_all()
 
     def close(self) -> None:
-        if self._client.state == "running":
-            self._deliveries.serve()
+        if self.client.state == "running" and not self._cluster.is_down:
+            self._send()
+            self._deliveries.serve_all()
+
+    def _send(self) -> None:
+        while self._unsent and not self._cluster.is_down:
+            output, on_delivery = self._unsent.popleft()
+            self._deliveries.add(on_delivery, *self._cluster.append(output, None))

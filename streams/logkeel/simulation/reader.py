@@ -20,6 +20,7 @@ class Cursors:
         self._positions: dict[TopicPartition, int] = {}
         self._reported: dict[TopicPartition, int] = {}
         self._first = 0
+        self._connected_ms: float | None = None
 
     def clear(self) -> None:
         """Forget all."""
@@ -36,13 +37,24 @@ class Cursors:
         """What is there, partition after partition, beginning with another one each time."""
         fetched = Fetched([], {})
         places = [place for place in self._positions if place in active]
-        self._first = (self._first + 1) % len(places) if places else 0
+        if not places or self._cluster.is_down or self._is_connecting():
+            return fetched
+        conditions = self._cluster.conditions
+        self._first = (self._first + 1) % len(places)
+        max_records = conditions.part_of(max_records)
         with self._cluster.lock:
             for place in places[self._first :] + places[: self._first]:
                 if len(fetched.records) >= max_records:
                     break
-                self._read(place, max_records, fetched)
+                if not conditions.lags():
+                    self._read(place, max_records, fetched)
         return fetched
+
+    def _is_connecting(self) -> bool:
+        """A fresh connection brings nothing for a while."""
+        if self._connected_ms is None:
+            self._connected_ms = self._cluster.time_ms + self._cluster.conditions.connecting_ms()
+        return self._cluster.time_ms < self._connected_ms
 
     def _read(self, place: TopicPartition, max_records: int, fetched: Fetched) -> None:
         log = self._cluster.log(place)

@@ -1,10 +1,14 @@
 """A transactional producer of the simulated cluster, with the faults that are planned for it.
 
-Invariant: after an abortable error nothing but `abort` is accepted; after a fatal one, or doubt, nothing at all.
+It knows what the real client knows: which partitions and groups its transaction was registered with, and nothing of
+what the coordinator thinks (no per-transaction epochs, P5). So a late duplicate that ends its transaction behind its
+back goes unnoticed until the broker verifies the next record. Invariant: after an abortable error nothing but `abort`
+is accepted; after a fatal one, or doubt, nothing at all.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from logkeel.errors import (
     CommitInDoubt,
@@ -16,6 +20,7 @@ from logkeel.errors import (
     TransactionAbortable,
 )
 from logkeel.log import DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition
+from logkeel.simulation.effects import effect
 from logkeel.simulation.faults import Fault
 from logkeel.simulation.partition_log import Transaction
 from logkeel.simulation.producer import Deliveries
@@ -30,119 +35,167 @@ class SimulatedTransactionalProducer:
     """Implements `logkeel.log.TransactionalProducer`."""
 
     def __init__(self, client: "SimulatedClient", transactional_id: str, timeout_ms: int) -> None:
-        self._client = client
+        self.client = client
         self._cluster = client.cluster
         self._id = transactional_id
         self._timeout_ms = timeout_ms
         self._epoch: int | None = None
         self._in_transaction = False
+        self._registered: set[TopicPartition | str] = set()
         self._abortable: TransactionAbortable | None = None
         self._fatal: ProducerFatal | None = None
         self._disturbance: str | None = None
-        self._deliveries = Deliveries()
+        self._deliveries = Deliveries(client.cluster)
 
     @property
     def transactional_id(self) -> str:
         return self._id
 
+    @effect("init_transactions")
     def init_transactions(self, timeout_s: float) -> None:
-        self._enter("init_transactions")
-        if self._strikes("init_times_out"):
-            raise LogTimeout(f"planned: {self._id} is not initialised in {timeout_s} s")
+        self._check_usable()
+        if self._strikes("init_times_out") or not self.client.await_broker(timeout_s):
+            raise LogTimeout(f"{self._id} is not initialised in {timeout_s} s")
         with self._cluster.lock:
             self._epoch = self._cluster.transactions.initialise(self._id, self._timeout_ms)
 
+    @effect("begin")
     def begin(self) -> None:
-        self._enter("begin")
+        self._check_usable()
         if self._epoch is None or self._in_transaction:
             raise InvariantViolation(f"{self._id} begins uninitialised, or inside a transaction")
         self._in_transaction = True
+        self._registered.clear()
 
+    @effect("produce")
     def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
-        self._enter_transaction("produce")
+        self._check_in_transaction("produce")
         if self._strikes("produce_abortable"):
             self._fail_abortable(TransactionAbortable("planned: a record was not acknowledged"))
         if self._strikes("produce_fatal"):
             self._fail_fatally(ProducerFatal("planned: the producer failed"))
         with self._cluster.lock:
             self._cluster.check_size(output)
-            place, offset = self._cluster.append(output, self._open())
+            self._reach(self._timeout_ms / 1_000)
+            place, offset = self._cluster.append(output, self._verified(self._cluster.place_of(output)))
         self._deliveries.add(on_delivery, place, offset)
 
+    @effect("flush")
     def flush(self, timeout_s: float) -> None:
-        self._enter_transaction("flush")
-        self._deliveries.serve()
+        self._check_in_transaction("flush")
+        self._reach(timeout_s)
+        self._deliveries.serve_all()
 
+    @effect("send_offsets")
     def send_offsets(self, positions: Mapping[TopicPartition, int], group: GroupMetadata, timeout_s: float) -> None:
         if not positions or min(positions.values()) < 0:
             raise ValueError("send_offsets wants real offsets: without them the broker checks no generation (P3)")
-        self._enter_transaction("send_offsets")
+        self._check_in_transaction("send_offsets")
         if self._strikes("send_offsets_stale"):
             self._fail_abortable(StaleGeneration("planned: the group moved on"))
         if self._strikes("send_offsets_abortable"):
             self._fail_abortable(TransactionAbortable("planned: offsets were refused"))
+        self._reach(timeout_s)
+        offsets = {place: (offset, "") for place, offset in positions.items()}
         with self._cluster.lock:
-            coordinated = self._cluster.groups.group(group.group_id)
-            transaction = self._open()
             try:
-                coordinated.check(group)
+                self._add_offsets(self._verified(group.group_id), offsets, group)
             except StaleGeneration as error:
                 self._fail_abortable(error)
-            if group.group_id not in transaction.offsets:
-                coordinated.pending.append(transaction.offsets.setdefault(group.group_id, {}))
-            transaction.offsets[group.group_id].update({place: (offset, "") for place, offset in positions.items()})
+        if self._strikes("send_offsets_repeated"):
+            self._repeat(lambda: self._offsets_arrive(offsets, group))
 
+    @effect("commit")
     def commit(self, timeout_s: float) -> None:
-        self._enter_transaction("commit")
+        self._check_in_transaction("commit")
         if self._strikes("commit_abortable"):
             self._fail_abortable(TransactionAbortable("planned: the commit was refused"))
-        if self._strikes("commit_lost_in_doubt"):
+        if self._strikes("commit_lost_in_doubt") or not self.client.await_broker(timeout_s):
+            self._doubt()
+        if self._strikes("commit_late_in_doubt"):
+            self._arrives_late(commit=True)
             self._doubt()
         applied_in_doubt = self._strikes("commit_applied_in_doubt")
         self._end(commit=True)
         if applied_in_doubt:
             self._doubt()
-        self._deliveries.serve()
+        if self._strikes("commit_repeated"):
+            self._repeat(lambda: self._end_arrives(commit=True))
+        self._deliveries.serve_all()
 
+    @effect("abort")
     def abort(self, timeout_s: float) -> None:
-        self._enter("abort")
+        self._check_usable()
         self._deliveries.drop()
+        if self._strikes("abort_times_out") or not self.client.await_broker(timeout_s):
+            raise LogTimeout(f"{self._id} could not abort in {timeout_s} s")
         self._end(commit=False)
+        if self._strikes("abort_repeated"):
+            self._repeat(lambda: self._end_arrives(commit=False))
 
     def disturbance(self) -> str | None:
         if self._strikes("disturbed"):
             self._disturbance = "planned: a connection was lost"
         return self._disturbance
 
+    def disconnected(self) -> None:
+        """The broker went away. For the cluster only."""
+        if self._epoch is not None and self._disturbance is None:
+            self._disturbance = "the broker went away"
+
     def close(self) -> None:
         self._deliveries.drop()
+        if self in self.client.producers:
+            self.client.producers.remove(self)
         if self._fatal is None:
             self._fatal = ProducerFatal(f"{self._id} was closed")
 
     def _strikes(self, kind: Fault) -> bool:
         return self._cluster.faults.strikes(kind, self._id)
 
-    def _enter(self, effect: str) -> None:
-        self._client.check_running()
-        self._cluster.faults.at(effect)
+    def _check_usable(self) -> None:
         if self._fatal is not None:
             raise self._fatal
 
-    def _enter_transaction(self, effect: str) -> None:
-        self._enter(effect)
+    def _check_in_transaction(self, name: str) -> None:
+        self._check_usable()
         if not self._in_transaction:
-            raise InvariantViolation(f"{self._id}: {effect} outside of a transaction")
+            raise InvariantViolation(f"{self._id}: {name} outside of a transaction")
         if self._abortable is not None:
             raise self._abortable
 
-    def _open(self) -> Transaction:
+    def _reach(self, timeout_s: float) -> None:
+        """A record or offset waits for the broker; given up, the transaction can only be aborted."""
+        if not self.client.await_broker(timeout_s):
+            self._fail_abortable(TransactionAbortable(f"{self._id}: the broker does not answer"))
+
+    def _verified(self, what: TopicPartition | str) -> Transaction:
+        """The open transaction. What is new in it is registered, which opens one; what is not, the broker verifies."""
         epoch = self._initialised()
-        return self._fencing(lambda: self._cluster.transactions.open(self._id, epoch))
+        transactions = self._cluster.transactions
+        if what not in self._registered:
+            self._registered.add(what)
+            return self._fencing(lambda: transactions.open(self._id, epoch))
+        current = self._fencing(lambda: transactions.current(self._id, epoch))
+        if current is None or (what not in current.partitions and what not in current.offsets):
+            self._fail_abortable(TransactionAbortable(f"{self._id}: {what} is in no transaction (INVALID_TXN_STATE)"))
+        return current
+
+    def _add_offsets(
+        self, transaction: Transaction, offsets: Mapping[TopicPartition, tuple[int, str]], group: GroupMetadata
+    ) -> None:
+        coordinated = self._cluster.groups.group(group.group_id)
+        coordinated.check(group)
+        if group.group_id not in transaction.offsets:
+            coordinated.pending.append(transaction.offsets.setdefault(group.group_id, {}))
+        transaction.offsets[group.group_id].update(offsets)
 
     def _end(self, *, commit: bool) -> None:
+        """End the transaction; one that was registered nowhere is known to the client alone."""
         epoch = self._initialised()
-        with self._cluster.lock:
-            self._fencing(lambda: self._cluster.transactions.end(self._id, epoch, commit=commit))
+        if self._registered:
+            with self._cluster.lock:
+                self._fencing(lambda: self._cluster.transactions.end(self._id, epoch, commit=commit))
         self._in_transaction = False
         self._abortable = None
 
@@ -159,15 +212,36 @@ class SimulatedTransactionalProducer:
             self._fatal = error
             raise
 
-    def _fail_abortable(self, error: TransactionAbortable) -> None:
+    # Duplicates and late requests (P5, P6)
+
+    def _repeat(self, again: Callable[[], None]) -> None:
+        """The connection broke, the second copy had success: the first one is still under way."""
+        self._disturbance = "planned: a request was repeated on a new connection"
+        self._cluster.later(self._cluster.conditions.lateness_ms(), again)
+
+    def _arrives_late(self, *, commit: bool) -> None:
+        if self._registered:
+            self._cluster.later(self._cluster.conditions.lateness_ms(), lambda: self._end_arrives(commit=commit))
+
+    def _end_arrives(self, *, commit: bool) -> None:
+        with suppress(ProducerFenced):
+            self._cluster.transactions.end(self._id, self._initialised(), commit=commit)
+
+    def _offsets_arrive(self, offsets: Mapping[TopicPartition, tuple[int, str]], group: GroupMetadata) -> None:
+        with suppress(ProducerFenced, StaleGeneration):
+            current = self._cluster.transactions.current(self._id, self._initialised())
+            if current is not None and group.group_id in current.offsets:
+                self._add_offsets(current, offsets, group)
+
+    def _fail_abortable(self, error: TransactionAbortable) -> NoReturn:
         self._abortable = error
         raise error
 
-    def _fail_fatally(self, error: ProducerFatal) -> None:
+    def _fail_fatally(self, error: ProducerFatal) -> NoReturn:
         self._fatal = error
         raise error
 
-    def _doubt(self) -> None:
+    def _doubt(self) -> NoReturn:
         self._disturbance = "planned: the answer to a commit was lost"
         self._fatal = ProducerFatal(f"{self._id} does not know how its transaction ended")
         raise CommitInDoubt(f"{self._id}: the answer to the commit was lost")

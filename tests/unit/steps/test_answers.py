@@ -45,7 +45,7 @@ def test_once_is_in_doubt_unless_it_surely_did_not_happen(error: Exception, *, c
 
 
 def test_other_effects_are_never_in_doubt() -> None:
-    timeout: ErrorInfo = cut_off(command(0), "timeout")
+    timeout: ErrorInfo = cut_off(command(0), "timeout", called=True)
     assert timeout.kind == "timeout"
     assert not in_doubt(command(0), timeout, called=True)
     assert in_doubt(command(0, effect="ONCE"), timeout, called=True)

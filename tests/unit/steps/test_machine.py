@@ -206,8 +206,8 @@ def test_an_expired_claim_is_made_again_or_released() -> None:
     (claim,) = at(it, 10)
     assert isinstance(claim, m.Commit)
     it.handle(m.Committed(claim))
-    assert it.handle(m.ClaimExpired(key(0))) == (claim,)
-    assert it.handle(m.Committed(claim)) == [m.StartStep(SOURCE, 0, once, claimed=True)]
+    assert it.handle(m.ClaimExpired(key(0), started_at_ms=12)) == (claim,)
+    assert it.handle(m.Committed(claim)) == [m.StartStep(SOURCE, 0, once, claimed=True, since_ms=12)]
     it.handle(m.Revoked((SOURCE,)))
     released = it.handle(m.ClaimExpired(key(0)))
     assert released == (m.SendReleased(once, was_started=False, started_at_ms=None),)

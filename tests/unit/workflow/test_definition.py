@@ -93,6 +93,11 @@ def test_a_step_that_only_acts_says_what_a_second_time_would_mean() -> None:
         @wf.step(effect=ONCE, retry=Retry())
         def pay(topic: str) -> None: ...
 
+    with pytest.raises(DefinitionError, match="CHECKED and has no time-out"):
+
+        @wf.step(effect=CHECKED, timeout=None)
+        def send(topic: str) -> None: ...
+
     with pytest.raises(DefinitionError, match="'nothing', which matches nothing"):
 
         @wf.step(effect=NONE)

@@ -245,7 +245,7 @@ class StepMachine:
         entry.phase = Phase.RUNNING
         entry.started_at_ms = self._now_ms
         self._due_heartbeat(entry, self._settings.heartbeat_first_ms)
-        return StartStep(source, entry.offset, entry.command, claimed=entry.effectful)
+        return StartStep(source, entry.offset, entry.command, claimed=entry.effectful, since_ms=entry.since_ms)
 
     # Claims and marks -------------------------------------------------------------------------------------------
 
@@ -291,7 +291,7 @@ class StepMachine:
             self._busy -= 1
             entry.phase = Phase.ANSWERED
             return (SendReleased(entry.command, was_started=False, started_at_ms=None),)
-        entry.phase = Phase.CLAIMING
+        entry.phase, entry.since_ms = Phase.CLAIMING, message.started_at_ms
         return (self._claim({entry.source: [entry]}),)
 
     def _marks(self) -> Sequence[Action]:

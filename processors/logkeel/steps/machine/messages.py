@@ -64,9 +64,10 @@ class CommitFailed(NamedTuple):
 
 
 class ClaimExpired(NamedTuple):
-    """The claim was too old when the call was due (P39); the step has not been started."""
+    """The claim was too old when the call was due (P39); nothing was called. The attempt began at `started_at_ms`."""
 
     key: Key
+    started_at_ms: int | None = None
 
 
 class Reported(NamedTuple):
@@ -149,12 +150,16 @@ class Commit(NamedTuple):
 
 
 class StartStep(NamedTuple):
-    """Execute the command. `claimed`: only while its claim is fresh (P39), else answer `ClaimExpired`."""
+    """Execute the command. `claimed`: only while its claim is fresh (P39), else answer `ClaimExpired`.
+
+    `since_ms`: when the attempt began, if this is its start after another claim: it has one deadline only (P35).
+    """
 
     source: TopicPartition
     offset: int
     command: StepCommand
     claimed: bool
+    since_ms: int | None = None
 
 
 class CancelStep(NamedTuple):

@@ -37,6 +37,7 @@ class Execution:
     phase: Phase = Phase.QUEUED
     passed: bool = False
     started_at_ms: int = 0
+    since_ms: int | None = None
     heartbeat_due_ms: int = 0
     cancelled: bool = False
 

@@ -1,0 +1,85 @@
+"""How a simulated cluster behaves where Kafka promises nothing: what takes time, what is there yet, what waits.
+
+`Conditions` is the best case, at once and whole, for tests of logic. `RandomConditions` draws everything from a seed,
+inside of what the real one was seen to do: a marker is written after its EndTxn was answered, a member hears of a
+rebalance with its next heartbeat, a fresh connection brings nothing at first, a fetch brings a part.
+"""
+
+from random import Random
+
+
+class Conditions:
+    """The best case. Times are milliseconds."""
+
+    scan_ms = 0.0
+    """How often the broker looks for transactions that are over time (Kafka: every 10 s)."""
+
+    def call_ms(self, effect: str) -> float:
+        """How long a call takes until it reaches the cluster."""
+        return 0.0
+
+    def marker_ms(self) -> float:
+        """From the answer to EndTxn until the marker of one partition is on its log."""
+        return 0.0
+
+    def hearing_ms(self) -> float:
+        """From the beginning of a rebalance, or an expulsion, until the member concerned hears of it."""
+        return 0.0
+
+    def connecting_ms(self) -> float:
+        """Until a fresh consumer or reader brings anything."""
+        return 0.0
+
+    def acknowledgement_ms(self) -> float:
+        """From a record's place on the log until its producer's report."""
+        return 0.0
+
+    def lateness_ms(self) -> float:
+        """How late a duplicate of a request arrives, or one whose sender has given up."""
+        return 0.0
+
+    def lags(self) -> bool:
+        """Whether a partition brings nothing to this fetch, although there is something."""
+        return False
+
+    def part_of(self, max_records: int) -> int:
+        """How many records a fetch brings at most; at least 1."""
+        return max_records
+
+
+class RandomConditions(Conditions):
+    """Everything from one source of chance. `pace` stretches the times: 1 is a quick local broker."""
+
+    scan_ms = 10_000.0
+
+    def __init__(self, random: Random, *, pace: float = 1.0) -> None:
+        self._random = random
+        self._pace = pace
+        self._slow_markers = random.random() < 0.3
+
+    def call_ms(self, effect: str) -> float:
+        return self._pace * self._random.random() * (0.2 if effect == "produce" else 2.0)
+
+    def marker_ms(self) -> float:
+        draw = self._random.random()
+        if self._slow_markers and draw < 0.1:
+            return self._random.uniform(50.0, 3_000.0)
+        return self._pace * draw * 8.0
+
+    def hearing_ms(self) -> float:
+        return self._random.uniform(0.0, 3_000.0) if self._random.random() < 0.6 else 0.0
+
+    def connecting_ms(self) -> float:
+        return self._random.uniform(0.0, 60.0)
+
+    def acknowledgement_ms(self) -> float:
+        return self._pace * self._random.random() * 6.0
+
+    def lateness_ms(self) -> float:
+        return self._random.choice((2.0, 8.0, 20.0, 60.0, 200.0, 2_000.0)) * self._random.random()
+
+    def lags(self) -> bool:
+        return self._random.random() < 0.15
+
+    def part_of(self, max_records: int) -> int:
+        return max_records if self._random.random() < 0.7 else min(max_records, self._random.randint(1, 4))
