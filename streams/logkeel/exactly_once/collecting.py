@@ -6,11 +6,11 @@ raises is poison, unless it is an engine's or operator's error: those leave `col
 
 from collections.abc import Callable, Iterable, Sequence
 
-from logkeel.errors import CrashLoop, EngineError, OperatorError
+from logkeel.errors import CrashLoop, EngineError, InvariantViolation, OperatorError
 from logkeel.exactly_once.batch import Batch, Overlay, PartitionBatch
 from logkeel.exactly_once.observer import Observer
 from logkeel.exactly_once.partition import PartitionState
-from logkeel.exactly_once.poison import dead_letter, next_mark
+from logkeel.exactly_once.poison import TIMERS, CrashMark, dead_letter, suspect_of
 from logkeel.exactly_once.port import Processor, SideEvent, Timer
 from logkeel.exactly_once.rows import CRASH_KEY, due_of, timer_id_of
 from logkeel.exactly_once.settings import LoopSettings
@@ -48,15 +48,14 @@ class Collector:
             state = states.get(record.partition)
             if state is None or not state.active:
                 continue
-            if state.single_left and batch.records:
+            alone = state.alone.get(record.topic, 0)
+            if alone and batch.records:
                 return index
             part = batch.of(state)
             if record.offset < part.positions[record.topic]:
                 continue
             turn = Overlay(part, now_ms, limit)
-            error: Exception | None = self._suspicion(state, record) if state.single_left else None
-            if error is None:
-                error = failure_of(process, record, turn)
+            error = self._alone(state, record, process, turn) if alone else failure_of(process, record, turn)
             if error is None:
                 turn.merge_into(batch)
             else:
@@ -64,7 +63,9 @@ class Collector:
             part.positions[record.topic] = record.offset + 1
             batch.records += 1
             room -= len(record.value or b"")
-            if room <= 0 or state.single_left:
+            if alone:
+                state.alone[record.topic] = alone - 1
+            if room <= 0 or alone:
                 return index + 1
             if index % _CLOCK_EVERY == 0 and self._clock.monotonic_s() > deadline_s:
                 return index + 1
@@ -78,7 +79,8 @@ class Collector:
         part = batch.of(state) if state.partition in batch.touched else None
         if not target.reached(state.positions if part is None else part.positions):
             return
-        keys = state.timers.due_timers(target.taken_ms, self._settings.max_records)
+        alone = state.alone.get(TIMERS, 0)
+        keys = state.timers.due_timers(target.taken_ms, 1 if alone else self._settings.max_records)
         wakeups = state.timers.due_wakeups(target.taken_ms)
         if not keys and not wakeups:
             return
@@ -106,7 +108,11 @@ class Collector:
         self._fire(batch, part, Timer(part.state.partition, due_ms, timer_id, b""), turn, None)
 
     def _fire(self, batch: Batch, part: PartitionBatch, timer: Timer, turn: Overlay, key: bytes | None) -> None:
-        error = failure_of(self._processor.on_timer, timer, turn)
+        state, on_timer = part.state, self._processor.on_timer
+        alone = state.alone.get(TIMERS, 0) if key is not None else 0
+        error = self._alone(state, timer, on_timer, turn) if alone else failure_of(on_timer, timer, turn)
+        if alone:
+            state.alone[TIMERS] = alone - 1
         if error is None:
             turn.merge_into(batch)
         else:
@@ -150,14 +156,32 @@ class Collector:
         else:
             self._observer.error("side event", error)
 
-    def _suspicion(self, state: PartitionState, record: Record) -> CrashLoop | None:
-        """Note that this very record is tried now; an error if that killed the process too often (P21)."""
-        mark = next_mark(state.store.get(CRASH_KEY), {record.topic: record.offset}, single_after=0)
-        if mark.crashes > self._settings.crashes_before_skip:
-            return CrashLoop("the record killed the process repeatedly", offset=record.offset, crashes=mark.crashes - 1)
-        state.store.write({CRASH_KEY: mark._replace(single=True).encode()})
-        state.crash_marked = True
-        return None
+    def _alone(
+        self, state: PartitionState, culprit: Record | Timer, function: Callable[..., None], turn: Overlay
+    ) -> Exception | None:
+        """Try what may have killed its process; skip what did so too often (P21).
+
+        Only dying, or finding an impossible state, counts: a store or a broker that fails is nobody's fault here.
+        """
+        mark = state.crash_mark.trying(suspect_of(culprit))
+        if mark.tries > self._settings.crashes_before_skip:
+            message = f"{mark.suspect.decode(errors='replace')} killed its process {mark.tries - 1} times in a row"
+            return CrashLoop(message, crashes=mark.tries - 1)
+        _write_mark(state, mark)
+        try:
+            error = failure_of(function, culprit, turn)
+        except InvariantViolation:
+            raise
+        except (EngineError, OperatorError):
+            _write_mark(state, mark.survived())
+            raise
+        _write_mark(state, mark.survived())
+        return error
+
+
+def _write_mark(state: PartitionState, mark: CrashMark) -> None:
+    state.store.write({CRASH_KEY: None if mark == CrashMark() else mark.encode()})
+    state.crash_mark = mark
 
 
 def failure_of(function: Callable[..., None], *arguments: object) -> Exception | None:

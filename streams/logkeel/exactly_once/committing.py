@@ -20,6 +20,7 @@ from logkeel.errors import (
 from logkeel.exactly_once.batch import Batch, PartitionBatch
 from logkeel.exactly_once.changelog import ChangelogOffsets, add_position_rows, produce_changelog, slot_headers
 from logkeel.exactly_once.observer import Observer
+from logkeel.exactly_once.poison import CrashMark
 from logkeel.exactly_once.rows import CRASH_KEY, MARKS_KEY
 from logkeel.exactly_once.settings import LoopSettings
 from logkeel.exactly_once.transaction import Action, Event, State, Transaction
@@ -156,17 +157,16 @@ def _local_rows(part: PartitionBatch, end: int | None, now_ms: int) -> Mapping[b
     if state.marks is not None:
         state.marks = state.marks._replace(offset=state.marks.offset if end is None else end, caught_up_ms=now_ms)
         rows[MARKS_KEY] = state.marks.encode()
-    if state.crash_marked:
+    if state.crash_mark.places and state.crash_mark.is_over({**state.places(), **part.positions}):
         rows[CRASH_KEY] = None
+        state.crash_mark = CrashMark()
     return rows
 
 
 def follow(part: PartitionBatch) -> None:
     """Cache, timers and position map after the rows are in the store (P7)."""
     state = part.state
-    state.crash_marked = False
     state.fresh = False
-    state.single_left = max(0, state.single_left - 1)
     rows = part.rows
     state.cache.apply(rows)
     timers = {key: value for key, value in rows.items() if key[0] == _TIMER}

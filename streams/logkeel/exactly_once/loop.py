@@ -95,18 +95,23 @@ class TransactionalLoop:
             self.start()
             while not stop.is_set():
                 self.turn()
-        finally:
-            self.close()
+        except BaseException:
+            self.close(failed=True)
+            raise
+        self.close()
 
-    def close(self) -> None:
-        """Leave the group, release producers and stores; idempotent. No transaction is open between turns."""
+    def close(self, *, failed: bool = False) -> None:
+        """Leave the group, release producers and stores; idempotent. No transaction is open between turns.
+
+        `failed`: an error ended the loop, which counts as a crash if the next process fares alike (P21).
+        """
         if self._closed:
             return
         self._closed = True
         self._parts.consumer.close()
         self._pair.close()
         self._parts.admin.close()
-        self._owned.close()
+        self._owned.close(failed=failed)
 
     def turn(self) -> bool:
         """One iteration; whether anything happened. Raises operator errors and `InvariantViolation`: then close."""

@@ -12,7 +12,9 @@ from logkeel.exactly_once.producers import fence
 from logkeel.exactly_once.settings import slot_of_instance, transactional_ids
 from logkeel.log import Record, TopicPartition
 
-_READ_S = 2.0
+_FETCH_S = 0.1
+_FETCHES_EMPTY = 20
+"""A new reader connects first: it is given two seconds of silence, and any time while records come."""
 
 
 def orphan_slots(tail: Iterable[Record], *, live: Iterable[int], own: int) -> tuple[int, ...]:
@@ -45,15 +47,14 @@ def _tail(parts: Parts, blocked: dict[TopicPartition, tuple[int, int]]) -> list[
     open_ends = {tp: end for tp, (_, end) in blocked.items()}
     try:
         reader.assign({tp: start for tp, (start, _) in blocked.items()})
-        deadline = parts.clock.monotonic_s() + _READ_S
-        while open_ends and parts.clock.monotonic_s() < deadline:
-            fetched = reader.fetch(1000, 0.1)
+        empty = 0
+        while open_ends and empty < _FETCHES_EMPTY:
+            fetched = reader.fetch(1000, _FETCH_S)
+            empty = 0 if fetched.records else empty + 1
             records.extend(fetched.records)
             for tp, end in fetched.ends.items():
                 if end >= open_ends.get(tp, end + 1):
                     del open_ends[tp]
-            if not fetched.records and not fetched.ends:
-                break
     finally:
         reader.close()
     return records

@@ -177,11 +177,11 @@ class Ownership:
                 except (StoreUnavailable, StoreCorrupt) as error:
                     self.stores_failed([partition], error)
 
-    def close(self) -> None:
-        """Close every store."""
+    def close(self, *, failed: bool = False) -> None:
+        """Close every store. Unless the loop `failed`, crash marks go: whoever opens them next finds no crash."""
         self._drop_resyncs()
         for state in self.states.values():
-            state.store.close()
+            self._close_store(state, failed=failed)
         self.states.clear()
 
     def _begin(self) -> None:
@@ -213,12 +213,12 @@ class Ownership:
 
     def _open(self, state: PartitionState) -> None:
         """Mark the opening, so that repeated crashes at one position are noticed (P21)."""
-        mark = next_mark(
-            state.store.get(CRASH_KEY), state.positions, single_after=self._parts.settings.crashes_before_single
-        )
-        state.store.write({CRASH_KEY: mark.encode()})
-        state.crash_marked = True
-        state.single_left = self._parts.settings.max_records if mark.single else 0
+        if not state.opened:
+            mark = next_mark(state.store.get(CRASH_KEY), state.places())
+            state.store.write({CRASH_KEY: mark.encode()})
+            stuck = mark.stuck(after=self._parts.settings.crashes_before_single)
+            state.opened, state.crash_mark = True, mark
+            state.alone = dict.fromkeys(stuck, self._parts.settings.max_records)
         state.active = True
         state.fresh = True
 
@@ -253,7 +253,15 @@ class Ownership:
     def _close_strangers(self) -> None:
         """Close stores of partitions that went elsewhere; those that came back stayed open (P10)."""
         for partition in [number for number in self.states if number not in self.assignment.partitions]:
-            self.states.pop(partition).store.close()
+            self._close_store(self.states.pop(partition), failed=False)
+
+    def _close_store(self, state: PartitionState, *, failed: bool) -> None:
+        if state.crash_mark.places and not failed:
+            try:
+                state.store.write({CRASH_KEY: None})
+            except (StoreUnavailable, StoreCorrupt) as error:
+                self._parts.observer.error("close store", error)
+        state.store.close()
 
     def _pause(self, partitions: list[int]) -> None:
         owned = [partition for partition in partitions if partition in self.assignment.partitions]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from logkeel.exactly_once.cache import RowCache
+from logkeel.exactly_once.poison import TIMERS, CrashMark
 from logkeel.exactly_once.rows import (
     MARKS_KEY,
     TIMERS_END,
@@ -46,9 +47,12 @@ class PartitionState:
     target: LogTarget | None = None
     active: bool = False
     idle_committed_s: float = 0.0
-    single_left: int = 0
-    """Records still to be tried one by one after repeated crashes (P21)."""
-    crash_marked: bool = False
+    opened: bool = False
+    """Whether this process has opened it before; a rebalance in between is no crash."""
+    crash_mark: CrashMark = field(default_factory=CrashMark)
+    """The mark that is in the store (P21)."""
+    alone: dict[str, int] = field(default_factory=dict)
+    """By input: how many of its records (timers) are still to be tried one by one after repeated crashes (P21)."""
     fresh: bool = False
     """Synced, and not yet offered its first turn."""
 
@@ -56,6 +60,11 @@ class PartitionState:
     def replay_from(self) -> int:
         """The first changelog offset that the store lacks, as its marks say."""
         return 0 if self.marks is None else self.marks.offset
+
+    def places(self) -> dict[str, int]:
+        """Where it stands, for its crash mark: input positions, and the first timer."""
+        first_ms = self.timers.first_timer_ms()
+        return self.positions if first_ms is None else {**self.positions, TIMERS: first_ms}
 
     def read(self, key: bytes) -> bytes | None:
         """The committed row under `key`."""

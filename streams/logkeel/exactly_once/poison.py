@@ -1,56 +1,84 @@
 """Records that cannot be processed: dead letters (P21, P22) and crash marks. Pure values; no I/O.
 
-A crash mark is a local row of the partition's store: the positions at which a process opened the partition, and how
-often in a row. It is removed by the first commit. Repeated crashes at one position make the loop go record by record;
-a record that then still kills the process is dead-lettered unprocessed.
+A crash mark is a local row of a partition's store. Each process that opens the partition leaves one: for every input,
+the position it found and how many processes in a row found that very position. An input that moved starts anew, so
+another input that is busy meanwhile hides nothing; a process that ends in good order takes the mark away. Behind
+repeated crashes at one position, what comes from there is tried alone, and the mark names it while it is being tried:
+what kills the process again and again is dead-lettered unprocessed, and nothing else ever is.
 """
 
 import struct
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from logkeel.exactly_once.port import Timer
 from logkeel.log import OutputRecord, Record
 
-_MARK = struct.Struct(">IB")
-_POSITION = struct.Struct(">IQ")
+TIMERS = ""
+"""Timers count as an input; their position is the due time of the first one."""
+
+_LENGTH = struct.Struct(">I")
+_PLACE = struct.Struct(">IQI")
 
 
 class CrashMark(NamedTuple):
-    """How often processes opened the partition at these positions without a commit. `single`: one record at a time."""
+    """`places`: (input, position, processes that opened it there). `suspect`: what is tried for the `tries`th time."""
 
-    crashes: int
-    single: bool
-    positions: tuple[tuple[str, int], ...]
+    places: tuple[tuple[str, int, int], ...] = ()
+    suspect: bytes = b""
+    tries: int = 0
 
     def encode(self) -> bytes:
         """The row's bytes."""
-        parts = [_MARK.pack(self.crashes, self.single)]
-        for topic, position in self.positions:
-            name = topic.encode()
-            parts.append(_POSITION.pack(len(name), position) + name)
+        parts = [_LENGTH.pack(self.tries), _LENGTH.pack(len(self.suspect)), self.suspect]
+        for name, position, crashes in self.places:
+            parts += [_PLACE.pack(len(name.encode()), position, crashes), name.encode()]
         return b"".join(parts)
 
     @classmethod
-    def decode(cls, row: bytes) -> "CrashMark":
+    def decode(cls, row: bytes) -> Self:
         """The mark in `row`."""
-        count, single = _MARK.unpack_from(row)
-        at, positions = _MARK.size, []
+        (tries,), (length,) = _LENGTH.unpack_from(row), _LENGTH.unpack_from(row, _LENGTH.size)
+        at = 2 * _LENGTH.size
+        suspect, at = row[at : at + length], at + length
+        places = []
         while at < len(row):
-            length, position = _POSITION.unpack_from(row, at)
-            at += _POSITION.size
-            positions.append((row[at : at + length].decode(), position))
+            length, position, crashes = _PLACE.unpack_from(row, at)
+            at += _PLACE.size
+            places.append((row[at : at + length].decode(), position, crashes))
             at += length
-        return cls(count, bool(single), tuple(positions))
+        return cls(tuple(places), suspect, tries)
+
+    def trying(self, suspect: bytes) -> Self:
+        """The mark to write before `suspect` is tried, once more or for the first time."""
+        return self._replace(suspect=suspect, tries=self.tries + 1 if suspect == self.suspect else 1)
+
+    def survived(self) -> Self:
+        """The mark to write when the process lives on."""
+        return self._replace(suspect=b"", tries=0)
+
+    def stuck(self, *, after: int) -> tuple[str, ...]:
+        """Inputs at which more than `after` processes in a row began without getting on."""
+        return tuple(name for name, _, crashes in self.places if crashes > after)
+
+    def is_over(self, positions: Mapping[str, int]) -> bool:
+        """Whether every input has moved on since."""
+        return all(positions.get(name) != position for name, position, _ in self.places)
 
 
-def next_mark(row: bytes | None, positions: Mapping[str, int], *, single_after: int) -> CrashMark:
-    """The mark to write when a partition is opened, given the row left by the last process (or None)."""
-    here = tuple(sorted(positions.items()))
-    last = None if row is None else CrashMark.decode(row)
-    if last is None or last.positions != here:
-        return CrashMark(1, False, here)
-    return CrashMark(last.crashes + 1, last.single or last.crashes + 1 > single_after, here)
+def next_mark(row: bytes | None, positions: Mapping[str, int]) -> CrashMark:
+    """The mark to write when a process opens the partition at `positions`, given the row of the last one (or None)."""
+    last = CrashMark() if row is None else CrashMark.decode(row)
+    before = {(name, position): crashes for name, position, crashes in last.places}
+    places = tuple((name, at, before.get((name, at), 0) + 1) for name, at in sorted(positions.items()))
+    return last._replace(places=places)
+
+
+def suspect_of(culprit: Record | Timer) -> bytes:
+    """What a crash mark calls it: the same after a restart."""
+    if isinstance(culprit, Timer):
+        return b"timer %d " % culprit.due_ms + culprit.timer_id
+    return f"record {culprit.topic} {culprit.offset}".encode()
 
 
 def dead_letter(topic: str, culprit: Record | Timer, error: Exception, *, table: str) -> OutputRecord:

@@ -3,7 +3,7 @@
 | key | value | changelogged |
 |---|---|---|
 | `00` `marks` | u64 changelog offset, u64 caught-up time in ms, topic id in UTF-8 | no |
-| `00` `crash` | u32 count, u8 flag (1: alone), then the positions as `input u32 length, bytes, u64` | no |
+| `00` `crashes` | u32 tries, u32 length, suspect; per input u32 length, u64 position, u32 crashes, name | no |
 | `01` topic in UTF-8 | u64 next position of that input (P2) | yes |
 | `02` u64 due in ms, timer id | the timer's payload | yes |
 | `03` `complete` | u64 offset, topic id in UTF-8: the changelog is whole from there on | yes |
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from logkeel.log.keyspace import LOCAL, POSITION, TIMER, VOUCHED
 
 MARKS_KEY = LOCAL + b"marks"
-CRASH_KEY = LOCAL + b"crash"
+CRASH_KEY = LOCAL + b"crashes"
 VOUCH_KEY = VOUCHED + b"complete"
 TIMERS_START = TIMER
 TIMERS_END = bytes([TIMER[0] + 1])

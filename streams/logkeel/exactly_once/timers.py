@@ -49,10 +49,14 @@ class TimerHeap:
                 self._wakeups[timer_id] = due_ms
                 heapq.heappush(self._wakeup_heap, (due_ms, timer_id))
 
+    def first_timer_ms(self) -> int | None:
+        """When the first timer is due, wake-ups aside; or None."""
+        self._prune()
+        return due_of(self._heap[0]) if self._heap else None
+
     def next_due_ms(self) -> int | None:
         """When the next timer or wake-up is due, or None."""
-        self._prune()
-        first = due_of(self._heap[0]) if self._heap else None
+        first = self.first_timer_ms()
         second = self._wakeup_heap[0][0] if self._wakeup_heap else None
         if first is None or second is None:
             return second if first is None else first

@@ -99,11 +99,26 @@ def test_crashes_at_one_position_add_up_to_single_steps() -> None:
     row: bytes | None = None
     seen = []
     for _ in range(4):
-        mark = next_mark(row, here, single_after=2)
-        seen.append((mark.crashes, mark.single))
+        mark = next_mark(row, here)
+        seen.append(mark.stuck(after=2))
         row = mark.encode()
-    assert seen == [(1, False), (2, False), (3, True), (4, True)]
-    assert next_mark(row, {"in": 6, "also": 0}, single_after=2) == CrashMark(1, False, (("also", 0), ("in", 6)))
+    assert seen == [(), (), ("also", "in"), ("also", "in")]
+
+
+def test_an_input_that_moved_starts_anew_and_the_others_count_on() -> None:
+    row = next_mark(next_mark(None, {"in": 5, "also": 0}).encode(), {"in": 5, "also": 0}).encode()
+    mark = next_mark(row, {"in": 5, "also": 3})
+    assert mark == CrashMark((("also", 3, 1), ("in", 5, 3)))
+    assert not mark.is_over({"in": 5, "also": 4})
+    assert mark.is_over({"in": 6, "also": 4})
+
+
+def test_a_suspect_is_counted_while_it_is_tried_and_forgotten_when_the_process_lives_on() -> None:
+    mark = next_mark(None, {"in": 5}).trying(b"r").trying(b"r")
+    assert CrashMark.decode(mark.encode()) == mark == CrashMark((("in", 5, 1),), b"r", 2)
+    assert next_mark(mark.encode(), {"in": 5}).trying(b"r").tries == 3
+    assert mark.trying(b"other").tries == 1
+    assert mark.survived().trying(b"r").tries == 1
 
 
 def test_a_dead_letter_keeps_the_bytes_and_says_where_they_were() -> None:
