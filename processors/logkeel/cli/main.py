@@ -49,6 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
 
 
+def run() -> None:
+    """`main` as a process: it ends soon after its command has, whatever still runs in threads of user code."""
+    from logkeel.cli.ending import end_within
+
+    try:
+        main()
+    except SystemExit as ending:
+        end_within(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
+        raise
+
+
 def sections_for(arguments: Sequence[str], sections: Mapping[str, Section] = SECTIONS) -> list[str]:
     """Names of the sections to import: the one that is asked for, or all of them (help, an unknown command)."""
     first = next((argument for argument in arguments if not argument.startswith("-")), None)
@@ -86,4 +97,4 @@ def _root(
 
 
 if __name__ == "__main__":
-    main()
+    run()

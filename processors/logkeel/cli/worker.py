@@ -22,9 +22,10 @@ def worker(
     queue: Annotated[str | None, typer.Option(help="The queue to serve.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Steps at once.")] = None,
     slot: Annotated[int | None, typer.Option(help="Number of this process on this host.")] = None,
+    drain: Annotated[float, typer.Option(help="Seconds that running steps have to end after SIGTERM.")] = 25.0,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> None:
-    """Run the steps of a workflow until SIGTERM; what still runs then has 25 s to end."""
+    """Run the steps of a workflow until SIGTERM; what still runs then has 25 s to end, or what `--drain` says."""
     from logkeel.cli.applications import load_workflows
     from logkeel.cli.garbage import collect_less_often
     from logkeel.cli.logs import configure_logs
@@ -45,9 +46,9 @@ def worker(
     workflows = load_workflows(target)
     client = connect(settings)
     publish_definitions(client, settings.names, workflows)
-    member = make_worker(client, settings, workflows, slot=slot)
+    member = make_worker(client, settings, workflows, slot=slot, drain_s=drain)
     names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
     say(f"worker {member.holder.slot} runs {names} from queue {settings.queue!r} on {settings.bootstrap_servers}")
     collect_less_often()
     member.run(stop)
-    say("worker has left; nothing of its own is unfinished")
+    say("worker has left; what it did not finish it has given back")

@@ -6,7 +6,6 @@
 import asyncio
 import contextvars
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from logkeel.steps.attempt import Attempt, WorkerStepContext
 from logkeel.steps.bound import BoundCheck, BoundFunction, BoundStep
 from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.resources import ResourcePool
+from logkeel.steps.threads import DaemonThreads
 
 CLAIM_VALID_S = 2.0
 """A claim older than this is made again before the call (P39): well below the session time-out of 10 s."""
@@ -38,7 +38,7 @@ class Execution:
         *,
         holder: str,
         resources: ResourcePool,
-        threads: ThreadPoolExecutor | None,
+        threads: DaemonThreads | None,
     ) -> None:
         self._catalog = catalog
         self._clock = clock

@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, Protocol, runtime_checkable
 
 import structlog
@@ -21,6 +21,7 @@ from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.execution import ClaimTooOld, Execution, Outcome
 from logkeel.steps.machine.messages import Key, StartStep
 from logkeel.steps.resources import Overrides, ResourcePool
+from logkeel.steps.threads import DaemonThreads
 
 INLINE_WAIT_S = 0.01
 BLOCKED_AFTER_S = 1.0
@@ -63,7 +64,7 @@ class StepExecutor:
         self._clock = clock
         self._loop = loop or asyncio.new_event_loop()
         self._resources = ResourcePool(overrides)
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="logkeel-step") if threaded else None
+        self._pool = DaemonThreads(concurrency, name="logkeel-step") if threaded else None
         self._execution = Execution(catalog, clock, holder=holder, resources=self._resources, threads=self._pool)
         self._open: dict[Key, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -155,7 +156,7 @@ class StepExecutor:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(5.0)
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.close()
         if not self._loop.is_running():
             self._loop.close()
 
