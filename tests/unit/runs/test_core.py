@@ -319,11 +319,28 @@ def test_an_input_that_does_not_fit_ends_the_run(inputs: tuple[object, ...], sai
     assert said in turn.state.head.error.message
 
 
-def test_a_command_that_waits_too_long_is_sent_anew() -> None:
-    turn, state = one_step("ONCE")
-    waking.command_aged(turn := next_turn(turn), "a")
-    assert turn.actions == [RevokeStep("a", 1, "sent anew"), DispatchStep("a")]
+@pytest.mark.parametrize("effect", ["NONE", "IDEMPOTENT", "KEYED"])
+def test_a_command_that_waits_too_long_is_sent_anew_if_it_may_run_twice(effect: Effect) -> None:
+    turn, state = one_step(effect)
+    waking.command_aged(turn := next_turn(turn), "a", forgotten=False)
+    assert turn.actions == [RevokeStep("a", 1, "waits for too long"), DispatchStep("a")]
     assert (state.steps["a"].attempt, state.steps["a"].dispatch) == (1, 2)
+
+
+@pytest.mark.parametrize("effect", ["CHECKED", "ONCE", "KEYED"])
+def test_what_may_not_run_twice_is_left_to_the_log_until_the_log_has_forgotten_it(effect: Effect) -> None:
+    turn, state = one_step(effect, key_valid_for_ms=1_000 if effect == "KEYED" else None)
+    waking.command_aged(turn := next_turn(turn), "a", forgotten=False)
+    assert turn.events == []
+    assert isinstance(turn.actions[-1], Ignored)
+    waking.command_aged(turn := next_turn(turn), "a", forgotten=True)
+    assert kinds(turn) == ["step_released", "step_in_doubt"]
+    assert turn.actions[0] == RevokeStep("a", 1, "waits for too long")
+    assert not [action for action in turn.actions if isinstance(action, DispatchStep)]
+    assert state.steps["a"].phase == ("waiting" if effect == "CHECKED" else "in_doubt")
+    if effect == "CHECKED":
+        waking.step_due(turn := next_turn(turn, after_ms=65_000), "a", 1)
+        assert state.steps["a"].check_first
 
 
 def test_time_never_goes_back() -> None:

@@ -71,7 +71,8 @@ def _answers(turn: Activation, path: str, *, stale: bool) -> dict[str, Move]:
         "lease over": waking.lease_over,
         "due": lambda t, p: waking.step_due(t, p, state.steps[p].dispatch),
         "late due": lambda t, p: waking.step_due(t, p, state.steps[p].dispatch - 1),
-        "aged": waking.command_aged,
+        "aged": lambda t, p: waking.command_aged(t, p, forgotten=False),
+        "forgotten": lambda t, p: waking.command_aged(t, p, forgotten=True),
         "did": lambda t, p: requests.resolve(t, ResolveStep(run_id="r", path=p, decision="did"), "q", ()),
         "retry": lambda t, p: requests.resolve(t, ResolveStep(run_id="r", path=p, decision="retry"), "q", ()),
     }

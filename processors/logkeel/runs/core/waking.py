@@ -1,11 +1,12 @@
 """Due timers and leases that ran out. Pure. A timer that does not fit the step any more is ignored (P23)."""
 
+from logkeel.definitions import StepDefinition
 from logkeel.records import ErrorInfo
 from logkeel.runs.core.actions import RevokeStep
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.doubt import lost
+from logkeel.runs.core.doubt import in_doubt, lost
 from logkeel.runs.core.failing import fail_run
-from logkeel.runs.core.flow import complete, dispatch, not_started_in_time
+from logkeel.runs.core.flow import complete, dispatch, leave_waiting, not_started_in_time
 from logkeel.runs.core.state import StepState
 
 
@@ -36,15 +37,35 @@ def start_deadline_over(turn: Activation, path: str, number: int) -> None:
     fail_run(turn, path, not_started_in_time(path))
 
 
-def command_aged(turn: Activation, path: str) -> None:
-    """The command waits since long, and its topic will forget it: sent anew, the old one revoked (P25)."""
+def command_aged(turn: Activation, path: str, *, forgotten: bool) -> None:
+    """Nothing was heard of the command since long, and its topic will forget it (P25); `forgotten`: it has by now.
+
+    That is no proof that it was not started: its worker may have died within the second before the first heartbeat. So
+    only a step that may run twice is sent anew in time. Any other one is left to the log, where the claim of whoever
+    reads it guards it (P31); once the log cannot deliver it any more, it is in doubt.
+    """
     step = turn.state.steps.get(path)
     if not turn.state.running or step is None or step.phase != "dispatched":
         turn.ignore("no command waits")
         return
-    turn.record("step_released", path=path, step=step.step, dispatch=step.dispatch, reason="not started")
-    turn.do(RevokeStep(path, step.dispatch, "sent anew"))
-    dispatch(turn, path)
+    repeatable = _may_run_twice(turn.plan.steps[path].definition)
+    if not repeatable and not forgotten:
+        turn.ignore("the log still has the command, and only its own claim may start it")
+        return
+    leave_waiting(turn, path, step)
+    turn.record("step_released", path=path, step=step.step, dispatch=step.dispatch, reason="aged")
+    turn.do(RevokeStep(path, step.dispatch, "waits for too long"))
+    if repeatable:
+        dispatch(turn, path)
+    else:
+        in_doubt(turn, path, "no worker has answered before the log forgot the command")
+
+
+def _may_run_twice(definition: StepDefinition) -> bool:
+    """Whether a second execution does no harm, however late it comes."""
+    if definition.effect == "KEYED":
+        return definition.key_valid_for_ms is None
+    return definition.effect in ("NONE", "IDEMPOTENT")
 
 
 def run_deadline_over(turn: Activation) -> None:

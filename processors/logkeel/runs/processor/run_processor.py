@@ -139,9 +139,9 @@ class RunProcessor:
             self._requests.reject_overdue(turn)
         elif identifier == SWEEP:
             more = self._sweeper.expire(turn)
-            for state, path in self._sweeper.aged_steps(turn):
+            for state, path, forgotten in self._sweeper.aged_steps(turn):
                 activation = self._activation(state, turn)
-                waking.command_aged(activation, path)
+                waking.command_aged(activation, path, forgotten=forgotten)
                 self._carrier.carry_out(activation, turn)
             self._sweeper.schedule(turn, soon=more)
 

@@ -10,7 +10,9 @@ DAY_MS = 24 * HOUR_MS
 class RunSettings:
     """`dedupe_ms` is at least the retention of `run-requests` (P26). `keep_finished_ms` counts from a run's end (P28).
 
-    `redispatch_after_ms` is below the retention of the command topics, so that no unstarted command is ever lost (P25).
+    `redispatch_after_ms` is below the retention of the command topics (6 days), so that what may run twice is sent anew
+    in time (P25). `forgotten_after_ms` is above retention and one segment (6 + 1 days): what may not run twice is in
+    doubt then, and not before.
     """
 
     dedupe_ms: int = 7 * DAY_MS
@@ -20,4 +22,5 @@ class RunSettings:
     sweep_again_ms: int = 100
     sweep_rows: int = 1_000
     redispatch_after_ms: int = 3 * DAY_MS
+    forgotten_after_ms: int = 8 * DAY_MS
     max_id_characters: int = 512

@@ -32,8 +32,8 @@ class Sweeper:
         deleted = max(deleted, ledger.delete_due_runs(turn.now_ms, limit))
         return deleted >= limit
 
-    def aged_steps(self, turn: Turn) -> Iterator[tuple[RunState, str]]:
-        """Steps of the next open runs whose command waits since `redispatch_after_ms`."""
+    def aged_steps(self, turn: Turn) -> Iterator[tuple[RunState, str, bool]]:
+        """Steps of the next open runs whose command waits since `redispatch_after_ms`; whether the log forgot it."""
         after = self._cursors.get(turn.partition, "")
         runs = Ledger(turn).open_runs(after, self._settings.sweep_rows)
         self._cursors[turn.partition] = runs[-1] if len(runs) == self._settings.sweep_rows else ""
@@ -44,4 +44,4 @@ class Sweeper:
                 continue
             for path, step in list(state.steps.items()):
                 if step.phase == "dispatched" and step.dispatched_ms <= before_ms:
-                    yield state, path
+                    yield state, path, turn.now_ms - step.dispatched_ms >= self._settings.forgotten_after_ms
