@@ -250,6 +250,45 @@ def test_a_step_that_kills_its_workers_does_not_loop_for_ever() -> None:
     assert state.head.error.code == "worker_lost"
 
 
+def lose(turn: Activation, times: int) -> Activation:
+    for _ in range(times):
+        turn = next_turn(turn, reclaimed(turn.state, "a", holder_dead=True))
+    return turn
+
+
+def test_losses_with_progress_between_them_do_not_add_up() -> None:
+    turn, state = one_step("IDEMPOTENT")
+    turn = next_turn(lose(turn, 4), heartbeat(state, "a", b"page 1"))
+    assert kinds(turn) == ["step_started"]
+    assert kinds(next_turn(turn, heartbeat(state, "a", b"page 2"))) == []
+    turn = next_turn(lose(turn, 4), heartbeat(state, "a", b"page 2"))
+    assert state.steps["a"].reclaims == 0
+    turn = next_turn(lose(turn, 4), failed(state, "a"))
+    waking.step_due(turn := next_turn(turn, after_ms=60_000), "a", state.steps["a"].dispatch)
+    assert lose(turn, 4).state.running
+
+
+def test_the_same_details_once_more_are_no_progress() -> None:
+    turn, state = one_step("IDEMPOTENT")
+    for _ in range(3):
+        turn = next_turn(lose(turn, 2), heartbeat(state, "a", b"page 1"))
+    assert state.running
+    turn = lose(turn, 1)
+    assert state.head.error is not None
+    assert state.head.error.code == "worker_lost"
+
+
+def test_a_question_does_not_prolong_the_lease_of_a_holder_that_was_heard_of() -> None:
+    turn, state = one_step("IDEMPOTENT")
+    turn = next_turn(turn, heartbeat(state, "a"))
+    turn = next_turn(turn, reclaimed(state, "a"), after_ms=9_000)
+    assert kinds(turn) == ["step_reclaimed"]
+    assert not [action for action in turn.actions if isinstance(action, HoldLease | EndLease)]
+    waking.lease_over(turn := next_turn(turn), "a")
+    assert kinds(turn) == ["step_reclaimed", "step_dispatched"]
+    assert EndLease("a") in turn.actions
+
+
 def test_a_released_step_that_was_not_started_uses_no_attempt() -> None:
     turn, state = one_step("ONCE")
     turn = next_turn(turn, released(state, "a", was_started=False))

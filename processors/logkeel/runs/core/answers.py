@@ -5,6 +5,7 @@ something else than the history knows becomes an `answer_ignored` event while th
 """
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 from logkeel.records import (
@@ -50,8 +51,10 @@ _OUT = ("dispatched", "started")
 
 def _heartbeat(turn: Activation, message: StepHeartbeat, step: StepState) -> None:
     path = message.identity.path
-    if step.phase == "dispatched":
-        leave_waiting(turn, path, step)
+    progress = _progress(message, step)
+    if step.phase == "dispatched" or progress is not None:
+        if step.phase == "dispatched":
+            leave_waiting(turn, path, step)
         turn.record(
             "step_started",
             path=path,
@@ -60,11 +63,23 @@ def _heartbeat(turn: Activation, message: StepHeartbeat, step: StepState) -> Non
             dispatch=step.dispatch,
             holder=message.holder,
             started_at_ms=message.started_at_ms,
+            name=progress,
         )
     timeout_ms = turn.plan.steps[path].definition.heartbeat_timeout_ms
     turn.do(HoldLease(path, turn.now_ms + timeout_ms))
     if message.details is not None and len(message.details) <= MAX_HEARTBEAT_DETAILS_BYTES:
         turn.do(KeepDetails(path, message.details))
+
+
+def _progress(message: StepHeartbeat, step: StepState) -> str | None:
+    """What the history notes of a step that has got further than the worker before it, which was lost (P32).
+
+    Only a step that hands over details can show it: a digest of those. None for the same details once more.
+    """
+    if not step.reclaims or message.details is None:
+        return None
+    digest = blake2b(message.details, digest_size=8).hexdigest()
+    return digest if digest != step.progress else None
 
 
 def _succeeded(turn: Activation, message: StepSucceeded, step: StepState) -> None:
@@ -117,12 +132,15 @@ def _reclaimed(turn: Activation, message: StepReclaimed, step: StepState) -> Non
     if step.reclaimed:
         turn.ignore("the holder's lease is being awaited")
         return
-    leave_waiting(turn, path, step)
+    # A holder that has been heard of has a lease already, which runs from its last heartbeat.
+    unheard = step.phase == "dispatched"
+    if unheard:
+        leave_waiting(turn, path, step)
     turn.record(
         "step_reclaimed", path=path, step=step.step, dispatch=step.dispatch, holder=message.holder, reason="asked"
     )
-    timeout_ms = turn.plan.steps[path].definition.heartbeat_timeout_ms
-    turn.do(HoldLease(path, turn.now_ms + timeout_ms))
+    if unheard:
+        turn.do(HoldLease(path, turn.now_ms + turn.plan.steps[path].definition.heartbeat_timeout_ms))
 
 
 def _released(turn: Activation, message: StepReleased, step: StepState) -> None:

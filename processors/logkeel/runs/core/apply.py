@@ -86,8 +86,10 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 
 def _step_started(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """The first heartbeat of a holder; with a `name`, also one that shows progress: losses so far were unrelated."""
     step = _legal(state, event)
-    state.steps[_path(event)] = replace(step, phase="started", holder=event.holder, started_at_ms=event.started_at_ms)
+    step = replace(step, phase="started", holder=event.holder, started_at_ms=event.started_at_ms)
+    state.steps[_path(event)] = step if event.name is None else replace(step, reclaims=0, progress=event.name)
 
 
 def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -109,6 +111,7 @@ def _step_failed(state: RunState, event: RunEvent, plan: Plan) -> None:
             step,
             phase="failed",
             failures=step.failures + 1,
+            reclaims=0,
             error=event.error,
             holder=event.holder or step.holder,
             started_at_ms=event.started_at_ms or step.started_at_ms,
@@ -146,7 +149,7 @@ def _step_resolved(state: RunState, event: RunEvent, plan: Plan) -> None:
     """A human who has it run again answers for what former executions did: a key is new from then on."""
     step = _legal(state, event)
     if event.reason != "did":
-        state.steps[_path(event)] = replace(step, next_attempt=step.attempt + 1, effect_since_ms=None)
+        state.steps[_path(event)] = replace(step, next_attempt=step.attempt + 1, effect_since_ms=None, reclaims=0)
 
 
 def _step_reclaimed(state: RunState, event: RunEvent, plan: Plan) -> None:

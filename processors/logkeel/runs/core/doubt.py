@@ -10,7 +10,10 @@ RECLAIMS_TO_GIVE_UP = 5
 
 
 def lost(turn: Activation, path: str, why: str) -> None:
-    """The holder of a step is gone. Not an attempt that counts, but five of them are a step that kills its process."""
+    """The holder of a step is gone. Not an attempt that counts, but five of them without progress are a step that kills
+
+    its process. Progress: other heartbeat details than before the loss, an attempt that failed by itself, a decision.
+    """
     step = turn.state.steps[path]
     turn.record("step_reclaimed", path=path, step=step.step, dispatch=step.dispatch, holder=step.holder, reason="lost")
     step = turn.state.steps[path]

@@ -64,9 +64,10 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One step occurrence.
 
     `dispatch` is the fence, `attempt` numbers executions, `failures` counts against `max_attempts`, `reclaims` against
-    `worker_lost`. `due_ms`: when a waiting step goes on. `reclaimed`: somebody asks, and the holder's lease still runs.
-    `scheduled_ms`: when the present attempt was first dispatched. `effect_since_ms`: since when an execution may have
-    had its effect; None: surely none has.
+    `worker_lost`: losses since the step showed progress, failed by itself, or was decided about. `due_ms`: when a
+    waiting step goes on. `reclaimed`: somebody asks, and the holder's lease still runs. `scheduled_ms`: when this
+    attempt was first dispatched. `effect_since_ms`: since when an execution may have had its effect; None: surely none
+    has. `progress`: digest of the heartbeat details that showed progress last.
     """
 
     step: str
@@ -90,6 +91,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     error: ErrorInfo | None = None
     scheduled_ms: int = 0
     effect_since_ms: int | None = None
+    progress: str | None = None
 
     @property
     def is_open(self) -> bool:
