@@ -8,10 +8,10 @@ DEV_READY  := $(VENV)/.ready-dev
 SOURCES := streams schemas processors tests examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt bench chaos mutants clean
+.PHONY: help demo test lint types fmt bench bench-peers chaos mutants clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "logkeel needs Python >= 3.11; say which: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -48,6 +48,9 @@ fmt: $(DEV_READY) ## format and fix what can be fixed
 
 bench: $(DEV_READY) ## measure latency, throughput and restart on a real broker (ARGS="--quick")
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-peers: $(DEV_READY) ## measure and crash logkeel and its peers in turn (ARGS="race --systems logkeel DBOS")
+	@$(BIN)/python -m tests.bench.peers $(ARGS)
 
 chaos: $(DEV_READY) ## kill -9 engine and worker under load, judge by an outside ledger (ARGS="--kills 60")
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -1,0 +1,92 @@
+"""The workload file, and the tables that are made of results."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.bench.peers import tables, workloads
+
+FILE = workloads.load()
+
+
+def test_the_file_holds_the_workloads_that_are_promised() -> None:
+    assert {name: c.steps for name, c in FILE.chains.items()} == {"W1": 3, "W2": 30, "W6-100KB": 3, "W6-1MB": 3}
+    assert FILE.chains["W1"].in_flight == (32, 256, 1_024)
+    assert FILE.restart.runs * FILE.restart.payload_bytes == 1_000_000_000
+    assert FILE.waiting.runs == 100_000
+    race = FILE.race
+    assert (race.runs, race.steps, race.step_ms, race.in_flight, race.kills) == (300, 5, 20, 32, 15)
+
+
+def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    wrong = workloads.FILE.read_text().replace("steps = 3", "stepz = 3", 1)
+    (tmp_path / "w.toml").write_text(wrong)
+    with pytest.raises(TypeError, match="stepz"):
+        workloads.load(tmp_path / "w.toml")
+
+
+@given(seed=st.integers(0, 2**32))
+def test_kills_are_spread_over_the_race_and_all_before_its_end(seed: int) -> None:
+    plan = replace(FILE.race, seed=seed).kill_at()
+    assert len(plan) == FILE.race.kills
+    assert plan == sorted(set(plan))
+    assert plan[0] > 0
+    assert plan[-1] < FILE.race.runs * FILE.race.steps
+
+
+def test_one_seed_is_one_plan() -> None:
+    assert FILE.race.kill_at() == workloads.load().race.kill_at()
+    assert FILE.race.kill_at() != replace(FILE.race, seed=FILE.race.seed + 1).kill_at()
+
+
+RESULTS: dict[str, Any] = {
+    "machine": "a machine",
+    "versions": {"x": "x 1.0"},
+    "durability": {"x": "synced", "y": "not synced"},
+    "missing": {"z": "no such package"},
+    "measured": [
+        {"system": "x", "workload": "W1", "in_flight": 32, "steps_per_s": rate, "cpu_s_per_1000": 0.5}
+        | {"written_bytes_per_1000": 2_000_000}
+        for rate in (300.4, 100.2, 200.0)
+    ]
+    + [
+        {"system": "y", "workload": "W1", "rate": 200, "achieved": 90.0, "p50_ms": 900.0, "p99_ms": 990.0},
+        {"system": "x", "workload": "W1", "rate": 200, "achieved": 199.0, "p50_ms": 12.4, "p99_ms": 30.0},
+    ],
+    "races": [
+        {"system": "x", "plan": "worker", "effect": "IDEMPOTENT", "kills": 15, "runs": 300, "lost_or_stuck": lost}
+        | {"steps_missing": 0, "was_running": 3, "unrecorded": 2, "recorded": 1, "effects_repeated": 3}
+        | {"gap_median_s": gap, "gap_max_s": 2 * gap}
+        for lost, gap in ((0, 0.5), (1, 1.5))
+    ],
+}
+
+
+def test_a_cell_is_minimum_median_maximum_and_each_row_says_its_durability() -> None:
+    text = tables.throughput(RESULTS["measured"], RESULTS["durability"])
+    assert "| x | 100 / **200** / 300 | synced |" in text
+    assert "| y | - | not synced |" in text
+
+
+def test_a_system_that_falls_behind_a_rate_is_said_to() -> None:
+    text = tables.latency(RESULTS["measured"], RESULTS["durability"])
+    assert "| y | cannot (90/s) | not synced |" in text
+    assert "| x | 12 / 30 ms | synced |" in text
+
+
+def test_cost_is_of_a_thousand_steps() -> None:
+    assert "| x | 0.50 s, 2.0 MB |" in tables.cost(RESULTS["measured"])
+
+
+def test_races_of_one_kind_are_summed_and_the_longest_gap_is_kept() -> None:
+    line = tables.crash_race(RESULTS["races"]).splitlines()[-1]
+    assert line == "| x | worker killed | 600 | 30 | 1 | 0 | 6 | 4 | 2 | 6 | 1.00 s | 3.00 s |"
+
+
+def test_what_is_not_there_is_named() -> None:
+    text = tables.document(RESULTS)
+    assert "Not there: z (no such package)" in text
+    assert "x 1.0" in text
