@@ -156,3 +156,19 @@ def test_a_woken_zombie_hears_that_it_lost_its_partitions(side: Side) -> None:
 
     eventually(side, both_again, "loss and a new assignment")
     member.close()
+
+
+def test_a_static_member_that_hands_over_waits_for_no_session(side: Side) -> None:
+    topic, idle = new_topic(side, 2), new_topic(side, 1)
+    first, second = static(side, topic, 0), static(side, topic, 1)
+    wait_until_owning(side, {first: [0], second: [1]})
+    first.consumer.hand_over(idle, 0.1)
+    # The first one lives on, so its session does not end: the partitions move because it gave them up.
+    wait_until_owning(side, {second: [0, 1]})
+    assert first.events[-1] == "revoked 0", "told of nothing else"
+    assert first.fetch() == []
+    first.close()
+    returned = static(side, topic, 0)
+    wait_until_owning(side, {returned: [0], second: [1]})
+    returned.close()
+    second.close()

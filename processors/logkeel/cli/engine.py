@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from logkeel.cli.options import Bootstrap, Config, Prefix, StateDir
+from logkeel.cli.options import Bootstrap, Config, Prefix, StateDir, Stay
 from logkeel.cli.output import say
 from logkeel.cli.settings import load_settings
 from logkeel.cli.signals import stop_on_signals
@@ -24,6 +24,7 @@ def engine(
         int | None,
         typer.Option(help="Number of this process among all engines (default: lowest free here)."),
     ] = None,
+    stay: Stay = None,
 ) -> None:
     """Run a run processor until SIGTERM: it keeps each run's state and routes its steps."""
     from logkeel.cli.garbage import collect_less_often
@@ -37,6 +38,7 @@ def engine(
         "prefix": prefix,
         "state_dir": state_dir,
         "log_level": log_level,
+        "stay": stay,
     }
     settings = load_settings(flags, file=config)
     configure_logs(settings.log_level)

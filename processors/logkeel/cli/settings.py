@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from logkeel.errors import ConfigInvalid
+from logkeel.log import SESSION_TIMEOUT_MS
 from logkeel.records.topics import TopicNames
 
 ENVIRONMENT_PREFIX = "LOGKEEL_"
@@ -20,7 +21,11 @@ DEFAULT_FILE = Path("logkeel.toml")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything an entry point needs to know. `state_dir` holds a process's tables and slot locks."""
+    """Everything an entry point needs to know. `state_dir` holds a process's tables and slot locks.
+
+    `session_timeout_ms`: of engines and workers alike, how long a process may be silent before others take its
+    partitions over. `stay`: a process that ends keeps its partitions until then, for a restart within seconds.
+    """
 
     bootstrap_servers: str = ""
     prefix: str = "logkeel"
@@ -30,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     queue: str = "default"
     concurrency: int = 256
     log_level: str = "info"
+    session_timeout_ms: int = SESSION_TIMEOUT_MS
+    stay: bool = False
     kafka: dict[str, str | int | float | bool] = {}
 
     @property

@@ -68,6 +68,8 @@ def engine_settings(settings: Settings, slot: int) -> LoopSettings:
         application=f"{settings.prefix}.engine",
         group_id=settings.names.engine_group,
         slot=slot,
+        session_timeout_ms=settings.session_timeout_ms,
+        leave_on_close=not settings.stay,
     )
 
 
@@ -118,5 +120,12 @@ def make_worker(
         names=settings.names,
         clock=SystemClock(),
         state_dir=Path(settings.state_dir) / "workers",
-        options=WorkerOptions(queue=settings.queue, slot=slot, concurrency=settings.concurrency, drain_s=drain_s),
+        options=WorkerOptions(
+            queue=settings.queue,
+            slot=slot,
+            concurrency=settings.concurrency,
+            drain_s=drain_s,
+            session_timeout_ms=settings.session_timeout_ms,
+            leave_on_close=not settings.stay,
+        ),
     )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from logkeel.cli.options import Bootstrap, Config, Prefix, StateDir
+from logkeel.cli.options import Bootstrap, Config, Prefix, StateDir, Stay
 from logkeel.cli.output import say
 from logkeel.cli.settings import load_settings
 from logkeel.cli.signals import stop_on_signals
@@ -24,6 +24,7 @@ def worker(
     slot: Annotated[int | None, typer.Option(help="Number of this process on this host.")] = None,
     drain: Annotated[float, typer.Option(help="Seconds that running steps have to end after SIGTERM.")] = 25.0,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    stay: Stay = None,
 ) -> None:
     """Run the steps of a workflow until SIGTERM; what still runs then has 25 s to end, or what `--drain` says."""
     from logkeel.cli.applications import load_workflows
@@ -39,6 +40,7 @@ def worker(
         "queue": queue,
         "concurrency": concurrency,
         "log_level": log_level,
+        "stay": stay,
     }
     settings = load_settings(flags, file=config)
     configure_logs(settings.log_level)

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from logkeel.errors import LogTimeout, LogUnavailable, StaleGeneration
-from logkeel.log import Admin, Fetched, GroupConsumer, GroupMetadata, TopicPartition
+import structlog
+
+from logkeel.errors import LogkeelError, LogTimeout, LogUnavailable, StaleGeneration
+from logkeel.log import HAND_OVER_S, Admin, Fetched, GroupConsumer, GroupMetadata, TopicPartition
 from logkeel.steps.machine.messages import Assigned, Commit, CommitFailed, Committed
 
 CALL_TIMEOUT_S = 5.0
+
+log = structlog.get_logger("logkeel.worker")
 
 
 class Giving(Protocol):
@@ -26,6 +30,7 @@ class QueueMember:
         self._admin = admin
         self._worker = worker
         self._unplaced: tuple[TopicPartition, ...] = ()
+        self._handed_over = False
         consumer.subscribe([topic], self)
 
     def on_assigned(self, partitions: Sequence[TopicPartition], group: GroupMetadata) -> None:
@@ -76,6 +81,16 @@ class QueueMember:
         """Fetch from these positions."""
         self._consumer.seek(dict(positions))
         self._consumer.resume([source for source, _ in positions])
+
+    def hand_over(self, idle_topic: str) -> None:
+        """Give the partitions to the others now; nobody of the group processes `idle_topic`. Once is enough."""
+        if self._handed_over:
+            return
+        self._handed_over = True
+        try:
+            self._consumer.hand_over(idle_topic, HAND_OVER_S)
+        except LogkeelError as error:
+            log.warning("not_handed_over", error=error.message)
 
     def close(self) -> None:
         """Leave."""

@@ -18,7 +18,7 @@ import structlog
 
 from logkeel.errors import LogkeelError, LogUnavailable, RecordTooLarge
 from logkeel.exactly_once.slots import SlotLock, take_slot
-from logkeel.log import Clock, LogClient, OutputRecord, Record, TopicPartition
+from logkeel.log import SESSION_TIMEOUT_MS, Clock, LogClient, OutputRecord, Record, TopicPartition
 from logkeel.records import StepCommand, StepFailed, StepHeartbeat, StepReclaimed, StepReleased
 from logkeel.records.topics import TopicNames
 from logkeel.steps.attempt import Attempt
@@ -50,6 +50,8 @@ class WorkerOptions:
 
     `new_loop` makes the event loop that steps run on when not threaded; `incarnation` names this life of the process
     (None: by chance).
+    `leave_on_close`: whether a drain begins by handing the partitions over, or lets them wait for this slot until its
+    session ends (a rolling update whose process comes back within seconds).
     """
 
     queue: str = "default"
@@ -60,6 +62,8 @@ class WorkerOptions:
     overrides: Overrides | None = None
     new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     incarnation: str | None = None
+    session_timeout_ms: int = SESSION_TIMEOUT_MS
+    leave_on_close: bool = True
 
 
 class StepWorker:
@@ -96,7 +100,11 @@ class StepWorker:
         self._sender = AnswerSender(client.producer(), names.step_results)
         self._letters = client.producer()
         self._control = ControlReader(client.reader("read_committed"), client.admin(), names.step_control)
-        consumer = client.group_consumer(names.worker_group(options.queue), instance_id=self.holder.slot)
+        consumer = client.group_consumer(
+            names.worker_group(options.queue),
+            instance_id=self.holder.slot,
+            session_timeout_ms=options.session_timeout_ms,
+        )
         self._member = QueueMember(consumer, client.admin(), names.step_commands(options.queue), self)
         self._executor = StepExecutor(
             StepCatalog(workflows),
@@ -139,6 +147,9 @@ class StepWorker:
             self._draining = True
             deadline_ms = self._clock.now_ms() + int(self._options.drain_s * 1_000)
             self._handle(m.DrainRequested(deadline_ms))
+            if self._options.leave_on_close:
+                # What waits here is fresh for the others, and what runs goes on under its lease (P32).
+                self._member.hand_over(self._names.step_control)
 
     def turn(self) -> bool:
         """One round of everything; returns whether anything moved. With `threaded=False` it also runs steps.

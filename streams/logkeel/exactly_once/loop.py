@@ -11,7 +11,14 @@ table; a partition that is not active neither processes nor fires.
 
 import threading
 
-from logkeel.errors import InvariantViolation, LogUnavailable, StoreCorrupt, StoreUnavailable
+from logkeel.errors import (
+    InvariantViolation,
+    LogkeelError,
+    LogTimeout,
+    LogUnavailable,
+    StoreCorrupt,
+    StoreUnavailable,
+)
 from logkeel.exactly_once.batch import Batch, changes
 from logkeel.exactly_once.collecting import Collector
 from logkeel.exactly_once.committing import Committer, Outcome, follow, store_rows
@@ -23,7 +30,7 @@ from logkeel.exactly_once.port import Processor, SideSource
 from logkeel.exactly_once.producers import ProducerPair
 from logkeel.exactly_once.settings import LoopSettings
 from logkeel.exactly_once.transaction import Action, State
-from logkeel.log import GroupConsumer, LogClient, Record, TopicPartition, TransactionalProducer
+from logkeel.log import HAND_OVER_S, GroupConsumer, LogClient, Record, TopicPartition, TransactionalProducer
 
 
 class TransactionalLoop:
@@ -108,10 +115,21 @@ class TransactionalLoop:
         if self._closed:
             return
         self._closed = True
+        self._hand_over()
         self._parts.consumer.close()
         self._pair.close()
         self._parts.admin.close()
         self._owned.close(failed=failed)
+
+    def _hand_over(self) -> None:
+        """Let the others go on at once; whatever goes wrong, they will when the session ends."""
+        if not self._settings.leave_on_close:
+            return
+        try:
+            if not self._parts.consumer.hand_over(self._parts.processor.changelog, HAND_OVER_S):
+                self._observer.error("hand over", LogTimeout("the group did not take the partitions over in time"))
+        except LogkeelError as error:
+            self._observer.error("hand over", error)
 
     def turn(self) -> bool:
         """One iteration; whether anything happened. Raises operator errors and `InvariantViolation`: then close."""

@@ -7,6 +7,7 @@ can still abort (P18).
 from dataclasses import dataclass
 
 from logkeel.errors import ConfigInvalid
+from logkeel.log import SESSION_TIMEOUT_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +26,12 @@ class LoopSettings:
     transaction_timeout_ms: int = 10_000
     commit_timeout_ms: int = 8_000
     init_timeout_ms: int = 30_000
-    session_timeout_ms: int = 10_000
+    session_timeout_ms: int = SESSION_TIMEOUT_MS
     barrier_timeout_ms: int = 500
-    orphan_wait_ms: int = 1_000
+    orphan_wait_ms: int = 300
+    """How long a resync waits for stability before it looks for a dead slot's open transaction (P18)."""
+    leave_on_close: bool = True
+    """Whether closing hands the partitions over at once. False: they wait for this slot until its session ends."""
     restore_bite_ms: int = 40
     """How long a restore may keep the loop from its running partitions before these get their turn."""
     idle_commit_ms: int = 1_000

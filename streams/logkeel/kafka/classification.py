@@ -98,7 +98,8 @@ def consumer_error(error: KafkaError, *, doing: str) -> LogkeelError | None:
 def call_error(error: KafkaError, *, doing: str) -> LogkeelError:
     """Meaning of an error of a plain request: admin, committed offsets, commits of workers."""
     text = _text(error, doing)
-    if error.code() in STALE_MEMBERSHIP:
+    # A consumer whose error is fatal was fenced: no other error of a consumer is.
+    if error.code() in STALE_MEMBERSHIP or error.code() == KafkaError._FATAL:
         return StaleGeneration(text, kafka_code=error.name())
     if error.code() in TIMED_OUT:
         return LogTimeout(text, kafka_code=error.name())

@@ -13,6 +13,7 @@ from logkeel.kafka.consumer import KafkaGroupConsumer
 from logkeel.kafka.producer import KafkaProducer
 from logkeel.kafka.reader import KafkaLogReader
 from logkeel.kafka.transactions import KafkaTransactionalProducer
+from logkeel.log import SESSION_TIMEOUT_MS
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class KafkaLogClient:
         return {"logger": ClientLog(), **own, **self._overrides, "bootstrap.servers": self._bootstrap_servers}
 
     def group_consumer(
-        self, group_id: str, *, instance_id: str | None = None, session_timeout_ms: int = 10_000
+        self, group_id: str, *, instance_id: str | None = None, session_timeout_ms: int = SESSION_TIMEOUT_MS
     ) -> KafkaGroupConsumer:
         options = settings.group_settings(group_id, instance_id, session_timeout_ms)
         return self._made(KafkaGroupConsumer, self._options(options))

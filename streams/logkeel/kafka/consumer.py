@@ -25,36 +25,87 @@ class KafkaGroupConsumer:
         self._active: set[TopicPartition] = set()
         self._sought: dict[TopicPartition, int] = {}
         self._closed = False
+        self._static = "group.instance.id" in settings
         self._listener: AssignmentListener | None = None
+        self._assigned: tuple[TopicPartition, ...] | None = None
+        self._topics: tuple[str, ...] = ()
+        self._inherited: set[str] = set()
+        self._asked_anew = False
 
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
         self._listener = listener
+        self._topics = tuple(topics)
+        self._subscribe(self._topics, listener)
 
+    def _subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
         def on_assign(consumer: Consumer, partitions: list[ClientPartition]) -> None:
+            wanted = [each for each in partitions if each.topic in self._topics]
             # An explicit offset keeps the client from asking for committed ones; nothing is handed out before a seek.
-            consumer.assign([ClientPartition(each.topic, each.partition, 0) for each in partitions])
-            if partitions:
-                consumer.pause(partitions)
+            consumer.assign([ClientPartition(each.topic, each.partition, 0) for each in wanted])
+            if wanted:
+                consumer.pause(wanted)
             self._forget()
-            listener.on_assigned(_ours(partitions), read_group_metadata(consumer.consumer_group_metadata()))
+            if self._inherits(partitions):
+                return
+            self._assigned = tuple(_ours(wanted))
+            listener.on_assigned(self._assigned, read_group_metadata(consumer.consumer_group_metadata()))
 
         def on_revoke(consumer: Consumer, partitions: list[ClientPartition]) -> None:
-            self._forget()
-            listener.on_revoked(_ours(partitions))
+            if (held := self._forget()) is not None:
+                listener.on_revoked(held)
             consumer.unassign()
 
         def on_lost(consumer: Consumer, partitions: list[ClientPartition]) -> None:
-            self._forget()
-            listener.on_lost(_ours(partitions))
+            if (held := self._forget()) is not None:
+                listener.on_lost(held)
             consumer.unassign()
 
         self._consumer.subscribe(list(topics), on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
 
-    def _forget(self) -> None:
+    def _inherits(self, partitions: Sequence[ClientPartition]) -> bool:
+        """Whether this is what a predecessor of the same name kept for itself when it handed its partitions over.
+
+        The coordinator gives a static member its predecessor's assignment, whatever the two subscribe to. Only another
+        subscription makes it share out anew: the wanted topics and the predecessor's (see `fetch`).
+        """
+        strange = {each.topic for each in partitions} - set(self._topics) - self._inherited
+        self._inherited |= strange
+        return bool(strange)
+
+    def hand_over(self, idle_topic: str, timeout_s: float) -> bool:
+        listener, self._listener = self._listener, None
+        if not self._static or self._assigned is None or listener is None:
+            return True
+        moved: list[str] = []
+
+        def on_assign(consumer: Consumer, partitions: list[ClientPartition]) -> None:
+            consumer.assign([])
+            moved.extend(each.topic for each in partitions)
+            if all(each.topic == idle_topic for each in partitions):
+                moved.append(idle_topic)
+
+        def on_revoke(consumer: Consumer, partitions: list[ClientPartition]) -> None:
+            if (held := self._forget()) is not None:
+                listener.on_revoked(held)
+            consumer.unassign()
+
+        self._consumer.subscribe([idle_topic], on_assign=on_assign, on_revoke=on_revoke, on_lost=on_revoke)
+        deadline_s = time.monotonic() + timeout_s
+        while idle_topic not in moved and time.monotonic() < deadline_s:
+            self.fetch(1, 0.02)
+        return idle_topic in moved
+
+    def _forget(self) -> tuple[TopicPartition, ...] | None:
+        """Nothing is assigned any more; answers what the listener knows of."""
+        held, self._assigned = self._assigned, None
         self._active.clear()
         self._sought.clear()
+        return held
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
+        if self._inherited and not self._asked_anew and self._listener is not None:
+            self._asked_anew = True
+            self._subscribe([*self._topics, *sorted(self._inherited)], self._listener)
         return fetching.fetch(self._consumer, max_records, timeout_s, self._active)
 
     def seek(self, positions: Mapping[TopicPartition, int]) -> None:

@@ -7,13 +7,22 @@ No third-party library is imported here. `logkeel.kafka` and `logkeel.tables` im
 from logkeel.log.admin import Admin, GroupMember, TopicDescription, TopicPlan
 from logkeel.log.client import LogClient
 from logkeel.log.clock import Clock
-from logkeel.log.consumer import AssignmentListener, Fetched, GroupConsumer, GroupMetadata
+from logkeel.log.consumer import (
+    HAND_OVER_S,
+    SESSION_TIMEOUT_MS,
+    AssignmentListener,
+    Fetched,
+    GroupConsumer,
+    GroupMetadata,
+)
 from logkeel.log.producer import DeliveryCallback, Producer, TransactionalProducer
 from logkeel.log.reader import Changes, LogReader, changes_of
 from logkeel.log.records import Header, OutputRecord, Record, TopicPartition
 from logkeel.log.store import Store, StoreDirectory
 
 __all__ = [
+    "HAND_OVER_S",
+    "SESSION_TIMEOUT_MS",
     "Admin",
     "AssignmentListener",
     "Changes",

@@ -3,7 +3,7 @@
 from typing import Literal, Protocol
 
 from logkeel.log.admin import Admin
-from logkeel.log.consumer import GroupConsumer
+from logkeel.log.consumer import SESSION_TIMEOUT_MS, GroupConsumer
 from logkeel.log.producer import Producer, TransactionalProducer
 from logkeel.log.reader import LogReader
 
@@ -12,7 +12,7 @@ class LogClient(Protocol):
     """Makes consumers, producers, readers and admins of one cluster."""
 
     def group_consumer(
-        self, group_id: str, *, instance_id: str | None = None, session_timeout_ms: int = 10_000
+        self, group_id: str, *, instance_id: str | None = None, session_timeout_ms: int = SESSION_TIMEOUT_MS
     ) -> GroupConsumer:
         """A group member, static if `instance_id` is given (KIP-345). Nothing is sent before `subscribe`."""
         ...

@@ -10,6 +10,15 @@ from typing import Protocol
 
 from logkeel.log.records import Record, TopicPartition
 
+SESSION_TIMEOUT_MS = 6_000
+"""How long a member may be silent before its partitions move: the least that brokers allow by default
+
+(`group.min.session.timeout.ms`). Heartbeats come from the client's own thread, so a busy process is never silent.
+"""
+
+HAND_OVER_S = 2.0
+"""How long a member that leaves waits for the others to take its partitions over."""
+
 
 @dataclass(frozen=True, slots=True)
 class GroupMetadata:
@@ -97,6 +106,16 @@ class GroupConsumer(Protocol):
         """Commit offsets with metadata outside of a transaction; the broker checks the generation.
 
         Raises `StaleGeneration`, `LogTimeout`, `LogUnavailable`. Used by workers (P31), never by the loop.
+        """
+        ...
+
+    def hand_over(self, idle_topic: str, timeout_s: float) -> bool:
+        """Before `close`: let the other members own the partitions now, not when this one's session ends.
+
+        A static member cannot leave (KIP-345); so it rejoins as one that is subscribed to `idle_topic` only, a topic
+        that exists and that nobody of the group processes. The listener hears `on_revoked`, and nothing after that.
+        Answers whether the group has moved on within `timeout_s`; a dynamic member, and one that was never assigned
+        anything, need not, and answers True. A successor under the same instance id is a member like any other.
         """
         ...
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from logkeel.errors import InvariantViolation, LogTimeout
+from logkeel.log import SESSION_TIMEOUT_MS
 from logkeel.simulation.admin import SimulatedAdmin
 from logkeel.simulation.consumer import SimulatedGroupConsumer
 from logkeel.simulation.effects import EffectName, Probe, ProcessDied
@@ -93,7 +94,7 @@ class SimulatedClient:
             self.check_running()
 
     def group_consumer(
-        self, group_id: str, *, instance_id: str | None = None, session_timeout_ms: int = 10_000
+        self, group_id: str, *, instance_id: str | None = None, session_timeout_ms: int = SESSION_TIMEOUT_MS
     ) -> SimulatedGroupConsumer:
         consumer = SimulatedGroupConsumer(
             self, group_id, instance_id=instance_id, session_timeout_ms=session_timeout_ms

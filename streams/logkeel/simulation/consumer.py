@@ -92,6 +92,18 @@ class SimulatedGroupConsumer:
         if self._cluster.faults.strikes("offset_commit_unanswered", who):
             raise LogTimeout("planned: the answer to an offset commit was lost")
 
+    def hand_over(self, idle_topic: str, timeout_s: float) -> bool:
+        member, listener = self._member, self._listener
+        if self._instance_id is None or member is None or listener is None or self._owned is None:
+            return True
+        self._client.check_running()
+        self._give_up(listener, lost=False)
+        self._listener = _Silent()
+        self._topics = (idle_topic,)
+        with self._cluster.lock:
+            self._cluster.groups.resubscribe(self._group_id, member, self._topics)
+            return not self._cluster.groups.group(self._group_id).joining
+
     def close(self) -> None:
         if self._closed:
             return
@@ -163,13 +175,19 @@ class SimulatedGroupConsumer:
         self._cursors.clear()
 
     def _take_over(self, listener: AssignmentListener, member: Member) -> bool:
+        groups = self._cluster.groups
         with self._cluster.lock:
-            group = self._cluster.groups.group(self._group_id)
+            group = groups.group(self._group_id)
             if group.joining:
                 return True
             if self._owned is not None:
                 return False
-            generation, self._owned = group.generation, member.assignment
+            if strange := sorted({place.topic for place in member.assignment} - set(member.topics)):
+                # What a predecessor of the same name kept when it handed over: have it shared out anew.
+                groups.resubscribe(self._group_id, member, [*member.topics, *strange])
+                return True
+            generation = group.generation
+            self._owned = tuple(place for place in member.assignment if place.topic in self._topics)
         self._metadata = GroupMetadata(self._group_id, generation, member.member_id, self._instance_id)
         if self._cluster.faults.strikes("membership_reset", self._instance_id or self._group_id):
             with self._cluster.lock:
@@ -177,3 +195,16 @@ class SimulatedGroupConsumer:
             self._metadata = GroupMetadata(self._group_id, -1, "", self._instance_id)
         listener.on_assigned(self._owned, self._metadata)
         return True
+
+
+class _Silent:
+    """Hears for a member that handed its partitions over."""
+
+    def on_assigned(self, partitions: Sequence[TopicPartition], group: GroupMetadata) -> None:
+        """Nobody cares."""
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Nobody cares."""
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Nobody cares."""

@@ -82,7 +82,8 @@ class GroupCoordinator:
             group.fenced.add(former.member_id)
             self._tell(former)
         group.members[member.member_id] = member
-        if former is not None and former.topics == member.topics and not group.joining:
+        if former is not None and not group.joining:
+            # Whatever the two subscribe to: the coordinator compares the names of the assignors only.
             member.assignment = former.assignment
         else:
             self._start_rebalance(group)
@@ -94,6 +95,15 @@ class GroupCoordinator:
         """The member has given up its partitions and waits for the new generation."""
         group = self.group(group_id)
         if group.members.get(member.member_id) is member:
+            member.joined = True
+            self._finish_if_all_joined(group)
+
+    def resubscribe(self, group_id: str, member: Member, topics: Sequence[str]) -> None:
+        """The member rejoins with other topics: the partitions are shared out anew."""
+        group = self.group(group_id)
+        if group.members.get(member.member_id) is member:
+            member.topics = tuple(topics)
+            self._start_rebalance(group)
             member.joined = True
             self._finish_if_all_joined(group)
 
