@@ -96,10 +96,12 @@ class SimulatedGroupConsumer:
         member, listener = self._member, self._listener
         if self._instance_id is None or member is None or listener is None or self._owned is None:
             return True
-        self._client.check_running()
-        self._give_up(listener, lost=False)
+        self.client.check_running()
+        self._give_up(listener, lost=not self._is_member())
         self._listener = _Silent()
         self._topics = (idle_topic,)
+        if self._cluster.is_down:
+            return False
         with self._cluster.lock:
             self._cluster.groups.resubscribe(self._group_id, member, self._topics)
             return not self._cluster.groups.group(self._group_id).joining
