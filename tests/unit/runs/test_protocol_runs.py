@@ -3,10 +3,12 @@
 Each test is the one that `tests/protocol.toml` names for its rule, so it fails under that rule's mutation.
 """
 
+import pytest
 from msgspec.structs import replace
 from tests.unit.runs.engine import Engine, a_start
 from tests.unit.runs.scripts import flow_of, plan_of, started, step_block
 
+from logkeel.errors import PartitionCountChanged
 from logkeel.log import TopicPartition
 from logkeel.log.partitioner import partition_for
 from logkeel.records import (
@@ -54,6 +56,18 @@ def test_a_request_is_handled_on_its_home_partition_after_one_hop() -> None:
     lost = engine.ask(a_start(request_id="q2"), partition=1 - home, headers=hopped)
     assert [letter.value for letter in engine.records(engine.names.dead_letters)] == [lost]
     assert len(engine.commands()) == 1
+
+
+def test_an_engine_refuses_the_runs_of_another_partition_count() -> None:
+    """P27: homes are places among so many partitions, and Kafka adds some when it is told to."""
+    engine = Engine(partitions=1)
+    engine.publish(ONE)
+    engine.ask(a_start())
+    engine.loop.close()
+    engine.partitions = 2
+    engine.loop = engine.boot()
+    with pytest.raises(PartitionCountChanged, match=r"have 2 partitions.* were placed among 1"):
+        engine.turns()
 
 
 def test_a_request_for_an_unknown_run_waits_a_minute_and_is_then_refused() -> None:

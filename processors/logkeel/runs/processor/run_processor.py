@@ -12,7 +12,7 @@ Everything of a turn, history and completion included, is in the turn's transact
 
 from collections.abc import Sequence
 
-from logkeel.errors import DataError, InvariantViolation, LogkeelError, UndecodableRecord
+from logkeel.errors import DataError, InvariantViolation, LogkeelError, PartitionCountChanged, UndecodableRecord
 from logkeel.exactly_once import SideEvent, Timer, Turn
 from logkeel.log import Record
 from logkeel.records import ErrorInfo, StepAnswer, WorkflowDefinition
@@ -46,6 +46,7 @@ class RunProcessor:
     def __init__(self, names: TopicNames, *, partitions: int, settings: RunSettings | None = None) -> None:
         settings = settings or RunSettings()
         self._names = names
+        self._partitions = partitions
         self._carrier = Carrier(names, settings)
         self._definitions = Definitions()
         self._requests = RequestHandler(self._carrier, self._definitions, settings, partitions)
@@ -123,7 +124,11 @@ class RunProcessor:
             self._carrier.carry_out(activation, turn)
 
     def on_partition_ready(self, turn: Turn) -> None:
-        """Every lease starts anew (P32); parked requests and the sweep have their wake-ups again."""
+        """Every lease starts anew (P32); parked requests and the sweep have their wake-ups again.
+
+        Raises `PartitionCountChanged`: with another count, runs would be looked for where they are not.
+        """
+        self._check_count(turn)
         for run_id, path in Ledger(turn).leases():
             state = load_run(turn, run_id)
             if state is None:
@@ -133,6 +138,18 @@ class RunProcessor:
             turn.set_wakeup(turn.now_ms + timeout_ms, lease_id(run_id, path))
         self._requests.wake_for_parked(turn)
         self._sweeper.schedule(turn)
+
+    def _check_count(self, turn: Turn) -> None:
+        known = Ledger(turn).partition_count(self._partitions)
+        if known != self._partitions:
+            raise PartitionCountChanged(
+                f"{self._names.run_requests} and its like have {self._partitions} partitions, but the runs of "
+                f"partition {turn.partition} were placed among {known}: their homes would not be found again. Kafka "
+                "takes no partition away: start a new application (--prefix) for new runs, and copy this one's topics "
+                f"into new ones of {known} partitions to end the runs that are left",
+                known=known,
+                found=self._partitions,
+            )
 
     def _on_wakeup(self, identifier: bytes, turn: Turn) -> None:
         if identifier == PARKED:

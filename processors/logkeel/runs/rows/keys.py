@@ -19,6 +19,7 @@
 | `26` text(run id) text(path) | empty: a step with a holder, whose lease starts anew after a resync |
 | `27` text(run id) | empty: a run that has not ended |
 | `28` | number: how many requests are parked; absent for none |
+| `29` | number: how many partitions the application had when this one was first used |
 """
 
 from logkeel.log import keys
@@ -34,6 +35,7 @@ DEFINITION = b"\x25"
 LEASE = b"\x26"
 OPEN_RUN = b"\x27"
 PARKED_COUNT = b"\x28"
+PARTITION_COUNT = b"\x29"
 
 _HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE, _SIGNAL, _DETAILS = (bytes([number]) for number in range(8))
 

@@ -137,6 +137,16 @@ class Ledger:
         else:
             self._rows.delete(keys.PARKED_COUNT)
 
+    # Partition count
+
+    def partition_count(self, count: int) -> int:
+        """How many partitions there were when this one was first used: `count`, if that is now."""
+        row = self._rows.get(keys.PARTITION_COUNT)
+        if row is None:
+            self._rows.put(keys.PARTITION_COUNT, order.number(count))
+            return count
+        return order.read_number(row, 0)[0]
+
     # Finished runs
 
     def expire_run(self, run_id: str, expires_ms: int) -> None:
