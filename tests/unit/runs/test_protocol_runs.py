@@ -11,11 +11,10 @@ from tests.unit.runs.scripts import flow_of, plan_of, started, step_block
 from logkeel.errors import PartitionCountChanged
 from logkeel.log import TopicPartition
 from logkeel.log.partitioner import partition_for
-from logkeel.records import (
-    SignalRun,
-)
+from logkeel.records import SignalRun, StepCommand, StepRefused
 from logkeel.runs.processor.commands import idempotency_key
 from logkeel.runs.processor.identity import REROUTED_HEADER
+from logkeel.wire import decode_as
 
 ONE = plan_of(flow_of(step_block("a")))
 OTHER = plan_of(flow_of(step_block("b")))
@@ -144,3 +143,21 @@ def test_a_run_goes_on_where_its_definition_is_not_published_any_more() -> None:
     engine.turns()
     engine.succeed(*engine.commands())
     assert [done.status for done in engine.completions()] == ["succeeded"]
+
+
+def test_a_refused_command_goes_to_another_partition_each_time() -> None:
+    """P38: the same partition has the same worker, which would refuse it for ever."""
+    engine = Engine(partitions=3)
+    engine.publish(ONE)
+    engine.ask(a_start())
+    for number in range(4):
+        command = next(c for c in engine.commands() if c.identity.dispatch == number + 1)
+        engine.answer(command, StepRefused(identity=command.identity, holder="w", reason="no a of work@1"))
+        engine.cluster.advance(30_000)
+        engine.turns()
+    records = list(engine.records(engine.names.step_commands()))
+    places = {decode_as(r.value or b"", StepCommand).identity.dispatch: r.partition for r in records}
+    by_dispatch = [places[number] for number in range(1, 6)]
+    assert sorted(by_dispatch[:3]) == [0, 1, 2]
+    assert by_dispatch[3:] == by_dispatch[:2]
+    assert {command.identity.attempt for command in engine.commands()} == {1}

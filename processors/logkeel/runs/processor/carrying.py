@@ -37,8 +37,9 @@ from logkeel.wire import encode
 class Carrier:
     """Puts activations on the log."""
 
-    def __init__(self, names: TopicNames, settings: RunSettings) -> None:
+    def __init__(self, names: TopicNames, settings: RunSettings, partitions: int) -> None:
         self._names = names
+        self._partitions = partitions
         self._settings = settings
 
     def carry_out(self, activation: Activation, turn: Turn) -> Reject | None:
@@ -101,7 +102,8 @@ class Carrier:
         details = turn.get(RunKeys(state.info.run_id).details(path)) if step.dispatch > 1 else None
         command = command_of(state, plan, action, partition=turn.partition, details=details)
         topic = self._names.step_commands(placed.definition.queue)
-        turn.emit(OutputRecord(topic, command_key(state.info, placed), encode(command)))
+        key = command_key(state.info, placed, refusals=step.refusals, partitions=self._partitions)
+        turn.emit(OutputRecord(topic, key, encode(command)))
 
     def _revoke(self, action: RevokeStep, activation: Activation, turn: Turn) -> None:
         info = activation.state.info

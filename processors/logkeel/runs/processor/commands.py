@@ -1,12 +1,17 @@
 """From a dispatched step to its command: key and limits. Pure. The inputs were read when the core dispatched it."""
 
 from hashlib import blake2b
+from math import gcd
 
+from logkeel.log.partitioner import partition_for
 from logkeel.records import StepCommand, StepIdentity
 from logkeel.runs.core.actions import DispatchStep
 from logkeel.runs.core.plan import PlacedStep, Plan
 from logkeel.runs.core.state import RunInfo, RunState
 from logkeel.runs.core.timing import not_after_ms
+
+CANDIDATES_PER_PARTITION = 32
+"""Keys tried until one hashes to the wanted partition: all of them miss it once in 10^13."""
 
 
 def command_of(
@@ -51,6 +56,24 @@ def idempotency_key(info: RunInfo, path: str) -> str:
     return f"lk-{blake2b(identity, digest_size=16).hexdigest()}"
 
 
-def command_key(info: RunInfo, placed: PlacedStep) -> bytes:
-    """The record key: the routing key, and inside a fork the path, so that branches spread over the workers."""
-    return f"{info.routing_key}/{placed.path}".encode() if placed.scopes else info.routing_key.encode()
+def command_key(info: RunInfo, placed: PlacedStep, *, refusals: int, partitions: int) -> bytes:
+    """The record key: the routing key, and inside a fork the path, so that branches spread over the workers.
+
+    A worker that lacks the version gets the same partition again and again, so each refusal moves the command to
+    another one of `partitions`, and to each of them in turn (P38): somewhere a member of the queue may have it. If the
+    command topic has another count, the way is a random one.
+    """
+    key = f"{info.routing_key}/{placed.path}".encode() if placed.scopes else info.routing_key.encode()
+    if not refusals or partitions == 1:
+        return key
+    wanted = (partition_for(key, partitions) + refusals * _stride(partitions)) % partitions
+    candidates = (b"%s/%d" % (key, number) for number in range(CANDIDATES_PER_PARTITION * partitions))
+    return next((candidate for candidate in candidates if partition_for(candidate, partitions) == wanted), key)
+
+
+def _stride(partitions: int) -> int:
+    """How far apart partitions are that come up one after the other: neighbours belong to one member, mostly.
+
+    The golden section spreads any number of them evenly; without a common divisor none is left out.
+    """
+    return next(step for step in range(max(1, round(0.618 * partitions)), 0, -1) if gcd(step, partitions) == 1)

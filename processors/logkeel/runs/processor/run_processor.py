@@ -47,7 +47,7 @@ class RunProcessor:
         settings = settings or RunSettings()
         self._names = names
         self._partitions = partitions
-        self._carrier = Carrier(names, settings)
+        self._carrier = Carrier(names, settings, partitions)
         self._definitions = Definitions()
         self._requests = RequestHandler(self._carrier, self._definitions, settings, partitions)
         self._sweeper = Sweeper(settings)
