@@ -22,7 +22,10 @@ def engine(
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     slot: Annotated[
         int | None,
-        typer.Option(help="Number of this process among all engines (default: lowest free here)."),
+        typer.Option(
+            help="Number of this process among all engines of the application. Default: the lowest free one in this"
+            " state directory; give it when engines run on several hosts or in several state directories."
+        ),
     ] = None,
     stay: Stay = None,
 ) -> None:

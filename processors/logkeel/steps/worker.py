@@ -17,7 +17,7 @@ from uuid import uuid4
 import structlog
 
 from logkeel.errors import LogkeelError, LogUnavailable, RecordTooLarge
-from logkeel.exactly_once.slots import SlotLock, take_slot
+from logkeel.exactly_once.slots import SlotLock, directory_identity, take_slot
 from logkeel.log import SESSION_TIMEOUT_MS, Clock, LogClient, OutputRecord, Record, TopicPartition
 from logkeel.records import StepCommand, StepFailed, StepHeartbeat, StepReclaimed, StepReleased
 from logkeel.records.topics import TopicNames
@@ -66,6 +66,17 @@ class WorkerOptions:
     leave_on_close: bool = True
 
 
+def _holder(state_dir: Path, options: WorkerOptions, slot: int) -> Holder:
+    """Who this worker is: its slot is one of its queue in its state directory, where it is locked (P13, P32).
+
+    The host is for people; workers of several directories and hosts share a group. A given incarnation is that of a
+    simulated process, whose name may not be random.
+    """
+    host = re.sub(r"[^\w.-]", "-", platform.node() or "host")
+    place = host if options.incarnation else f"{host}-{directory_identity(state_dir)}"
+    return Holder(f"worker-{options.queue}-{place}-{slot:04d}", options.incarnation or uuid4().hex[:12])
+
+
 class StepWorker:
     """Executes the steps of `workflows` that come on one queue."""
 
@@ -83,11 +94,7 @@ class StepWorker:
         self._options = options = options or WorkerOptions()
         self._clock, self._names = clock, names
         self._slot = take_slot(state_dir / f"worker-{options.queue}", options.slot)
-        # The host is part of it: slots are locked per state directory, and workers of several hosts share a group.
-        host = re.sub(r"[^\w.-]", "-", platform.node() or "host")
-        self.holder = Holder(
-            f"worker-{options.queue}-{host}-{self._slot.slot:04d}", options.incarnation or uuid4().hex[:12]
-        )
+        self.holder = _holder(state_dir, options, self._slot.slot)
         settings = MachineSettings(self.holder, concurrency=options.concurrency, buffered=4 * options.concurrency)
         self._machine = StepMachine(settings)
         self._inbox: deque[Input] = deque()

@@ -6,11 +6,14 @@ however it ends. Group instance id, transactional ids and stores derive from it,
 
 import fcntl
 import os
+import re
 from pathlib import Path
 
 from logkeel.errors import SlotTaken
 
 SLOTS = 10_000
+
+_IDENTITY = re.compile(rb"([0-9a-f]{12}) (\d+) (\d+)\n")
 
 
 class SlotLock:
@@ -39,6 +42,29 @@ def take_slot(state_directory: Path, slot: int | None = None) -> SlotLock:
         slot=slot,
         directory=str(state_directory),
     )
+
+
+def directory_identity(directory: Path) -> str:
+    """Twelve random digits that stand for this directory: made once, the same for every process and after a restart.
+
+    Two directories never share it: a copied one notices that it is another file, and takes a new one. So who holds a
+    slot's lock in a directory of this identity knows that whoever held it before is gone (P32).
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory / "identity", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        place = os.fstat(descriptor)
+        found = _IDENTITY.fullmatch(os.read(descriptor, 200))
+        if found is not None and (int(found[2]), int(found[3])) == (place.st_dev, place.st_ino):
+            return found[1].decode()
+        identity = os.urandom(6).hex()
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{identity} {place.st_dev} {place.st_ino}\n".encode(), 0)
+        os.fsync(descriptor)
+        return identity
+    finally:
+        os.close(descriptor)
 
 
 def _try(state_directory: Path, slot: int) -> SlotLock | None:

@@ -84,7 +84,10 @@ def consumer_error(error: KafkaError, *, doing: str) -> LogkeelError | None:
     text = _text(error, doing)
     if error.code() in FENCED_MEMBER or error.fatal():
         return ConsumerFenced(
-            f"{text}; another process has taken this member over: leave the process", kafka_code=error.name()
+            f"{text}; another process has taken this member over: leave the process. If both are to run, each needs a"
+            " slot of its own: engines of several hosts or state directories all begin at slot 0, give them --slot"
+            " (`kafka-consumer-groups --describe --members` shows the host that holds it)",
+            kafka_code=error.name(),
         )
     if error.code() in DENIED:
         return AuthorizationFailed(f"{text}; grant the right and start again", kafka_code=error.name())

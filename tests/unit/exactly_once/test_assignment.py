@@ -1,6 +1,7 @@
 """Membership, co-partitioning, slots, orphans and crash marks as decisions."""
 
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -12,6 +13,7 @@ from logkeel.exactly_once.orphans import orphan_slots
 from logkeel.exactly_once.poison import CrashMark, dead_letter, next_mark
 from logkeel.exactly_once.port import Timer
 from logkeel.exactly_once.settings import slot_of_instance
+from logkeel.exactly_once.slots import directory_identity
 from logkeel.log import GroupMetadata, Record, TopicPartition
 
 GROUP = GroupMetadata("group", 3, "member")
@@ -74,6 +76,17 @@ def test_a_slot_is_held_once(tmp_path: Path) -> None:
     assert again.directory == tmp_path / "slot-0000"
     again.release()
     second.release()
+
+
+def test_a_directory_keeps_its_identity_and_a_copy_gets_another(tmp_path: Path) -> None:
+    one, other, copied = tmp_path / "one", tmp_path / "other", tmp_path / "copied"
+    identity = directory_identity(one)
+    assert directory_identity(one) == identity
+    assert directory_identity(other) != identity
+    copytree(one, copied)
+    assert directory_identity(copied) != identity
+    (one / "identity").write_bytes(b"half")
+    assert len(directory_identity(one)) == 12
 
 
 def written_by(slot: int) -> Record:

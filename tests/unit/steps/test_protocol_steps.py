@@ -115,3 +115,29 @@ def test_a_command_that_nobody_revoked_runs_once(desk: Desk) -> None:
     desk.turns()
     assert desk.charged == ["charged"]
     assert [type(answer) for answer in desk.answers()] == [StepSucceeded]
+
+
+def test_workers_of_two_state_directories_are_two_members(desk: Desk, tmp_path: Path) -> None:
+    """P32: a slot is locked in its directory only, so only there does its lock tell that a former holder is dead."""
+
+    def boot(directory: Path) -> StepWorker:
+        options = WorkerOptions(slot=0, threaded=False)
+        parts = (desk.cluster.client(), [desk.workflow])
+        return StepWorker(*parts, names=NAMES, clock=desk.cluster.clock, state_dir=directory, options=options)
+
+    first, second = boot(tmp_path / "one"), boot(tmp_path / "two")
+    try:
+        for _ in range(20):
+            first.turn()
+            second.turn()
+            desk.cluster.advance(50)
+        members = desk.cluster.client().admin().group_members(NAMES.worker_group())
+        assert {member.instance_id for member in members} == {first.holder.slot, second.holder.slot}
+        assert len(members) == 2
+    finally:
+        first.close()
+        second.close()
+    again = boot(tmp_path / "one")
+    again.close()
+    assert again.holder.slot == first.holder.slot
+    assert again.holder.incarnation != first.holder.incarnation
