@@ -27,14 +27,15 @@ class ControlReader:
         """Whether a command may start."""
         return not self._pending
 
-    def read(self, timeout_s: float) -> list[StepRevoked]:
-        """What has come since. Raises as `LogReader.fetch`."""
+    def read(self, timeout_s: float) -> list[tuple[StepRevoked, int]]:
+        """What has come since, each with the time (ms) at which the log took it. Raises as `LogReader.fetch`."""
         fetched = self._reader.fetch(BATCH, timeout_s)
         for record in fetched.records:
             self._reached(record.source, record.offset + 1)
         for source, end in fetched.ends.items():
             self._reached(source, end)
-        return [revoked for record in fetched.records if (revoked := _decoded(record)) is not None]
+        heard = ((_decoded(record), record.timestamp_ms) for record in fetched.records)
+        return [(revoked, at_ms) for revoked, at_ms in heard if revoked is not None]
 
     def close(self) -> None:
         """Release the reader."""

@@ -16,9 +16,9 @@ from uuid import uuid4
 
 import structlog
 
-from logkeel.errors import LogkeelError, LogUnavailable, RecordTooLarge
+from logkeel.errors import LogkeelError
 from logkeel.exactly_once.slots import SlotLock, directory_identity, take_slot
-from logkeel.log import SESSION_TIMEOUT_MS, Clock, LogClient, OutputRecord, Record, TopicPartition
+from logkeel.log import SESSION_TIMEOUT_MS, Clock, LogClient, Record, TopicPartition
 from logkeel.records import StepCommand, StepFailed, StepHeartbeat, StepReclaimed, StepReleased
 from logkeel.records.topics import TopicNames
 from logkeel.steps.attempt import Attempt
@@ -28,6 +28,7 @@ from logkeel.steps.control import ControlReader
 from logkeel.steps.execution import Outcome
 from logkeel.steps.executor import StepExecutor
 from logkeel.steps.group import QueueMember
+from logkeel.steps.letters import LetterSender, letter_of
 from logkeel.steps.machine import Action, Holder, Input, MachineSettings, StepMachine, key_of
 from logkeel.steps.machine import messages as m
 from logkeel.steps.resources import Overrides
@@ -105,7 +106,7 @@ class StepWorker:
         self._draining = self._drained = self._closed = False
         self._progress = 0
         self._sender = AnswerSender(client.producer(), names.step_results)
-        self._letters = client.producer()
+        self._letters = LetterSender(client.producer())
         self._control = ControlReader(client.reader("read_committed"), client.admin(), names.step_control)
         consumer = client.group_consumer(
             names.worker_group(options.queue),
@@ -184,6 +185,7 @@ class StepWorker:
         self._closed = True
         try:
             self._acknowledge(self._sender.flush(LEAVE_FLUSH_S))
+            self._acknowledge(self._letters.flush(LEAVE_FLUSH_S))
             if self._drained:
                 for action in self._machine.final_marks():
                     self._do(action)
@@ -220,26 +222,15 @@ class StepWorker:
         try:
             return m.CommandArrived(record.source, record.offset, decode_as(record.value or b"", StepCommand))
         except LogkeelError as error:
-            self._set_aside(record, error)
-            return m.Passed(record.source, record.offset + 1)
-
-    def _set_aside(self, record: Record, error: LogkeelError) -> None:
-        """What is no command goes to `dead-letters`, bytes untouched; the partition goes on."""
-        place = (("topic", record.topic), ("partition", str(record.partition)), ("offset", str(record.offset)))
-        headers = tuple((name, text.encode()) for name, text in (*place, ("error", error.code)))
-        log.error("not_a_command", **dict(place), error=error.message)
-        letter = OutputRecord(self._names.dead_letters, record.key, record.value, headers=headers)
-        try:
-            self._letters.produce(letter)
-        except (LogUnavailable, RecordTooLarge) as lost:
-            log.error("dead_letter_lost", **dict(place), error=lost.message)
+            # What is no command goes to `dead-letters`, bytes untouched; the partition goes on.
+            return m.StrangerArrived(record.source, record.offset, letter_of(record, error, self._names.dead_letters))
 
     def _hear_revocations(self) -> None:
         now_ms = self._clock.now_ms()
         if now_ms >= self._control_due_ms or not self._control.caught_up:
             self._control_due_ms = now_ms + CONTROL_EVERY_MS
-            for revoked in self._control.read(0.0 if self._control.caught_up else IDLE_WAIT_S):
-                self._handle(m.RevocationHeard(revoked))
+            for revoked, at_ms in self._control.read(0.0 if self._control.caught_up else IDLE_WAIT_S):
+                self._handle(m.RevocationHeard(revoked, at_ms))
 
     def _post(self, message: Input) -> None:
         self._inbox.append(message)
@@ -272,9 +263,9 @@ class StepWorker:
             self._progress += 1
             self._handle(self._inbox.popleft())
         self._acknowledge(self._sender.poll())
-        self._letters.poll(0.0)
+        self._acknowledge(self._letters.poll())
 
-    def _acknowledge(self, acknowledged: Sequence[m.Acknowledged]) -> None:
+    def _acknowledge(self, acknowledged: Sequence[m.Acknowledged | m.LetterKept]) -> None:
         for message in acknowledged:
             self._progress += 1
             self._handle(message)
@@ -289,6 +280,7 @@ class StepWorker:
                 self._handle(self._inbox.popleft())
             self._handle(m.Revoking(sources))
             self._acknowledge(self._sender.flush(REVOKE_FLUSH_S))
+            self._acknowledge(self._letters.flush(REVOKE_FLUSH_S))
             for action in self._machine.final_marks():
                 self._do(action)
         self._handle(m.Revoked(sources))
@@ -313,6 +305,8 @@ class StepWorker:
             case m.Resume(positions):
                 self._progress += 1
                 self._member.resume(positions)
+            case m.SendLetter():
+                self._letters.send(action)
             case m.DrainFinished():
                 self._drained = True
             case m.SendHeartbeat() | m.SendReclaimed() | m.SendReleased():

@@ -65,6 +65,9 @@ class TopicNames:
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
+REVOCATIONS_KEPT_DAYS = 8
+"""More than the 6 days of the commands and their segment together, so that none outlives its revocation (P36)."""
+
 INPUT_MAX_BYTES = 1_048_588
 """Largest batch of a request, command or result: Kafka's own default, 1 MiB and the overhead of a batch."""
 
@@ -103,7 +106,7 @@ def topic_policies(names: TopicNames, queues: Iterable[str]) -> tuple[TopicPolic
         TopicPolicy(names.run_events, _kept(days=90), co_partitioned=True),
         TopicPolicy(names.run_completions, _kept(days=30), co_partitioned=True),
         *(TopicPolicy(names.step_commands(queue), _kept(days=6) | limit) for queue in dict.fromkeys(queues)),
-        TopicPolicy(names.step_control, _kept(days=8) | limit, partitions=1),
+        TopicPolicy(names.step_control, _kept(days=REVOCATIONS_KEPT_DAYS) | append_time | limit, partitions=1),
         TopicPolicy(names.run_streams, _kept(days=1)),
         TopicPolicy(names.workflow_definitions, {"cleanup.policy": "compact"}, partitions=1),
         TopicPolicy(

@@ -77,7 +77,7 @@ class World(RuleBasedStateMachine):
             case m.Resume(positions):
                 self.paused = False
                 self.position = positions[0][1]
-            case m.CancelStep() | m.DrainFinished():
+            case m.CancelStep() | m.DrainFinished() | m.SendLetter():
                 pass
 
     def start(self, action: m.StartStep) -> None:

@@ -30,6 +30,7 @@ from logkeel.steps.machine.messages import (
     DrainRequested,
     Input,
     Key,
+    LetterKept,
     Passed,
     Pause,
     Reported,
@@ -38,10 +39,12 @@ from logkeel.steps.machine.messages import (
     Revoked,
     Revoking,
     SendHeartbeat,
+    SendLetter,
     SendReclaimed,
     SendReleased,
     SlotFreed,
     StartStep,
+    StrangerArrived,
     TimeAdvanced,
 )
 from logkeel.steps.machine.tables import Execution, PartitionTable, Phase, Revocations, new_execution
@@ -75,6 +78,8 @@ class StepMachine:
         self._handlers: dict[type[Any], Callable[[Any], Sequence[Action]]] = {
             Assigned: self._assigned,
             CommandArrived: self._command_arrived,
+            StrangerArrived: self._stranger_arrived,
+            LetterKept: self._letter_kept,
             Passed: self._passed,
             Committed: self._committed,
             CommitFailed: self._commit_failed,
@@ -185,6 +190,21 @@ class StepMachine:
             table.open[offset] = known
         return ()
 
+    def _stranger_arrived(self, message: StrangerArrived) -> Sequence[Action]:
+        """Twice or by two owners, it is kept twice: a dead letter names its origin."""
+        table = self._tables.get(message.source)
+        if table is None or message.offset < table.position:
+            return ()
+        table.position = message.offset + 1
+        table.strangers.add(message.offset)
+        return (SendLetter(*message),)
+
+    def _letter_kept(self, message: LetterKept) -> Sequence[Action]:
+        table = self._tables.get(message.source)
+        if table is not None:
+            table.strangers.discard(message.offset)
+        return ()
+
     def _passed(self, message: Passed) -> Sequence[Action]:
         table = self._tables.get(message.source)
         if table is not None:
@@ -193,7 +213,7 @@ class StepMachine:
 
     def _revocation_heard(self, message: RevocationHeard) -> Sequence[Action]:
         revoked = message.revoked
-        self._revocations.add(revoked)
+        self._revocations.add(revoked, message.at_ms)
         path = (revoked.run_id, revoked.incarnation, revoked.path)
         found = [e for key, e in self._held.items() if key[:3] == path and key.dispatch <= revoked.dispatch]
         return [action for entry in found for action in self._cancel(entry, revoked.reason)]

@@ -6,7 +6,7 @@ milliseconds of the shell's clock and enters with `TimeAdvanced` only.
 
 from typing import NamedTuple, TypeAlias
 
-from logkeel.log import TopicPartition
+from logkeel.log import OutputRecord, TopicPartition
 from logkeel.records import StepCommand, StepIdentity, StepRevoked
 
 
@@ -44,8 +44,23 @@ class CommandArrived(NamedTuple):
     command: StepCommand
 
 
+class StrangerArrived(NamedTuple):
+    """A record that is no command was read at `offset`; `letter` is what is to be kept of it."""
+
+    source: TopicPartition
+    offset: int
+    letter: OutputRecord
+
+
+class LetterKept(NamedTuple):
+    """What was read at `offset` is durable on `dead-letters`."""
+
+    source: TopicPartition
+    offset: int
+
+
 class Passed(NamedTuple):
-    """Nothing below `offset` is left to read: an end was reached, or a record that is no command was set aside."""
+    """Nothing below `offset` is left to read: an end was reached."""
 
     source: TopicPartition
     offset: int
@@ -101,9 +116,10 @@ class Revoked(NamedTuple):
 
 
 class RevocationHeard(NamedTuple):
-    """A record of step-control (P36)."""
+    """A record of step-control (P36), appended to the log at `at_ms`."""
 
     revoked: StepRevoked
+    at_ms: int = 0
 
 
 class DrainRequested(NamedTuple):
@@ -121,6 +137,8 @@ class TimeAdvanced(NamedTuple):
 Input: TypeAlias = (
     Assigned
     | CommandArrived
+    | StrangerArrived
+    | LetterKept
     | Passed
     | Committed
     | CommitFailed
@@ -191,6 +209,14 @@ class SendReleased(NamedTuple):
     started_at_ms: int | None
 
 
+class SendLetter(NamedTuple):
+    """Produce a dead letter and answer `LetterKept` once it is acknowledged: until then L does not pass the record."""
+
+    source: TopicPartition
+    offset: int
+    letter: OutputRecord
+
+
 class Pause(NamedTuple):
     """Stop fetching these partitions: enough commands wait here. Nothing is dropped."""
 
@@ -208,5 +234,14 @@ class DrainFinished(NamedTuple):
 
 
 Action: TypeAlias = (
-    Commit | StartStep | CancelStep | SendHeartbeat | SendReclaimed | SendReleased | Pause | Resume | DrainFinished
+    Commit
+    | StartStep
+    | CancelStep
+    | SendHeartbeat
+    | SendReclaimed
+    | SendReleased
+    | SendLetter
+    | Pause
+    | Resume
+    | DrainFinished
 )

@@ -4,17 +4,16 @@ Invariants: a partition's `open` is in offset order and holds exactly the comman
 passed; its `queue` is the part of them that was never started nor claimed, in offset order.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from hashlib import blake2b
 
 from logkeel.log import TopicPartition
 from logkeel.records import StepCommand, StepRevoked
+from logkeel.records.topics import DAY_MS, REVOCATIONS_KEPT_DAYS
 from logkeel.steps.machine.marks import Holder, Mark
 from logkeel.steps.machine.messages import Key, key_of
-
-REVOCATIONS_KEPT = 100_000
-"""About 40 MB at most. Revocations outlive their commands on the log, so the newest are the ones that matter."""
 
 
 class Phase(Enum):
@@ -53,6 +52,7 @@ class PartitionTable:
 
     `inherited` is the highest offset that holders before this one may have started, `started` the highest started by
     anyone, `claimed` the highest started by claim; `dead_above`: a dead holder started the inherited ones above it.
+    `strangers` are records that are no commands and whose dead letters are not acknowledged.
     """
 
     source: TopicPartition
@@ -64,11 +64,13 @@ class PartitionTable:
     committed: tuple[int, str] | None
     open: dict[int, Execution] = field(default_factory=dict)
     queue: deque[Execution] = field(default_factory=deque)
+    strangers: set[int] = field(default_factory=set)
     paused: bool = False
 
     def low(self) -> int:
         """L: the first offset that is not answered for."""
-        return next(iter(self.open)) if self.open else self.position
+        low = next(iter(self.open)) if self.open else self.position
+        return min(low, *self.strangers) if self.strangers else low
 
     def settled_mark(self) -> int:
         """S for a commit without claims: not over a command that waits, which a successor would doubt needlessly,
@@ -95,21 +97,34 @@ class PartitionTable:
 
 
 class Revocations:
-    """The revoked executions, by step path; the oldest are forgotten beyond `REVOCATIONS_KEPT`."""
+    """The revoked executions, by step path: all that step-control itself still has (P36).
+
+    A day's are one table of 16-byte digests, forgotten as a whole: a command is on the log before its revocation and
+    not as long, so none is forgotten that could still be met. `test_tables.py` holds what one takes.
+    """
 
     def __init__(self) -> None:
-        self._dispatch: OrderedDict[tuple[str, str, str], int] = OrderedDict()
+        self._days: dict[int, dict[bytes, int]] = {}
 
-    def add(self, revoked: StepRevoked) -> None:
-        """Remember that every execution up to `revoked.dispatch` is to be stopped."""
-        path = (revoked.run_id, revoked.incarnation, revoked.path)
-        self._dispatch[path] = max(revoked.dispatch, self._dispatch.pop(path, -1))
-        if len(self._dispatch) > REVOCATIONS_KEPT:
-            self._dispatch.popitem(last=False)
+    def add(self, revoked: StepRevoked, at_ms: int) -> None:
+        """Remember that every execution up to `revoked.dispatch` is to be stopped; `at_ms` is the log's append time."""
+        day = self._days.setdefault(at_ms // DAY_MS, {})
+        path = _digest(revoked.run_id, revoked.incarnation, revoked.path)
+        day[path] = max(revoked.dispatch, day.get(path, -1))
+        oldest = max(self._days) - REVOCATIONS_KEPT_DAYS - 1
+        for number in [number for number in self._days if number < oldest]:
+            del self._days[number]
 
     def covers(self, key: Key) -> bool:
         """Whether this execution is revoked."""
-        return self._dispatch.get(key[:3], -1) >= key.dispatch
+        if not self._days:
+            return False
+        path = _digest(*key[:3])
+        return any(day.get(path, -1) >= key.dispatch for day in self._days.values())
+
+
+def _digest(*path: str) -> bytes:
+    return blake2b("\x00".join(path).encode(), digest_size=16).digest()
 
 
 def new_execution(source: TopicPartition, offset: int, command: StepCommand) -> Execution:

@@ -1,0 +1,72 @@
+"""Keeps what is no command on `dead-letters`, and tells when it is durable. On the polling thread."""
+
+from collections import deque
+from contextlib import suppress
+
+import structlog
+
+from logkeel.errors import LogkeelError, LogTimeout, LogUnavailable, ProducerFatal, RecordTooLarge
+from logkeel.log import OutputRecord, Producer, Record, TopicPartition
+from logkeel.steps.machine.messages import LetterKept, SendLetter
+
+log = structlog.get_logger("logkeel.worker")
+
+
+def letter_of(record: Record, error: LogkeelError, topic: str) -> OutputRecord:
+    """The dead letter of a record: its bytes untouched, its place and what is wrong in headers."""
+    place = (("topic", record.topic), ("partition", str(record.partition)), ("offset", str(record.offset)))
+    headers = tuple((name, text.encode()) for name, text in (*place, ("error", error.code)))
+    log.error("not_a_command", **dict(place), error=error.message)
+    return OutputRecord(topic, record.key, record.value, headers=headers)
+
+
+class LetterSender:
+    """One producer. A letter is sent until it is acknowledged, one that fits nowhere without its bytes."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self._again: deque[SendLetter] = deque()
+        self._kept: deque[LetterKept] = deque()
+        self._fatal: Exception | None = None
+
+    def send(self, letter: SendLetter) -> None:
+        """Produce it."""
+
+        def delivered(place: TopicPartition, offset: int, error: Exception | None) -> None:
+            if error is None:
+                self._kept.append(LetterKept(letter.source, letter.offset))
+            else:
+                self._failed(letter, error)
+
+        try:
+            self._producer.produce(letter.letter, delivered)
+        except (LogUnavailable, RecordTooLarge, ProducerFatal) as error:
+            self._failed(letter, error)
+
+    def poll(self) -> list[LetterKept]:
+        """What has become durable since the last call. Raises `ProducerFatal`."""
+        for _ in range(len(self._again)):
+            self.send(self._again.popleft())
+        self._producer.poll(0.0)
+        if self._fatal is not None:
+            raise self._fatal
+        return [self._kept.popleft() for _ in range(len(self._kept))]
+
+    def flush(self, timeout_s: float) -> list[LetterKept]:
+        """As `poll`, waiting for what is under way."""
+        with suppress(LogTimeout):
+            self._producer.flush(timeout_s)
+        return self.poll()
+
+    def close(self) -> None:
+        """Release the producer."""
+        self._producer.close()
+
+    def _failed(self, letter: SendLetter, error: Exception) -> None:
+        if isinstance(error, ProducerFatal) or (isinstance(error, RecordTooLarge) and letter.letter.value is None):
+            self._fatal = error
+        elif isinstance(error, RecordTooLarge):
+            headers = (*letter.letter.headers, ("omitted", b"the value is too large; it is still at its place"))
+            self._again.append(letter._replace(letter=letter.letter._replace(value=None, headers=headers)))
+        else:
+            self._again.append(letter)
