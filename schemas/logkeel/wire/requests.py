@@ -3,11 +3,12 @@
 The JSON form is split by its top-level keys; the values of `input`, `writes` and `payload` stay the bytes they are and
 are never decoded here. Which of them are control values is for the engine to say, with `control_from_json`.
 
-Limits of the JSON form: UTF-8 without byte order mark, `MAX_JSON_BYTES` in all, `MAX_JSON_FIELDS` fields, nesting as
-deep as the parser takes it (about 1000), whole numbers of 64 bits outside of field values. A key that is not known is
+Limits of the JSON form: UTF-8 without byte order mark, `MAX_JSON_BYTES` in all, `MAX_JSON_FIELDS` fields,
+`MAX_JSON_DEPTH` levels, whole numbers of 64 bits outside of field values. A key that is not known is
 an error; of a key given twice the last one counts.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -32,6 +33,9 @@ MAX_JSON_BYTES = 1_048_576
 
 MAX_JSON_FIELDS = 1_000
 """More fields than any state class has; bounds the rows that one request can make the engine write."""
+
+MAX_JSON_DEPTH = 200
+"""Deep enough for any data, and safe for every parser that meets the value later, whatever its interpreter's stack."""
 
 JSON_ENCODING = "json"
 
@@ -113,6 +117,7 @@ _FORMS: dict[str, msgspec.json.Decoder[_JsonRequest]] = {
 }
 _REQUESTS: tuple[type[Request], ...] = (StartRun, SignalRun, CancelRun, ResolveStep)
 _TYPE_OF = msgspec.json.Decoder(_TypeOf)
+_BRACKETS = re.compile(rb'[\[{\]}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def decode_request(data: bytes) -> Request:
@@ -129,10 +134,20 @@ def _decode_json(data: bytes) -> Request:
     if len(data) > MAX_JSON_BYTES:
         raise UndecodableRecord(f"a JSON request has at most {MAX_JSON_BYTES} bytes, this one {len(data)}")
     try:
+        _check_depth(data)
         data.decode("utf-8")  # the parser skips over field values without looking at their encoding
         return _FORMS[_type_of(data)].decode(data).request()
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise UndecodableRecord(f"the record is neither an Avro record nor a JSON request: {error}") from error
+
+
+def _check_depth(data: bytes) -> None:
+    """Counts brackets outside of strings: parsers differ in how deep they go, by version and by platform."""
+    depth = 0
+    for bracket in _BRACKETS.findall(data):
+        depth += 1 if bracket in b"[{" else -1 if bracket in b"]}" else 0
+        if depth > MAX_JSON_DEPTH:
+            raise UndecodableRecord(f"a JSON request is nested at most {MAX_JSON_DEPTH} deep; this one goes deeper")
 
 
 def _type_of(data: bytes) -> str:

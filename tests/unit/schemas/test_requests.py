@@ -90,7 +90,7 @@ def test_values_stay_the_bytes_they_are(fields: dict[str, Any]) -> None:
         (b'{"workflow": "w", "input": {"a": 1}} tail', "trailing"),
         (b'{"workflow": "w", "input": {"a": "\xff"}}', "utf-8"),
         (b'\xef\xbb\xbf{"workflow": "w"}', "neither"),
-        (b'{"workflow": "w", "input": {"a": ' + b"[" * 5_000 + b"]" * 5_000 + b"}}", "recursion"),
+        (b'{"workflow": "w", "input": {"a": ' + b"[" * 5_000 + b"]" * 5_000 + b"}}", "at most 200 deep"),
         (b'{"workflow": "w", "run_timeout_ms": 1.5}', "Expected `int"),
         (b'{"workflow": "w", "run_timeout_ms": 0}', ">= 1"),
         (b'{"workflow": "w", "run_timeout_ms": 9223372036854775808}', "<= 9223372036854775807"),
@@ -197,3 +197,10 @@ def test_any_json_is_a_control_of_the_type_or_invalid(value: Any, kind: ControlT
         return
     assert type(control) is wanted
     assert control == value
+
+
+def test_brackets_inside_of_strings_are_no_levels() -> None:
+    text = json.dumps("[{" * 300 + '"\\"')
+    request = decode_request(f'{{"workflow": "w", "input": {{"a": {text}, "b": {"[" * 190 + "]" * 190}}}}}'.encode())
+    assert isinstance(request, StartRun)
+    assert request.inputs[0] == written("a", text)
