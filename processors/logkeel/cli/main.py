@@ -34,6 +34,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "serve": Section("logkeel.cli.serve", grouped=False),
     "run": Section("logkeel.cli.run"),
     "state": Section("logkeel.cli.state"),
+    "dead-letters": Section("logkeel.cli.dead_letters"),
     "dev": Section("logkeel.cli.dev", grouped=False),
     "doctor": Section("logkeel.cli.doctor", grouped=False),
 }

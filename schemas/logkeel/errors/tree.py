@@ -17,6 +17,7 @@
     │   └── CrashLoop               crash_loop
     ├── CallerError             the caller of client, CLI or HTTP changes the call
     │   ├── RunNotFound             run_not_found
+    │   ├── LetterNotFound          letter_not_found
     │   ├── RunFailed               run_failed
     │   ├── RequestWasRejected      request_rejected
     │   └── WaitTimedOut            wait_timed_out
@@ -203,6 +204,12 @@ class RunNotFound(CallerError):
     """No run of that id is known."""
 
     code: ClassVar[str] = "run_not_found"
+
+
+class LetterNotFound(CallerError):
+    """No dead letter of that name is known."""
+
+    code: ClassVar[str] = "letter_not_found"
 
 
 class RunFailed(CallerError):
@@ -452,6 +459,7 @@ __all__ = [
     "Fail",
     "InvalidInput",
     "InvariantViolation",
+    "LetterNotFound",
     "LogTimeout",
     "LogUnavailable",
     "LogkeelError",

@@ -1,6 +1,7 @@
 """The transactional processor: one Kafka transaction binds input positions, state and outputs of a batch."""
 
 from logkeel.exactly_once.changelog import changelog_config
+from logkeel.exactly_once.dead_letters import Letter, Redriver, read_letters
 from logkeel.exactly_once.diagnosis import Verdict
 from logkeel.exactly_once.loop import TransactionalLoop
 from logkeel.exactly_once.observer import BatchCounts, Observer, Unobserved
@@ -12,10 +13,12 @@ from logkeel.exactly_once.slots import SlotLock, take_slot
 
 __all__ = [
     "BatchCounts",
+    "Letter",
     "LoopPorts",
     "LoopSettings",
     "Observer",
     "Processor",
+    "Redriver",
     "Repair",
     "Repaired",
     "SideEvent",
@@ -27,5 +30,6 @@ __all__ = [
     "Unobserved",
     "Verdict",
     "changelog_config",
+    "read_letters",
     "take_slot",
 ]

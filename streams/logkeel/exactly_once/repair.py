@@ -11,10 +11,11 @@ Safe to run twice, to kill anywhere, and beside engines:
 A shell: what is to be done is decided by `diagnosis`.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Self
 
-from logkeel.errors import EnginesRunning, LogTimeout, StoreCorrupt, StoreStale
+from logkeel.errors import EnginesRunning, LogkeelError, LogTimeout, StoreCorrupt, StoreStale
 from logkeel.exactly_once.assignment import Assignment
 from logkeel.exactly_once.changelog import ChangelogOffsets, slot_headers
 from logkeel.exactly_once.diagnosis import Evidence, Verdict, diagnose, loss_of
@@ -35,7 +36,7 @@ from logkeel.exactly_once.rows import (
 )
 from logkeel.exactly_once.settings import LoopSettings
 from logkeel.exactly_once.validation import ChangelogView
-from logkeel.log import Changes, OutputRecord, Store, TopicPartition, TransactionalProducer
+from logkeel.log import HAND_OVER_S, Changes, OutputRecord, Store, TopicPartition, TransactionalProducer
 from logkeel.log.keyspace import END, LOCAL, PROCESSOR
 
 TRANSACTION_TIMEOUT_MS = 900_000
@@ -89,6 +90,8 @@ class Repair:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        with contextlib.suppress(LogkeelError):
+            self._parts.consumer.hand_over(self._parts.processor.changelog, HAND_OVER_S)
         self._parts.consumer.close()
         self._parts.pair.close()
         self._parts.admin.close()
