@@ -79,7 +79,7 @@ def redrive(
         finally:
             done = {row[0] for row in rows}
             rest = [each for each in chosen if each.name not in done]
-            rows += [(each.name, _left(each), _place(each)) for each in rest if not every or each.topic is None]
+            rows += [(each.name, _left(each), _place(each)) for each in rest if not every or not each.sendable]
             print_rows(("id", "state", "to"), rows, output)
     say(f"{len(done)} letters were redriven")
 
@@ -102,8 +102,8 @@ def _chosen(letters: list[Letter], names: list[str]) -> list[Letter]:
 
 
 def _left(letter: Letter) -> str:
-    if letter.topic is None:
-        return "a timer: nothing to send back"
+    if not letter.sendable:
+        return "a timer: nothing to send back" if letter.topic is None else "its value did not fit: see its place"
     return "redriven before" if letter.redriven_at_ms is not None else "not redriven"
 
 

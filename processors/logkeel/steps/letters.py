@@ -6,6 +6,8 @@ from contextlib import suppress
 import structlog
 
 from logkeel.errors import LogkeelError, LogTimeout, LogUnavailable, ProducerFatal, RecordTooLarge
+from logkeel.exactly_once.dead_letters import OMITTED
+from logkeel.exactly_once.poison import dead_letter
 from logkeel.log import OutputRecord, Producer, Record, TopicPartition
 from logkeel.steps.machine.messages import LetterKept, SendLetter
 
@@ -14,10 +16,10 @@ log = structlog.get_logger("logkeel.worker")
 
 def letter_of(record: Record, error: LogkeelError, topic: str) -> OutputRecord:
     """The dead letter of a record: its bytes untouched, its place and what is wrong in headers."""
-    place = (("topic", record.topic), ("partition", str(record.partition)), ("offset", str(record.offset)))
-    headers = tuple((name, text.encode()) for name, text in (*place, ("error", error.code)))
-    log.error("not_a_command", **dict(place), error=error.message)
-    return OutputRecord(topic, record.key, record.value, headers=headers)
+    log.error(
+        "not_a_command", topic=record.topic, partition=record.partition, offset=record.offset, error=error.message
+    )
+    return dead_letter(topic, record, error, table="")
 
 
 class LetterSender:
@@ -66,7 +68,8 @@ class LetterSender:
         if isinstance(error, ProducerFatal) or (isinstance(error, RecordTooLarge) and letter.letter.value is None):
             self._fatal = error
         elif isinstance(error, RecordTooLarge):
-            headers = (*letter.letter.headers, ("omitted", b"the value is too large; it is still at its place"))
+            # In front: the last headers of a letter say where it came from.
+            headers = ((OMITTED, b"the value is too large; it is still at its place"), *letter.letter.headers)
             self._again.append(letter._replace(letter=letter.letter._replace(value=None, headers=headers)))
         else:
             self._again.append(letter)

@@ -22,6 +22,9 @@ from logkeel.log import Clock, Header, LogClient, OutputRecord, Record, TopicPar
 APPENDED = 5
 """How many headers a letter has behind those of the original."""
 
+OMITTED = "dead.omitted"
+"""First header of a letter whose value did not fit: it cannot be sent back, the original is where it was."""
+
 REDRIVEN = "redriven"
 FROM = "redriven.from"
 CALL_S = 30.0
@@ -43,6 +46,11 @@ class Letter(NamedTuple):
     value: bytes | None
     headers: tuple[Header, ...]
     redriven_at_ms: int | None = None
+
+    @property
+    def sendable(self) -> bool:
+        """Whether there is something to send back, and a place to send it to."""
+        return self.topic is not None and all(name != OMITTED for name, _ in self.headers)
 
     @property
     def name(self) -> str:
@@ -139,13 +147,13 @@ class Redriver:
         return read_letters(self._client, self._clock, self._topic)
 
     def redrive(self, letters: Sequence[Letter], *, on_done: Callable[[Letter], object] = lambda letter: None) -> int:
-        """Send these back, one transaction each; those that were redriven already, and timers, are passed over.
+        """Send these back, one transaction each; those that were redriven already, or cannot be, are passed over.
 
         Raises `ProducerFenced` if another redriver took over, `CommitInDoubt` and others: repeating it is harmless.
         """
         done = 0
         for letter in letters:
-            if letter.topic is None or letter.redriven_at_ms is not None:
+            if letter.topic is None or not letter.sendable or letter.redriven_at_ms is not None:
                 continue
             self._send(letter, letter.topic)
             on_done(letter)

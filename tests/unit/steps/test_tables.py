@@ -84,4 +84,4 @@ def test_a_letter_that_nothing_takes_goes_without_its_bytes() -> None:
     reader = client.reader("read_committed")
     reader.assign({TopicPartition("dead-letters", 0): 0})
     (record,) = reader.fetch(10, 0.0).records
-    assert (record.value, [name for name, _ in record.headers]) == (None, ["omitted"])
+    assert (record.value, [name for name, _ in record.headers]) == (None, ["dead.omitted"])
