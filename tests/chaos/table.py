@@ -78,7 +78,7 @@ class FrozenRows:
             self._table.update(table)
         self._keys = sorted(self._table)
 
-    def get(self, key: bytes) -> bytes | None:
+    def get(self, key: bytes, below: bytes | None = None) -> bytes | None:
         """A row."""
         return self._table.get(key)
 
@@ -86,6 +86,10 @@ class FrozenRows:
         """Rows in order."""
         for key in self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, end)]:
             yield key, self._table[key]
+
+    def begin(self, scope: bytes) -> NoReturn:
+        """Refused."""
+        raise TypeError(f"read only: {scope!r}")
 
     def put(self, key: bytes, value: bytes) -> NoReturn:
         """Refused."""

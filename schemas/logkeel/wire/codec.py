@@ -64,13 +64,11 @@ class _Reader(NamedTuple):
 def encode(record: Record) -> bytes:
     """The record in single-object encoding. Raises `InvalidInput` when a value does not fit its schema."""
     writer = _writer(type(record))
-    out = bytearray(writer.header)
     try:
-        writer.write(out, record)
+        return writer.header + writer.write(record)
     except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
         name = type(record).__name__
         raise InvalidInput(f"a {name} cannot be written: {error}", record_type=name) from error
-    return bytes(out)
 
 
 def decode(data: bytes) -> Record:

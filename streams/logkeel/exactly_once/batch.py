@@ -17,13 +17,14 @@ from logkeel.log.keyspace import PROCESSOR
 
 
 class PartitionBatch:
-    """What one transaction changes in one partition. `rows`: last write per key, None deletes."""
+    """What one transaction changes in one partition. `rows`: last write per key, None deletes; `began`: new scopes."""
 
-    __slots__ = ("positions", "rows", "state", "wakeups")
+    __slots__ = ("began", "positions", "rows", "state", "wakeups")
 
     def __init__(self, state: PartitionState) -> None:
         self.state = state
         self.rows: dict[bytes, bytes | None] = {}
+        self.began: set[bytes] = set()
         self.wakeups: dict[bytes, int | None] = {}
         self.positions: dict[str, int] = dict(state.positions)
 
@@ -58,19 +59,20 @@ def changes(batch: Batch) -> bool:
 class Overlay:
     """One turn: implements the port `Turn`. Discarded unless `merge_into` is called."""
 
-    __slots__ = ("_limit", "_outputs", "_part", "_rows", "_state", "_wakeups", "now_ms", "partition")
+    __slots__ = ("_began", "_limit", "_outputs", "_part", "_rows", "_state", "_wakeups", "now_ms", "partition")
 
     def __init__(self, part: PartitionBatch, now_ms: int, limit_bytes: int) -> None:
         self._part = part
         self._state = part.state
         self._rows: dict[bytes, bytes | None] = {}
         self._outputs: list[OutputRecord] = []
+        self._began: set[bytes] = set()
         self._wakeups: dict[bytes, int | None] = {}
         self._limit = limit_bytes
         self.now_ms = now_ms
         self.partition = part.state.partition
 
-    def get(self, key: bytes) -> bytes | None:
+    def get(self, key: bytes, below: bytes | None = None) -> bytes | None:
         """See `Turn.get`."""
         rows = self._rows
         if key in rows:
@@ -78,10 +80,20 @@ class Overlay:
         rows = self._part.rows
         if key in rows:
             return rows[key]
-        rows = self._state.cache.rows
+        cache = self._state.cache
+        rows = cache.young
         if key in rows:
             return rows[key]
+        rows = cache.old
+        if key in rows:
+            return rows[key]
+        if below is not None and (below in self._began or below in self._part.began or cache.is_complete(below)):
+            return None
         return self._state.read(key)
+
+    def begin(self, scope: bytes) -> None:
+        """See `Turn.begin`."""
+        self._began.add(scope)
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See `Turn.scan`; the rows as of the call."""
@@ -147,6 +159,8 @@ class Overlay:
     def merge_into(self, batch: Batch) -> None:
         """The record was processed: its writes become part of the batch."""
         self._part.rows.update(self._rows)
+        if self._began:
+            self._part.began.update(self._began)
         if self._wakeups:
             self._part.wakeups.update(self._wakeups)
         if self._outputs:

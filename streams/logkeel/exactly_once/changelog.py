@@ -1,15 +1,17 @@
 """Writing a partition's changes to its changelog: one record per key and transaction, last write wins.
 
-Key = row key, value = row bytes or tombstone. Header `slot` names the writer (P18). The offset kept in the store is the
+Key = row key, value = row bytes or tombstone. The header `slot` of a transaction's first record names the writer (P18).
+The offset kept in the store is the
 delivery report of the partition's last record + 1 (P16b), so the store is never ahead of the log.
 """
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from logkeel.errors import InvariantViolation
 from logkeel.exactly_once.batch import Batch, PartitionBatch
 from logkeel.exactly_once.rows import encode_position, position_key
-from logkeel.log import Header, OutputRecord, Record, TopicPartition, TransactionalProducer
+from logkeel.log import DeliveryCallback, Header, OutputRecord, Record, TopicPartition
 
 SLOT_HEADER = "slot"
 
@@ -67,14 +69,26 @@ def add_position_rows(part: PartitionBatch) -> None:
             part.rows[position_key(topic)] = encode_position(position)
 
 
+class Producing(Protocol):
+    """What is needed of a producer here."""
+
+    def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None: ...
+
+
 def produce_changelog(
-    producer: TransactionalProducer, batch: Batch, *, topic: str, headers: tuple[Header, ...], offsets: ChangelogOffsets
+    producer: Producing, batch: Batch, *, topic: str, headers: tuple[Header, ...], offsets: ChangelogOffsets
 ) -> None:
-    """Produce the batch's rows; only the last record of a partition carries a callback (P16b)."""
+    """Produce the batch's rows: a partition's first record names the writer, its last one carries a callback.
+
+    The first is enough: an open transaction keeps the last stable offset at its first record, where its successor
+    begins to read (P18). The last is enough, since a partition acknowledges in order (P16b).
+    """
+    produce = producer.produce
     for partition, part in batch.touched.items():
-        if not part.rows:
-            continue
-        *head, last = part.rows.items()
-        for key, value in head:
-            producer.produce(OutputRecord(topic, key, value, partition, headers))
-        producer.produce(OutputRecord(topic, last[0], last[1], partition, headers), offsets.delivered)
+        last = len(part.rows) - 1
+        for index, (key, value) in enumerate(part.rows.items()):
+            record = OutputRecord(topic, key, value, partition, () if index else headers)
+            if index < last:
+                produce(record)
+            else:
+                produce(record, offsets.delivered)

@@ -168,7 +168,7 @@ def follow(part: PartitionBatch) -> None:
     state = part.state
     state.fresh = False
     rows = part.rows
-    state.cache.apply(rows)
+    state.cache.apply(rows, part.began)
     timers = {key: value for key, value in rows.items() if key[0] == _TIMER}
     if timers:
         state.timers.apply(timers)

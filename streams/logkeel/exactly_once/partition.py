@@ -68,9 +68,8 @@ class PartitionState:
 
     def read(self, key: bytes) -> bytes | None:
         """The committed row under `key`."""
-        rows = self.cache.rows
-        if key in rows:
-            return rows[key]
+        if key in self.cache:
+            return self.cache[key]
         value = self.store.get(key)
         self.cache.fill(key, value)
         return value

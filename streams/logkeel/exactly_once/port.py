@@ -49,8 +49,15 @@ class Turn(Protocol):
         """The time of this turn, in milliseconds since the epoch; the same for the whole batch."""
         ...
 
-    def get(self, key: bytes) -> bytes | None:
-        """The row under `key`, or None."""
+    def get(self, key: bytes, below: bytes | None = None) -> bytes | None:
+        """The row under `key`, or None. `below`: a scope that the key lies in; see `begin`."""
+        ...
+
+    def begin(self, scope: bytes) -> None:
+        """Say that no key starts with `scope` yet, before writing the first: absent ones are not looked up then.
+
+        Said untruly, rows that exist are missed.
+        """
         ...
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -45,15 +45,17 @@ def queue(
     producer: ClientProducer, counts: PartitionCounts, output: OutputRecord, on_delivery: DeliveryCallback | None
 ) -> None:
     """Hand one record to the client; raises its exceptions."""
-    partition = output.partition
+    topic, key, value, partition, headers = output
     if partition is None:
-        partition = counts.partition_for(output.topic, output.key)
-    arguments: dict[str, Any] = {"key": output.key, "partition": partition}
-    if output.headers:
-        arguments["headers"] = list(output.headers)
+        partition = counts.partition_for(topic, key)
+    # By position: half the price of keywords, ten times per step.
+    if on_delivery is None and not headers:
+        producer.produce(topic, value, key, partition)
+        return
+    more: dict[str, Any] = {"headers": list(headers)} if headers else {}
     if on_delivery is not None:
-        arguments["on_delivery"] = _adapter(on_delivery)
-    producer.produce(output.topic, output.value, **arguments)
+        more["on_delivery"] = _adapter(on_delivery)
+    producer.produce(topic, value, key, partition, **more)
 
 
 def _adapter(callback: DeliveryCallback) -> Any:

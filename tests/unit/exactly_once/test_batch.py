@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from logkeel.errors import InvariantViolation, RecordTooLarge
 from logkeel.exactly_once.batch import Batch, Overlay, changes
 from logkeel.exactly_once.cache import RowCache
-from logkeel.exactly_once.changelog import ChangelogOffsets, add_position_rows
+from logkeel.exactly_once.changelog import ChangelogOffsets, add_position_rows, produce_changelog, slot_headers
+from logkeel.exactly_once.committing import follow
 from logkeel.exactly_once.partition import LogTarget, PartitionState, needs_target
 from logkeel.exactly_once.rows import decode_position, due_of, position_key, timer_id_of, timer_key
 from logkeel.exactly_once.timers import TimerHeap
-from logkeel.log import OutputRecord, TopicPartition
+from logkeel.log import DeliveryCallback, OutputRecord, TopicPartition
 from logkeel.simulation.store import MemoryStoreDirectory
 
 KEYS = st.binary(min_size=1, max_size=3).map(lambda tail: b"\x10" + tail)
@@ -193,6 +194,67 @@ def test_the_cache_never_contradicts_what_it_was_told(fills: list[tuple[int, byt
         key = b"%d" % number
         cache.apply({key: value})
         model[key] = value
-        assert cache.rows[key] == value
-        assert len(cache.rows) <= 16
-        assert cache.rows.items() <= model.items()
+        assert cache[key] == value
+        assert len(cache) <= 16
+        assert all(cache[key] == known for key, known in model.items() if key in cache)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.none() | st.binary(max_size=1)), max_size=80))
+def test_a_complete_scope_has_all_its_rows_in_the_cache(writes: list[tuple[int, int, bytes | None]]) -> None:
+    cache, rows = RowCache(12), dict[bytes, bytes | None]()
+    begun: set[bytes] = set()
+    for run, row, value in writes:
+        scope = b"%d/" % run
+        cache.apply({scope + b"%d" % row: value}, () if scope in begun else (scope,))
+        begun.add(scope)
+        rows[scope + b"%d" % row] = value
+        for each in begun:
+            if cache.is_complete(each):
+                assert all(key in cache and cache[key] == kept for key, kept in rows.items() if key.startswith(each))
+
+
+def test_what_began_empty_is_not_looked_up_unless_the_turn_was_dropped() -> None:
+    state, batch = state_with({b"\x10run/a": b"stored"}), Batch()
+    dropped = overlay(batch, state)
+    dropped.begin(b"\x10run/")
+    assert dropped.get(b"\x10run/a", b"\x10run/") is None
+    assert overlay(batch, state).get(b"\x10run/a", b"\x10run/") == b"stored"
+
+
+def test_what_a_batch_began_is_complete_once_it_was_stored() -> None:
+    state, batch = state_with({}), Batch()
+    turn = overlay(batch, state)
+    turn.begin(b"\x10run/")
+    turn.put(b"\x10run/a", b"1")
+    turn.merge_into(batch)
+    assert overlay(batch, state).get(b"\x10run/b", b"\x10run/") is None
+    assert not state.cache.is_complete(b"\x10run/")
+    follow(batch.of(state))
+    assert state.cache.is_complete(b"\x10run/")
+    state.drop()
+    assert not state.cache.is_complete(b"\x10run/")
+
+
+class Kept:
+    """Keeps what is produced."""
+
+    def __init__(self) -> None:
+        self.outputs: list[OutputRecord] = []
+        self.reported: list[bytes | None] = []
+
+    def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
+        self.outputs.append(output)
+        if on_delivery is not None:
+            self.reported.append(output.key)
+
+
+def test_the_first_record_of_a_partition_names_the_writer_and_the_last_one_reports() -> None:
+    batch, kept = Batch(), Kept()
+    for partition in (0, 1):
+        state = PartitionState(partition, MemoryStoreDirectory().open("table", partition), RowCache(10))
+        batch.of(state).rows.update({b"a%d" % partition: b"1", b"b%d" % partition: None, b"c%d" % partition: b"3"})
+    produce_changelog(kept, batch, topic="log", headers=slot_headers(7), offsets=ChangelogOffsets())
+    named = [output.key for output in kept.outputs if output.headers == slot_headers(7)]
+    assert named == [b"a0", b"a1"]
+    assert kept.reported == [b"c0", b"c1"]
+    assert len(kept.outputs) == 6

@@ -28,7 +28,7 @@ from logkeel.runs.processor.announcing import completion, completion_output, rej
 from logkeel.runs.processor.commands import command_key, command_of
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.timer_ids import TimerName, lease_id, timer_id
-from logkeel.runs.rows.keys import RunKeys
+from logkeel.runs.rows.keys import run_keys
 from logkeel.runs.rows.ledger import Ledger
 from logkeel.runs.rows.run_rows import save_head
 from logkeel.wire import encode
@@ -99,7 +99,7 @@ class Carrier:
         state, plan, path = activation.state, activation.plan, action.path
         step, placed = state.steps[path], plan.steps[path]
         # Only a later attempt can have been left something by a heartbeat.
-        details = turn.get(RunKeys(state.info.run_id).details(path)) if step.dispatch > 1 else None
+        details = turn.get(run_keys(state.info.run_id).details(path)) if step.dispatch > 1 else None
         command = command_of(state, plan, action, partition=turn.partition, details=details)
         topic = self._names.step_commands(placed.definition.queue)
         key = command_key(state.info, placed, refusals=step.refusals, partitions=self._partitions)
@@ -118,7 +118,7 @@ class Carrier:
 
     @staticmethod
     def _keep_details(run_id: str, path: str, details: bytes | None, turn: Turn) -> None:
-        key = RunKeys(run_id).details(path)
+        key = run_keys(run_id).details(path)
         if details is not None:
             turn.put(key, details)
         elif turn.get(key) is not None:

@@ -22,6 +22,8 @@
 | `29` | number: how many partitions the application had when this one was first used |
 """
 
+from functools import lru_cache
+
 from logkeel.log import keys
 from logkeel.runs.core.state import FieldKey, ValueKey
 
@@ -41,51 +43,27 @@ _HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE, _SIGNAL, _DETAILS = (bytes([number])
 
 
 class RunKeys:
-    """Keys of one run's rows."""
+    """Keys of one run's rows: `head` and `info` whole, the others as prefixes. Get one from `run_keys`."""
 
-    __slots__ = ("prefix",)
+    __slots__ = ("fields", "forks", "head", "info", "prefix", "signals", "steps", "values")
 
     def __init__(self, run_id: str) -> None:
-        self.prefix = RUN + keys.text(run_id)
-
-    @property
-    def head(self) -> bytes:
-        """The head's key."""
-        return self.prefix + _HEAD
-
-    @property
-    def info(self) -> bytes:
-        """The key of what is fixed."""
-        return self.prefix + _INFO
-
-    @property
-    def steps(self) -> bytes:
-        """Prefix of the step rows."""
-        return self.prefix + _STEP
-
-    @property
-    def forks(self) -> bytes:
-        """Prefix of the rows of open forks."""
-        return self.prefix + _FORK
-
-    @property
-    def fields(self) -> bytes:
-        """Prefix of the field pointers."""
-        return self.prefix + _FIELD
-
-    @property
-    def values(self) -> bytes:
-        """Prefix of the payloads."""
-        return self.prefix + _VALUE
-
-    @property
-    def signals(self) -> bytes:
-        """Prefix of the stored signals."""
-        return self.prefix + _SIGNAL
+        self.prefix = prefix = RUN + keys.text(run_id)
+        self.head = prefix + _HEAD
+        self.info = prefix + _INFO
+        self.steps = prefix + _STEP
+        self.forks = prefix + _FORK
+        self.fields = prefix + _FIELD
+        self.values = prefix + _VALUE
+        self.signals = prefix + _SIGNAL
 
     def details(self, path: str) -> bytes:
         """Heartbeat details of a step."""
         return self.prefix + _DETAILS + keys.text(path)
+
+
+run_keys = lru_cache(maxsize=4_096)(RunKeys)
+"""The keys of a run. Cached: every record of a run asks for them."""
 
 
 def pack_path(path: str) -> bytes:
@@ -98,6 +76,7 @@ def unpack_path(tail: bytes) -> str:
     return keys.read_text(tail, 0)[0]
 
 
+@lru_cache(maxsize=4_096)
 def pack_field(key: FieldKey) -> bytes:
     """The tail of a pointer's key."""
     return keys.text(key[0]) + keys.text(key[1])

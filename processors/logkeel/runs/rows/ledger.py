@@ -157,7 +157,7 @@ class Ledger:
         """Delete rows of finished runs that are due, at most `limit` rows; the head goes last. Returns how many."""
         deleted = 0
         for key in self._due(keys.RUN_EXPIRY, now_ms, limit):
-            run = keys.RunKeys(order.read_text(key, 9)[0])
+            run = keys.run_keys(order.read_text(key, 9)[0])
             rows = [row for row, _ in self._rows.scan(run.prefix, prefix_end(run.prefix))]
             # Descending: the head sorts first, so it stays until nothing else is left.
             for row in reversed(rows[-(limit - deleted) :]):

@@ -15,7 +15,9 @@ V = TypeVar("V")
 class Rows(Protocol):
     """What a turn offers of its partition."""
 
-    def get(self, key: bytes) -> bytes | None: ...
+    def get(self, key: bytes, below: bytes | None = None) -> bytes | None: ...
+
+    def begin(self, scope: bytes) -> None: ...
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]: ...
 
@@ -43,34 +45,45 @@ def packed(value_type: type[V], pack: Callable[[K], bytes], unpack: Callable[[by
 
 
 class RowMap(MutableMapping[K, V]):
-    """Items below `prefix`. Iterating scans; getting and setting are one row each."""
+    """Items below `prefix`, within a turn: iterating scans; an item is read and decoded once. `scope`: see `Turn.get`.
 
-    __slots__ = ("_format", "_prefix", "_rows")
+    Values are immutable. Only one map of these items may be written in a turn, and none read that was made before.
+    """
 
-    def __init__(self, rows: Rows, prefix: bytes, row_format: RowFormat[K, V]) -> None:
+    __slots__ = ("_format", "_known", "_prefix", "_rows", "_scope")
+
+    def __init__(self, rows: Rows, prefix: bytes, row_format: RowFormat[K, V], scope: bytes | None = None) -> None:
         self._rows = rows
         self._prefix = prefix
         self._format = row_format
+        self._scope = scope
+        self._known: dict[K, V | None] = {}
 
     def __getitem__(self, key: K) -> V:
-        row = self._rows.get(self._prefix + self._format.pack(key))
-        if row is None:
+        value: V | None = self.get(key)
+        if value is None:
             raise KeyError(key)
-        return self._format.decode(row)
+        return value
 
     def get(self, key: K, default: Any = None) -> Any:
         """As `Mapping.get`, without the price of an exception: a missing row is common."""
-        row = self._rows.get(self._prefix + self._format.pack(key))
-        return default if row is None else self._format.decode(row)
+        known = self._known
+        if key in known:
+            value = known[key]
+        else:
+            row = self._rows.get(self._prefix + self._format.pack(key), self._scope)
+            value = known[key] = None if row is None else self._format.decode(row)
+        return default if value is None else value
 
     def __setitem__(self, key: K, value: V) -> None:
         self._rows.put(self._prefix + self._format.pack(key), self._format.encode(value))
+        self._known[key] = value
 
     def __delitem__(self, key: K) -> None:
-        row = self._prefix + self._format.pack(key)
-        if self._rows.get(row) is None:
+        if self.get(key) is None:
             raise KeyError(key)
-        self._rows.delete(row)
+        self._rows.delete(self._prefix + self._format.pack(key))
+        self._known[key] = None
 
     def __iter__(self) -> Iterator[K]:
         start = len(self._prefix)
