@@ -6,16 +6,17 @@
 | `MAX_FIELDS_BYTES` | 900 000 | all fields of one record together; the rest is the envelope's |
 | `MAX_PAYLOAD_BYTES` | 262 144 | one field's payload; three of them are within `MAX_FIELDS_BYTES`, four are not |
 | `MAX_HEARTBEAT_DETAILS_BYTES` | 16 384 | travel in the next attempt's command, beside its fields |
-| `MAX_ATTRIBUTES_BYTES` | 16 384 | of a run, with its trace; travel in its completion |
+| `MAX_ATTRIBUTES_BYTES` | 16 384 | of a run, with its trace, origin and names; travel in its completion |
 
 The envelope is at most some 75 000 bytes: an error (12 000 characters), ids of 512 characters, details, attributes.
 A record with fields is the input of a run, the result of a step, the command of a step (all it reads) or a completion
 (all of `returns`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
+from logkeel.records.requests import StartRun
 from logkeel.records.values import FieldValue, FieldWrite
 
 MAX_RECORD_BYTES: Final = 1_000_000
@@ -54,9 +55,17 @@ def largest_first(fields: Iterable[FieldWrite | FieldValue]) -> str:
     return ", ".join(f"{name} ({size} bytes)" for size, name in sizes[:5])
 
 
-def attributes_bytes(attributes: Mapping[str, str]) -> int:
-    """An upper bound of what a run's attributes take on the wire."""
-    return sum(_text_bytes(name) + _text_bytes(value) + 20 for name, value in attributes.items())
+def attributes_bytes(request: StartRun) -> int:
+    """An upper bound of what a run carries beside its fields, from its start to its completion."""
+    texts = [text for pair in request.attributes.items() for text in pair]
+    texts += [
+        text for text in (request.workflow, request.version, request.conversation_id, request.input_digest) if text
+    ]
+    if request.trace is not None:
+        texts += [request.trace.traceparent, request.trace.tracestate or ""]
+    if request.origin is not None:
+        texts += [request.origin.run_id, request.origin.incarnation]
+    return sum(_text_bytes(text) + 10 for text in texts)
 
 
 def _text_bytes(text: str) -> int:

@@ -64,7 +64,13 @@ class Engine:
                 self.cluster.advance(100)
 
     def publish(self, plan: Plan) -> str:
-        """Publish `work@1` with this content; answers its digest."""
+        """Publish `work@1`, or what it is called, with this content; answers its digest."""
+        digest = self.put(plan)
+        self.turns()
+        return digest
+
+    def put(self, plan: Plan) -> str:
+        """Put a definition on the log, without a turn of the engine; answers its digest."""
         document = plan.document
         definition = WorkflowDefinition(
             name=document.name,
@@ -74,8 +80,8 @@ class Engine:
             document=encode_document(document),
             published_at_ms=T0,
         )
-        self.producer.produce(OutputRecord(self.names.workflow_definitions, b"work@1", encode(definition), 0))
-        self.turns()
+        key = f"{document.name}@{document.version}".encode()
+        self.producer.produce(OutputRecord(self.names.workflow_definitions, key, encode(definition), 0))
         return definition.digest
 
     def ask(
@@ -86,11 +92,16 @@ class Engine:
         headers: tuple[Header, ...] = (),
     ) -> bytes:
         """Send a request, to its home unless told otherwise, and let the engine work; answers its bytes."""
+        value = self.send(request, partition=partition, headers=headers)
+        self.turns()
+        return value
+
+    def send(self, request: Request, *, partition: int | None = None, headers: tuple[Header, ...] = ()) -> bytes:
+        """Put a request on the log, without a turn of the engine; answers its bytes."""
         value = encode(request)
         home = partition_for((request.run_id or "").encode(), self.partitions)
         number = home if partition is None else partition
         self.producer.produce(OutputRecord(self.names.run_requests, None, value, number, headers))
-        self.turns()
         return value
 
     def succeed(self, command: StepCommand, *, value: str = "done") -> None:

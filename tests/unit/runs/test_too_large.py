@@ -8,7 +8,7 @@ from tests.unit.runs.scripts import flow_of, heartbeat, plan_of, started, step_b
 from logkeel.definitions import ParallelBlock
 from logkeel.errors import PayloadTooLarge
 from logkeel.exactly_once import LoopSettings
-from logkeel.records import CancelRun, FieldValue, FieldWrite, Payload, RunEvent
+from logkeel.records import CancelRun, FieldValue, FieldWrite, Payload, RunEvent, TraceContext
 from logkeel.records.limits import (
     MAX_ATTRIBUTES_BYTES,
     MAX_FIELDS_BYTES,
@@ -115,7 +115,9 @@ def test_attributes_that_would_not_fit_into_the_completion_are_refused() -> None
     engine = Engine()
     engine.publish(plan_of(flow_of(step_block("a"))))
     engine.ask(replace(a_start(), attributes={"note": "x" * MAX_ATTRIBUTES_BYTES}))
-    assert engine.rejections() == ["attributes_too_large"]
+    trace = TraceContext(traceparent="x" * MAX_ATTRIBUTES_BYTES)
+    engine.ask(replace(a_start(request_id="q2"), trace=trace))
+    assert engine.rejections() == ["attributes_too_large"] * 2
     assert engine.commands() == []
 
 

@@ -13,10 +13,14 @@ from logkeel.log import Admin, LogReader, TopicPartition
 from logkeel.records import WorkflowDefinition
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunInfo
-from logkeel.runs.rows.ledger import Ledger
+from logkeel.runs.rows.ledger import Ledger, awaited_workflow
 from logkeel.wire import decode_as
 
 PUBLISHED = "definition"
+"""A definition; the value is the `WorkflowDefinition`."""
+
+READY = "workflow-ready"
+"""Everything that was read with it was offered before; the value is what requests for it are parked under."""
 
 
 @lru_cache(maxsize=256)
@@ -65,7 +69,10 @@ class Definitions:
 class DefinitionReader:
     """A `SideSource` that reads `workflow-definitions` from its start. Call `poll` now and then, on one thread.
 
-    Records that are no definitions are passed over: the topic is written by workers of any version.
+    Nothing is offered before the end that the topic had when the reader was made: a start without a version means the
+    newest one there (P38), and what comes first is the oldest. Then all that was read at once is offered, and behind it
+    which workflows it was about. Records that are no definitions are passed over: the topic is written by workers of
+    any version.
     """
 
     def __init__(self, reader: LogReader, admin: Admin, topic: str) -> None:
@@ -76,34 +83,53 @@ class DefinitionReader:
         if topic not in topics:
             raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
         partitions = [TopicPartition(topic, number) for number in range(topics[topic].partitions)]
-        reader.assign(dict(admin.start_offsets(partitions)))
+        self._positions = dict(admin.start_offsets(partitions))
+        self._ends = dict(admin.end_offsets(partitions, committed_only=True))
+        reader.assign(dict(self._positions))
 
     def poll(self, timeout_s: float = 0.0) -> None:
         """Read what has come. A log that cannot be reached now is tried again with the next call."""
         try:
-            records = self._reader.fetch(1_000, timeout_s).records
+            fetched = self._reader.fetch(1_000, timeout_s)
         except LogUnavailable:
             return
-        for record in records:
+        for record in fetched.records:
+            self._positions[record.source] = record.offset + 1
             definition = _definition(record.value)
             if definition is not None:
                 event = SideEvent(PUBLISHED, definition)
                 self._known.append(event)
                 self._fresh.append(event)
+        self._positions.update(fetched.ends)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the end that the topic had when this reader was made has been reached."""
+        return all(self._positions[source] >= end for source, end in self._ends.items())
 
     def take(self) -> Sequence[SideEvent]:
         """See `SideSource.take`."""
         self.poll()
+        if not self.caught_up:
+            return ()
         fresh, self._fresh = self._fresh, []
-        return fresh
+        return _with_names(fresh)
 
     def current(self) -> Sequence[SideEvent]:
         """See `SideSource.current`."""
-        return tuple(self._known)
+        return _with_names(self._known) if self.caught_up else ()
 
     def close(self) -> None:
         """Release the reader; idempotent."""
         self._reader.close()
+
+
+def _with_names(events: Sequence[SideEvent]) -> Sequence[SideEvent]:
+    """The definitions, and behind all of them what is known by them."""
+    found = [each.value for each in events if isinstance(each.value, WorkflowDefinition)]
+    names = dict.fromkeys(awaited_workflow(each.name, None) for each in found)
+    versions = dict.fromkeys(awaited_workflow(each.name, each.version) for each in found)
+    return (*events, *(SideEvent(READY, awaited) for awaited in (*names, *versions)))
 
 
 def _definition(value: bytes | None) -> WorkflowDefinition | None:

@@ -23,7 +23,7 @@ from logkeel.runs.processor.definitions import Definitions
 from logkeel.runs.processor.identity import REROUTED_HEADER, Identified, identify, incarnation_of
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.starting import as_fields, input_digest, same_input
-from logkeel.runs.processor.timer_ids import PARKED
+from logkeel.runs.processor.timer_ids import OFFER, PARKED, UNPARK
 from logkeel.runs.rows.ledger import (
     Ledger,
     ParkedRequest,
@@ -71,10 +71,28 @@ class RequestHandler:
         else:
             self._to_run(record, what, turn)
 
-    def unpark(self, awaited: str, turn: Turn) -> None:
-        """Handle what has waited for a run or a definition."""
-        for parked in Ledger(turn).unpark(awaited):
+    def offer(self, awaited: str, turn: Turn) -> None:
+        """Have what waits for a definition handled: a bite of it now, each request in a turn of its own.
+
+        So one that cannot be processed takes no other along (P21), and no transaction grows with what waits.
+        """
+        tails, more = Ledger(turn).parked(awaited, self._settings.unpark_requests, self._settings.unpark_bytes)
+        for tail in tails:
+            turn.set_wakeup(turn.now_ms, UNPARK + tail)
+        if more:
+            turn.set_wakeup(turn.now_ms + 1, OFFER + awaited.encode())
+
+    def unpark(self, tail: bytes, turn: Turn) -> None:
+        """Handle one parked request, unless it was taken meanwhile."""
+        parked = Ledger(turn).take_parked(tail)
+        if parked is not None:
             self.handle(_record(parked, turn.partition), turn)
+
+    def refuse_parked(self, tail: bytes, code: str, message: str, turn: Turn) -> None:
+        """A parked request that raised: it is taken all the same, and its sender hears of it."""
+        parked = Ledger(turn).take_parked(tail)
+        if parked is not None:
+            self.refuse_unprocessable(_record(parked, turn.partition), code, message, turn)
 
     def reject_overdue(self, turn: Turn) -> None:
         """Reject what has waited too long, and wake up for the next one."""
@@ -114,10 +132,10 @@ class RequestHandler:
             return
         plan = self._definitions.find(request.workflow, request.version)
         if plan is None:
-            self._park(awaited_workflow(request.workflow), record, what, turn)
+            self._park(awaited_workflow(request.workflow, request.version or None), record, what, turn)
             return
-        if attributes_bytes(request.attributes) > MAX_ATTRIBUTES_BYTES:
-            reason = f"the attributes have more than {MAX_ATTRIBUTES_BYTES} bytes; keep what is large in the input"
+        if attributes_bytes(request) > MAX_ATTRIBUTES_BYTES:
+            reason = f"attributes, trace and names exceed {MAX_ATTRIBUTES_BYTES} bytes; put them into the input"
             self._reject(what, Reject("attributes_too_large", reason), turn)
             return
         if request.input_digest is None:

@@ -23,12 +23,12 @@ from logkeel.runs.core.answers import answer
 from logkeel.runs.core.flow import complete
 from logkeel.runs.core.state import RunState
 from logkeel.runs.processor.carrying import Carrier
-from logkeel.runs.processor.definitions import Definitions
+from logkeel.runs.processor.definitions import READY, Definitions
 from logkeel.runs.processor.requests import RequestHandler
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.sweeping import Sweeper
-from logkeel.runs.processor.timer_ids import PARKED, SWEEP, TimerName, lease_id, parse
-from logkeel.runs.rows.ledger import Ledger, awaited_workflow
+from logkeel.runs.processor.timer_ids import OFFER, PARKED, SWEEP, UNPARK, TimerName, lease_id, parse
+from logkeel.runs.rows.ledger import Ledger
 from logkeel.runs.rows.run_rows import load_run
 from logkeel.wire import decode_as
 
@@ -102,10 +102,11 @@ class RunProcessor:
         self._carrier.carry_out(activation, turn)
 
     def on_side_event(self, event: SideEvent, turn: Turn) -> None:
-        """A definition became known: start the runs that waited for it."""
+        """A definition became known; or all of a workflow, and the runs that waited for it start, in bites."""
         if isinstance(event.value, WorkflowDefinition):
             self._definitions.publish(event.value)
-            self._requests.unpark(awaited_workflow(event.value.name), turn)
+        elif event.name == READY and isinstance(event.value, str):
+            self._requests.offer(event.value, turn)
 
     def on_poison(self, culprit: Record | Timer, error: Exception, turn: Turn) -> None:
         """A run that the culprit belongs to fails, visibly; a request is refused (P21)."""
@@ -113,6 +114,9 @@ class RunProcessor:
         if isinstance(culprit, Record) and culprit.topic == self._names.run_requests:
             if not isinstance(error, UndecodableRecord):
                 self._requests.refuse_unprocessable(culprit, code, str(error), turn)
+            return
+        if isinstance(culprit, Timer) and culprit.timer_id[:1] == UNPARK:
+            self._requests.refuse_parked(culprit.timer_id[1:], code, str(error), turn)
             return
         run_id = self._run_of(culprit)
         activation = self._activate(run_id, turn) if run_id is not None else None
@@ -154,6 +158,10 @@ class RunProcessor:
     def _on_wakeup(self, identifier: bytes, turn: Turn) -> None:
         if identifier == PARKED:
             self._requests.reject_overdue(turn)
+        elif identifier[:1] == UNPARK:
+            self._requests.unpark(identifier[1:], turn)
+        elif identifier[:1] == OFFER:
+            self._requests.offer(identifier[1:].decode(), turn)
         elif identifier == SWEEP:
             more = self._sweeper.expire(turn)
             for state, path, forgotten in self._sweeper.aged_steps(turn):

@@ -12,7 +12,8 @@ class RunSettings:
 
     `redispatch_after_ms` is below the retention of the command topics (6 days), so that what may run twice is sent anew
     in time (P25). `forgotten_after_ms` is above retention and one segment (6 + 1 days): what may not run twice is in
-    doubt then, and not before.
+    doubt then, and not before. `unpark_requests` and `unpark_bytes` bound what of the requests that wait for a workflow
+    is handled in one transaction.
     """
 
     dedupe_ms: int = 7 * DAY_MS
@@ -21,6 +22,8 @@ class RunSettings:
     sweep_every_ms: int = 60_000
     sweep_again_ms: int = 100
     sweep_rows: int = 1_000
+    unpark_requests: int = 1_000
+    unpark_bytes: int = 4 * 1024 * 1024
     redispatch_after_ms: int = 3 * DAY_MS
     forgotten_after_ms: int = 8 * DAY_MS
     max_id_characters: int = 512

@@ -1,6 +1,6 @@
 """Ids of the run processor's timers and wake-ups. Pure.
 
-kind (1 byte) text(run id) text(path) number(dispatch)
+kind (1 byte) text(run id) text(path) number(dispatch); those of the partition: kind (1 byte), then what it is about
 """
 
 from typing import NamedTuple
@@ -14,6 +14,12 @@ _LEASE = b"L"
 
 SWEEP = b"S"
 PARKED = b"P"
+
+UNPARK = b"U"
+"""Behind it the tail of a parked request's key: that request is handled, in a turn of its own."""
+
+OFFER = b"O"
+"""Behind it what requests wait for: the next of them are handled."""
 
 
 class TimerName(NamedTuple):
@@ -38,7 +44,7 @@ def lease_id(run_id: str, path: str) -> bytes:
 def parse(identifier: bytes) -> TimerName | tuple[str, str] | None:
     """A timer's name, a lease's (run id, path), or None for a wake-up of the partition."""
     kind = identifier[:1]
-    if kind in (SWEEP, PARKED):
+    if kind in (SWEEP, PARKED, UNPARK, OFFER):
         return None
     run_id, position = keys.read_text(identifier, 1)
     path, position = keys.read_text(identifier, position)

@@ -49,9 +49,12 @@ def awaited_run(run_id: str) -> str:
     return f"run:{run_id}"
 
 
-def awaited_workflow(name: str) -> str:
-    """What a request parks under that waits for a definition of this workflow."""
-    return f"workflow:{name}"
+def awaited_workflow(name: str, version: str | None) -> str:
+    """What a request parks under that waits for a definition of this workflow: any, or this version of it.
+
+    Apart, so that who is offered what became known never waits again. No two pairs give the same.
+    """
+    return f"workflow:{name}" if version is None else f"version:{len(name)}:{name}@{version}"
 
 
 class Ledger:
@@ -99,6 +102,26 @@ class Ledger:
         prefix = keys.PARKED + order.text(awaited)
         found = list(self._rows.scan(prefix, prefix_end(prefix)))
         return [self._taken(key, row) for key, row in found]
+
+    def parked(self, awaited: str, limit: int, limit_bytes: int) -> tuple[list[bytes], bool]:
+        """Tails of the keys of what waits for it, the first ones in the order of parking; whether there are more.
+
+        At most `limit`, and no more once they have `limit_bytes` together.
+        """
+        if not self._parked():
+            return [], False
+        prefix, tails, size = keys.PARKED + order.text(awaited), list[bytes](), 0
+        for key, row in self._rows.scan(prefix, prefix_end(prefix)):
+            if len(tails) == limit or size >= limit_bytes:
+                return tails, True
+            tails.append(key[1:])
+            size += len(row)
+        return tails, False
+
+    def take_parked(self, tail: bytes) -> ParkedRequest | None:
+        """Take the request whose key ends so; None if somebody has."""
+        row = self._rows.get(keys.PARKED + tail)
+        return None if row is None else self._taken(keys.PARKED + tail, row)
 
     def overdue_parked(self, now_ms: int, limit: int) -> list[ParkedRequest]:
         """Take what has waited too long."""
