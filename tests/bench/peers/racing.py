@@ -63,9 +63,10 @@ def race(kind: Kind, directory: Path, workload: Race, *, plan: str, effect: str)
             "in_flight": workload.in_flight,
         }
         system.tell({**command, "run_ids": runs})
-        for threshold in workload.kill_at():
-            if not _until(ledger, threshold, workload):
+        for effects, wait_s in workload.kill_plan():
+            if not _until(ledger, effects, workload):
                 break
+            time.sleep(wait_s)
             kills.append(_kill(system, plan, ledger, {**command, "run_ids": runs}))
         _until(ledger, None, workload)
     verdict = judge(ledger.lines, runs, workload.steps, kills=kills, next_means_recorded=kind.next_step_means_recorded)

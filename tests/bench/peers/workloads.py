@@ -49,13 +49,21 @@ class Race:
     stuck_after_s: float
     step_timeout_s: float
 
-    def kill_at(self) -> list[int]:
-        """How many effects the ledger holds at each kill: ascending, spread over the race, drawn from the seed."""
+    def kill_plan(self) -> list[tuple[int, float]]:
+        """(effects in the ledger, seconds to wait from then) of each kill, spread over the race and drawn from the seed.
+
+        The wait is up to two steps' time: a ledger grows when steps end, so that a kill without it would always hit
+        the moment after.
+        """
         chance = random.Random(self.seed)
         effects = self.runs * self.steps
         width = effects * 0.9 / self.kills
         start = effects * 0.03
-        return [int(start + width * (number + chance.uniform(0.2, 0.8))) for number in range(self.kills)]
+        wait_s = 2 * self.step_ms / 1_000
+        return [
+            (int(start + width * (number + chance.uniform(0.2, 0.8))), chance.uniform(0.0, wait_s))
+            for number in range(self.kills)
+        ]
 
 
 @dataclass(frozen=True)

@@ -30,16 +30,18 @@ def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
 
 @given(seed=st.integers(0, 2**32))
 def test_kills_are_spread_over_the_race_and_all_before_its_end(seed: int) -> None:
-    plan = replace(FILE.race, seed=seed).kill_at()
+    plan = replace(FILE.race, seed=seed).kill_plan()
+    effects = [count for count, _ in plan]
     assert len(plan) == FILE.race.kills
-    assert plan == sorted(set(plan))
-    assert plan[0] > 0
-    assert plan[-1] < FILE.race.runs * FILE.race.steps
+    assert effects == sorted(set(effects))
+    assert effects[0] > 0
+    assert effects[-1] < FILE.race.runs * FILE.race.steps
+    assert all(0 <= wait_s <= 0.04 for _, wait_s in plan)
 
 
 def test_one_seed_is_one_plan() -> None:
-    assert FILE.race.kill_at() == workloads.load().race.kill_at()
-    assert FILE.race.kill_at() != replace(FILE.race, seed=FILE.race.seed + 1).kill_at()
+    assert FILE.race.kill_plan() == workloads.load().race.kill_plan()
+    assert FILE.race.kill_plan() != replace(FILE.race, seed=FILE.race.seed + 1).kill_plan()
 
 
 RESULTS: dict[str, Any] = {

@@ -16,8 +16,11 @@ def machine(*, concurrency: int = 10, buffered: int = 100) -> StepMachine:
     return StepMachine(MachineSettings(ME, concurrency=concurrency, buffered=buffered, commit_every_ms=200))
 
 
-def assigned(it: StepMachine, low: int = 0, mark: str = "started=-1", end: int = 100) -> Sequence[Action]:
-    return it.handle(m.Assigned(SOURCE, (low, mark), 0, end))
+def assigned(it: StepMachine, low: int = 0, mark: str = "started=-1", end: int = 0) -> Sequence[Action]:
+    """Assigned, and the mark in this process's name is committed already."""
+    actions = it.handle(m.Assigned(SOURCE, (low, mark), 0, end))
+    it.handle(m.Committed(m.Commit(((SOURCE, low, mark),))))
+    return actions
 
 
 def arrive(it: StepMachine, offset: int, what: StepCommand) -> Sequence[Action]:
@@ -92,6 +95,44 @@ def test_inherited_commands_are_asked_about_and_later_ones_are_fresh() -> None:
     assert arrive(it, 6, command(6)) == (m.SendReclaimed(command(6), False),)
     assert arrive(it, 7, command(7)) == ()
     assert m.StartStep(SOURCE, 7, command(7), claimed=False) in at(it, 10)
+
+
+def test_what_a_holder_may_have_started_above_its_mark_is_given_back() -> None:
+    it = machine()
+    assigned(it, low=5, mark="started=5 holder=worker-01/a since=-1", end=8)
+    assert arrive(it, 6, command(6)) == (m.SendReleased(command(6), was_started=False, started_at_ms=None),)
+    assert arrive(it, 7, command(7, effect="ONCE")) == ()
+    assert arrive(it, 8, command(8)) == ()
+    started = [action.offset for action in at(it, 10) if isinstance(action, m.StartStep)]
+    assert started == [8]
+
+
+def test_a_holder_that_left_in_order_has_started_nothing_above_its_mark() -> None:
+    it = machine()
+    assigned(it, low=5, mark="started=5 holder=worker-01/a since=-1 left", end=8)
+    assert arrive(it, 6, command(6)) == ()
+    assert m.StartStep(SOURCE, 6, command(6), claimed=False) in at(it, 10)
+
+
+def test_the_first_start_waits_until_a_successor_would_know_of_us() -> None:
+    it = machine()
+    it.handle(m.Assigned(SOURCE, (5, "started=5 holder=worker-01/a since=-1 left"), 0, 6))
+    at(it, 0)
+    arrive(it, 6, command(6))
+    (claim,) = at(it, 10)
+    assert claim == m.Commit(((SOURCE, 6, mark(6, since=5)),), (key(6),))
+    assert isinstance(claim, m.Commit)
+    assert it.handle(m.Committed(claim)) == [m.StartStep(SOURCE, 6, command(6), claimed=False)]
+    arrive(it, 7, command(7))
+    assert at(it, 20) == [m.StartStep(SOURCE, 7, command(7), claimed=False)]
+
+
+def test_a_holder_that_leaves_says_so_once() -> None:
+    it = machine()
+    assigned(it, low=5, mark="started=5 holder=worker-00/b since=-1")
+    assert it.final_marks() == (m.Commit(((SOURCE, 5, mark(5, since=5) + " left"),)),)
+    it.handle(m.Committed(m.Commit(((SOURCE, 5, mark(5, since=5) + " left"),))))
+    assert it.final_marks() == ()
 
 
 def test_the_holder_is_dead_where_its_slot_is_ours_and_it_started_them_itself() -> None:

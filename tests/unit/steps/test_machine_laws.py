@@ -88,7 +88,7 @@ class World(RuleBasedStateMachine):
             mark = parse_mark(self.committed[1])
             assert mark is not None
             assert mark.started >= action.offset, "an effectful command was started without a committed claim"
-            assert self.started[action.offset] == 1, "an effectful command was started twice"
+        assert self.started[action.offset] == 1, "a command was started twice, with no zombie about"
 
     @rule(effects=st.lists(st.sampled_from(EFFECTS), min_size=1, max_size=6))
     def produce(self, effects: list[Effect]) -> None:

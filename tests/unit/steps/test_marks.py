@@ -9,9 +9,11 @@ from logkeel.steps.machine import Holder, Mark, parse_mark
 WORDS = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=12)
 
 
-@given(st.integers(-1, 2**62), st.integers(-1, 2**62), WORDS, WORDS)
-def test_a_mark_is_read_as_written(started: int, since: int, slot: str, incarnation: str) -> None:
-    mark = Mark(started, Holder(slot, incarnation), since)
+@given(st.integers(-1, 2**62), st.integers(-1, 2**62), st.builds(Holder, WORDS, WORDS), st.booleans())
+def test_a_mark_is_read_as_written(started: int, since: int, holder: Holder, left: bool) -> None:
+    mark = Mark(started, holder, since, left)
+    assert mark.unannounced != left
+    assert not Mark(started).unannounced
     assert parse_mark(mark.encode()) == mark
     assert parse_mark(Mark(started).encode()) == Mark(started)
 

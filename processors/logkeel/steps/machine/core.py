@@ -2,9 +2,11 @@
 
 Theory of operation. Each owned partition has a low-water offset L and a start mark S, committed together. A command is
 fresh above the mark found at assignment and in doubt at or below it; in doubt it is never run, the engine is asked.
-Fresh commands wait in a queue per partition and leave it in offset order when a slot is free: an effectful one through
-a committed claim, any other at once, its mark following lazily. An execution is held until its last answer is
-acknowledged, whether or not its partition is still owned; a partition that comes back finds it here.
+A holder that went without a word may have started more than its mark says, though nothing effectful: what it could have
+read is given back, and the engine, which knows what has ended, dispatches the rest again.
+Fresh commands wait in a queue per partition and leave it in offset order when a slot is free: an effectful one, and the
+first of an assignment, through a committed claim, any other at once, its mark following lazily. An execution is held
+until its last answer is acknowledged, whether or not its partition is still owned; one that comes back finds it here.
 
 The machine owns: order of starts, claims, marks, heartbeat times, back-pressure, drain. The shell owns: threads,
 clocks, consumer, producer, user code, and doing what the actions say, in order. No I/O, clock or randomness here.
@@ -48,6 +50,12 @@ from logkeel.steps.machine.messages import (
     TimeAdvanced,
 )
 from logkeel.steps.machine.tables import Execution, PartitionTable, Phase, Revocations, new_execution
+
+UNMARKED_OFFSETS = 4_096
+"""More than a worker starts of a partition while a mark is being committed: some thousand steps a second for 0.2 s,
+
+with the markers of transactions between them. What lies further on was not started, or may run twice by its contract.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,7 @@ class StepMachine:
         low = max(low, message.start)
         mark = parse_mark(metadata) or Mark(message.end - 1)
         inherited = max(mark.started, -1)
+        unmarked = min(message.end - 1, inherited + UNMARKED_OFFSETS) if mark.unannounced else inherited
         self._tables[message.source] = PartitionTable(
             source=message.source,
             position=low,
@@ -128,6 +137,7 @@ class StepMachine:
             started=inherited,
             claimed=inherited,
             dead_above=mark.since if self._is_dead(mark.holder) else None,
+            unmarked=max(unmarked, inherited),
             committed=message.committed,
         )
         if self._drain_deadline_ms is not None:
@@ -175,10 +185,12 @@ class StepMachine:
         if known is not None:
             return self._matched(table, known, message.offset)
         self._held[entry.key] = table.open[message.offset] = entry
-        if message.offset > table.inherited:
+        if message.offset > (table.inherited if entry.effectful else table.unmarked):
             table.queue.append(entry)
             return ()
         entry.phase = Phase.ANSWERED
+        if message.offset > table.inherited:
+            return (SendReleased(message.command, was_started=False, started_at_ms=None),)
         dead = table.dead_above is not None and message.offset > table.dead_above
         return (SendReclaimed(message.command, dead),)
 
@@ -251,7 +263,7 @@ class StepMachine:
             actions.append(SendReleased(entry.command, was_started=False, started_at_ms=None))
             return
         self._busy += 1
-        if entry.effectful and entry.source is not None:
+        if entry.source is not None and (entry.effectful or not self._tables[entry.source].named):
             entry.phase = Phase.CLAIMING
             claims.setdefault(entry.source, []).append(entry)
         else:
@@ -281,7 +293,7 @@ class StepMachine:
         for source, low, metadata in message.commit.offsets:
             table = self._tables.get(source)
             if table is not None:
-                table.committed = (low, metadata)
+                table.committed, table.named = (low, metadata), True
         return [self._start_claimed(entry) for entry in self._claiming(message.commit)]
 
     def _start_claimed(self, entry: Execution) -> StartStep:
@@ -314,11 +326,11 @@ class StepMachine:
         entry.phase, entry.since_ms = Phase.CLAIMING, message.started_at_ms
         return (self._claim({entry.source: [entry]}),)
 
-    def _marks(self) -> Sequence[Action]:
+    def _marks(self, *, left: bool = False) -> Sequence[Action]:
         """The lazy commit: every partition whose low-water offset or mark moved."""
         offsets = []
         for table in self._tables.values():
-            source, low, metadata = table.offsets(table.settled_mark(), self._settings.holder)
+            source, low, metadata = table.offsets(table.settled_mark(), self._settings.holder, left=left)
             if table.committed is None or self._differs(table.committed, low, metadata):
                 offsets.append((source, low, metadata))
         return (Commit(tuple(offsets)),) if offsets else ()
@@ -329,7 +341,9 @@ class StepMachine:
         if committed[0] != low:
             return True
         old, new = parse_mark(committed[1]), parse_mark(metadata)
-        return old is None or new is None or old.started != new.started
+        if old is None or new is None or old.started != new.started:
+            return True
+        return new.left and old.unannounced
 
     # Answers ----------------------------------------------------------------------------------------------------
 
@@ -426,4 +440,4 @@ class StepMachine:
 
     def final_marks(self) -> Sequence[Action]:
         """What to commit last for the partitions still owned, inside a clean revoke or when leaving."""
-        return self._marks()
+        return self._marks(left=True)

@@ -51,7 +51,9 @@ class PartitionTable:
     """One owned partition.
 
     `inherited` is the highest offset that holders before this one may have started, `started` the highest started by
-    anyone, `claimed` the highest started by claim; `dead_above`: a dead holder started the inherited ones above it.
+    anyone, `claimed` the highest started by claim; `dead_above`: a dead holder started the inherited ones above it;
+    `unmarked`: up to here it may have started commands that its mark did not reach. `named`: the committed mark is this
+    process's, so that a successor knows of it.
     `strangers` are records that are no commands and whose dead letters are not acknowledged.
     """
 
@@ -61,11 +63,13 @@ class PartitionTable:
     started: int
     claimed: int
     dead_above: int | None
+    unmarked: int
     committed: tuple[int, str] | None
     open: dict[int, Execution] = field(default_factory=dict)
     queue: deque[Execution] = field(default_factory=deque)
     strangers: set[int] = field(default_factory=set)
     paused: bool = False
+    named: bool = False
 
     def low(self) -> int:
         """L: the first offset that is not answered for."""
@@ -91,9 +95,9 @@ class PartitionTable:
         settled = self.started if waiting is None else min(self.started, waiting - 1)
         return max(settled, offset, self.claimed, *self.claiming())
 
-    def offsets(self, started: int, holder: Holder) -> tuple[TopicPartition, int, str]:
+    def offsets(self, started: int, holder: Holder, *, left: bool = False) -> tuple[TopicPartition, int, str]:
         """What to commit for this partition with `started` as the mark."""
-        return self.source, self.low(), Mark(started, holder, self.inherited).encode()
+        return self.source, self.low(), Mark(started, holder, self.inherited, left).encode()
 
 
 class Revocations:
