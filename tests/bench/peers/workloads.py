@@ -50,7 +50,7 @@ class Race:
     step_timeout_s: float
 
     def kill_plan(self) -> list[tuple[int, float]]:
-        """(effects in the ledger, seconds to wait from then) of each kill, spread over the race and drawn from the seed.
+        """(effects in the ledger, seconds to wait from then) of each kill, drawn from the seed.
 
         The wait is up to two steps' time: a ledger grows when steps end, so that a kill without it would always hit
         the moment after.
