@@ -52,8 +52,8 @@ bench: $(DEV_READY) ## measure latency, throughput and restart on a real broker 
 bench-peers: $(DEV_READY) ## measure and crash logkeel and its peers in turn (ARGS="race --systems logkeel DBOS")
 	@$(BIN)/python -m tests.bench.peers $(ARGS)
 
-chaos: $(DEV_READY) ## kill -9 engine and worker under load, judge by an outside ledger (ARGS="--kills 60")
-	@$(BIN)/python -m tests.chaos $(ARGS)
+chaos: $(DEV_READY) ## a siege, judged by an outside ledger: make chaos MINUTES=20 [SEED=...]; or ARGS="--kills 60"
+	@$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 mutants: $(DEV_READY) ## break each protocol rule by one line and see its test fail
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -5,20 +5,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.chaos import judge, outside
+from tests.chaos import judge, outside, verdict
 from tests.chaos.engine import IN_TRANSACTION, place_of
 from tests.chaos.load import Load
 from tests.chaos.processes import Victim
 from tests.chaos.report import UNFINISHED_AT_KILL, Report
-from tests.chaos.table import Changelog, FrozenRows, values_of
-from tests.chaos.workflow import chaos
+from tests.chaos.table import Changelog
 
 from logkeel.cli.provisioning import apply_application
 from logkeel.cli.settings import Settings
 from logkeel.cli.wiring import connect
-from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.replay import replay
-from logkeel.runs.rows.run_rows import load_run
 
 PARTITIONS = 4
 LOW, HIGH = 160, 240
@@ -191,32 +187,13 @@ class Chaos:
 
     def _judge(self) -> None:
         report, load = self.report, self._load
-        self._changelog.whole.clear()
-        for engine in self._engines:
-            report.faults += self._changelog.judge_stores(_tables_of(engine))[1]
-        behind = set(range(PARTITIONS)) - self._changelog.whole
-        report.faults += [f"no store of partition {partition} caught up with its changelog" for partition in behind]
-        lines = outside.read(self._ledger)
-        stopped = [each for victim in (*self._engines, *self._workers) for each in victim.stopped]
-        effects, report.p39_doubles = judge.faults_of_effects(lines, stopped)
-        report.faults += judge.faults_of_completions(load.sent, load.completions)
-        report.faults += [f"rejected: {rejection.reason}" for rejection in load.rejections]
-        report.faults += effects + judge.faults_of_histories(load.history) + self._faults_of_states()
+        victims = [*self._engines, *self._workers]
+        report.faults += verdict.faults_of_stores(self._changelog, [_tables_of(engine) for engine in self._engines])
+        report.faults += verdict.faults_of_runs(load)
+        effects, report.p39_doubles = verdict.faults_of_effects(self._ledger, victims)
+        states, report.events = verdict.faults_of_states(load, self._changelog, PARTITIONS)
+        report.faults += effects + states
         report.runs, report.humans_asked = load.sent, load.asked
-        report.events = sum(map(len, load.history.values()))
-
-    def _faults_of_states(self) -> list[str]:
-        """Each run's rows are the fold of its history."""
-        self._changelog.catch_up()
-        rows = FrozenRows(self._changelog.rows(partition) for partition in range(PARTITIONS))
-        definition = chaos.definition(published_at_ms=0)
-        plan = Plan(chaos.document(), definition.digest)
-        found = []
-        for run_id, events in self._load.history.items():
-            kept = load_run(rows, run_id)
-            if kept is None or values_of(kept) != values_of(replay(events, plan)):
-                found.append(f"{run_id}: the state is not the fold of its history")
-        return found
 
 
 def _tables_of(engine: Victim) -> Path:

@@ -53,18 +53,17 @@ def _just_woken(line: Line, stopped: Sequence[Stopped]) -> bool:
     return any(pid == line["pid"] and began <= line["at"] <= ended + WAKE_S for pid, began, ended in stopped)
 
 
-def faults_of_histories(histories: Mapping[str, Sequence[RunEvent]]) -> list[str]:
+def faults_of_history(run_id: str, events: Sequence[RunEvent]) -> list[str]:
     """Numbered 1, 2, 3 … without a gap, and finished steps never run again."""
     found = []
-    for run_id, events in histories.items():
-        if [event.revision for event in events] != list(range(1, len(events) + 1)):
-            found.append(f"{run_id}: the history has gaps or doubles")
-        done: set[str] = set()
-        for event in events:
-            if event.kind == "step_dispatched" and event.path in done:
-                found.append(f"{run_id}: {event.path} was sent again after it was done")
-            if event.kind == "step_succeeded" and event.path is not None:
-                done.add(event.path)
+    if [event.revision for event in events] != list(range(1, len(events) + 1)):
+        found.append(f"{run_id}: the history has gaps or doubles")
+    done: set[str] = set()
+    for event in events:
+        if event.kind == "step_dispatched" and event.path in done:
+            found.append(f"{run_id}: {event.path} was sent again after it was done")
+        if event.kind == "step_succeeded" and event.path is not None:
+            done.add(event.path)
     return found
 
 

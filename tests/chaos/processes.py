@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass
 class Victim:
-    """One role and slot. `lives` are (pid, started, ended) of every process that was it."""
+    """One role and slot. `lives` are the process ids of every process that was it."""
 
     name: str
     arguments: list[str]
@@ -21,10 +21,16 @@ class Victim:
     handle: subprocess.Popen[bytes] | None = None
     lives: list[int] = field(default_factory=list)
     stopped: list[tuple[int, float, float]] = field(default_factory=list)
+    started_s: float = 0.0
+    _writers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self) -> None:
-        """A new life."""
-        with self.log.open("ab") as output:
+        """A new life. What it prints goes through another process, so that a limit on its files spares its log."""
+        with self.log.open("ab") as log:
+            writer = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=log)
+        assert writer.stdin is not None
+        self._writers = [each for each in self._writers if each.poll() is None] + [writer]
+        with writer.stdin as output:
             self.handle = subprocess.Popen(
                 [sys.executable, *self.arguments],
                 stdout=output,
@@ -33,6 +39,7 @@ class Victim:
                 env={**os.environ, "PYTHONFAULTHANDLER": "1", **self.environment},
             )
         self.lives.append(self.handle.pid)
+        self.started_s = time.monotonic()
 
     @property
     def pid(self) -> int:
@@ -53,10 +60,19 @@ class Victim:
 
     def freeze(self, seconds: float, meanwhile: Callable[[], None]) -> None:
         """SIGSTOP, then SIGCONT: a zombie wakes up."""
-        began = time.time()
-        os.kill(self.pid, signal.SIGSTOP)
+        began = self.pause()
         while time.time() < began + seconds:
             meanwhile()
+        self.go_on(began)
+
+    def pause(self) -> float:
+        """SIGSTOP; when it was."""
+        began = time.time()
+        os.kill(self.pid, signal.SIGSTOP)
+        return began
+
+    def go_on(self, began: float) -> None:
+        """SIGCONT after a pause that began then."""
         os.kill(self.pid, signal.SIGCONT)
         self.stopped.append((self.pid, began, time.time()))
 

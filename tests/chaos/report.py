@@ -47,3 +47,26 @@ class Report:
             f"verdict: {verdict}",
         ]
         return "\n".join(lines)
+
+
+@dataclass
+class Outcome:
+    """What a siege did and saw."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    killed_at: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def text_of(seed: int, minutes: float, outcome: Outcome) -> str:
+    """For people."""
+    verdict = "GOOD: nothing lost, nothing twice, nothing stuck"
+    lines = [
+        f"seed {seed}, {minutes:g} minutes, {outcome.seconds:.0f} s with the judge",
+        *(f"  {count:7} {what}" for what, count in sorted(outcome.done.items())),
+        f"  engines killed: {', '.join(f'{place} {count}' for place, count in outcome.killed_at.most_common())}",
+        *(f"  FAULT {fault}" for fault in outcome.faults[:20]),
+        f"verdict: {f'BAD: {len(outcome.faults)} faults' if outcome.faults else verdict}",
+    ]
+    return "\n".join(lines)

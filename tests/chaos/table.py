@@ -7,9 +7,11 @@ from typing import Any, NoReturn
 
 from tests.ledger.verify import fold_changelog, rows_of
 
+from logkeel.errors import StoreCorrupt
 from logkeel.exactly_once.rows import MARKS_KEY, LocalMarks
 from logkeel.kafka import KafkaLogClient
 from logkeel.log import Record, TopicPartition
+from logkeel.log.keyspace import LOCAL
 from logkeel.records.topics import TopicNames
 from logkeel.runs import RunProcessor
 from logkeel.runs.core.state import RunState
@@ -27,9 +29,17 @@ class Changelog:
         self._reader = client.reader("read_committed")
         self._reader.assign(dict.fromkeys(self._places, 0))
         self._position = dict.fromkeys(self._places, 0)
+        self._topic_id: str | None = None
+        self.corrupt = 0
+        """Stores that could not be read."""
         self.whole: set[int] = set()
         """Partitions of which some store, judged since this was cleared, was the whole table."""
         self._records: dict[int, list[Record]] = {partition: [] for partition in range(partitions)}
+
+    @property
+    def partitions(self) -> list[int]:
+        """All of them."""
+        return list(self._records)
 
     def catch_up(self) -> None:
         """Read what is committed by now."""
@@ -46,27 +56,62 @@ class Changelog:
     def rows(self, partition: int, below: int | None = None) -> dict[bytes, bytes]:
         """The table that the records make, or those below an offset."""
         records = self._records[partition]
-        return fold_changelog(record for record in records if below is None or record.offset < below)
+        rows = fold_changelog(record for record in records if below is None or record.offset < below)
+        return {key: value for key, value in rows.items() if not key.startswith(LOCAL)}
 
-    def judge_stores(self, directory: Path) -> tuple[int, list[str]]:
-        """(stores, faults) of a dead process: each store is the fold of the changelog below its own mark."""
+    def start_over(self) -> None:
+        """The topic was made again: forget what the former one said. Its stores are judged no more."""
+        for place in self._places:
+            self._position[place] = 0
+            self._records[place.partition].clear()
+        self._topic_id = None
+        self._reader.assign(dict.fromkeys(self._places, 0))
+
+    def judge_stores(self, directory: Path, *, may_be_corrupt: bool = False) -> tuple[int, list[str]]:
+        """(stores, faults) of a dead process: each store is the fold of the changelog below its own mark.
+
+        `may_be_corrupt`: somebody spoilt its files, and it may not have noticed yet.
+        """
         self.catch_up()
         stores, checked, found = RocksStoreDirectory(directory), 0, []
         for partition in self._records:
-            if not stores.exists(self.table, partition):
+            if not stores.exists(self.table, partition) or _never_written(directory / self.table / f"{partition:05d}"):
                 continue
-            store = stores.open(self.table, partition)
             try:
-                row, rows = store.get(MARKS_KEY), rows_of(store)
-            finally:
-                store.close()
-            below = 0 if row is None else LocalMarks.decode(row).offset
+                marks, rows = self._read(stores, partition)
+            except StoreCorrupt as error:
+                self.corrupt += 1
+                found += [] if may_be_corrupt else [f"{directory}: {error}"]
+                continue
+            if marks is not None and marks.topic_id != self.topic_id():
+                continue  # left over from a changelog that was deleted: nobody uses it any more
+            below = 0 if marks is None else marks.offset
             checked += 1
             if rows != self.rows(partition, below):
                 found.append(f"{directory}: partition {partition} is not the changelog below {below}")
             if rows == self.rows(partition):
                 self.whole.add(partition)
         return checked, found
+
+    def _read(self, stores: RocksStoreDirectory, partition: int) -> tuple[LocalMarks | None, dict[bytes, bytes]]:
+        store = stores.open(self.table, partition)
+        try:
+            row, rows = store.get(MARKS_KEY), rows_of(store)
+        finally:
+            store.close()
+        return None if row is None else LocalMarks.decode(row), rows
+
+    def topic_id(self) -> str:
+        """Of the changelog as it is now."""
+        if self._topic_id is None:
+            topic = self._places[0].topic
+            self._topic_id = self._admin.describe_topics([topic])[topic].topic_id
+        return self._topic_id
+
+
+def _never_written(store: Path) -> bool:
+    """Whether its process died while RocksDB was making it: nothing in it can be missed."""
+    return not any(each.suffix in (".log", ".sst") for each in store.iterdir())
 
 
 class FrozenRows:

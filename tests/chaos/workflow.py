@@ -1,11 +1,15 @@
 """The workflow that is run under fire: one step per effect, two of them at once. Served by `logkeel worker`."""
 
 import asyncio
+import os
 import zlib
 
 from tests.chaos.outside import happened, note
 
 from logkeel.workflow import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, Retry, State, StepContext, Workflow, parallel
+
+SLOWER = float(os.environ.get("CHAOS_SLOWER", "1"))
+"""How much longer the steps take than the 20 to 180 ms they take by themselves."""
 
 PATIENT = Retry(max_attempts=10, initial="50ms", maximum="500ms")
 
@@ -24,7 +28,7 @@ chaos = Workflow("chaos", state=Work, returns=("result",))
 
 async def act(step: StepContext, effect: str, *, has_effect: bool = True) -> None:
     """Begin, take some time, have the effect, take some time, end."""
-    pause_s = (zlib.crc32(f"{step.idempotency_key}{step.dispatch}".encode()) % 80 + 10) / 1_000
+    pause_s = (zlib.crc32(f"{step.idempotency_key}{step.dispatch}".encode()) % 80 + 10) / 1_000 * SLOWER
     place = {"run": step.run_id, "incarnation": step.incarnation, "path": step.path, "effect": effect}
     note("begin", key=step.idempotency_key, dispatch=step.dispatch, **place)
     await asyncio.sleep(pause_s)

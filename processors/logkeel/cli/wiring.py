@@ -44,18 +44,22 @@ def local_broker_directory() -> Path:
 
 
 def make_engine(
-    client: LogClient, settings: Settings, lock: SlotLock, *, observer: Observer | None = None
+    client: LogClient,
+    settings: Settings,
+    lock: SlotLock,
+    *,
+    observer: Observer | None = None,
+    loop_settings: LoopSettings | None = None,
 ) -> TransactionalLoop:
-    """The loop of one run processor, with its tables below the slot's directory.
+    """The loop of one run processor, with its tables below the slot's directory. `loop_settings`: others than usual.
 
     Raises `TopicMissing`, and `PartitionCountChanged` when co-partitioned topics do not have one partition count.
     """
     names = settings.names
-    loop_settings = engine_settings(settings, lock.slot)
     return TransactionalLoop(
         LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
         RunProcessor(names, partitions=partition_count(client, settings)),
-        loop_settings,
+        loop_settings or engine_settings(settings, lock.slot),
         side_source=DefinitionReader(client.reader("read_committed"), client.admin(), names.workflow_definitions),
         observer=observer,
     )
