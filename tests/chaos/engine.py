@@ -14,9 +14,11 @@ from typing import get_args
 
 from logkeel.cli.logged_loop import LoggedLoop
 from logkeel.cli.logs import configure_logs
+from logkeel.cli.output import say
 from logkeel.cli.settings import Settings
 from logkeel.cli.signals import stop_on_signals
 from logkeel.cli.wiring import connect, engine_settings, make_engine
+from logkeel.errors import LogkeelError
 from logkeel.exactly_once import take_slot
 from logkeel.exactly_once.observer import Place
 
@@ -56,4 +58,8 @@ def main(bootstrap: str, prefix: str, state_dir: str, slot: str, place_file: str
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except LogkeelError as error:
+        say(f"{error.code}: {error.message}")
+        sys.exit(error.exit_code)

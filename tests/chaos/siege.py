@@ -14,11 +14,12 @@ from tests.chaos.attacks import Attacks, Steps
 from tests.chaos.camp import PARTITIONS, Camp
 from tests.chaos.load import Load
 from tests.chaos.plan import LATE, Move
+from tests.chaos.processes import Victim
 from tests.chaos.report import Outcome
 from tests.chaos.spoiling import Spoiling
 from tests.chaos.weather import Weather
 
-from logkeel.errors import ConsumerFenced
+from logkeel.errors import ConsumerFenced, LogUnavailable
 
 LOW: Final = 60
 RUNS_PER_SECOND: Final = 12.0
@@ -26,6 +27,7 @@ MOST_AT_ONCE: Final = 4
 LEAST_SPACING_S: Final = 0.7
 """Moves that are late do not come all at once."""
 
+STARTING_S: Final = 60.0
 START_S: Final = 90.0
 END_S: Final = 240.0
 LATEST: Final = 1.4
@@ -188,16 +190,22 @@ class Siege:
     def _check_lives(self) -> None:
         for victim in self._camp.victims:
             if not victim.alive and victim.name not in self._busy and victim.name not in self._attacks.full:
-                code = victim.handle.returncode if victim.handle else None
-                said = victim.tail()
-                fenced = code == ConsumerFenced.exit_code and f"\n{ConsumerFenced.code}:" in said
-                if fenced:  # it leaves, as P11 wants it to, when the group forgot it while its brokers were away
-                    self.outcome.done["members that left, fenced"] += 1
-                    self._tell(f"{victim.name} left, fenced")
-                else:
-                    self.outcome.faults.append(f"{victim.name} ended by itself with {code}: {said}")
-                    self._tell(f"FAULT {self.outcome.faults[-1]}")
+                self._ended(victim)
                 victim.start()
+
+    def _ended(self, victim: Victim) -> None:
+        """Two ends are as they should be: fenced (P11), and a start at which no broker answered."""
+        code, said = victim.handle.returncode if victim.handle else None, victim.tail()
+        young = time.monotonic() - victim.started_s < STARTING_S
+        if code == ConsumerFenced.exit_code and f"{ConsumerFenced.code}: " in said:
+            self.outcome.done["members that left, fenced"] += 1
+            self._tell(f"{victim.name} left, fenced")
+        elif code == LogUnavailable.exit_code and young:
+            self.outcome.done["starts without a broker"] += 1
+            self._tell(f"{victim.name} found no broker")
+        else:
+            self.outcome.faults.append(f"{victim.name} ended by itself with {code}: {said}")
+            self._tell(f"FAULT {self.outcome.faults[-1]}")
 
     def _wait(self, met: Callable[[], bool], message: str, timeout_s: float, *, more: bool = True) -> None:
         deadline = time.monotonic() + timeout_s

@@ -22,7 +22,7 @@ class Changelog:
     """Every committed record of `run-state`, per partition, in log order."""
 
     def __init__(self, bootstrap: str, names: TopicNames, partitions: int) -> None:
-        client = KafkaLogClient(bootstrap)
+        self._client = client = KafkaLogClient(bootstrap)
         self.table = RunProcessor(names, partitions=partitions).table
         self._places = [TopicPartition(names.run_state, partition) for partition in range(partitions)]
         self._admin = client.admin()
@@ -65,6 +65,8 @@ class Changelog:
             self._position[place] = 0
             self._records[place.partition].clear()
         self._topic_id = None
+        self._reader.close()
+        self._reader = self._client.reader("read_committed")
         self._reader.assign(dict.fromkeys(self._places, 0))
 
     def judge_stores(self, directory: Path, *, may_be_corrupt: bool = False) -> tuple[int, list[str]]:

@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+LIST_OFFSETS: Final = 2
+"""Api key of ListOffsets."""
 END_TXN: Final = 26
 """Api key of EndTxn: commits or aborts a transaction."""
 TXN_OFFSET_COMMIT: Final = 28

@@ -30,6 +30,11 @@ from logkeel.kafka.classification import call_error, error_of
 from logkeel.log import GroupMember, TopicDescription, TopicPartition, TopicPlan
 
 REQUEST_TIMEOUT_S = 10.0
+COORDINATOR_TIMEOUT_S = 3600.0
+"""Of requests to a group's coordinator, as the client sees it; we wait as long as for any other. When such a request
+times out inside of the client and the coordinator comes up later, the client ends the process by an assertion
+(librdkafka issues 3663 and 4605, `rd_kafka_admin_coord_request`)."""
+
 VISIBLE_TIMEOUT_S = 15.0
 """A new topic is known to every broker after its metadata propagated; normally some milliseconds."""
 
@@ -162,15 +167,17 @@ class KafkaAdmin:
             return {}
         request = {ClientPartition(each.topic, each.partition): spec for each in partitions}
         futures = self._admin.list_offsets(request, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_S)
-        return {
+        found = {
             TopicPartition(place.topic, place.partition): _answer(
                 future, f"listing offsets of {place.topic}-{place.partition}"
             ).offset
             for place, future in futures.items()
         }
+        require_offsets(found)
+        return found
 
     def group_members(self, group_id: str) -> Sequence[GroupMember]:
-        futures = self._admin.describe_consumer_groups([group_id], request_timeout=REQUEST_TIMEOUT_S)
+        futures = self._admin.describe_consumer_groups([group_id], request_timeout=COORDINATOR_TIMEOUT_S)
         try:
             group = _answer(futures[group_id], f"describing group {group_id}")
         except KafkaException as exception:
@@ -213,7 +220,7 @@ class KafkaAdmin:
 
     def _set(self, group_id: str, entries: list[ClientPartition]) -> None:
         request = ConsumerGroupTopicPartitions(group_id, entries)
-        futures = self._admin.alter_consumer_group_offsets([request], request_timeout=REQUEST_TIMEOUT_S)
+        futures = self._admin.alter_consumer_group_offsets([request], request_timeout=COORDINATOR_TIMEOUT_S)
         answer = _answer(futures[group_id], f"setting offsets of group {group_id}")
         for each in answer.topic_partitions:
             if each.error is not None:
@@ -227,6 +234,20 @@ class KafkaAdmin:
 
     def close(self) -> None:
         """Nothing to release but memory: the client ends with its last reference."""
+
+
+def require_offsets(found: Mapping[TopicPartition, int]) -> None:
+    """Raises `KafkaException` (leader not available) if a partition was passed over.
+
+    When a request to one of several leaders fails, the client (librdkafka 2.16, `rd_kafka_ListOffsets_response_merge`)
+    reports success for its partitions, with the offset it began with: -1001. Taken for an end, that would make a lost
+    table start anew.
+    """
+    unanswered = sorted(place for place, offset in found.items() if offset < 0)
+    if unanswered:
+        first = unanswered[0]
+        text = f"the leader of {first.topic}-{first.partition} did not answer"
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, text))
 
 
 def _answer(future: "Future[T]", doing: str) -> T:

@@ -4,6 +4,7 @@ With the write-ahead log off, or with several column families, RocksDB tears bat
 section 4). Without fsync a power failure may lose the newest batches; the changelog has them.
 """
 
+import contextlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -101,7 +102,10 @@ class RocksStore:
     def close(self) -> None:
         if self.is_open:
             self.is_open = False
-            self._database.close()
+            # Closing flushes. Where that fails (full disk, corruption) the database is closed all the same, and what
+            # was not flushed is in the write-ahead log or in the changelog.
+            with contextlib.suppress(Exception):
+                self._database.close()
 
     def _meant(self, error: Exception) -> LogkeelError:
         meant = _translated(error, self._path)

@@ -10,6 +10,8 @@ import pytest
 from logkeel.broker import EmbeddedBroker
 from logkeel.kafka import KafkaLogClient
 from logkeel.log import TopicPartition, TopicPlan
+from logkeel.testing.frames import LIST_OFFSETS
+from logkeel.testing.proxy import TcpProxy
 
 
 @pytest.mark.kafka
@@ -48,3 +50,21 @@ def test_offsets_of_a_group_can_be_asked_for_while_its_coordinator_loads(
     KafkaLogClient(broker.bootstrap_servers).admin().create_topics([TopicPlan("t", 1)])
     asked = subprocess.run([sys.executable, "-c", ASKS, broker.bootstrap_servers], capture_output=True, text=True)
     assert asked.returncode == 0, asked.stderr
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_an_admin_never_takes_an_unanswered_question_for_an_offset(
+    embedded_broker: Callable[..., EmbeddedBroker],
+) -> None:
+    with TcpProxy() as proxy:
+        broker = embedded_broker(advertised=proxy.address)
+        proxy.target = broker.listener
+        admin = KafkaLogClient(proxy.address).admin()
+        admin.create_topics([TopicPlan("t", 2)])
+        places = [TopicPartition("t", 0), TopicPartition("t", 1)]
+        for _ in range(3):
+            # The client reports success with the offset -1001 for what it asked over a connection that broke.
+            cut = proxy.cut_at_response(LIST_OFFSETS)
+            assert admin.end_offsets(places, committed_only=False) == dict.fromkeys(places, 0)
+            assert cut.hits == 1

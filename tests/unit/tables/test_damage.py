@@ -1,6 +1,7 @@
 """Damaged stores: each is named `StoreCorrupt`, none passes as a fresh one, and each can be destroyed and made anew."""
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,27 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "table").write_text("a file is in the way")
     with pytest.raises(StoreUnavailable):
         RocksStoreDirectory(tmp_path).open("table", 0)
+
+
+@pytest.fixture
+def no_room() -> Iterator[Callable[[bool], None]]:
+    """Whether the files of this process may grow: as on a full disk, without filling one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda full: resource.setrlimit(resource.RLIMIT_FSIZE, (0 if full else soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_store_without_room_is_unavailable_closes_quietly_and_opens_again(
+    directory: RocksStoreDirectory, no_room: Callable[[bool], None]
+) -> None:
+    store = directory.open("table", 0)
+    store.write({b"more": b"kept"})
+    no_room(True)
+    with pytest.raises(StoreUnavailable):
+        store.write({b"lost": b"1"})
+    store.close()
+    no_room(False)
+    again = directory.open("table", 0)
+    assert (again.get(b"more"), again.get(b"lost")) == (b"kept", None)
+    assert len(list(again.scan(b"key", b"kez"))) == len(ROWS)
+    again.close()
