@@ -33,6 +33,7 @@ CALLS = {
     **{(effect, "call to result"): ONE for effect in ("CHECKED", "ONCE")},
     **{(effect, "result to acknowledged"): ONE for effect in ("CHECKED", "ONCE")},
 }
+CLAIMED = ("CHECKED", "ONCE")
 ASKED = {("ONCE", "claim to call"), ("ONCE", "call to result")}
 
 
@@ -66,7 +67,7 @@ class Cell:
     def dies_at(self) -> str:
         """Effects without a claim have no moment before it: then it is the moment before the start."""
         if self.point == "before claim":
-            return "before claim" if self.effect == "ONCE" else "before start"
+            return "before claim" if self.effect in CLAIMED else "before start"
         return "before call" if self.point == "claim to call" else self.point
 
     def request(self) -> None:
@@ -115,6 +116,10 @@ def test_what_the_outside_sees(application: Application, tmp_path: Path, effect:
         lines = entries(cell.ledger)
         assert len(lines) in CALLS[effect, cell.point], cell.point
         assert len(set(lines)) == 1, "another key"
+        if cell.dies_at() == "before claim":
+            # Never claimed, so fresh to the successor: nobody asks, nothing is checked.
+            kinds = [event.kind for event in application.history(cell.queue)]
+            assert not {"step_reclaimed", "step_in_doubt"} & set(kinds)
     assert asked == {cell.point for cell in cells if (effect, cell.point) in ASKED}
     completions = [
         completion for completion in application.completions() if completion.workflow.startswith(effect.lower())
