@@ -8,7 +8,7 @@ DEV_READY  := $(VENV)/.ready-dev
 SOURCES := streams schemas processors tests examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt bench bench-peers chaos mutants clean
+.PHONY: help demo test lint types fmt bench bench-peers chaos sim sim-mutants mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
@@ -54,6 +54,13 @@ bench-peers: $(DEV_READY) ## measure and crash logkeel and its peers in turn (AR
 
 chaos: $(DEV_READY) ## a siege, judged by an outside ledger: make chaos MINUTES=20 [SEED=...]; or ARGS="--kills 60"
 	@$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+SEEDS ?= 1000
+sim: $(DEV_READY) ## simulate seeded schedules of crashes and faults (SEEDS=10000, ARGS="--seed 123 --log")
+	@$(BIN)/python -m tests.sim --seeds $(SEEDS) $(ARGS)
+
+sim-mutants: $(DEV_READY) ## break each protocol rule by one line and see the simulator's seeds find it (ARGS="P5 P31")
+	@$(BIN)/python -m tests.sim.mutants $(ARGS)
 
 mutants: $(DEV_READY) ## break each protocol rule by one line and see its test fail
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -16,7 +16,7 @@ from tests.conformance.members import SESSION_TIMEOUT_MS, Member
 
 from logkeel.kafka import KafkaLogClient, SystemClock
 from logkeel.log import Clock, LogClient, TopicPlan
-from logkeel.simulation import SimulatedClient, SimulatedCluster
+from logkeel.simulation import Conditions, SimulatedClient, SimulatedCluster
 
 STEP_S = 0.02
 
@@ -84,8 +84,8 @@ class SimulatedSide:
 
     is_simulated = True
 
-    def __init__(self) -> None:
-        cluster = SimulatedCluster()
+    def __init__(self, conditions: Conditions | None = None) -> None:
+        cluster = SimulatedCluster(conditions=conditions)
         self.clock: Clock = cluster.clock
         self.client: LogClient = cluster.client()
         self._cluster = cluster

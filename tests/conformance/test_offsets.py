@@ -95,6 +95,19 @@ def test_an_open_transaction_hides_only_its_own_offsets(
     assert stable(side, member, pending) == 1
 
 
+def test_offsets_that_were_sent_later_win_whoever_commits_last(side: Side, topic: str, member: Member) -> None:
+    source = TopicPartition(topic, 0)
+    first, second = initialised(side, f"{topic}-a"), initialised(side, f"{topic}-b")
+    for producer, offset in ((first, 5), (second, 9)):
+        producer.begin()
+        producer.send_offsets({source: offset}, member.group, CALL_S)
+    second.commit(CALL_S)
+    first.commit(CALL_S)
+    assert stable(side, member, source) == 9
+    first.close()
+    second.close()
+
+
 def test_a_fencing_init_drops_the_offsets_of_the_orphan(side: Side, topic: str, member: Member) -> None:
     source = TopicPartition(topic, 0)
     old = initialised(side, f"{topic}-fenced")

@@ -82,6 +82,29 @@ def test_two_transactions_keep_the_order_of_their_records(side: Side, place: Top
     second.close()
 
 
+def test_the_next_transaction_may_begin_while_markers_are_under_way(side: Side, place: TopicPartition) -> None:
+    producer = initialised(side, place.topic)
+    for value in (b"1", b"2", b"3"):
+        begin(producer, place, value)
+        producer.commit(CALL_S)
+    wait_for_stable_end(side, place, 6)
+    assert values_of(read(side, place, until=6)[0]) == [b"1", b"2", b"3"]
+    producer.close()
+
+
+def test_a_successor_initialises_while_markers_are_under_way(side: Side, place: TopicPartition) -> None:
+    old = initialised(side, place.topic)
+    begin(old, place, b"committed")
+    old.commit(CALL_S)
+    young = initialised(side, place.topic)
+    begin(young, place, b"next")
+    young.commit(CALL_S)
+    wait_for_stable_end(side, place, 4)
+    assert values_of(read(side, place, until=4)[0]) == [b"committed", b"next"]
+    old.close()
+    young.close()
+
+
 def test_one_commit_covers_all_partitions(side: Side) -> None:
     topic = new_topic(side, 2)
     places = [TopicPartition(topic, number) for number in range(2)]

@@ -63,6 +63,7 @@ class StepExecutor:
         threaded = loop is None
         self._clock = clock
         self._loop = loop or asyncio.new_event_loop()
+        self._inline = self._loop if isinstance(self._loop, InlineLoop) else None
         self._resources = ResourcePool(overrides)
         self._pool = DaemonThreads(concurrency, name="logkeel-step") if threaded else None
         self._execution = Execution(catalog, clock, holder=holder, resources=self._resources, threads=self._pool)
@@ -136,9 +137,9 @@ class StepExecutor:
         """Inline: run until an attempt ends or a moment has passed. Returns whether one ended."""
         if self._thread is not None or not self._tasks:
             return False
-        if isinstance(self._loop, InlineLoop):
+        if self._inline is not None:
             left = len(self._tasks)
-            self._loop.run_ready()
+            self._inline.run_ready()
             return len(self._tasks) < left
         waiting = asyncio.wait(set(self._tasks), timeout=INLINE_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
         done, _ = self._loop.run_until_complete(waiting)

@@ -153,7 +153,7 @@ class StepWorker:
         """Take no more; finish what runs within `drain_s`, then release it. Idempotent; call between turns."""
         if not self._draining:
             self._draining = True
-            deadline_ms = self._clock.now_ms() + int(self._options.drain_s * 1_000)
+            deadline_ms = self._elapsed_ms() + int(self._options.drain_s * 1_000)
             self._handle(m.DrainRequested(deadline_ms))
             if self._options.leave_on_close:
                 # What waits here is fresh for the others, and what runs goes on under its lease (P32).
@@ -226,7 +226,7 @@ class StepWorker:
             return m.StrangerArrived(record.source, record.offset, letter_of(record, error, self._names.dead_letters))
 
     def _hear_revocations(self) -> None:
-        now_ms = self._clock.now_ms()
+        now_ms = self._elapsed_ms()
         if now_ms >= self._control_due_ms or not self._control.caught_up:
             self._control_due_ms = now_ms + CONTROL_EVERY_MS
             for revoked, at_ms in self._control.read(0.0 if self._control.caught_up else IDLE_WAIT_S):
@@ -271,7 +271,11 @@ class StepWorker:
             self._handle(message)
 
     def _handle_time(self) -> None:
-        self._handle(m.TimeAdvanced(self._clock.now_ms()))
+        self._handle(m.TimeAdvanced(self._clock.now_ms(), self._elapsed_ms()))
+
+    def _elapsed_ms(self) -> int:
+        """Time that does not jump, for heartbeats, commits and the drain."""
+        return int(self._clock.monotonic_s() * 1_000)
 
     def giving_up(self, sources: tuple[TopicPartition, ...], *, clean: bool) -> None:
         """Inside the rebalance callback: say what still runs, so that the engine's lease covers it (P32)."""

@@ -78,10 +78,11 @@ class Committer:
         producer.begin()
         machine.on(Event.BEGAN)
         at("after_begin")
+        # Rows first: they name their writer, so that who is blocked by a dead slot's outputs learns of it (P18).
+        produce_changelog(producer, batch, topic=self._changelog, headers=self._headers, offsets=offsets)
         produce = producer.produce
         for output in batch.outputs:
             produce(output)
-        produce_changelog(producer, batch, topic=self._changelog, headers=self._headers, offsets=offsets)
         machine.on(Event.PRODUCED)
         at("after_produce")
         # While the records are on their way: one round trip less to wait for.

@@ -80,7 +80,7 @@ class ProducerPair:
             producer = seat.producer
             if producer is None:
                 continue
-            if producer.disturbance() is not None:
+            if _disturbance(producer) is not None:
                 self.retire(producer)
                 continue
             self._turn = (self._turn + step + 1) % 2
@@ -89,7 +89,7 @@ class ProducerPair:
 
     def settle(self, producer: TransactionalProducer) -> str | None:
         """After a transaction: retire the instance if anything disturbed it since its begin (P5)."""
-        reason = producer.disturbance()
+        reason = _disturbance(producer)
         if reason is not None:
             self.retire(producer)
         return reason
@@ -143,6 +143,11 @@ class ProducerPair:
             threading.Thread(target=work, daemon=True, name="logkeel-producer").start()
         else:
             work()
+
+
+def _disturbance(producer: TransactionalProducer) -> str | None:
+    """Why the instance may not begin again (P5): asked after each transaction, and before each begin."""
+    return producer.disturbance()
 
 
 def fence(client: LogClient, transactional_id: str, *, timeout_s: float) -> None:

@@ -206,10 +206,16 @@ class Resync:
             state.marks = state.marks._replace(caught_up_ms=self.parts.clock.now_ms())
             state.store.write({MARKS_KEY: state.marks.encode()})
         rows = state.load(self.parts.inputs)
-        state.committed_positions = rows
+        state.committed_positions = {}
         for topic in self.parts.inputs:
             tp = TopicPartition(topic, state.partition)
+            if topic in rows and committed[tp] == rows[topic]:
+                # A group that lost its offset, or stands elsewhere, is told again by an idle commit (P2, P15).
+                state.committed_positions[topic] = rows[topic]
             start, end = bounds[tp]
+            if rows.get(topic, 0) > end:
+                # The bounds are older than the replay: somebody else went on meanwhile, and this is a zombie.
+                end = self.parts.admin.end_offsets([tp], committed_only=False)[tp]
             state.positions[topic] = judge_position(
                 topic, state.partition, row=rows.get(topic), committed=committed[tp], start=start, end=end
             )

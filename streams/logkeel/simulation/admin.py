@@ -68,7 +68,7 @@ class SimulatedAdmin:
             group = self._cluster.groups.group(group_id)
             if group.members:
                 raise StaleGeneration(f"group {group_id} has members; stop them first")
-            group.offsets.update(offsets)
+            group.store(offsets, group.next_order())
 
     def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
         self._client.check_reachable()

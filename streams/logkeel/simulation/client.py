@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from logkeel.errors import InvariantViolation, LogTimeout
-from logkeel.log import SESSION_TIMEOUT_MS
+from logkeel.log import SESSION_TIMEOUT_MS, TopicPartition
 from logkeel.simulation.admin import SimulatedAdmin
 from logkeel.simulation.consumer import SimulatedGroupConsumer
 from logkeel.simulation.effects import EffectName, Probe, ProcessDied
@@ -29,6 +29,10 @@ class SimulatedClient:
         self.probe: Probe | None = None
         self.on_wait: Callable[[float], None] = cluster.advance
         self.producers: list[SimulatedTransactionalProducer] = []
+        self.initialised: list[str] = []
+        """Transactional ids, in the order in which this process initialised them; for judges."""
+        self.unanswered: set[TopicPartition] = set()
+        """Partitions whose committed offset was asked for last without an answer; for judges."""
         self._consumers: list[SimulatedGroupConsumer] = []
         self.state: Literal["running", "frozen", "killed"] = "running"
 

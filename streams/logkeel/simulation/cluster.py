@@ -45,7 +45,7 @@ class SimulatedCluster:
         self.lock = threading.RLock()
         self.counts: dict[str, int] = {}
         self.is_down = False
-        self.groups = GroupCoordinator(self.clock, self.counts, self.conditions)
+        self.groups = GroupCoordinator(self.clock, self.counts, self.conditions, self._silenced)
         self.transactions = TransactionCoordinator(
             self.clock, self._ended, self._await_markers, scan_ms=self.conditions.scan_ms
         )
@@ -54,6 +54,7 @@ class SimulatedCluster:
         self._clients: list[SimulatedClient] = []
         self._under_way: list[tuple[float, int, Callable[[], None]]] = []
         self._sent = 0
+        self._quiet_until_ms = 0.0
 
     @property
     def time_ms(self) -> float:
@@ -74,13 +75,25 @@ class SimulatedCluster:
 
     def expire(self) -> None:
         """End what the clock says is over. Every call of a client begins with it."""
-        if self.is_down:
+        now_ms = self.clock.monotonic_s() * 1_000
+        if now_ms < self._quiet_until_ms or self.is_down:
             return
         with self.lock:
             while self._under_way and self._under_way[0][0] <= self.time_ms:
                 heapq.heappop(self._under_way)[2]()
             self.groups.expire()
             self.transactions.expire()
+            self._quiet_until_ms = self._next_end_ms(now_ms)
+
+    def _next_end_ms(self, now_ms: float) -> float:
+        """Until then nothing arrives and nothing ends by itself."""
+        if self.groups.has_silent:
+            return 0.0
+        scan_ms = now_ms + self.transactions.scan_due_ms()
+        return min(scan_ms, self._under_way[0][0]) if self._under_way else scan_ms
+
+    def _silenced(self) -> None:
+        self._quiet_until_ms = 0.0
 
     def later(self, milliseconds: float, action: Callable[[], None]) -> None:
         """Let something arrive after a while; at once for 0."""
@@ -88,7 +101,9 @@ class SimulatedCluster:
             action()
             return
         self._sent += 1
-        heapq.heappush(self._under_way, (self.time_ms + milliseconds, self._sent, action))
+        due_ms = self.time_ms + milliseconds
+        heapq.heappush(self._under_way, (due_ms, self._sent, action))
+        self._quiet_until_ms = min(self._quiet_until_ms, due_ms)
 
     @property
     def next_arrival_ms(self) -> float | None:
@@ -108,6 +123,7 @@ class SimulatedCluster:
         """It is back: the coordinator gives every member that fell silent a whole session anew."""
         with self.lock:
             self.is_down = False
+            self._quiet_until_ms = 0.0
             self.groups.restarted()
             self.expire()
 
@@ -222,7 +238,7 @@ class SimulatedCluster:
         group, offsets = self.groups.group(group_id), transaction.offsets[group_id]
         group.pending = [each for each in group.pending if each is not offsets]
         if transaction.outcome == "committed":
-            group.offsets.update(offsets)
+            group.store(offsets, transaction.offsets_order[group_id])
 
     def _await_markers(self, transaction: Transaction) -> None:
         """The client tries again until the id is free."""

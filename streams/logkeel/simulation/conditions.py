@@ -14,6 +14,9 @@ class Conditions:
     scan_ms = 0.0
     """How often the broker looks for transactions that are over time (Kafka: every 10 s)."""
 
+    patience_ms = 0.0
+    """How much of its time-out a reader's fetch waits when nothing is there."""
+
     def call_ms(self, effect: str) -> float:
         """How long a call takes until it reaches the cluster."""
         return 0.0
@@ -51,6 +54,7 @@ class RandomConditions(Conditions):
     """Everything from one source of chance. `pace` stretches the times: 1 is a quick local broker."""
 
     scan_ms = 10_000.0
+    patience_ms = 25.0
 
     def __init__(self, random: Random, *, pace: float = 1.0) -> None:
         self._random = random

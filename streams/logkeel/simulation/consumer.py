@@ -36,6 +36,11 @@ class SimulatedGroupConsumer:
         self._cursors = Cursors(client.cluster, committed_only=True)
         self._closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
         self._topics = tuple(topics)
         self._listener = listener
@@ -68,10 +73,12 @@ class SimulatedGroupConsumer:
     def committed_metadata(
         self, partitions: Sequence[TopicPartition], timeout_s: float
     ) -> Mapping[TopicPartition, tuple[int, str] | None]:
+        self.client.unanswered.update(partitions)
         self._await_broker(timeout_s)
         with self._cluster.lock:
             group = self._cluster.groups.group(self._group_id)
             if not any(place in pending for pending in group.pending for place in partitions):
+                self.client.unanswered.difference_update(partitions)
                 return {place: group.offsets.get(place) for place in partitions}
         self.client.on_wait(timeout_s * 1_000)
         self.client.check_running()
@@ -88,7 +95,7 @@ class SimulatedGroupConsumer:
                 raise StaleGeneration(f"no member of {self._group_id}: nothing was assigned")
             group = self._cluster.groups.group(self._group_id)
             group.check(self._metadata)
-            group.offsets.update(offsets)
+            group.store(offsets, group.next_order())
         if self._cluster.faults.strikes("offset_commit_unanswered", who):
             raise LogTimeout("planned: the answer to an offset commit was lost")
 

@@ -5,7 +5,7 @@ when its session time-out has passed since. During a rebalance a member keeps it
 does inside its next fetch, once it has heard of it (`hears_ms`: with a heartbeat).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from logkeel.errors import ConsumerFenced, StaleGeneration
@@ -37,15 +37,33 @@ class Group:
     joining: bool = False
     members: dict[str, Member] = field(default_factory=dict)
     fenced: set[str] = field(default_factory=set)
+    rebalanced_ms: list[int] = field(default_factory=list)
+    """When rebalances began."""
+    _appended: int = 0
+    _orders: dict[TopicPartition, int] = field(default_factory=dict)
+    on_commit: "Callable[[Member], None] | None" = None
+    """Told of the member whose offsets passed the check; for judges."""
     offsets: dict[TopicPartition, tuple[int, str]] = field(default_factory=dict)
     pending: list[Mapping[TopicPartition, tuple[int, str]]] = field(default_factory=list)
 
-    def check(self, metadata: GroupMetadata) -> None:
+    def next_order(self) -> int:
+        """The place of the next offsets on the group's own log."""
+        self._appended += 1
+        return self._appended
+
+    def store(self, offsets: Mapping[TopicPartition, tuple[int, str]], order: int) -> None:
+        """Make offsets the committed ones, unless newer ones are: what counts is when they were sent, not ended."""
+        for place, entry in offsets.items():
+            if self._orders.get(place, 0) <= order:
+                self.offsets[place] = entry
+                self._orders[place] = order
+
+    def check(self, metadata: GroupMetadata, *, in_transaction: bool = False) -> None:
         """The check of OffsetCommit and TxnOffsetCommit (KIP-447). Raises `StaleGeneration`.
 
-        As on the real broker, a commit that names neither generation nor member passes unchecked.
+        As on the real broker, a transaction's offsets that name neither generation nor member pass unchecked.
         """
-        if metadata.generation < 0 and not metadata.member_id:
+        if in_transaction and metadata.generation < 0 and not metadata.member_id:
             self.unfenced += 1
             return
         member = self.members.get(metadata.member_id)
@@ -53,12 +71,21 @@ class Group:
             raise StaleGeneration(
                 f"group {self.group_id} is at generation {self.generation}, the caller's is {metadata.generation}"
             )
+        if self.on_commit is not None:
+            self.on_commit(member)
 
 
 class GroupCoordinator:
-    """All groups of a cluster. `partition_counts` is asked at each rebalance."""
+    """All groups of a cluster. `partition_counts` is asked at each rebalance; `on_silence` hears of silent members."""
 
-    def __init__(self, clock: Clock, partition_counts: Mapping[str, int], conditions: Conditions) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        partition_counts: Mapping[str, int],
+        conditions: Conditions,
+        on_silence: Callable[[], None],
+    ) -> None:
+        self._on_silence = on_silence
         self._clock = clock
         self._counts = partition_counts
         self._conditions = conditions
@@ -124,6 +151,12 @@ class GroupCoordinator:
             self._silent.pop(member, None)
         else:
             self._silent[member] = self.group(group_id)
+            self._on_silence()
+
+    @property
+    def has_silent(self) -> bool:
+        """Whether somebody might have to be expelled."""
+        return bool(self._silent)
 
     def restarted(self) -> None:
         """A coordinator that was loaded anew waits a whole session for everybody."""
@@ -174,6 +207,7 @@ class GroupCoordinator:
     def _start_rebalance(self, group: Group) -> None:
         if not group.joining:
             group.joining = True
+            group.rebalanced_ms.append(self._clock.now_ms())
             for member in group.members.values():
                 member.joined = False
                 self._tell(member)

@@ -23,6 +23,7 @@ class Transaction:
     outcome: Outcome = "open"
     partitions: dict[TopicPartition, None] = field(default_factory=dict)
     offsets: dict[str, dict[TopicPartition, tuple[int, str]]] = field(default_factory=dict)
+    offsets_order: dict[str, int] = field(default_factory=dict)
     unmarked: int = 0
     """Markers under way: one per partition, one per group."""
 

@@ -76,7 +76,7 @@ class Cursors:
 
 
 class SimulatedReader:
-    """Implements `logkeel.log.LogReader`. A fetch with nothing to read returns at once; no time passes."""
+    """Implements `logkeel.log.LogReader`. A fetch with nothing to read waits as long as the conditions say."""
 
     def __init__(self, client: "SimulatedClient", *, committed_only: bool) -> None:
         self._client = client
@@ -90,6 +90,11 @@ class SimulatedReader:
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
         self._client.check_running()
+        fetched = self._cursors.fetch(max_records, self._assigned)
+        wait_ms = min(timeout_s * 1_000, self._client.cluster.conditions.patience_ms)
+        if wait_ms <= 0 or fetched.records or fetched.ends:
+            return fetched
+        self._client.cluster.advance(wait_ms)
         return self._cursors.fetch(max_records, self._assigned)
 
     def fetch_changes(self, max_records: int, timeout_s: float) -> Changes:

@@ -157,6 +157,11 @@ class MemoryStoreDirectory:
         found = self._rows.get((table, partition))
         return None if found is None else dict(found.values)
 
+    def is_damaged(self, table: str, partition: int) -> bool:
+        """Whether a store cannot be read."""
+        found = self._rows.get((table, partition))
+        return found is not None and found.is_damaged
+
     def damage(self) -> None:
         """Make every store unreadable, until it is destroyed."""
         for rows in self._rows.values():

@@ -58,6 +58,7 @@ class SimulatedTransactionalProducer:
             raise LogTimeout(f"{self._id} is not initialised in {timeout_s} s")
         with self._cluster.lock:
             self._epoch = self._cluster.transactions.initialise(self._id, self._timeout_ms)
+        self.client.initialised.append(self._id)
 
     @effect("begin")
     def begin(self) -> None:
@@ -185,10 +186,11 @@ class SimulatedTransactionalProducer:
         self, transaction: Transaction, offsets: Mapping[TopicPartition, tuple[int, str]], group: GroupMetadata
     ) -> None:
         coordinated = self._cluster.groups.group(group.group_id)
-        coordinated.check(group)
+        coordinated.check(group, in_transaction=True)
         if group.group_id not in transaction.offsets:
             coordinated.pending.append(transaction.offsets.setdefault(group.group_id, {}))
         transaction.offsets[group.group_id].update(offsets)
+        transaction.offsets_order[group.group_id] = coordinated.next_order()
 
     def _end(self, *, commit: bool) -> None:
         """End the transaction; one that was registered nowhere is known to the client alone."""

@@ -83,6 +83,10 @@ class TransactionCoordinator:
                 self._end(identity, commit=False)
                 identity.epoch += 1
 
+    def scan_due_ms(self) -> float:
+        """In how long time-outs are looked for again."""
+        return max(0.0, self._scan_ms - (self._clock.now_ms() - self._scanned_ms))
+
     def open_transactions(self) -> list[Transaction]:
         """Every transaction that nobody has ended."""
         return [each.transaction for each in self._identities.values() if each.transaction is not None]

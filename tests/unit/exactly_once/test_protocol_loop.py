@@ -15,8 +15,8 @@ from logkeel.errors import ProducerFenced, StateLost, StoreUnavailable
 from logkeel.exactly_once import LoopPorts, LoopSettings, TransactionalLoop, Unobserved
 from logkeel.exactly_once.observer import Place
 from logkeel.log import GroupMetadata, OutputRecord, TopicPartition
-from logkeel.simulation import MemoryStoreDirectory, SimulatedCluster
-from logkeel.simulation.partition_log import Transaction
+from logkeel.simulation import MemoryStoreDirectory, ProcessDied, SimulatedClient, SimulatedCluster
+from logkeel.simulation.partition_log import PartitionLog, Transaction
 
 TOPICS = LedgerTopics("sim")
 DEPOSITS = TopicPartition(TOPICS.deposits, 0)
@@ -253,6 +253,56 @@ def test_a_revoke_in_doubt_replaces_both_producers_before_offsets_are_read() -> 
     before_reading = following[: following.index("consumer.committed")]
     assert {"sim-0000-a.init_transactions", "sim-0000-b.init_transactions"} <= set(before_reading)
     assert (process.active(), other.active()) == ((0,), (1,))
+    assert world.books() == []
+
+
+class DiesAfterWriting:
+    """A probe that kills its process as soon as a log has a record."""
+
+    def __init__(self, machine: SimulatedClient, log: PartitionLog) -> None:
+        self._machine, self._log = machine, log
+
+    def before(self, effect: str) -> None:
+        """Not yet."""
+
+    def after(self, effect: str) -> None:
+        if self._log.end:
+            self._machine.kill()
+            raise ProcessDied(effect)
+
+
+def test_outputs_of_a_dead_slot_are_not_pinned_longer_than_its_successor_needs() -> None:
+    """P18: it died between two records of its transaction, before all of them were on the log."""
+    world = World()
+    first = Process(world, transaction_timeout_ms=600_000)
+    first.turns()
+    world.deposit()
+    receipts = world.cluster.log(TopicPartition(TOPICS.receipts, 0))
+    first.machine.probe = DiesAfterWriting(first.machine, receipts)
+    with pytest.raises(ProcessDied):
+        first.turns()
+    assert receipts.end == 1
+    successor = Process(world, slot=1)
+    for _ in range(300):
+        successor.turns(1)
+        world.cluster.advance(50)
+    assert successor.active() == (0,)
+    assert receipts.last_stable == receipts.end
+    assert world.books() == []
+
+
+def test_a_group_that_lost_its_offsets_is_told_them_again() -> None:
+    """P2, P15: they expired while nobody was there; nothing new comes, and the lag would be the whole log."""
+    world = World()
+    world.deposit(3)
+    first = Process(world)
+    first.turns()
+    first.loop.close()
+    world.cluster.advance(60_000)
+    assert world.cluster.groups.forget_offsets("sim")
+    second = Process(world)
+    second.turns(40)
+    assert world.offset_lag() == 0
     assert world.books() == []
 
 

@@ -283,3 +283,12 @@ def test_unknown_partitions_and_executions_have_no_effect() -> None:
         m.Revoked((other,)),
     ):
         assert list(it.handle(message)) == []
+
+
+def test_a_wall_clock_that_is_set_back_silences_no_heartbeat() -> None:
+    """P25: the engine would take a step that is alive for lost."""
+    it = machine()
+    assigned(it)
+    arrive(it, 0, command(0))
+    it.handle(m.TimeAdvanced(50_000, 10))
+    assert m.SendHeartbeat(command(0), 50_000) in it.handle(m.TimeAdvanced(10_000, 1_010))

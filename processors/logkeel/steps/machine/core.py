@@ -80,6 +80,7 @@ class StepMachine:
         self._revocations = Revocations()
         self._busy = 0
         self._now_ms = 0
+        self._elapsed_ms = 0
         self._commit_due_ms = 0
         self._heartbeat_due_ms: int | None = None
         self._drain_deadline_ms: int | None = None
@@ -375,9 +376,10 @@ class StepMachine:
 
     def _time_advanced(self, message: TimeAdvanced) -> Sequence[Action]:
         self._now_ms = message.now_ms
+        self._elapsed_ms = message.now_ms if message.elapsed_ms is None else message.elapsed_ms
         actions = [*self._heartbeats(), *self._drained(), *self._take(), *self._pressure()]
-        if self._now_ms >= self._commit_due_ms:
-            self._commit_due_ms = self._now_ms + self._settings.commit_every_ms
+        if self._elapsed_ms >= self._commit_due_ms:
+            self._commit_due_ms = self._elapsed_ms + self._settings.commit_every_ms
             actions.extend(self._marks())
         return actions
 
@@ -386,15 +388,15 @@ class StepMachine:
         return SendHeartbeat(entry.command, entry.started_at_ms)
 
     def _due_heartbeat(self, entry: Execution, delay_ms: int) -> None:
-        entry.heartbeat_due_ms = self._now_ms + delay_ms
+        entry.heartbeat_due_ms = self._elapsed_ms + delay_ms
         if self._heartbeat_due_ms is None or entry.heartbeat_due_ms < self._heartbeat_due_ms:
             self._heartbeat_due_ms = entry.heartbeat_due_ms
 
     def _heartbeats(self) -> Sequence[Action]:
-        if self._heartbeat_due_ms is None or self._now_ms < self._heartbeat_due_ms:
+        if self._heartbeat_due_ms is None or self._elapsed_ms < self._heartbeat_due_ms:
             return ()
         running = [entry for entry in self._held.values() if entry.phase is Phase.RUNNING]
-        beats = [self._heartbeat(entry) for entry in running if entry.heartbeat_due_ms <= self._now_ms]
+        beats = [self._heartbeat(entry) for entry in running if entry.heartbeat_due_ms <= self._elapsed_ms]
         self._heartbeat_due_ms = min((entry.heartbeat_due_ms for entry in running), default=None)
         return beats
 
@@ -428,7 +430,7 @@ class StepMachine:
         if self._drain_deadline_ms is None:
             return ()
         actions: list[Action] = []
-        if self._now_ms >= self._drain_deadline_ms:
+        if self._elapsed_ms >= self._drain_deadline_ms:
             for entry in self._held.values():
                 if entry.phase is Phase.RUNNING:
                     entry.phase = Phase.ANSWERED

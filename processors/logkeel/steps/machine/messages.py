@@ -123,15 +123,20 @@ class RevocationHeard(NamedTuple):
 
 
 class DrainRequested(NamedTuple):
-    """Stop taking; release what still runs at `deadline_ms`."""
+    """Stop taking; release what still runs when `elapsed_ms` of `TimeAdvanced` is at `deadline_ms`."""
 
     deadline_ms: int
 
 
 class TimeAdvanced(NamedTuple):
-    """It is `now_ms`: start, claim, heartbeat, commit, pause and resume as due."""
+    """It is `now_ms`: start, claim, heartbeat, commit, pause and resume as due.
+
+    `elapsed_ms` is time that does not jump (P24 is about the other one): a wall clock that is set back must not silence
+    heartbeats, or a step that is alive is taken for lost. None: as `now_ms`.
+    """
 
     now_ms: int
+    elapsed_ms: int | None = None
 
 
 Input: TypeAlias = (

@@ -1,0 +1,42 @@
+"""What was ever committed, kept past compaction and retention, for judges."""
+
+from logkeel.log import Record, TopicPartition
+from logkeel.simulation import SimulatedCluster
+from logkeel.simulation.partition_log import PartitionLog
+
+
+class Archive:
+    """`keep` before the logs are cleaned; `records` gives what was kept and what is there."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self._cluster = cluster
+        self._kept: dict[TopicPartition, dict[int, Record]] = {}
+
+    def keep(self) -> None:
+        """Remember everything that is committed now."""
+        for log in self._cluster.logs():
+            kept = self._kept.setdefault(log.place, {})
+            for record in _committed(log):
+                kept[record.offset] = record
+
+    def records(self, topic: str, partitions: int) -> list[Record]:
+        """By partition and offset."""
+        return [record for number in range(partitions) for record in self.of(TopicPartition(topic, number))]
+
+    def of(self, place: TopicPartition) -> list[Record]:
+        """One partition's records, by offset."""
+        present = _committed(self._cluster.log(place))
+        kept = self._kept.get(place)
+        if not kept:
+            return present
+        merged = {**kept, **{record.offset: record for record in present}}
+        return [merged[offset] for offset in sorted(merged)]
+
+
+def _committed(log: PartitionLog) -> list[Record]:
+    """What the coordinator has decided, though a marker may still be on its way."""
+    return [
+        entry.record
+        for entry in log.entries
+        if entry.record is not None and (entry.transaction is None or entry.transaction.outcome == "committed")
+    ]

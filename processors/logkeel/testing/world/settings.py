@@ -1,0 +1,32 @@
+"""How a world is made. Values only."""
+
+from dataclasses import dataclass
+
+from logkeel.runs import RunSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldSettings:
+    """`engine_slots` and `worker_slots` start at once; further slots may join by a strike.
+
+    Record limits are scaled down from Kafka's 1 MiB, so that records that are too large are cheap: the order of the
+    limits is production's (P22).
+    """
+
+    seed: int = 0
+    partitions: int = 2
+    engine_slots: tuple[int, ...] = (0, 1)
+    worker_slots: tuple[int, ...] = (0, 1)
+    max_records: int = 1_000
+    max_bytes: int = 4 * 1024 * 1024
+    max_record_bytes: int = 20_000
+    topic_max_bytes: int = 24_000
+    dead_letter_max_bytes: int = 200_000
+    transaction_timeout_ms: int = 60_000
+    commit_timeout_ms: int = 8_000
+    session_timeout_ms: int = 10_000
+    delete_retention_ms: int = 7 * 24 * 3_600_000
+    concurrency: int = 16
+    pace: float = 1.0
+    """Stretches the times of the network; 1 is a quick local broker."""
+    run_settings: RunSettings | None = None

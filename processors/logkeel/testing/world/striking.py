@@ -1,0 +1,231 @@
+"""Faults as data, and their application to a world.
+
+A strike is bound to the n-th effect of all processes, before or after it, or to a time. Both are plain values, so that
+a seed's plan can be printed, and shrunk by leaving strikes out.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from logkeel.errors import StoreUnavailable
+from logkeel.simulation import EffectName, Fault, ProcessDied
+
+if TYPE_CHECKING:
+    from logkeel.testing.world.processes import Process
+    from logkeel.testing.world.world import World
+
+EffectKind = Literal["crash", "freeze", "slow"] | Fault
+TimedKind = Literal[
+    "kill_engine",
+    "kill_worker",
+    "outage",
+    "jump_clock",
+    "disk_full",
+    "disk_damaged",
+    "disk_lost",
+    "power_failure",
+    "clean_logs",
+    "join_engine",
+    "join_worker",
+    "drain_worker",
+    "stop_workers",
+    "stop_engines",
+    "expire_offsets",
+    "stranger",
+]
+StrikeKind = EffectKind | TimedKind
+FAULTS: frozenset[str] = frozenset(get_args(Fault))
+
+
+@dataclass(frozen=True, slots=True)
+class EffectStrike:
+    """At effect number `at` (from 1, over all processes), `before` or `after` it.
+
+    `amount_ms`: how long a process stays dead, frozen, or in its call. A planned fault hits the next call it concerns.
+    """
+
+    kind: EffectKind
+    at: int
+    when: Literal["before", "after"] = "before"
+    amount_ms: float = 1_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimedStrike:
+    """At a time in ms since the world began. `target` chooses among those concerned, `amount_ms` says how long."""
+
+    kind: TimedKind
+    at_ms: float
+    target: int = 0
+    amount_ms: float = 1_000.0
+
+
+Strike = EffectStrike | TimedStrike
+
+
+class EffectStriker:
+    """Stands at the effects of one process. Implements `logkeel.simulation.Probe`."""
+
+    def __init__(self, world: "World", process: "Process") -> None:
+        self._world = world
+        self._process = process
+        self._number = 0
+
+    def before(self, effect: EffectName) -> None:
+        world = self._world
+        world.effects += 1
+        self._number = world.effects
+        world.trace.note(world.elapsed_ms, self._process.name, effect)
+        self._process.at_effect(effect)
+        self._strike(effect, "before")
+
+    def after(self, effect: EffectName) -> None:
+        self._strike(effect, "after")
+
+    def _strike(self, effect: EffectName, when: Literal["before", "after"]) -> None:
+        for strike in self._world.effect_strikes.pop((self._number, when), ()):
+            self._process.struck.append(strike)
+        if not self._process.struck:
+            return
+        # A process that runs a step is inside of an event loop: it is stopped at its next effect outside of it.
+        inside = asyncio._get_running_loop() is not None
+        for strike in list(self._process.struck):
+            if not inside or strike.kind not in ("freeze", "slow"):
+                self._process.struck.remove(strike)
+                self._apply(strike, effect)
+
+    def _apply(self, strike: EffectStrike, effect: EffectName) -> None:
+        world, process = self._world, self._process
+        world.note_strike(strike.kind, process.name, f"{strike.when} {effect}, {strike.amount_ms:.0f} ms")
+        if strike.kind in FAULTS:
+            world.cluster.faults.plan(strike.kind)  # type: ignore[arg-type]  # narrowed by the line above
+        elif strike.kind == "crash":
+            process.kill(back_in_ms=strike.amount_ms)
+            raise ProcessDied(f"{process.name} at {effect}")
+        elif strike.kind == "freeze":
+            world.freeze(process, strike.amount_ms)
+        else:
+            process.stalls += 1
+            world.wait(process, strike.amount_ms)
+
+
+def strike_now(world: "World", strike: TimedStrike) -> None:
+    """Let a timed strike happen."""
+    world.note_strike(strike.kind, "world", f"target {strike.target}, {strike.amount_ms:.0f} ms")
+    _TIMED[strike.kind](world, strike)
+
+
+def _kill_engine(world: "World", strike: TimedStrike) -> None:
+    if (engine := world.pick_engine(strike.target)) is not None:
+        engine.kill(back_in_ms=strike.amount_ms)
+
+
+def _kill_worker(world: "World", strike: TimedStrike) -> None:
+    if (worker := world.pick_worker(strike.target)) is not None:
+        worker.kill(back_in_ms=strike.amount_ms)
+
+
+def _outage(world: "World", strike: TimedStrike) -> None:
+    if not world.cluster.is_down:
+        world.cluster.stop()
+        world.later(strike.amount_ms, world.cluster.start)
+
+
+def _jump_clock(world: "World", strike: TimedStrike) -> None:
+    processes = [*world.engines, *world.workers]
+    processes[strike.target % len(processes)].clock.jump(strike.amount_ms)
+    world.clock_jumps += 1
+
+
+def _disk_full(world: "World", strike: TimedStrike) -> None:
+    if (engine := world.pick_engine(strike.target)) is None:
+        return
+    stores = engine.stores
+    stores.fail_writes = StoreUnavailable("the disk is full")
+
+    def free() -> None:
+        stores.fail_writes = None
+
+    world.later(strike.amount_ms, free)
+
+
+def _disk_damaged(world: "World", strike: TimedStrike) -> None:
+    if (engine := world.pick_engine(strike.target)) is not None:
+        engine.stores.damage()
+
+
+def _disk_lost(world: "World", strike: TimedStrike) -> None:
+    if (engine := world.pick_engine(strike.target)) is not None:
+        engine.kill(back_in_ms=strike.amount_ms)
+        engine.stores.lose()
+
+
+def _power_failure(world: "World", strike: TimedStrike) -> None:
+    if (engine := world.pick_engine(strike.target)) is not None:
+        engine.kill(back_in_ms=strike.amount_ms)
+        engine.stores.lose_newest(1 + strike.target % 7)
+
+
+def _clean_logs(world: "World", strike: TimedStrike) -> None:
+    world.clean()
+
+
+def _join_engine(world: "World", strike: TimedStrike) -> None:
+    engine = world.add_engine()
+    world.later(strike.amount_ms, engine.leave)
+
+
+def _join_worker(world: "World", strike: TimedStrike) -> None:
+    worker = world.add_worker()
+    world.later(strike.amount_ms, worker.leave)
+
+
+def _drain_worker(world: "World", strike: TimedStrike) -> None:
+    if (worker := world.pick_worker(strike.target)) is not None:
+        worker.leave(back_in_ms=strike.amount_ms)
+
+
+def _stop_workers(world: "World", strike: TimedStrike) -> None:
+    for worker in world.workers:
+        worker.kill(back_in_ms=strike.amount_ms)
+
+
+def _stop_engines(world: "World", strike: TimedStrike) -> None:
+    for engine in world.engines:
+        engine.kill(back_in_ms=strike.amount_ms)
+
+
+def _expire_offsets(world: "World", strike: TimedStrike) -> None:
+    """The group of the workers, or of the engines, is empty for as long as the broker keeps offsets."""
+    processes: list[Process] = [*world.workers] if strike.target % 2 else [*world.engines]
+    silence_ms = world.settings.session_timeout_ms + 1_000.0
+    for process in processes:
+        process.kill(back_in_ms=silence_ms + strike.amount_ms)
+    group = world.names.worker_group() if strike.target % 2 else world.names.engine_group
+    world.later(silence_ms, lambda: world.forget_offsets(group))
+
+
+def _stranger(world: "World", strike: TimedStrike) -> None:
+    world.add_stranger(strike.amount_ms, first=bool(strike.target % 2))
+
+
+_TIMED: dict[str, Callable[["World", TimedStrike], None]] = {
+    "kill_engine": _kill_engine,
+    "kill_worker": _kill_worker,
+    "outage": _outage,
+    "jump_clock": _jump_clock,
+    "disk_full": _disk_full,
+    "disk_damaged": _disk_damaged,
+    "disk_lost": _disk_lost,
+    "power_failure": _power_failure,
+    "clean_logs": _clean_logs,
+    "join_engine": _join_engine,
+    "join_worker": _join_worker,
+    "drain_worker": _drain_worker,
+    "stop_workers": _stop_workers,
+    "stop_engines": _stop_engines,
+    "expire_offsets": _expire_offsets,
+    "stranger": _stranger,
+}

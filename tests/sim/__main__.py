@@ -1,0 +1,84 @@
+"""Simulate: `python -m tests.sim [--seeds N] [--start S] [--seed S --log]`.
+
+Without `--start` the seeds are fresh ones, and printed. A seed that fails is shrunk and printed as a command. The exit
+code is 1 if any failed.
+"""
+
+import argparse
+import secrets
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.sim.case import play
+from tests.sim.many import CHUNK, silence, verdicts
+from tests.sim.plan import plan_of
+from tests.sim.report import Report
+from tests.sim.shrinking import Shrunk, shrink
+
+
+def main() -> int:
+    """See the module."""
+    options = _options()
+    silence()
+    if options.seed is not None:
+        return _one(options)
+    start = secrets.randbelow(10**9) if options.start is None else options.start
+    print(f"seeds {start} to {start + options.seeds - 1} on {options.processes} processes", flush=True)
+    began_s, report = time.monotonic(), Report()
+    for verdict in verdicts(start, options.seeds, options.processes, size=4 if options.first else CHUNK):
+        report.add(verdict)
+        if verdict.faults:
+            print(f"seed {verdict.seed} FAILED: {verdict.faults[0]}", flush=True)
+            if options.first:
+                break
+    if not options.first:
+        for verdict in report.failed[:3]:
+            print(_told(shrink(verdict.seed)), flush=True)
+    print(report.text(time.monotonic() - began_s), flush=True)
+    return 1 if report.failed else 0
+
+
+def _one(options: argparse.Namespace) -> int:
+    plan = plan_of(options.seed).without(
+        runs=frozenset(_numbers(options.without_runs)), strikes=frozenset(_numbers(options.without_strikes))
+    )
+    with TemporaryDirectory(prefix="logkeel-sim-") as directory:
+        verdict = play(plan, Path(directory), keep_lines=options.log)
+    if options.log:
+        sys.stdout.write("\n".join(verdict.lines) + "\n")
+    for number, strike in enumerate(plan.strikes):
+        print(f"strike {number}: {strike}")
+    for run in plan.runs:
+        print(f"{run}")
+    print(f"scenario {plan.scenario}, {verdict.events} events, {verdict.simulated_ms / 1_000:.1f} s simulated")
+    for fault in verdict.faults:
+        print(f"FAULT {fault}")
+    return 1 if verdict.faults else 0
+
+
+def _told(shrunk: Shrunk) -> str:
+    faults = "\n".join(f"    {fault}" for fault in shrunk.faults[:5])
+    return f"reproduce with\n  {shrunk.command}\n{faults}"
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(each) for each in text.split(",") if each]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1_000, help="how many")
+    parser.add_argument("--start", type=int, help="the first seed (default: a fresh one)")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--first", action="store_true", help="stop at the first seed that fails, and do not shrink it")
+    parser.add_argument("--seed", type=int, help="play one seed")
+    parser.add_argument("--log", action="store_true", help="with --seed: print every event")
+    parser.add_argument("--without-strikes", default="", metavar="N,N", help="with --seed: leave strikes out")
+    parser.add_argument("--without-runs", default="", metavar="N,N", help="with --seed: leave runs out")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

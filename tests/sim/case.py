@@ -1,0 +1,92 @@
+"""One seed: the plan is played, everything is given time to end, and judged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.sim import disasters
+from tests.sim.driver import Human, Sender
+from tests.sim.judging import faults_of
+from tests.sim.outside import STAGE, Outside
+from tests.sim.plan import Plan, RunPlan
+from tests.sim.workload import WORKFLOWS
+
+from logkeel.testing.world import World
+
+PLAY_MS = 240_000.0
+"""Far more than the worst plan needs: what has not ended by then is stuck."""
+
+ENDS_TO_GIVE_UP = 30
+ROUNDS_TO_REST = 5
+
+QUIET_MS = 5_000.0
+"""Idle commits and late markers."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What became of a seed."""
+
+    seed: int
+    faults: list[str]
+    events: int
+    runs: int
+    steps: int
+    simulated_ms: float
+    struck: dict[str, int] = field(default_factory=dict)
+    asked: int = 0
+    lines: list[str] = field(default_factory=list)
+
+
+def play(plan: Plan, directory: Path, *, keep_lines: bool = False) -> Verdict:
+    """Run a plan, deterministically. `directory` is for the locks of slots, and may be used again."""
+    world = World(WORKFLOWS, plan.settings, directory)
+    try:
+        return _play(world, plan, keep_lines=keep_lines)
+    finally:
+        world.end()
+
+
+def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
+    outside = Outside(world, plan.seed, trouble=plan.trouble)
+    STAGE.set(outside)
+    sender, human = Sender(world, plan), Human(world, outside)
+    world.join(sender)
+    world.join(human)
+    world.plan(plan.strikes)
+
+    wanted = {run.run_id for run in plan.runs}
+
+    def ended(runs: tuple[RunPlan, ...] = ()) -> bool:
+        return sender.is_done and human.ended.issuperset({run.run_id for run in runs} or wanted)
+
+    faults = _finish(world, ended)
+    if not faults:
+        faults = disasters.epilogue(world, plan, sender, ended)
+    if not faults and plan.scenario in ("usual", "weeks_pass"):
+        faults = faults_of(world, outside, plan)
+    return Verdict(
+        seed=plan.seed,
+        faults=faults,
+        events=len(world.trace.events),
+        runs=len(plan.runs),
+        steps=len({(line.run_id, line.path) for line in outside.lines if line.what == "begin"}),
+        simulated_ms=world.elapsed_ms,
+        struck=dict(world.struck),
+        asked=human.asked,
+        lines=world.trace.lines() if keep_lines else [],
+    )
+
+
+def _finish(world: World, ended: Callable[[], bool]) -> list[str]:
+    """Play until every run has ended, then let it become quiet."""
+    world.run(lambda: ended() or len(world.ends) > ENDS_TO_GIVE_UP, limit_ms=PLAY_MS)
+    if not ended():
+        return [f"runs are stuck after {PLAY_MS / 1_000:.0f} s", *world.stuck()]
+    world.heal()
+    for _ in range(ROUNDS_TO_REST):
+        world.run(world.is_calm, limit_ms=PLAY_MS)
+        world.run(lambda: not world.is_calm(), limit_ms=QUIET_MS)
+        if world.is_calm():
+            return []
+    return ["the processes do not come to rest", *world.stuck()]

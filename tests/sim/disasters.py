@@ -1,0 +1,72 @@
+"""What comes when everything has ended: weeks that pass, or a loss that no engine may pass over (P2, P17)."""
+
+from collections.abc import Callable
+
+from tests.sim.driver import Sender
+from tests.sim.plan import Plan, RunPlan, Sending
+
+from logkeel.log import TopicPartition, TopicPlan
+from logkeel.runs.processor.run_processor import TABLE
+from logkeel.testing.world import World
+
+EXPECTED = {"state_lost": "state_lost", "last_copy": "changelog_truncated", "changelog_replaced": "changelog_replaced"}
+LATE = RunPlan("run-late", "chain", 21, (Sending("start", 0.0),))
+
+
+def epilogue(world: World, plan: Plan, sender: Sender, ended: Callable[[tuple[RunPlan, ...]], bool]) -> list[str]:
+    """Let it come; what is wrong about the reaction."""
+    if plan.scenario == "usual":
+        return []
+    if plan.scenario == "weeks_pass":
+        return _weeks_pass(world, sender, ended)
+    return _disaster(world, plan)
+
+
+def _weeks_pass(world: World, sender: Sender, ended: Callable[[tuple[RunPlan, ...]], bool]) -> list[str]:
+    """Everything with a retention is gone; then a disk is lost, and life goes on from the changelog."""
+    world.let_weeks_pass()
+    world.run(lambda: False, limit_ms=3_000)
+    world.clean()
+    for engine in world.engines:
+        engine.kill(back_in_ms=100.0)
+        engine.stores.lose()
+    sender.start(LATE)
+    if not world.run(lambda: ended((LATE,)), limit_ms=60_000):
+        return ["a run is stuck after weeks", *world.stuck()]
+    world.run(lambda: False, limit_ms=5_000)
+    return []
+
+
+def _disaster(world: World, plan: Plan) -> list[str]:
+    changelog = world.names.run_state
+    for engine in world.engines:
+        engine.kill(back_in_ms=100.0)
+    before = len(world.records(world.names.run_events))
+    if plan.scenario == "last_copy":
+        for number in range(world.settings.partitions):
+            log = world.cluster.log(TopicPartition(changelog, number))
+            log.delete_before(log.end // 2 + 1)
+        for engine in world.engines:
+            engine.stores.damage()
+    else:
+        world.cluster.delete_topic(changelog)
+        world.cluster.create_topic(TopicPlan(changelog, world.settings.partitions))
+        if plan.scenario == "state_lost":
+            for engine in world.engines:
+                engine.stores.lose()
+    kept = {
+        (engine.name, number): engine.stores.rows(TABLE, number)
+        for engine in world.engines
+        for number in range(world.settings.partitions)
+    }
+    world.run(lambda: False, limit_ms=25_000)
+    expected, found = EXPECTED[plan.scenario], []
+    if not any(error.code == expected for _, error in world.operator_errors):
+        found.append(f"P2, P17: nobody stopped with {expected}")
+    if len(world.records(world.names.run_events)) != before:
+        found.append("P2, P17: runs went on without their state")
+    for (name, number), rows in kept.items():
+        engine = next(each for each in world.engines if each.name == name)
+        if rows is not None and engine.stores.rows(TABLE, number) is None:
+            found.append(f"P17: the store of partition {number} of {name} was destroyed")
+    return found

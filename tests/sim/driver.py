@@ -1,0 +1,157 @@
+"""Who sends requests, and the human who is asked about ONCE steps in doubt. Outsiders: no fault concerns them."""
+
+from collections import deque
+
+import msgspec
+from tests.sim.outside import Outside
+from tests.sim.plan import Plan, RunPlan, Sending
+from tests.sim.workload import BY_NAME, WORKFLOWS
+
+from logkeel.client.building import input_digest
+from logkeel.log import OutputRecord, TopicPartition
+from logkeel.log.partitioner import partition_for
+from logkeel.records import CancelRun, Request, ResolveStep, RunCompleted, RunEvent, SignalRun, StartRun
+from logkeel.testing.world import World
+from logkeel.wire import decode, decode_as, encode
+
+ANSWER_AFTER_MS = 200.0
+
+
+class Sender:
+    """Sends what the plan says, when it says so."""
+
+    def __init__(self, world: World, plan: Plan) -> None:
+        self._world = world
+        self._plan = plan
+        self._producer = world.client.producer()
+        due = [
+            (sending.at_ms, number, run, sending) for run in plan.runs for number, sending in enumerate(run.sendings)
+        ]
+        self._due = deque(sorted(due, key=lambda each: (each[0], each[2].run_id, each[1])))
+        self._garbage = deque(sorted(plan.garbage, key=lambda each: each[1]))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything was sent."""
+        return not self._due and not self._garbage
+
+    def turn(self) -> bool:
+        moved = False
+        while self._due and self._due[0][0] <= self._world.elapsed_ms:
+            _, number, run, sending = self._due.popleft()
+            self._send(run, sending, number)
+            moved = True
+        while self._garbage and self._garbage[0][1] <= self._world.elapsed_ms:
+            self._send_garbage(self._garbage.popleft()[0])
+            moved = True
+        self._producer.poll(0.0)
+        return moved
+
+    def start(self, run: RunPlan) -> None:
+        """Send a start now."""
+        self._send(run, Sending("start", 0.0), 0)
+
+    def _send(self, run: RunPlan, sending: Sending, number: int) -> None:
+        settings = self._world.settings
+        home = partition_for(run.run_id.encode(), settings.partitions)
+        partition = (home + 1) % settings.partitions if sending.astray else home
+        self._world.trace.note(self._world.elapsed_ms, "sender", "SENDS", f"{sending.kind} {run.run_id} to {partition}")
+        value = encode(_request(run, sending, number))
+        self._producer.produce(OutputRecord(self._world.names.run_requests, run.run_id.encode(), value, partition))
+
+    def _send_garbage(self, kind: str) -> None:
+        names = self._world.names
+        self._world.trace.note(self._world.elapsed_ms, "sender", "SENDS", f"garbage to {kind}")
+        if kind == "definitions":
+            definition = BY_NAME["chain"].definition()
+            other = msgspec.structs.replace(BY_NAME["fan"].definition(), name=definition.name)
+            key = f"{definition.name}@{definition.version}".encode()
+            self._producer.produce(OutputRecord(names.workflow_definitions, key, encode(other)))
+            return
+        topic = {"requests": names.run_requests, "results": names.step_results, "commands": names.step_commands()}[kind]
+        self._producer.produce(OutputRecord(topic, b"garbage", b"\x00nobody can read this", 0))
+
+
+def _request(run: RunPlan, sending: Sending, number: int) -> Request:
+    request_id = f"{run.run_id}/{sending.kind}" if sending.same_id else f"{run.run_id}/{sending.kind}/{number}"
+    match sending.kind:
+        case "start":
+            inputs = BY_NAME[run.workflow].encode_input({"number": run.number})
+            return StartRun(
+                workflow=run.workflow,
+                run_id=run.run_id,
+                request_id=request_id,
+                inputs=inputs,
+                input_digest=input_digest(inputs),
+            )
+        case "signal":
+            return SignalRun(run_id=run.run_id, name=sending.name, request_id=request_id)
+        case "cancel":
+            return CancelRun(run_id=run.run_id, request_id=request_id)
+
+
+class Human:
+    """Reads histories and completions. Asked about a step in doubt, looks at the outside, and asks who is at work."""
+
+    def __init__(self, world: World, outside: Outside) -> None:
+        self._world = world
+        self._outside = outside
+        self._producer = world.client.producer()
+        self._reader = world.client.reader("read_committed")
+        topics = (world.names.run_events, world.names.run_completions)
+        self._reader.assign({TopicPartition(t, n): 0 for t in topics for n in range(world.settings.partitions)})
+        self._doubts: dict[tuple[str, str, int], float] = {}
+        self.ended: set[str] = set()
+        self.asked = 0
+
+    def turn(self) -> bool:
+        fetched = self._reader.fetch(1_000, 0.0)
+        for record in fetched.records:
+            if record.topic == self._world.names.run_events:
+                self._watch(decode_as(record.value or b"", RunEvent))
+            else:
+                self._completed(record.value or b"")
+        for key in [key for key, due_ms in self._doubts.items() if due_ms <= self._world.elapsed_ms]:
+            self._answer(*key)
+        self._producer.poll(0.0)
+        return bool(fetched.records)
+
+    def _completed(self, value: bytes) -> None:
+        message = decode(value)
+        if isinstance(message, RunCompleted):
+            self.ended.add(message.run_id)
+
+    def _watch(self, event: RunEvent) -> None:
+        key = (event.run_id, event.path or "", event.dispatch or 0)
+        if event.kind == "step_in_doubt" and event.due_ms is None:
+            self._doubts[key] = self._world.elapsed_ms + ANSWER_AFTER_MS
+        elif event.kind in ("step_succeeded", "step_resolved", "step_revoked"):
+            self._doubts.pop(key, None)
+        elif event.kind == "run_completed":
+            self._doubts = {each: due_ms for each, due_ms in self._doubts.items() if each[0] != event.run_id}
+
+    def _answer(self, run_id: str, path: str, dispatch: int) -> None:
+        if self._somebody_is_at_it(run_id, path):
+            self._doubts[run_id, path, dispatch] = self._world.elapsed_ms + ANSWER_AFTER_MS
+            return
+        del self._doubts[run_id, path, dispatch]
+        self.asked += 1
+        happened = any(
+            line.what == "effect" and (line.run_id, line.path) == (run_id, path) for line in self._outside.lines
+        )
+        request = ResolveStep(
+            run_id=run_id,
+            path=path,
+            decision="did" if happened else "did_not",
+            request_id=f"answer/{run_id}/{path}/{dispatch}",
+            dispatch=dispatch,
+        )
+        self._world.trace.note(self._world.elapsed_ms, "human", "ANSWERS", f"{request.decision} {run_id} {path}")
+        self._producer.produce(OutputRecord(self._world.names.run_requests, run_id.encode(), encode(request)))
+
+    def _somebody_is_at_it(self, run_id: str, path: str) -> bool:
+        """Whether a process that can be asked, as it neither died nor stands still, is in this step."""
+        return self._outside.is_inside(run_id, path)
+
+
+__all__ = ["WORKFLOWS", "Human", "Sender"]

@@ -1,0 +1,248 @@
+"""The judge of a simulation: effects against their contracts, outcomes, and rules that only the workload shows."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from tests.sim.outside import Line, Outside
+from tests.sim.plan import Plan, RunPlan
+
+from logkeel.log import Record
+from logkeel.records import (
+    RunCompleted,
+    RunEvent,
+    StepAnswer,
+    StepHeartbeat,
+    StepReclaimed,
+    StepRevoked,
+    StepSucceeded,
+)
+from logkeel.testing.world import World, general_faults
+from logkeel.testing.world.judging import completions_of, histories_of
+from logkeel.wire import decode_as
+
+Histories = Mapping[tuple[str, str], list[RunEvent]]
+Answers = list[tuple[Record, StepAnswer]]
+LEASE_MS = 10_000
+UNREAD_MS = 3_000
+"""What came so shortly before a decision may not have been read."""
+
+
+def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
+    """Everything that is wrong."""
+    histories, answers = histories_of(world), _answers(world)
+    found = general_faults(world)
+    found += _faults_of_effects(outside.lines)
+    found += _faults_of_outcomes(world, plan, histories)
+    found += _lost_effects(histories, outside.lines)
+    found += _faults_of_signals(plan, histories)
+    found += _faults_of_results(histories, answers)
+    found += _faults_of_revocations(world, outside.lines)
+    found += _faults_of_dead_letters(world, plan)
+    if not world.clock_jumps:
+        found += _faults_of_losses(histories, answers)
+        found += _faults_of_deadlines(histories, answers)
+        found += _faults_of_heartbeats(world, answers)
+    found += faults_of_ends(world)
+    return found
+
+
+def faults_of_ends(world: World) -> list[str]:
+    """No process ends by itself without a reason that was planted."""
+    planted = {
+        "outage": ("log_timeout", "log_unavailable"),
+        "disk_full": ("store_unavailable",),
+        "membership_reset": ("invariant_violation",),
+    }
+    excused = {code for strike, codes in planted.items() if strike in world.struck for code in codes}
+    return [f"{name} ended: {error!r}" for name, error in world.ends if getattr(error, "code", "") not in excused]
+
+
+def _answers(world: World) -> Answers:
+    found: Answers = []
+    kinds = StepAnswer.__args__
+    for record in world.records(world.names.step_results):
+        if record.key != b"garbage":
+            message: StepAnswer = decode_as(record.value or b"", *kinds)
+            found.append((record, message))
+    return found
+
+
+def _faults_of_effects(lines: Iterable[Line]) -> Iterator[str]:
+    """One key per step and one step per key (P30); CHECKED and ONCE happen once, but for P39's window."""
+    keys: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    places: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
+    effects: dict[tuple[str, str, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        place = (line.run_id, line.incarnation, line.path)
+        keys[place].add(line.key)
+        places[line.key].add(place)
+        if line.what == "effect":
+            effects[place].append(line)
+    yield from (f"P30: {place} has {len(several)} keys" for place, several in keys.items() if len(several) > 1)
+    yield from (f"P30: steps {sorted(several)} share a key" for several in places.values() if len(several) > 1)
+    for place, happened in effects.items():
+        in_window = any(line.stalls != line.began_stalls for line in happened)
+        if happened[0].effect in ("CHECKED", "ONCE") and len(happened) > 1 and not in_window:
+            yield f"{place}: {happened[0].effect} happened {len(happened)} times"
+
+
+def _lost_effects(histories: Histories, lines: Iterable[Line]) -> Iterator[str]:
+    """What is said to be done was done."""
+    happened = {(line.run_id, line.incarnation, line.path) for line in lines if line.what == "effect"}
+    for (run_id, incarnation), events in histories.items():
+        for event in events:
+            has_effect = event.step not in ("double", "fill_left", "fill_right", "join")
+            place = (run_id, incarnation, event.path or "")
+            if event.kind == "step_succeeded" and has_effect and place not in happened:
+                yield f"{place}: is done, and its effect never happened"
+
+
+def _faults_of_outcomes(world: World, plan: Plan, histories: Histories) -> Iterator[str]:
+    """Every run that was asked for was accepted and ended as it may."""
+    completions, rejections = completions_of(world)
+    by_run = {each.run_id: each for each in completions if not each.reannounced}
+    accepted = {run_id for run_id, _ in histories}
+    for run in plan.runs:
+        if run.run_id not in accepted:
+            yield f"{run.run_id}: was lost"
+        elif (completion := by_run.get(run.run_id)) is not None:
+            yield from _faults_of_completion(run, completion)
+    for rejected in rejections:
+        if rejected.code not in ("run_finished", "step_not_in_doubt", "run_not_found"):
+            yield f"{rejected.request_id}: was rejected as {rejected.code}: {rejected.reason}"
+
+
+def _faults_of_completion(run: RunPlan, completion: RunCompleted) -> Iterator[str]:
+    told = f"{run.run_id} ({run.workflow}) ended as {completion.status}"
+    values = [value.payload.data for value in completion.result if value.payload is not None]
+    was_cancelled = any(sending.kind == "cancel" for sending in run.sendings)
+    match completion.status:
+        case "succeeded":
+            if run.workflow == "bulky" or values != [str(2 * run.number).encode()]:
+                yield f"{told} with {values}"
+        case "cancelled":
+            if not was_cancelled:
+                yield f"{told}, and nobody asked for it"
+        case "timed_out":
+            if run.workflow != "hurried":
+                yield told
+        case "failed":
+            code = completion.error.code if completion.error is not None else ""
+            if run.workflow != "bulky" or code != "record_too_large":
+                yield f"{told}: {completion.error}"
+        case _:
+            yield told
+
+
+def _faults_of_signals(plan: Plan, histories: Histories) -> Iterator[str]:
+    """A request that arrives twice happens once (P26)."""
+    for (run_id, _), events in histories.items():
+        for kind in ("signal_received", "cancel_requested", "step_resolved"):
+            ids = [event.request_id for event in events if event.kind == kind]
+            if len(ids) != len(set(ids)):
+                yield f"P26: {run_id}: {kind} more than once for one request: {ids}"
+
+
+def _faults_of_results(histories: Histories, answers: Answers) -> Iterator[str]:
+    """A step is done by a result of its newest dispatch, or by a human (P33)."""
+    told = {
+        (each.identity.run_id, each.identity.incarnation, each.identity.path, each.identity.dispatch, each.holder)
+        for _, each in answers
+        if isinstance(each, StepSucceeded)
+    }
+    for (run_id, incarnation), events in histories.items():
+        for event in events:
+            if event.kind != "step_succeeded" or event.reason == "decided by a human":
+                continue
+            if (run_id, incarnation, event.path, event.dispatch, event.holder) not in told:
+                yield f"P33: {run_id} {event.path}#{event.dispatch} is done, and {event.holder} never said so of it"
+
+
+def _faults_of_revocations(world: World, lines: Iterable[Line]) -> Iterator[str]:
+    """A process starts nothing that was revoked before it began to live (P36)."""
+    began = {(event.process, event.detail): event.ms for event in world.trace.events if event.event == "STARTS"}
+    zero_ms = world.cluster.clock.now_ms() - world.elapsed_ms
+    revoked: dict[tuple[str, str, str], list[tuple[float, int]]] = defaultdict(list)
+    for record in world.records_of_one(world.names.step_control):
+        message = decode_as(record.value or b"", StepRevoked)
+        place = (message.run_id, message.incarnation, message.path)
+        revoked[place].append((record.timestamp_ms - zero_ms, message.dispatch))
+    for line in lines:
+        if line.what != "begin":
+            continue
+        life_ms = began.get((line.process, f"life {line.life}"), 0.0)
+        for at_ms, dispatch in revoked.get((line.run_id, line.incarnation, line.path), ()):
+            # Markers are written later than the record: what was not visible yet cannot be heard.
+            if dispatch >= line.dispatch and at_ms + UNREAD_MS < life_ms:
+                yield f"P36: {line.process} ran {line.run_id} {line.path}#{line.dispatch}, revoked before it lived"
+
+
+def _faults_of_dead_letters(world: World, plan: Plan) -> Iterator[str]:
+    """Exactly what was planted, and the answers that made a record too large."""
+    letters = world.records_of_one(world.names.dead_letters)
+    planted = sum(kind != "definitions" for kind, _ in plan.garbage)
+    garbage = sum(record.key == b"garbage" for record in letters)
+    if garbage < planted or garbage > planted + world.struck_count:
+        yield f"{planted} records that nobody can read, {garbage} dead letters of them"
+    for record in letters:
+        code = dict(record.headers).get("dead.error", b"")
+        if record.key != b"garbage" and code != b"record_too_large":
+            yield f"a dead letter of {record.key!r}: {code!r} {dict(record.headers).get('dead.message', b'')!r}"
+
+
+def _faults_of_losses(histories: Histories, answers: Answers) -> Iterator[str]:
+    """A step is given up for lost when its holder is dead, or was silent for its time-out (P32)."""
+    dead: set[tuple[str, str, str, int]] = set()
+    signs: dict[tuple[str, str, str, int], list[int]] = defaultdict(list)
+    for record, each in answers:
+        place = (each.identity.run_id, each.identity.incarnation, each.identity.path, each.identity.dispatch)
+        if isinstance(each, StepReclaimed) and each.holder_dead:
+            dead.add(place)
+        if isinstance(each, StepHeartbeat):
+            signs[place].append(record.timestamp_ms)
+    for (run_id, incarnation), events in histories.items():
+        started: set[tuple[str, str, str, int]] = set()
+        for event in events:
+            place = (run_id, incarnation, event.path or "", event.dispatch or 0)
+            if event.kind == "step_started":
+                started.add(place)
+                signs[place].append(event.at_ms)
+            elif event.kind == "step_reclaimed" and event.reason == "asked":
+                # Who has been heard of has a lease already, which a question leaves alone.
+                signs[place] += [event.at_ms] if place not in started else []
+            elif event.kind == "step_reclaimed" and place not in dead:
+                heard = [at_ms for at_ms in signs[place] if at_ms <= event.at_ms - UNREAD_MS]
+                if not heard or event.at_ms - max(heard) < LEASE_MS - 100:
+                    yield f"P32: {place} was given up although its holder was not silent for {LEASE_MS} ms"
+
+
+def _faults_of_deadlines(histories: Histories, answers: Answers) -> Iterator[str]:
+    """What was on the log before a deadline counts (P23)."""
+    told = {
+        (each.identity.run_id, each.identity.incarnation, each.identity.path, each.identity.dispatch): record
+        for record, each in answers
+        if isinstance(each, StepSucceeded)
+    }
+    for (run_id, incarnation), events in histories.items():
+        due_ms = events[0].due_ms
+        if due_ms is None or events[-1].status != "timed_out":
+            continue
+        for event in events:
+            record = told.get((run_id, incarnation, event.path or "", event.dispatch or 0))
+            if event.kind == "step_revoked" and record is not None and record.timestamp_ms < due_ms:
+                yield f"P23: {run_id} timed out at {due_ms}, and {event.path} had succeeded at {record.timestamp_ms}"
+
+
+def _faults_of_heartbeats(world: World, answers: Answers) -> Iterator[str]:
+    """A step that is quick costs no heartbeat, unless its partition is being given up (P25).
+
+    A worker that stood still between its decision to start and the call is late with the latter alone.
+    """
+    if any(worker.stalls for worker in world.workers):
+        return
+    given_up = world.cluster.groups.group(world.names.worker_group()).rebalanced_ms
+    for record, each in answers:
+        if not isinstance(each, StepHeartbeat) or record.timestamp_ms - each.started_at_ms >= 900:
+            continue
+        if not any(-2_000 <= record.timestamp_ms - at_ms <= 4_000 for at_ms in given_up):
+            yield f"P25: a heartbeat of {each.identity.path} after {record.timestamp_ms - each.started_at_ms} ms"

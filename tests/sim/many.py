@@ -1,0 +1,46 @@
+"""Many seeds on several processes."""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import structlog
+from tests.sim.case import Verdict, play
+from tests.sim.plan import plan_of
+
+CHUNK = 20
+
+
+def verdicts(start: int, count: int, processes: int, *, size: int = CHUNK) -> Iterator[Verdict]:
+    """Of all seeds, a few chunks ahead, so that whoever stops listening ends the rest soon."""
+    starts = iter(range(start, start + count, size))
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        running: set[Future[list[Verdict]]] = set()
+        try:
+            while True:
+                for first in starts:
+                    running.add(pool.submit(chunk, first, min(size, start + count - first)))
+                    if len(running) >= 2 * processes:
+                        break
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for each in done:
+                    yield from each.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def chunk(first: int, count: int) -> list[Verdict]:
+    """Verdicts of some seeds, in a process of its own."""
+    silence()
+    with TemporaryDirectory(prefix="logkeel-sim-") as directory:
+        return [play(plan_of(seed), Path(directory)) for seed in range(first, first + count)]
+
+
+def silence() -> None:
+    """What workers and engines log by themselves is in the trace, where it matters."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

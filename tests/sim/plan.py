@@ -1,0 +1,201 @@
+"""A seed's plan: settings, runs with what is sent for them, and strikes. Plain values, drawn before anything happens.
+
+Every part draws from a source of its own, so that leaving a run or a strike out (shrinking) changes nothing else.
+"""
+
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal
+
+from logkeel.testing.world import EffectStrike, Strike, TimedStrike, WorldSettings
+from logkeel.testing.world.striking import EffectKind, TimedKind
+
+SPAN_MS = 4_000.0
+EFFECTS = 700
+"""About as many effects as a seed without faults has."""
+
+Scenario = Literal["usual", "weeks_pass", "state_lost", "last_copy", "changelog_replaced"]
+"""What comes when everything has ended: nothing, weeks and then a lost disk, or a disaster to be reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One request. `same_id`: with the request id of the first one; `astray`: to a partition that is not its home."""
+
+    kind: Literal["start", "signal", "cancel"]
+    at_ms: float
+    same_id: bool = True
+    astray: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """One run and everything that is sent for it."""
+
+    run_id: str
+    workflow: str
+    number: int
+    sendings: tuple[Sending, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything of a seed."""
+
+    seed: int
+    settings: WorldSettings
+    runs: tuple[RunPlan, ...]
+    strikes: tuple[Strike, ...]
+    trouble: float
+    garbage: tuple[tuple[str, float], ...]
+    scenario: Scenario = "usual"
+    rocks: bool = False
+
+    def without(self, *, runs: frozenset[int] = frozenset(), strikes: frozenset[int] = frozenset()) -> "Plan":
+        """Less of it, by number."""
+        return replace(
+            self,
+            runs=tuple(run for number, run in enumerate(self.runs) if number not in runs),
+            strikes=tuple(strike for number, strike in enumerate(self.strikes) if number not in strikes),
+        )
+
+
+def plan_of(seed: int) -> Plan:
+    """The plan of a seed."""
+    return Plan(
+        seed=seed,
+        settings=_settings(seed),
+        runs=_runs(seed),
+        strikes=_strikes(seed),
+        trouble=Random(f"{seed}/trouble").choice((0.0, 0.1, 0.3)),
+        garbage=_garbage(seed),
+        scenario=_scenario(seed),
+        rocks=seed % 100 == 0,
+    )
+
+
+def _scenario(seed: int) -> Scenario:
+    draw = Random(f"{seed}/scenario")
+    if draw.random() > 0.1:
+        return "usual"
+    return draw.choice(("weeks_pass", "weeks_pass", "state_lost", "last_copy", "changelog_replaced"))
+
+
+def _settings(seed: int) -> WorldSettings:
+    draw = Random(f"{seed}/settings")
+    slots = draw.sample(range(13), 3)
+    return WorldSettings(
+        seed=seed,
+        partitions=draw.choice((2, 2, 3)),
+        engine_slots=tuple(slots[: draw.choice((1, 2, 2, 3))]),
+        worker_slots=tuple(range(draw.choice((1, 2, 2, 3)))),
+        max_records=draw.choice((1, 2, 7, 1_000, 1_000)),
+        max_bytes=draw.choice((1, 400, 4_000_000, 4_000_000)),
+        pace=draw.choice((0.3, 1.0, 3.0)),
+    )
+
+
+def _runs(seed: int) -> tuple[RunPlan, ...]:
+    draw = Random(f"{seed}/runs")
+    names = ("chain", "chain", "fan", "fan", "careful", "careful", "hurried", "bulky")
+    return tuple(
+        RunPlan(f"run-{number}", draw.choice(names), draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((3, 4, 4, 5, 6)))
+    )
+
+
+def _sendings(draw: Random) -> tuple[Sending, ...]:
+    began_ms = draw.uniform(0, 1_500)
+    found = [Sending("start", began_ms, astray=draw.random() < 0.2)]
+    if draw.random() < 0.25:
+        same_id, later_ms = draw.random() < 0.5, draw.choice((1.0, 100.0, 3_000.0, 9_000.0))
+        found.append(Sending("start", began_ms + later_ms, same_id=same_id, astray=draw.random() < 0.2))
+    if draw.random() < 0.25:
+        at_ms = began_ms + draw.uniform(-100, 300)
+        times = (0.0, 40.0)[: draw.choice((1, 2))]
+        found += [Sending("signal", max(0.0, at_ms + later_ms), name="hint") for later_ms in times]
+    if draw.random() < 0.12:
+        found.append(Sending("cancel", max(0.0, began_ms + draw.uniform(-100, 1_500)), astray=draw.random() < 0.2))
+    return tuple(found)
+
+
+def _garbage(seed: int) -> tuple[tuple[str, float], ...]:
+    """Records that nobody can read, and definitions that are not what they say: (topic kind, time)."""
+    draw = Random(f"{seed}/garbage")
+    if draw.random() > 0.15:
+        return ()
+    return ((draw.choice(("requests", "results", "commands", "definitions")), draw.uniform(0, 1_500)),)
+
+
+_EFFECT_KINDS: tuple[EffectKind, ...] = (
+    *("crash",) * 10,
+    *("freeze",) * 6,
+    *("slow",) * 6,
+    *("commit_applied_in_doubt",) * 2,
+    *("commit_lost_in_doubt",) * 2,
+    *("commit_late_in_doubt",) * 2,
+    *("commit_repeated",) * 3,
+    *("send_offsets_repeated",) * 2,
+    "commit_abortable",
+    "abort_repeated",
+    "abort_times_out",
+    "send_offsets_abortable",
+    "produce_abortable",
+    "produce_fatal",
+    "init_times_out",
+    "disturbed",
+    "offset_commit_lost",
+    "offset_commit_unanswered",
+    "membership_reset",
+)
+_TIMED_KINDS: tuple[TimedKind, ...] = (
+    *("kill_engine",) * 4,
+    *("kill_worker",) * 4,
+    *("join_engine",) * 3,
+    *("join_worker",) * 3,
+    *("drain_worker",) * 2,
+    *("stop_workers",) * 2,
+    *("stop_engines",) * 2,
+    *("outage",) * 2,
+    *("jump_clock",) * 2,
+    *("disk_full",) * 2,
+    *("disk_lost",) * 2,
+    *("power_failure",) * 2,
+    "disk_damaged",
+    "clean_logs",
+    "expire_offsets",
+    "stranger",
+)
+
+
+def _strikes(seed: int) -> tuple[Strike, ...]:
+    draw = Random(f"{seed}/strikes")
+    count = draw.choice((1, 1, 2, 2, 3, 3, 4, 5, 7))
+    return tuple(_effect_strike(draw) if draw.random() < 0.65 else _timed_strike(draw) for _ in range(count))
+
+
+def _effect_strike(draw: Random) -> EffectStrike:
+    kind = draw.choice(_EFFECT_KINDS)
+    at = draw.randint(1, EFFECTS)
+    when: Literal["before", "after"] = draw.choice(("before", "after"))
+    amounts = {
+        "crash": (100.0, 500.0, 3_000.0, 14_000.0),
+        "freeze": (300.0, 2_500.0, 12_000.0, 25_000.0),
+        "slow": (50.0, 500.0, 2_500.0, 5_000.0),
+    }
+    return EffectStrike(kind, at, when, draw.choice(amounts.get(kind, (0.0,))))
+
+
+def _timed_strike(draw: Random) -> TimedStrike:
+    kind = draw.choice(_TIMED_KINDS)
+    at_ms, target = draw.uniform(0, SPAN_MS), draw.randrange(12)
+    if kind == "outage":
+        amount_ms = draw.choice((100.0, 1_000.0, 6_000.0))
+    elif kind == "jump_clock":
+        amount_ms = draw.choice((-40_000.0, -1_500.0, -50.0, 900.0))
+    elif kind == "disk_full":
+        amount_ms = draw.choice((50.0, 800.0, 2_500.0))
+    else:
+        amount_ms = draw.choice((300.0, 2_000.0, 13_000.0))
+    return TimedStrike(kind, at_ms, target, amount_ms)

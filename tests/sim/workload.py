@@ -1,0 +1,142 @@
+"""The workflows of a simulation: every effect, sequences and parallel blocks, a deadline, large records."""
+
+from tests.sim.outside import STAGE, TIMEOUT_MS
+
+from logkeel.workflow import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, Retry, State, StepContext, Workflow, parallel
+
+PATIENT = Retry(max_attempts=12, initial="20ms", maximum="200ms")
+TIMEOUT = f"{TIMEOUT_MS}ms"
+SETTLE = CHECKED(settle="300ms")
+HURRY_MS = 2_500
+BULK = 15_000
+"""Fits a row and a record; two of them do not."""
+
+
+class Work(State):
+    """A number goes in, and comes out doubled."""
+
+    number: int
+    doubled: int | None = None
+    copied: int | None = None
+    result: int | None = None
+    left: str = ""
+    right: str = ""
+
+
+def _workflow(name: str, *, run_timeout: str | None = None) -> Workflow[Work]:
+    return Workflow(name, state=Work, returns=("result",), run_timeout=run_timeout)
+
+
+def _double(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # a step's type is the decorator's own
+    @workflow.step(writes=lambda s: s.doubled, effect=NONE, timeout=TIMEOUT, retry=PATIENT)
+    async def double(number: int, step: StepContext) -> int:
+        """Reads only."""
+        await STAGE.outside.act(step, "NONE", has_effect=False)
+        return 2 * number
+
+    return double
+
+
+def _copy(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    @workflow.step(writes=lambda s: s.copied, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
+    async def copy(number: int, step: StepContext) -> int:
+        """May run twice."""
+        await STAGE.outside.act(step, "IDEMPOTENT")
+        return number
+
+    return copy
+
+
+def _post(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    @workflow.step(writes=lambda s: s.result, effect=KEYED, timeout=TIMEOUT, retry=PATIENT)
+    async def post(number: int, step: StepContext) -> int:
+        """Outside, the key is known."""
+        await STAGE.outside.act(step, "KEYED")
+        return 2 * number
+
+    return post
+
+
+def _ping(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    @workflow.step(effect=KEYED, timeout=TIMEOUT, retry=PATIENT)
+    async def ping(step: StepContext) -> None:
+        """Used twice in one flow."""
+        await STAGE.outside.act(step, "KEYED")
+
+    return ping
+
+
+def _mail(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    @workflow.step(effect=SETTLE, timeout=TIMEOUT, retry=PATIENT)
+    async def mail(step: StepContext) -> None:
+        """Outside, one can look."""
+        await STAGE.outside.act(step, "CHECKED")
+
+    @mail.check
+    async def was_mailed(step: StepContext) -> bool:
+        """Whether it happened."""
+        return STAGE.outside.happened(step)
+
+    return mail
+
+
+def _pay(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    @workflow.step(effect=ONCE, timeout=TIMEOUT, retry=Retry(max_attempts=12, initial="20ms", on="not_done"))
+    async def pay(step: StepContext) -> None:
+        """Never again without a human's word."""
+        await STAGE.outside.act(step, "ONCE")
+
+    return pay
+
+
+def _sum(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    @workflow.step(writes=lambda s: s.result, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
+    async def total(doubled: int, copied: int, step: StepContext) -> int:
+        """Needs what both branches wrote."""
+        await STAGE.outside.act(step, "IDEMPOTENT")
+        return doubled if doubled == 2 * copied else -1
+
+    return total
+
+
+def _bulk(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    @workflow.step(writes=lambda s: s.left, effect=NONE, timeout=TIMEOUT, retry=PATIENT)
+    async def fill_left(number: int, step: StepContext) -> str:
+        """Half of what does not fit."""
+        await STAGE.outside.act(step, "NONE", has_effect=False)
+        return "l" * BULK
+
+    @workflow.step(writes=lambda s: s.right, effect=NONE, timeout=TIMEOUT, retry=PATIENT)
+    async def fill_right(number: int, step: StepContext) -> str:
+        """The other half."""
+        await STAGE.outside.act(step, "NONE", has_effect=False)
+        return "r" * BULK
+
+    @workflow.step(writes=lambda s: s.result, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
+    async def join(left: str, right: str, step: StepContext) -> int:
+        """Its command is too large to be sent."""
+        return len(left) + len(right)
+
+    return fill_left, fill_right, join
+
+
+chain = _workflow("chain")
+chain.flow(_double(chain), _post(chain), _mail(chain), _pay(chain))
+
+fan = _workflow("fan")
+_again = _ping(fan)
+fan.flow(parallel(_double(fan), _copy(fan), _again, name="work"), _sum(fan), _again, _pay(fan))
+
+careful = _workflow("careful")
+_doubled, _mailed, _paid = _double(careful), _mail(careful), _pay(careful)
+careful.flow(parallel((_doubled, _mailed), _paid, name="both"), _post(careful))
+
+hurried = _workflow("hurried", run_timeout=f"{HURRY_MS}ms")
+hurried.flow(_double(hurried), _copy(hurried), _post(hurried))
+
+bulky = _workflow("bulky")
+_left, _right, _joined = _bulk(bulky)
+bulky.flow(parallel(_left, _right, name="fill"), _joined)
+
+WORKFLOWS = (chain, fan, careful, hurried, bulky)
+BY_NAME = {workflow.name: workflow for workflow in WORKFLOWS}
