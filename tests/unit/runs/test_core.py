@@ -26,6 +26,7 @@ from logkeel.records import (
     SignalRun,
     StartRun,
     StepAnswer,
+    StepHeartbeat,
     StepJournaled,
     StepRefused,
 )
@@ -180,6 +181,18 @@ def test_a_checked_step_waits_for_its_deadline_and_its_settle_time() -> None:
     waking.step_due(turn := next_turn(turn, after_ms=65_000), "a", 1)
     assert state.steps["a"].check_first
     assert turn.actions[-1] == DispatchStep("a")
+
+
+@pytest.mark.parametrize("clock_off_ms", [-3_600_000, 0, 3_600_000])
+def test_a_check_waits_by_the_engines_clock_whatever_the_workers_says(clock_off_ms: int) -> None:
+    turn, state = one_step("CHECKED", settle_ms=5_000)
+    beat = StepHeartbeat(identity=identity(state, "a"), holder="w", started_at_ms=turn.now_ms + clock_off_ms)
+    turn = next_turn(turn, beat)
+    heard_ms = turn.now_ms
+    turn = next_turn(turn, beat, after_ms=20_000)
+    turn = next_turn(turn, reclaimed(state, "a", holder_dead=True))
+    (timer,) = (action for action in turn.actions if isinstance(action, SetTimer))
+    assert timer.due_ms == heard_ms + 65_000
 
 
 def test_a_once_step_in_doubt_waits_for_a_human() -> None:

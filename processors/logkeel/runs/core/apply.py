@@ -82,13 +82,16 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
         reclaimed=False,
         holder=None,
         started_at_ms=None,
+        heard_ms=None,
     )
 
 
 def _step_started(state: RunState, event: RunEvent, plan: Plan) -> None:
     """The first heartbeat of a holder; with a `name`, also one that shows progress: losses so far were unrelated."""
     step = _legal(state, event)
-    step = replace(step, phase="started", holder=event.holder, started_at_ms=event.started_at_ms)
+    heard_ms = event.at_ms if step.heard_ms is None else step.heard_ms
+    started_at_ms = event.started_at_ms
+    step = replace(step, phase="started", holder=event.holder, started_at_ms=started_at_ms, heard_ms=heard_ms)
     state.steps[_path(event)] = step if event.name is None else replace(step, reclaims=0, progress=event.name)
 
 

@@ -68,6 +68,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     waiting step goes on. `reclaimed`: somebody asks, and the holder's lease still runs. `scheduled_ms`: when this
     attempt was first dispatched. `effect_since_ms`: since when an execution may have had its effect; None: surely none
     has. `progress`: digest of the heartbeat details that showed progress last.
+    `heard_ms`: when the engine, by its own clock, first heard that this execution had started.
     """
 
     step: str
@@ -92,6 +93,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     scheduled_ms: int = 0
     effect_since_ms: int | None = None
     progress: str | None = None
+    heard_ms: int | None = None
 
     @property
     def is_open(self) -> bool:

@@ -47,9 +47,11 @@ def refused_delay_ms(refusals: int) -> int:
 def check_at_ms(definition: StepDefinition, step: StepState, now_ms: int) -> int:
     """When a check may tell of an attempt that nobody ended: its deadline plus the settle time (P35).
 
-    An attempt whose start is unknown may have started just now.
+    It had started when the engine first heard of it, or now if it never did: the worker's word for its start is that of
+    another clock. One that was itself to check begins its time at `check_not_before_ms`, not earlier.
     """
-    started_ms = now_ms if step.started_at_ms is None else step.started_at_ms
+    heard_ms = now_ms if step.heard_ms is None else step.heard_ms
+    started_ms = max(heard_ms, step.check_not_before_ms or 0)
     return max(now_ms, started_ms + (definition.timeout_ms or 0) + definition.settle_ms)
 
 
