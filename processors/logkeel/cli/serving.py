@@ -6,7 +6,7 @@ process is shared. Ends in order: workers drain, while the engine still takes th
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +17,46 @@ from logkeel.cli.logged_loop import LoggedLoop
 from logkeel.cli.settings import Settings
 from logkeel.cli.team import Team
 from logkeel.cli.wiring import make_engine, make_worker
-from logkeel.exactly_once import take_slot
+from logkeel.exactly_once import Produced, take_slot
 from logkeel.kafka import KafkaLogClient
 from logkeel.steps import publish_definitions
 
 if TYPE_CHECKING:
+    from logkeel.steps import StepWorker
     from logkeel.workflow import Workflow
 
 SWITCH_S = 0.001
 """How long a thread keeps Python's lock while another one waits for it; the default of 5 ms outlasts a transaction."""
+
+
+class HeadStart:
+    """Hands the commands that the engine of this process committed to its workers, before they read them.
+
+    Implements `logkeel.exactly_once.CommitListener`. A hint: a worker takes what it may start at once, the log has all.
+    """
+
+    def __init__(self) -> None:
+        self._workers: dict[str, StepWorker] = {}
+
+    def add(self, topic: str, worker: "StepWorker") -> None:
+        """From now on `worker` hears of the commands on `topic`."""
+        self._workers[topic] = worker
+
+    @property
+    def topics(self) -> Collection[str]:
+        """Those of the workers."""
+        return self._workers.keys()
+
+    def committed(self, records: Sequence[Produced]) -> None:
+        """Each worker hears of its commands."""
+        for topic, worker in list(self._workers.items()):
+            commands = [
+                (place, offset, output.value)
+                for place, offset, output in records
+                if place.topic == topic and output.value is not None
+            ]
+            if commands:
+                worker.hear_committed(commands)
 
 
 def queues_of(workflows: "Sequence[Workflow[Any]]") -> list[str]:
@@ -50,11 +81,13 @@ def serve_here(
     publish_definitions(client, settings.names, workflows)
     lock = take_slot(Path(settings.state_dir) / "engines")
     sys.setswitchinterval(SWITCH_S)
+    start = HeadStart()
     with Team(stop) as team:
-        team.start("engine", make_engine(client, settings, lock, observer=LoggedLoop()).run)
+        team.start("engine", make_engine(client, settings, lock, observer=LoggedLoop(), listener=start).run)
         for queue in queues_of(workflows):
-            served = msgspec.structs.replace(settings, queue=queue)
-            team.start(f"worker {queue}", make_worker(client, served, workflows, drain_s=drain_s).run)
+            worker = make_worker(client, msgspec.structs.replace(settings, queue=queue), workflows, drain_s=drain_s)
+            start.add(settings.names.step_commands(queue), worker)
+            team.start(f"worker {queue}", worker.run)
         collect_less_often()
         ready(lock.slot)
         team.wait(look)

@@ -10,7 +10,7 @@ import msgspec
 from logkeel.cli.provisioning import DELETE_RETENTION_MS
 from logkeel.cli.settings import Settings
 from logkeel.errors import PartitionCountChanged, TopicMissing
-from logkeel.exactly_once import LoopPorts, LoopSettings, Observer, Repair, SlotLock, TransactionalLoop
+from logkeel.exactly_once import CommitListener, LoopPorts, LoopSettings, Observer, Repair, SlotLock, TransactionalLoop
 from logkeel.kafka import KafkaLogClient, SystemClock
 from logkeel.log import LogClient
 from logkeel.runs import DefinitionReader, RunProcessor
@@ -50,6 +50,7 @@ def make_engine(
     *,
     observer: Observer | None = None,
     loop_settings: LoopSettings | None = None,
+    listener: CommitListener | None = None,
 ) -> TransactionalLoop:
     """The loop of one run processor, with its tables below the slot's directory. `loop_settings`: others than usual.
 
@@ -57,7 +58,7 @@ def make_engine(
     """
     names = settings.names
     return TransactionalLoop(
-        LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
+        LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables"), listener),
         RunProcessor(names, partitions=partition_count(client, settings)),
         loop_settings or engine_settings(settings, lock.slot),
         side_source=DefinitionReader(client.reader("read_committed"), client.admin(), names.workflow_definitions),

@@ -98,6 +98,7 @@ class StepWorker:
         self.holder = _holder(state_dir, options, self._slot.slot)
         settings = MachineSettings(self.holder, concurrency=options.concurrency, buffered=4 * options.concurrency)
         self._machine = StepMachine(settings)
+        self._deciding = threading.Lock()
         self._inbox: deque[Input] = deque()
         self._wake = threading.Event()
         self._starts: list[m.StartStep] = []
@@ -182,13 +183,13 @@ class StepWorker:
         """Leave: commit marks, release consumer, producer, loop and slot. Idempotent."""
         if self._closed:
             return
-        self._closed = True
+        with self._deciding:
+            self._closed = True
         try:
             self._acknowledge(self._sender.flush(LEAVE_FLUSH_S))
             self._acknowledge(self._letters.flush(LEAVE_FLUSH_S))
             if self._drained:
-                for action in self._machine.final_marks():
-                    self._do(action)
+                self._commit_last()
             self._member.close()
         finally:
             self._executor.close()
@@ -196,6 +197,23 @@ class StepWorker:
             self._letters.close()
             self._control.close()
             self._slot.release()
+
+    def hear_committed(self, commands: Sequence[tuple[TopicPartition, int, bytes]]) -> None:
+        """Commands that this process's own engine has just committed: (where, offset, record), for a head start.
+
+        From any thread; a hint, nothing is lost if it is not given or not taken. Must not be told of a commit that was
+        not answered.
+        """
+        arrived = [
+            m.CommandCommitted(place, offset, decode_as(value, StepCommand)) for place, offset, value in commands
+        ]
+        with self._deciding:
+            if self._closed:
+                return
+            starts = [action for each in arrived for action in self._machine.handle(each)]
+            # Under the lock, so that a cancel decided behind it finds the execution.
+            if starts:
+                self._executor.submit([start for start in starts if isinstance(start, m.StartStep)], claimed_at_s=0.0)
 
     # Inputs -----------------------------------------------------------------------------------------------------
 
@@ -285,14 +303,21 @@ class StepWorker:
             self._handle(m.Revoking(sources))
             self._acknowledge(self._sender.flush(REVOKE_FLUSH_S))
             self._acknowledge(self._letters.flush(REVOKE_FLUSH_S))
-            for action in self._machine.final_marks():
-                self._do(action)
+            self._commit_last()
         self._handle(m.Revoked(sources))
 
     # Actions ----------------------------------------------------------------------------------------------------
 
     def _handle(self, message: Input) -> None:
-        for action in self._machine.handle(message):
+        with self._deciding:
+            actions = self._machine.handle(message)
+        for action in actions:
+            self._do(action)
+
+    def _commit_last(self) -> None:
+        with self._deciding:
+            actions = self._machine.final_marks()
+        for action in actions:
             self._do(action)
 
     def _do(self, action: Action) -> None:

@@ -6,7 +6,7 @@ from logkeel.exactly_once.diagnosis import Verdict
 from logkeel.exactly_once.loop import TransactionalLoop
 from logkeel.exactly_once.observer import BatchCounts, Observer, Unobserved
 from logkeel.exactly_once.parts import LoopPorts
-from logkeel.exactly_once.port import Processor, SideEvent, SideSource, Timer, Turn
+from logkeel.exactly_once.port import CommitListener, Processor, Produced, SideEvent, SideSource, Timer, Turn
 from logkeel.exactly_once.repair import Repair, Repaired
 from logkeel.exactly_once.settings import LoopSettings
 from logkeel.exactly_once.slots import SlotLock, take_slot
@@ -14,10 +14,12 @@ from logkeel.exactly_once.slots import SlotLock, take_slot
 __all__ = [
     "BatchCounts",
     "Letter",
+    "CommitListener",
     "LoopPorts",
     "LoopSettings",
     "Observer",
     "Processor",
+    "Produced",
     "Redriver",
     "Repair",
     "Repaired",

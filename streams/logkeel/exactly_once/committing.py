@@ -4,7 +4,7 @@ Reports what happened to the machine and hands back the actions that concern par
 are written by `store_rows` after the commit was answered, never before (P7).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from logkeel.errors import (
@@ -21,10 +21,11 @@ from logkeel.exactly_once.batch import Batch, PartitionBatch
 from logkeel.exactly_once.changelog import ChangelogOffsets, add_position_rows, produce_changelog, slot_headers
 from logkeel.exactly_once.observer import Observer
 from logkeel.exactly_once.poison import CrashMark
+from logkeel.exactly_once.port import CommitListener, Produced
 from logkeel.exactly_once.rows import CRASH_KEY, MARKS_KEY
 from logkeel.exactly_once.settings import LoopSettings
 from logkeel.exactly_once.transaction import Action, Event, State, Transaction
-from logkeel.log import GroupMetadata, TopicPartition, TransactionalProducer
+from logkeel.log import DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition, TransactionalProducer
 from logkeel.log.keyspace import TIMER
 
 _TIMER = TIMER[0]
@@ -40,10 +41,17 @@ class Outcome:
     error: EngineError | None = None
 
 
+HEARD_OUTPUTS = 64
+"""A batch with more outputs is one of many runs: then nobody waits for the log, and a callback per output costs."""
+
+
 class Committer:
     """Runs transactions for one loop."""
 
-    def __init__(self, changelog: str, settings: LoopSettings, observer: Observer) -> None:
+    def __init__(
+        self, changelog: str, settings: LoopSettings, observer: Observer, listener: CommitListener | None = None
+    ) -> None:
+        self._listener = listener
         self._changelog = changelog
         self._headers = slot_headers(settings.slot)
         self._timeout_s = settings.commit_timeout_ms / 1000
@@ -80,9 +88,7 @@ class Committer:
         at("after_begin")
         # Rows first: they name their writer, so that who is blocked by a dead slot's outputs learns of it (P18).
         produce_changelog(producer, batch, topic=self._changelog, headers=self._headers, offsets=offsets)
-        produce = producer.produce
-        for output in batch.outputs:
-            produce(output)
+        heard = self._produce_outputs(producer, batch.outputs)
         machine.on(Event.PRODUCED)
         at("after_produce")
         # While the records are on their way: one round trip less to wait for.
@@ -96,7 +102,25 @@ class Committer:
         producer.commit(self._timeout_s)
         actions = machine.on(Event.COMMIT_ANSWERED)
         at("after_commit")
+        if heard and self._listener is not None:
+            self._listener.committed(heard)
         return actions
+
+    def _produce_outputs(self, producer: TransactionalProducer, outputs: Sequence[OutputRecord]) -> list[Produced]:
+        """Produce them; the answer fills with those the listener wants, as they are acknowledged."""
+        produce, listener = producer.produce, self._listener
+        heard: list[Produced] = []
+        if listener is None or len(outputs) > HEARD_OUTPUTS:
+            for output in outputs:
+                produce(output)
+            return heard
+        topics = listener.topics
+        for output in outputs:
+            if output.topic in topics:
+                produce(output, _keeping(heard, output))
+            else:
+                produce(output)
+        return heard
 
     def _abort(self, producer: TransactionalProducer) -> Event:
         try:
@@ -106,6 +130,14 @@ class Committer:
             return Event.ABORT_FAILED
         self._observer.at("after_abort")
         return Event.ABORT_ANSWERED
+
+
+def _keeping(heard: list[Produced], output: OutputRecord) -> DeliveryCallback:
+    def delivered(place: TopicPartition, offset: int, error: Exception | None) -> None:
+        if error is None:
+            heard.append(Produced(place, offset, output))
+
+    return delivered
 
 
 def positions_of(batch: Batch) -> dict[TopicPartition, int]:

@@ -73,7 +73,7 @@ class TransactionalLoop:
         )
         self._owned = Ownership(self._parts, self._drop_queue)
         self._collector = Collector(processor, settings, clock, self._observer)
-        self._committer = Committer(processor.changelog, settings, self._observer)
+        self._committer = Committer(processor.changelog, settings, self._observer, ports.listener)
         self._queue: list[Record] = []
         self._ends: dict[TopicPartition, int] = {}
         self._held_up = False

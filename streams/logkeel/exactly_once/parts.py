@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from logkeel.exactly_once.observer import Observer
-from logkeel.exactly_once.port import Processor
+from logkeel.exactly_once.port import CommitListener, Processor
 from logkeel.exactly_once.producers import ProducerPair
 from logkeel.exactly_once.settings import LoopSettings
 from logkeel.log import Admin, Clock, GroupConsumer, LogClient, StoreDirectory, TopicPartition
@@ -16,6 +16,8 @@ class LoopPorts:
     client: LogClient
     clock: Clock
     stores: StoreDirectory
+    listener: CommitListener | None = None
+    """Hears of outputs once they are committed."""
 
 
 @dataclass(slots=True)

@@ -8,11 +8,11 @@ A processor keeps no mutable state of its own beyond caches of immutable values 
 drop a batch at any time and hand the same records in again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from logkeel.log import OutputRecord, Record
+from logkeel.log import OutputRecord, Record, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,30 @@ class Turn(Protocol):
 
     def clear_wakeup(self, timer_id: bytes) -> None:
         """Forget the wake-up under this id; unknown ones are ignored."""
+        ...
+
+
+class Produced(NamedTuple):
+    """An output with its place in the log."""
+
+    place: TopicPartition
+    offset: int
+    output: OutputRecord
+
+
+class CommitListener(Protocol):
+    """Hears of outputs as soon as their commit was answered: for whoever in this process waits for them.
+
+    They may not be readable yet; they will be. Called on the loop's thread, so it must be short, and must not raise.
+    """
+
+    @property
+    def topics(self) -> Collection[str]:
+        """The topics whose records it wants to hear of."""
+        ...
+
+    def committed(self, records: Sequence[Produced]) -> None:
+        """These are committed, those of a partition in order."""
         ...
 
 

@@ -101,6 +101,13 @@ class World(RuleBasedStateMachine):
             self.do(self.it.handle(m.CommandArrived(SOURCE, offset, command(offset, effect=self.log[offset]))))
             self.position = offset + 1
 
+    @precondition(lambda self: self.owned and len(self.log) > self.position)
+    @rule(data=st.data())
+    def hear_of_a_commit(self, data: st.DataObject) -> None:
+        """The engine of the same process tells of any command that is not read yet, in any order, and again."""
+        offset = data.draw(st.integers(self.position, len(self.log) - 1))
+        self.do(self.it.handle(m.CommandCommitted(SOURCE, offset, command(offset, effect=self.log[offset]))))
+
     @rule(by_ms=st.sampled_from([1, 50, 1_000]))
     def tick(self, by_ms: int) -> None:
         self.now_ms += by_ms

@@ -7,6 +7,7 @@ read is given back, and the engine, which knows what has ended, dispatches the r
 Fresh commands wait in a queue per partition and leave it in offset order when a slot is free: an effectful one, and the
 first of an assignment, through a committed claim, any other at once, its mark following lazily. An execution is held
 until its last answer is acknowledged, whether or not its partition is still owned; one that comes back finds it here.
+A command that this process's own engine committed may start before it is read, if it may run twice and nothing waits.
 
 The machine owns: order of starts, claims, marks, heartbeat times, back-pressure, drain. The shell owns: threads,
 clocks, consumer, producer, user code, and doing what the actions say, in order. No I/O, clock or randomness here.
@@ -25,6 +26,7 @@ from logkeel.steps.machine.messages import (
     CancelStep,
     ClaimExpired,
     CommandArrived,
+    CommandCommitted,
     Commit,
     CommitFailed,
     Committed,
@@ -87,6 +89,7 @@ class StepMachine:
         self._handlers: dict[type[Any], Callable[[Any], Sequence[Action]]] = {
             Assigned: self._assigned,
             CommandArrived: self._command_arrived,
+            CommandCommitted: self._command_committed,
             StrangerArrived: self._stranger_arrived,
             LetterKept: self._letter_kept,
             Passed: self._passed,
@@ -152,6 +155,8 @@ class StepMachine:
 
     def _revoking(self, message: Revoking) -> Sequence[Action]:
         gone = set(message.sources)
+        for source in gone & self._tables.keys():
+            self._tables[source].giving_up = True
         return [
             self._heartbeat(entry)
             for entry in self._held.values()
@@ -163,7 +168,7 @@ class StepMachine:
             table = self._tables.pop(source, None)
             if table is None:
                 continue
-            for entry in table.open.values():
+            for entry in (*table.open.values(), *table.ahead.values()):
                 self._detach(entry)
         return ()
 
@@ -181,6 +186,8 @@ class StepMachine:
         if table is None or message.offset < table.position:
             return ()
         table.position = message.offset + 1
+        if message.offset in table.ahead:
+            return self._caught_up_with(table, message.offset)
         entry = new_execution(message.source, message.offset, message.command)
         known = self._held.get(entry.key)
         if known is not None:
@@ -201,6 +208,38 @@ class StepMachine:
         if known.source is None and not known.passed:
             known.source, known.offset = table.source, offset
             table.open[offset] = known
+        return ()
+
+    def _command_committed(self, message: CommandCommitted) -> Sequence[Action]:
+        """Start it at once, or leave it to the log: whatever needs a claim, a question, a slot or its turn is left.
+
+        It counts as read and as started, for offset and mark, only once it was read: until then a successor finds it
+        above the mark of a holder that did not leave, and gives it back.
+        """
+        table = self._tables.get(message.source)
+        entry = new_execution(message.source, message.offset, message.command)
+        if (
+            table is None
+            or self._drain_deadline_ms is not None
+            or self._busy >= self._settings.concurrency
+            or not table.takes_ahead(message.offset)
+            or entry.effectful
+            or entry.key in self._held
+            or message.command.not_after_ms is not None
+            or self._revocations.covers(entry.key)
+        ):
+            return ()
+        self._busy += 1
+        self._held[entry.key] = table.ahead[message.offset] = entry
+        return (self._start(entry),)
+
+    @staticmethod
+    def _caught_up_with(table: PartitionTable, offset: int) -> Sequence[Action]:
+        """A command is read that was started before: nothing starts, offset and mark take it over."""
+        entry = table.ahead.pop(offset)
+        table.started = max(table.started, offset)
+        if not entry.passed:
+            table.open[offset] = entry
         return ()
 
     def _stranger_arrived(self, message: StrangerArrived) -> Sequence[Action]:
@@ -273,7 +312,7 @@ class StepMachine:
     def _start(self, entry: Execution) -> StartStep:
         source = entry.source or TopicPartition("", -1)
         table = self._tables.get(source)
-        if table is not None:
+        if table is not None and entry.offset not in table.ahead:
             table.started = max(table.started, entry.offset)
         entry.phase = Phase.RUNNING
         entry.started_at_ms = self._now_ms
@@ -331,7 +370,9 @@ class StepMachine:
         """The lazy commit: every partition whose low-water offset or mark moved."""
         offsets = []
         for table in self._tables.values():
-            source, low, metadata = table.offsets(table.settled_mark(), self._settings.holder, left=left)
+            source, low, metadata = table.offsets(
+                table.settled_mark(), self._settings.holder, left=left and not table.ahead
+            )
             if table.committed is None or self._differs(table.committed, low, metadata):
                 offsets.append((source, low, metadata))
         return (Commit(tuple(offsets)),) if offsets else ()

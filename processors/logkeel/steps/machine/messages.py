@@ -44,6 +44,14 @@ class CommandArrived(NamedTuple):
     command: StepCommand
 
 
+class CommandCommitted(NamedTuple):
+    """The engine of this process says that a command was committed at `offset`, before it could be read there."""
+
+    source: TopicPartition
+    offset: int
+    command: StepCommand
+
+
 class StrangerArrived(NamedTuple):
     """A record that is no command was read at `offset`; `letter` is what is to be kept of it."""
 
@@ -142,6 +150,7 @@ class TimeAdvanced(NamedTuple):
 Input: TypeAlias = (
     Assigned
     | CommandArrived
+    | CommandCommitted
     | StrangerArrived
     | LetterKept
     | Passed

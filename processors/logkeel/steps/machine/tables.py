@@ -15,6 +15,9 @@ from logkeel.records.topics import DAY_MS, REVOCATIONS_KEPT_DAYS
 from logkeel.steps.machine.marks import Holder, Mark
 from logkeel.steps.machine.messages import Key, key_of
 
+AHEAD_OFFSETS = 1_024
+"""Far below what a successor gives back above a mark, which follows within the commit interval."""
+
 
 class Phase(Enum):
     """Where an execution stands: QUEUED → CLAIMING → RUNNING → ANSWERED; an inherited one begins as ANSWERED."""
@@ -54,6 +57,8 @@ class PartitionTable:
     anyone, `claimed` the highest started by claim; `dead_above`: a dead holder started the inherited ones above it;
     `unmarked`: up to here it may have started commands that its mark did not reach. `named`: the committed mark is this
     process's, so that a successor knows of it.
+    `ahead` are executions of commands that were heard of before they could be read; they stay until they are read.
+    `giving_up`: a clean revoke has begun.
     `strangers` are records that are no commands and whose dead letters are not acknowledged.
     """
 
@@ -70,6 +75,17 @@ class PartitionTable:
     strangers: set[int] = field(default_factory=set)
     paused: bool = False
     named: bool = False
+    ahead: dict[int, Execution] = field(default_factory=dict)
+    giving_up: bool = False
+
+    def takes_ahead(self, offset: int) -> bool:
+        """Whether a command may start that lies at `offset`, unread: fresh, near, and nothing waits before it.
+
+        A successor has to know of us, and gives back what lies up to `AHEAD_OFFSETS` above our mark.
+        """
+        ready = self.named and not (self.paused or self.giving_up or self.queue)
+        fresh = offset >= self.position and offset > max(self.inherited, self.unmarked)
+        return ready and fresh and offset not in self.ahead and offset - self.position < AHEAD_OFFSETS
 
     def low(self) -> int:
         """L: the first offset that is not answered for."""
