@@ -8,10 +8,10 @@ DEV_READY  := $(VENV)/.ready-dev
 SOURCES := streams schemas processors tests examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt bench bench-peers chaos sim sim-mutants mutants clean
+.PHONY: help demo test lint types fmt bench bench-peers bench-recovery chaos sim sim-mutants mutants clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "logkeel needs Python >= 3.11; say which: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -51,6 +51,9 @@ bench: $(DEV_READY) ## measure latency, throughput and restart on a real broker 
 
 bench-peers: $(DEV_READY) ## measure and crash logkeel and its peers in turn (ARGS="race --systems logkeel DBOS")
 	@$(BIN)/python -m tests.bench.peers $(ARGS)
+
+bench-recovery: $(DEV_READY) ## measure takeover, restart, restore, hand-over and waiting runs (ARGS="--only big")
+	@$(BIN)/python -m tests.bench.recovery $(ARGS)
 
 chaos: $(DEV_READY) ## a siege, judged by an outside ledger: make chaos MINUTES=20 [SEED=...]; or ARGS="--kills 60"
 	@$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)

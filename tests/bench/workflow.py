@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 
-from logkeel.workflow import IDEMPOTENT, State, Workflow
+from logkeel.workflow import IDEMPOTENT, RetryAfter, State, Workflow
 
 
 class Numbers(State):
@@ -101,3 +101,14 @@ def _big(name: str, *, with_note: bool) -> "Workflow[Big]":
 
 big = _big("big", with_note=False)
 big_and_note = _big("big-and-note", with_note=True)
+
+patient = Workflow("patient", state=Numbers, returns="first")
+
+
+@patient.step(writes=lambda s: s.first, effect=IDEMPOTENT, timeout="10s")
+async def wait(number: int) -> int:
+    """Asks to be tried again in a month: the run waits."""
+    raise RetryAfter("30d", f"{number} has to wait")
+
+
+patient.flow(wait)

@@ -14,6 +14,9 @@ MESSAGE_MAX_BYTES = 10_000_000
 TRANSACTION_MARGIN_MS = 2_000
 """`message.timeout.ms` stays below the transaction time-out by this much (P18)."""
 
+HEARTBEAT_MS = 500
+"""A member hears of a rebalance in the answer to a heartbeat: so long may a hand-over take."""
+
 _SHARED: dict[str, Any] = {
     "reconnect.backoff.ms": 20,
     "socket.nagle.disable": True,
@@ -92,7 +95,7 @@ def group_settings(group_id: str, instance_id: str | None, session_timeout_ms: i
         "isolation.level": "read_committed",
         "group.id": group_id,
         "session.timeout.ms": session_timeout_ms,
-        "heartbeat.interval.ms": max(100, min(3_000, session_timeout_ms // 4)),
+        "heartbeat.interval.ms": max(100, min(HEARTBEAT_MS, session_timeout_ms // 4)),
         "max.poll.interval.ms": max(300_000, session_timeout_ms),
     }
     if instance_id is not None:
