@@ -16,6 +16,8 @@ from tests.chaos.engine import IN_TRANSACTION, place_of
 from tests.chaos.plan import Move
 from tests.chaos.processes import Victim
 
+from logkeel.errors import LogUnavailable
+
 Steps = Generator[float, None, None]
 
 FREEZE_S: Final = 12.0
@@ -36,10 +38,18 @@ JUDGED: Final = 0.25
 
 
 class Attacks:
-    """Does what the plan says. `frozen` are workers that sleep or just woke, while no human may answer."""
+    """Does what the plan says. `frozen` sleep or have just woken; `calm` says that no broker is away."""
 
-    def __init__(self, camp: Camp, done: Counter[str], faults: list[str], tell: Callable[[str], None]) -> None:
-        self._camp, self._done, self._faults, self._tell = camp, done, faults, tell
+    def __init__(
+        self,
+        camp: Camp,
+        done: Counter[str],
+        faults: list[str],
+        *,
+        tell: Callable[[str], None],
+        calm: Callable[[], bool],
+    ) -> None:
+        self._camp, self._done, self._faults, self._tell, self._calm = camp, done, faults, tell, calm
         self.killed_at: Counter[str] = Counter()
         self.frozen: set[str] = set()
         self.full: set[str] = set()
@@ -142,9 +152,15 @@ class Attacks:
 
     def _compare(self, victim: Victim) -> Steps:
         yield 0.0
+        if not self._calm():
+            return
         tables = self._camp.tables(victim)
         spoilt = self._done["stores corrupted"] > 0
-        checked, faults = self._camp.changelog.judge_stores(tables, may_be_corrupt=spoilt)
+        try:
+            checked, faults = self._camp.changelog.judge_stores(tables, may_be_corrupt=spoilt)
+        except LogUnavailable:
+            self._done["comparisons without a broker"] += 1
+            return
         self._done["stores compared"] += checked
         self._faults += faults
         for fault in faults:

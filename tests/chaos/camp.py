@@ -1,11 +1,12 @@
 """What a siege is laid to: a cluster of three behind proxies; an application on it, its engines and workers."""
 
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tests.chaos import outside
 from tests.chaos.damage import Disk, NoLongerFiles, SmallDisk, mount_small_disk
 from tests.chaos.engine import COMMIT_TIMEOUT
@@ -115,5 +116,16 @@ class Camp:
 def _await_coordinator(bootstrap_servers: str) -> None:
     """The first group of a fresh cluster waits for the topic of offsets to be made."""
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "first", "log_level": 0})
-    consumer.committed([TopicPartition("none", 0)], START_S)
-    consumer.close()
+    deadline = time.monotonic() + START_S
+    try:
+        while True:
+            try:
+                consumer.committed([TopicPartition("none", 0)], 5.0)
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
+    finally:
+        consumer.close()

@@ -19,7 +19,7 @@ from tests.chaos.report import Outcome
 from tests.chaos.spoiling import Spoiling
 from tests.chaos.weather import Weather
 
-from logkeel.errors import ConsumerFenced, LogUnavailable
+from logkeel.errors import ConsumerFenced, LogkeelError, LogUnavailable
 
 LOW: Final = 60
 RUNS_PER_SECOND: Final = 12.0
@@ -51,7 +51,7 @@ class Siege:
         self._camp, self._say = camp, say
         self._began_s = time.monotonic()
         done, faults = self.outcome.done, self.outcome.faults
-        self._attacks = Attacks(camp, done, faults, self._tell)
+        self._attacks = Attacks(camp, done, faults, tell=self._tell, calm=lambda: BROKERS not in self._busy)
         self._weather = Weather(camp, done, faults, self._tell)
         self._spoiling = Spoiling(camp, done, faults, self._tell)
         self._under_way: list[_UnderWay] = []
@@ -176,7 +176,10 @@ class Siege:
             self._load.request(int(self._allowance))
             self._allowance -= int(self._allowance)
         asleep = any(name.startswith("worker") for name in self._attacks.frozen)
-        self._load.poll(may_answer=not asleep and not self._weather.rough)
+        try:
+            self._load.poll(may_answer=not asleep and not self._weather.rough)
+        except LogUnavailable:
+            self.outcome.done["polls without a broker"] += 1
         self._check_lives()
 
     def _advance(self) -> None:
@@ -186,6 +189,10 @@ class Siege:
                     each.due_s = time.monotonic() + next(each.steps)
                 except StopIteration:
                     self._under_way.remove(each)
+                except LogkeelError as error:
+                    self._under_way.remove(each)
+                    self.outcome.faults.append(f"a move could not be made: {error!r}")
+                    self._tell(f"FAULT {self.outcome.faults[-1]}")
 
     def _check_lives(self) -> None:
         for victim in self._camp.victims:

@@ -47,6 +47,9 @@ _LEADERLESS = frozenset(
         KafkaError._NOENT,  # the client's own "no leaders found"
     }
 )
+_NEW = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION})
+"""What brokers that have not heard of a new topic yet say of it."""
+
 _COORDINATOR_MOVES = frozenset(
     {
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -106,7 +109,8 @@ class KafkaAdmin:
                 if error_of(exception).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise call_error(error_of(exception), doing=f"creating {name}") from exception
         self._wait_visible([plan.name for plan in plans])
-        self.start_offsets([TopicPartition(plan.name, number) for plan in plans for number in range(plan.partitions)])
+        places = [TopicPartition(plan.name, number) for plan in plans for number in range(plan.partitions)]
+        self._offsets(places, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED, passing=_LEADERLESS | _NEW)
 
     def _wait_visible(self, names: Sequence[str]) -> None:
         deadline = time.monotonic() + VISIBLE_TIMEOUT_S
@@ -149,10 +153,15 @@ class KafkaAdmin:
         return self._offsets(partitions, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
 
     def _offsets(
-        self, partitions: Sequence[TopicPartition], spec: OffsetSpec, isolation: IsolationLevel
+        self,
+        partitions: Sequence[TopicPartition],
+        spec: OffsetSpec,
+        isolation: IsolationLevel,
+        *,
+        passing: frozenset[int] = _LEADERLESS,
     ) -> Mapping[TopicPartition, int]:
         return _settled(
-            lambda: self._listed(partitions, spec, isolation), _LEADERLESS, "listing offsets", meanwhile=self._refresh
+            lambda: self._listed(partitions, spec, isolation), passing, "listing offsets", meanwhile=self._refresh
         )
 
     def _refresh(self) -> None:
