@@ -41,6 +41,10 @@ class Conditions:
         """How late a duplicate of a request arrives, or one whose sender has given up."""
         return 0.0
 
+    def lateness_calls(self) -> int:
+        """After how many calls of its sender a duplicate arrives, if its time has not come; 0: by time alone."""
+        return 0
+
     def lags(self) -> bool:
         """Whether a partition brings nothing to this fetch, although there is something."""
         return False
@@ -80,7 +84,10 @@ class RandomConditions(Conditions):
         return self._pace * self._random.random() * 6.0
 
     def lateness_ms(self) -> float:
-        return self._random.choice((2.0, 8.0, 20.0, 60.0, 200.0, 2_000.0)) * self._random.random()
+        return self._random.choice((8.0, 60.0, 200.0, 2_000.0)) * self._random.random()
+
+    def lateness_calls(self) -> int:
+        return self._random.randint(1, 40)
 
     def lags(self) -> bool:
         return self._random.random() < 0.15

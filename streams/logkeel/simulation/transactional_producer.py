@@ -22,13 +22,33 @@ from logkeel.errors import (
 from logkeel.log import DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition
 from logkeel.simulation.effects import effect
 from logkeel.simulation.faults import Fault
-from logkeel.simulation.partition_log import Transaction
+from logkeel.simulation.partition_log import Outcome, Transaction
 from logkeel.simulation.producer import Deliveries
 
 if TYPE_CHECKING:
     from logkeel.simulation.client import SimulatedClient
 
 T = TypeVar("T")
+
+
+class _LateRequest:
+    """A duplicate under way: arrives after a time, or amid what its sender does by then, if that is sooner."""
+
+    def __init__(self, arrival: Callable[[], None], calls: int) -> None:
+        self._arrival: Callable[[], None] | None = arrival
+        self._calls = calls
+
+    def passed_by(self) -> None:
+        """The sender makes another call."""
+        self._calls -= 1
+        if self._calls == 0:
+            self.arrive()
+
+    def arrive(self) -> None:
+        """Once."""
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None:
+            arrival()
 
 
 class SimulatedTransactionalProducer:
@@ -46,6 +66,7 @@ class SimulatedTransactionalProducer:
         self._fatal: ProducerFatal | None = None
         self._disturbance: str | None = None
         self._deliveries = Deliveries(client.cluster)
+        self._under_way: list[_LateRequest] = []
 
     @property
     def transactional_id(self) -> str:
@@ -155,6 +176,8 @@ class SimulatedTransactionalProducer:
         return self._cluster.faults.strikes(kind, self._id)
 
     def _check_usable(self) -> None:
+        for request in self._under_way:
+            request.passed_by()
         if self._fatal is not None:
             raise self._fatal
 
@@ -197,9 +220,16 @@ class SimulatedTransactionalProducer:
         epoch = self._initialised()
         if self._registered:
             with self._cluster.lock:
+                self._check_end(epoch, "committed" if commit else "aborted")
                 self._fencing(lambda: self._cluster.transactions.end(self._id, epoch, commit=commit))
         self._in_transaction = False
         self._abortable = None
+
+    def _check_end(self, epoch: int, wanted: Outcome) -> None:
+        """A transaction that a late duplicate has ended can only be ended alike; anything else is fatal."""
+        ended = self._fencing(lambda: self._cluster.transactions.ended_as(self._id, epoch))
+        if ended is not None and ended != wanted:
+            self._fail_fatally(ProducerFatal(f"{self._id}: the transaction was {ended} (INVALID_TXN_STATE)"))
 
     def _initialised(self) -> int:
         if self._epoch is None:
@@ -219,7 +249,9 @@ class SimulatedTransactionalProducer:
     def _repeat(self, again: Callable[[], None]) -> None:
         """The connection broke, the second copy had success: the first one is still under way."""
         self._disturbance = "planned: a request was repeated on a new connection"
-        self._cluster.later(self._cluster.conditions.lateness_ms(), again)
+        request = _LateRequest(again, self._cluster.conditions.lateness_calls())
+        self._under_way.append(request)
+        self._cluster.later(self._cluster.conditions.lateness_ms(), request.arrive)
 
     def _arrives_late(self, *, commit: bool) -> None:
         if self._registered:

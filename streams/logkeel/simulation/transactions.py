@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from logkeel.errors import ProducerFenced
 from logkeel.log import Clock
-from logkeel.simulation.partition_log import Transaction
+from logkeel.simulation.partition_log import Outcome, Transaction
 
 
 @dataclass(eq=False, slots=True)
@@ -66,6 +66,11 @@ class TransactionCoordinator:
     def current(self, transactional_id: str, epoch: int) -> Transaction | None:
         """The open transaction of that epoch, if there is one. Raises `ProducerFenced`."""
         return self._checked(transactional_id, epoch).transaction
+
+    def ended_as(self, transactional_id: str, epoch: int) -> Outcome | None:
+        """How the last transaction of that epoch ended, unless one is open. Raises `ProducerFenced`."""
+        identity = self._checked(transactional_id, epoch)
+        return None if identity.transaction is not None or identity.last is None else identity.last.outcome
 
     def end(self, transactional_id: str, epoch: int, *, commit: bool) -> None:
         """End the open transaction; one that wrote nothing leaves no trace. Raises `ProducerFenced`."""
