@@ -30,6 +30,7 @@ class Verdict:
     seed: int
     faults: list[str]
     events: int
+    effects: int
     runs: int
     steps: int
     simulated_ms: float
@@ -69,6 +70,7 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
         seed=plan.seed,
         faults=faults,
         events=len(world.trace.events),
+        effects=world.effects,
         runs=len(plan.runs),
         steps=len({(line.run_id, line.path) for line in outside.lines if line.what == "begin"}),
         simulated_ms=world.elapsed_ms,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("streams", "schemas", "processors", "tests", "pyproject.toml")
-SEEDS = 3_000
+SEEDS = 1_500
 START = 1
 
 

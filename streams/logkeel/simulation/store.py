@@ -15,7 +15,7 @@ UNSYNCED = 64
 """How many batches a power failure can take back at most."""
 
 
-class _Rows:
+class StoredRows:
     """One partition's rows, sorted by key, and what undoes the newest batches."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class _Nobody:
 class MemoryStore:
     """Implements `logkeel.log.Store`. `fail_writes` set to an error makes every write raise it (a full disk)."""
 
-    def __init__(self, rows: _Rows, directory: "MemoryStoreDirectory") -> None:
+    def __init__(self, rows: StoredRows, directory: "MemoryStoreDirectory") -> None:
         self._rows = rows
         self._directory = directory
         self.client: Client = directory.client
@@ -80,7 +80,7 @@ class MemoryStore:
         error = self.fail_writes or self._directory.fail_writes
         if error is not None:
             raise error
-        rows.apply(batch)
+        self._apply(rows, batch)
 
     def approximate_rows(self) -> int:
         return len(self._checked().keys)
@@ -88,7 +88,10 @@ class MemoryStore:
     def close(self) -> None:
         self.is_open = False
 
-    def _checked(self) -> _Rows:
+    def _apply(self, rows: StoredRows, batch: Mapping[bytes, bytes | None]) -> None:
+        rows.apply(batch)
+
+    def _checked(self) -> StoredRows:
         if not self.is_open:
             raise StoreUnavailable("the store is closed")
         if self._rows.is_damaged:
@@ -105,7 +108,7 @@ class MemoryStoreDirectory:
     def __init__(self) -> None:
         self.client: Client = _Nobody()
         self.fail_writes: Exception | None = None
-        self._rows: dict[tuple[str, int], _Rows] = {}
+        self._rows: dict[tuple[str, int], StoredRows] = {}
         self._open: dict[tuple[str, int], MemoryStore] = {}
         self.aside: list[tuple[str, int, dict[bytes, bytes]]] = []
 
@@ -115,11 +118,14 @@ class MemoryStoreDirectory:
         held = self._open.get(place)
         if held is not None and held.is_open:
             raise StoreLocked(f"{table}-{partition} is open already", table=table, partition=partition)
-        rows = self._rows.setdefault(place, _Rows())
+        rows = self._rows.setdefault(place, StoredRows())
         if rows.is_damaged:
             raise StoreCorrupt(f"{table}-{partition} is damaged", table=table, partition=partition)
-        store = self._open[place] = MemoryStore(rows, self)
+        store = self._open[place] = self._store(place, rows)
         return store
+
+    def _store(self, place: tuple[str, int], rows: StoredRows) -> MemoryStore:
+        return MemoryStore(rows, self)
 
     def exists(self, table: str, partition: int) -> bool:
         return (table, partition) in self._rows

@@ -25,6 +25,7 @@ from logkeel.simulation import (
 )
 from logkeel.steps import StepWorker, WorkerOptions
 from logkeel.testing.world.monitoring import EngineWatch
+from logkeel.testing.world.rocks import RocksDisk
 from logkeel.testing.world.striking import EffectStrike, EffectStriker
 
 if TYPE_CHECKING:
@@ -195,9 +196,9 @@ class _Watched(Unobserved):
 class EngineProcess(Process):
     """A run processor on the production loop. `stores` is its disk."""
 
-    def __init__(self, world: "World", slot: int) -> None:
+    def __init__(self, world: "World", slot: int, directory: Path) -> None:
         super().__init__(world, f"engine-{slot:04d}", slot)
-        self.stores = MemoryStoreDirectory()
+        self.stores = RocksDisk(directory) if world.settings.rocks else MemoryStoreDirectory()
         self.watch = EngineWatch(self, world.monitor)
         self._loop: TransactionalLoop | None = None
 

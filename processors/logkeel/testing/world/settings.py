@@ -29,4 +29,6 @@ class WorldSettings:
     concurrency: int = 16
     pace: float = 1.0
     """Stretches the times of the network; 1 is a quick local broker."""
+    rocks: bool = False
+    """Engines keep their tables in RocksDB, held against the memory store at each read."""
     run_settings: RunSettings | None = None

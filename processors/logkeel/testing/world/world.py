@@ -34,7 +34,7 @@ UNSTARTED = "started=-1"
 
 
 class World:
-    """Everything of one seed. `directory` is for the slots of workers; nothing else touches a disk."""
+    """Everything of one seed. `directory` is for the slots of workers, and for RocksDB where it is wanted."""
 
     def __init__(self, workflows: "Sequence[Workflow[Any]]", settings: WorldSettings, directory: Path) -> None:
         self.settings = settings
@@ -67,7 +67,7 @@ class World:
         )
         self._make_topics()
         publish_definitions(self._calm, self.names, workflows)
-        self.engines = [EngineProcess(self, slot) for slot in settings.engine_slots]
+        self.engines = [EngineProcess(self, slot, directory) for slot in settings.engine_slots]
         self.workers = [WorkerProcess(self, slot, directory) for slot in settings.worker_slots]
 
     # What is in it
@@ -235,7 +235,8 @@ class World:
 
     def add_engine(self) -> EngineProcess:
         """One more engine, on a slot that nobody has."""
-        engine = EngineProcess(self, self.random.choice([s for s in range(15) if s not in self._slots(self.engines)]))
+        slot = self.random.choice([s for s in range(15) if s not in self._slots(self.engines)])
+        engine = EngineProcess(self, slot, self._directory)
         self.engines.append(engine)
         return engine
 

@@ -1,0 +1,40 @@
+"""A crash before and after every effect of a short history, one schedule each. Nothing is drawn, nothing left out."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.sim.case import Verdict, play
+from tests.sim.plan import Plan, RunPlan, Sending
+
+from logkeel.testing.world import EffectStrike, WorldSettings
+
+BACK_IN_MS = 100.0
+
+
+def short_plan(workflow: str) -> Plan:
+    """One run, two engines and two workers, no other trouble."""
+    return Plan(
+        seed=0,
+        settings=WorldSettings(seed=0, engine_slots=(0, 1), worker_slots=(0, 1), max_records=7),
+        runs=(RunPlan(f"short-{workflow}", workflow, 21, (Sending("start", 0.0),)),),
+        strikes=(),
+        trouble=0.0,
+        garbage=(),
+    )
+
+
+def crashes(workflow: str) -> Iterator[tuple[EffectStrike, Verdict]]:
+    """The schedules and what became of them: two for each effect until the undisturbed history is at rest."""
+    plan = short_plan(workflow)
+    with TemporaryDirectory(prefix="logkeel-sim-") as directory:
+        calm = play(plan, Path(directory))
+        if calm.faults:
+            raise AssertionError(calm.faults)
+        for at in range(1, calm.effects + 1):
+            for strike in (
+                EffectStrike("crash", at, "before", BACK_IN_MS),
+                EffectStrike("crash", at, "after", BACK_IN_MS),
+            ):
+                yield strike, play(replace(plan, strikes=(strike,)), Path(directory))

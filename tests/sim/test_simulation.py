@@ -1,0 +1,51 @@
+"""A small set of seeds in every run of the suite: fixed ones, fresh ones, and a crash at every effect."""
+
+import secrets
+from pathlib import Path
+
+import pytest
+from tests.sim.case import play
+from tests.sim.everywhere import crashes
+from tests.sim.many import silence
+from tests.sim.plan import ROCKS_EVERY, plan_of
+
+FIXED = range(1, 61)
+FRESH = 30
+
+
+def faults(seeds: range, directory: Path) -> dict[str, list[str]]:
+    """By the command that shows them."""
+    silence()
+    verdicts = [play(plan_of(seed), directory) for seed in seeds]
+    return {f'make sim ARGS="--seed {each.seed} --log"': each.faults for each in verdicts if each.faults}
+
+
+def test_fixed_seeds_show_no_violation(tmp_path: Path) -> None:
+    assert faults(FIXED, tmp_path) == {}
+
+
+def test_fresh_seeds_show_no_violation(tmp_path: Path) -> None:
+    start = secrets.randbelow(10**9)
+    assert faults(range(start, start + FRESH), tmp_path) == {}
+
+
+def test_tables_in_rocksdb_show_no_violation(tmp_path: Path) -> None:
+    assert faults(range(ROCKS_EVERY, 3 * ROCKS_EVERY + 1, ROCKS_EVERY), tmp_path) == {}
+    assert list(tmp_path.glob("rocks-*/*/*/CURRENT"))
+
+
+def test_the_same_seed_plays_the_same_events(tmp_path: Path) -> None:
+    silence()
+    first, second = (play(plan_of(7), tmp_path, keep_lines=True).lines for _ in range(2))
+    assert first == second
+    assert len(first) > 200
+
+
+@pytest.mark.slow
+def test_a_crash_at_any_effect_of_a_short_history_breaks_nothing() -> None:
+    """Before and after each: CHECKED and ONCE are in it, the writes of tables and the start of a process too."""
+    silence()
+    played = list(crashes("careful"))
+    assert [(strike, verdict.faults) for strike, verdict in played if verdict.faults] == []
+    assert sum(verdict.struck.get("crash", 0) for _, verdict in played) == len(played)
+    assert len(played) > 200
