@@ -70,7 +70,7 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
         seed=plan.seed,
         faults=faults,
         events=len(world.trace.events),
-        effects=world.effects,
+        effects=world.effects_until_healed,
         runs=len(plan.runs),
         steps=len({(line.run_id, line.path) for line in outside.lines if line.what == "begin"}),
         simulated_ms=world.elapsed_ms,

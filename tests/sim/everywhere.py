@@ -26,7 +26,7 @@ def short_plan(workflow: str) -> Plan:
 
 
 def crashes(workflow: str) -> Iterator[tuple[EffectStrike, Verdict]]:
-    """The schedules and what became of them: two for each effect until the undisturbed history is at rest."""
+    """The schedules and what became of them: two for each effect up to the end of the undisturbed history."""
     plan = short_plan(workflow)
     with TemporaryDirectory(prefix="logkeel-sim-") as directory:
         calm = play(plan, Path(directory))

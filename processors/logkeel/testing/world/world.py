@@ -48,6 +48,7 @@ class World:
         self.archive = Archive(self.cluster)
         self.monitor = Monitor(self)
         self.effects = 0
+        self.effects_until_healed = 0
         self.effect_strikes: dict[tuple[int, str], list[EffectStrike]] = {}
         self.struck: dict[str, int] = {}
         self.ends: list[tuple[str, Exception]] = []
@@ -137,6 +138,7 @@ class World:
 
     def heal(self) -> None:
         """No more faults: what was planned is dropped, what has begun ends as it was to end."""
+        self.effects_until_healed = self.effects
         self.effect_strikes.clear()
         self.cluster.faults.clear()
 
