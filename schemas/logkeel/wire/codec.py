@@ -47,6 +47,9 @@ _MALFORMED = (
 
 _R = TypeVar("_R")
 
+_met: "dict[bytes, _Reader]" = {}
+"""Readers by the header of what was read: one for each known fingerprint, so it cannot grow."""
+
 
 class _Writer(NamedTuple):
     header: bytes
@@ -77,7 +80,12 @@ def decode(data: bytes) -> Record:
     Raises `UnknownSchema` when the fingerprint (or Confluent schema id) is not known here, `UndecodableRecord` when the
     bytes are not a record.
     """
-    return _read(data, HEADER_BYTES, _reader(_fingerprint(data)))
+    header = data[:HEADER_BYTES]
+    reader = _met.get(header)
+    if reader is None:
+        reader = _reader(_fingerprint(data))
+        _met[header] = reader
+    return _read(data, HEADER_BYTES, reader)
 
 
 def decode_as(data: bytes, *expected: type[_R]) -> _R:

@@ -16,6 +16,10 @@ from logkeel.wire.catalog import Schema
 Read = Callable[[bytes, int], tuple[Any, int]]
 """The value at an offset, and the offset behind it."""
 
+SHORTEST_RUN = 3
+LONGEST_SHIFT = 70
+"""Ten groups of seven bits."""
+
 _DOUBLE = struct.Struct("<d").unpack_from
 
 
@@ -26,19 +30,33 @@ def compile_reader(schema: Schema, structs: Mapping[str, type]) -> Read:
 
 def read_long(data: bytes, position: int) -> tuple[int, int]:
     """Zigzag and base 128, least significant group first; at most ten bytes."""
-    value = shift = 0
-    while True:
-        byte = data[position]
+    byte = data[position]
+    value, shift = byte & 127, 7
+    while byte > 127:
         position += 1
+        byte = data[position]
         value |= (byte & 127) << shift
-        if byte < 128:
-            break
         shift += 7
-        if shift > 63:
+        if shift > LONGEST_SHIFT:
             raise ValueError("a number has more than ten bytes")
     if value >> 64:
         raise ValueError("a number has more than 64 bits")
-    return (value >> 1) ^ -(value & 1), position
+    return (value >> 1) ^ -(value & 1), position + 1
+
+
+def _is_nullable(schema: Schema) -> bool:
+    return isinstance(schema, list) and len(schema) == 2 and schema[0] == "null"
+
+
+def _runs(fields: list[dict[str, Any]]) -> list[list[int]]:
+    """Numbers of the fields; neighbours that may all be null stand together."""
+    runs: list[list[int]] = []
+    for number, field in enumerate(fields):
+        if runs and _is_nullable(field["type"]) and _is_nullable(fields[runs[-1][-1]]["type"]):
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs
 
 
 class _Compiler:
@@ -71,8 +89,16 @@ class _Compiler:
         """One Python function per record, generated: field by field, the frequent types in line."""
         scope: dict[str, Any] = {"read_long": read_long, "struct": self._structs[name.rpartition(".")[2]]}
         lines = ["def read(data, at):", "    limit = len(data)"]
-        for number, field in enumerate(fields):
-            lines += [f"    {line}" for line in self._field(number, field["type"], scope)]
+        for numbers in _runs(fields):
+            each = [line for number in numbers for line in self._field(number, fields[number]["type"], scope)]
+            if len(numbers) < SHORTEST_RUN:
+                lines += [f"    {line}" for line in each]
+                continue
+            # Most nullable fields of most records are null: neighbours are tested at once.
+            nulls = " = ".join(f"f{number}" for number in numbers)
+            lines.append(f"    if data[at : at + {len(numbers)}] == {bytes(len(numbers))!r}:")
+            lines += [f"        {nulls} = None", f"        at += {len(numbers)}", "    else:"]
+            lines += [f"        {line}" for line in each]
         values = ", ".join(f"{field['name']}=f{number}" for number, field in enumerate(fields))
         lines.append(f"    return struct({values}), at")
         exec("\n".join(lines), scope)  # noqa: S102 - the source comes from the schemas this package ships
@@ -81,13 +107,15 @@ class _Compiler:
 
     def _field(self, number: int, schema: Schema, scope: dict[str, Any]) -> list[str]:
         name = f"f{number}"
-        nullable = isinstance(schema, list) and len(schema) == 2 and schema[0] == "null"
+        nullable = _is_nullable(schema)
         inner = schema[1] if nullable and isinstance(schema, list) else schema
         if isinstance(inner, str) and inner in _INLINE:
             lines = [line.replace("VALUE", name) for line in _INLINE[inner]]
         else:
             scope[f"read_{number}"] = self.compile(inner)
             lines = [f"{name}, at = read_{number}(data, at)"]
+        if isinstance(inner, dict) and inner["type"] == "array":
+            lines = [f"if data[at] == 0: {name}, at = (), at + 1", f"else: {lines[0]}"]
         if not nullable:
             return lines
         bad = 'raise ValueError("a union has no such branch")'
@@ -144,6 +172,9 @@ def _union(branches: list[Read | None]) -> Read:
 
 def _enum(symbols: list[str]) -> Read:
     def read(data: bytes, at: int) -> tuple[str, int]:
+        index = data[at]
+        if index < 128 and not index & 1:
+            return symbols[index >> 1], at + 1
         index, at = read_long(data, at)
         if index < 0:
             raise ValueError("an enum has no such symbol")
@@ -154,6 +185,9 @@ def _enum(symbols: list[str]) -> Read:
 
 def _block(data: bytes, at: int) -> tuple[int, int]:
     """How many items follow; a negative count is followed by the size of its block in bytes."""
+    count = data[at]
+    if count < 128 and not count & 1:
+        return count >> 1, at + 1
     count, at = read_long(data, at)
     if count < 0:
         _, at = read_long(data, at)
@@ -163,14 +197,14 @@ def _block(data: bytes, at: int) -> tuple[int, int]:
 
 def _array(read_item: Read) -> Read:
     def read(data: bytes, at: int) -> tuple[tuple[Any, ...], int]:
-        if data[at] == 0:
-            return (), at + 1
-        items = []
+        items: list[Any] = []
         count, at = _block(data, at)
         while count:
             for _ in range(count):
                 item, at = read_item(data, at)
                 items.append(item)
+            if data[at] == 0:
+                return tuple(items), at + 1
             count, at = _block(data, at)
         return tuple(items), at
 
