@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+WRITE_S = 10.0
+"""A writer that has read the end of its pipe writes the last lines and ends."""
+
 
 @dataclass
 class Victim:
@@ -29,7 +32,8 @@ class Victim:
         with self.log.open("ab") as log:
             writer = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=log)
         assert writer.stdin is not None
-        self._writers = [each for each in self._writers if each.poll() is None] + [writer]
+        self._reap()
+        self._writers.append(writer)
         with writer.stdin as output:
             self.handle = subprocess.Popen(
                 [sys.executable, *self.arguments],
@@ -56,7 +60,7 @@ class Victim:
         """kill -9."""
         assert self.handle is not None
         self.handle.send_signal(signal.SIGKILL)
-        self.handle.wait()
+        self._ended()
 
     def freeze(self, seconds: float, meanwhile: Callable[[], None]) -> None:
         """SIGSTOP, then SIGCONT: a zombie wakes up."""
@@ -82,7 +86,7 @@ class Victim:
             return 0
         self.handle.terminate()
         try:
-            return self.handle.wait(grace_s)
+            return self._ended(grace_s)
         except subprocess.TimeoutExpired:
             return self.abort()
 
@@ -90,7 +94,20 @@ class Victim:
         """End it with its stacks in its output."""
         assert self.handle is not None
         self.handle.send_signal(signal.SIGABRT)
-        return self.handle.wait()
+        return self._ended()
+
+    def _ended(self, timeout_s: float | None = None) -> int:
+        """Wait for its end and for its last lines. Raises `subprocess.TimeoutExpired`."""
+        assert self.handle is not None
+        code = self.handle.wait(timeout_s)
+        self._reap()
+        return code
+
+    def _reap(self) -> None:
+        """Writers end with those who wrote to them: this one's are all over."""
+        for writer in self._writers:
+            writer.wait(WRITE_S)
+        self._writers.clear()
 
     def tail(self) -> str:
         """The end of what it printed."""
