@@ -49,6 +49,7 @@
         ├── SlotTaken               slot_taken
         ├── ConsumerFenced          consumer_fenced
         ├── AuthorizationFailed     authorization_failed
+        ├── TransactionsUnavailable transactions_unavailable
         └── BrokerError             the embedded broker
             ├── ArtifactsUnavailable    artifacts_unavailable
             ├── PortTaken               port_taken
@@ -400,6 +401,12 @@ class AuthorizationFailed(OperatorError):
     code: ClassVar[str] = "authorization_failed"
 
 
+class TransactionsUnavailable(OperatorError):
+    """The broker answers, and initialises no transactional producer."""
+
+    code: ClassVar[str] = "transactions_unavailable"
+
+
 class BrokerError(OperatorError):
     """The embedded broker."""
 
@@ -489,6 +496,7 @@ __all__ = [
     "TopicMismatch",
     "TopicMissing",
     "TransactionAbortable",
+    "TransactionsUnavailable",
     "UndecodableRecord",
     "UnknownSchema",
     "WaitTimedOut",

@@ -16,8 +16,10 @@ from logkeel.errors import (
     LogkeelError,
     LogTimeout,
     LogUnavailable,
+    OperatorError,
     StoreCorrupt,
     StoreUnavailable,
+    TransactionsUnavailable,
 )
 from logkeel.exactly_once.batch import Batch, changes
 from logkeel.exactly_once.collecting import Collector
@@ -135,7 +137,7 @@ class TransactionalLoop:
         """One iteration; whether anything happened. Raises operator errors and `InvariantViolation`: then close."""
         self._pair.prepare()
         if (error := self._pair.take_error()) is not None:
-            self._observer.error("init producers", error)
+            self._producers_failed(error)
         progressed = self._owned.advance()
         if self._must_hold_up():
             return self._hold_up() or progressed
@@ -149,6 +151,18 @@ class TransactionalLoop:
             progressed = True
         self._owned.stamp()
         return progressed
+
+    def _producers_failed(self, error: LogkeelError) -> None:
+        """A missing right ends the loop; everything else may pass, and is named until it does."""
+        if isinstance(error, OperatorError):
+            raise error
+        if isinstance(error, LogTimeout) and not self._owned.active:
+            error = TransactionsUnavailable(
+                f"no transactional producer can be initialised: {error.message}. The engine waits. If brokers are up, "
+                "see that `__transaction_state` can have its replicas (transaction.state.log.replication.factor, "
+                "transaction.state.log.min.isr): `logkeel doctor`"
+            )
+        self._observer.error("init producers", error)
 
     def _new_consumer(self, client: LogClient, settings: LoopSettings) -> GroupConsumer:
         return client.group_consumer(

@@ -67,7 +67,7 @@ def transaction_error(error: KafkaError, *, doing: str) -> LogkeelError:
     if error.code() in FENCED_PRODUCER:
         return ProducerFenced(text, kafka_code=error.name())
     if error.code() in DENIED:
-        return AuthorizationFailed(text, kafka_code=error.name())
+        return AuthorizationFailed(f"{text}; grant the right and start again", kafka_code=error.name())
     if error.txn_requires_abort():
         return TransactionAbortable(text, kafka_code=error.name())
     if error.fatal() or error.code() == KafkaError._STATE:

@@ -73,7 +73,7 @@ class Engine:
 class Site:
     """Topics of one ledger, and engines by slot below `directory`."""
 
-    def __init__(self, bootstrap: str, directory: Path, *, partitions: int = 1) -> None:
+    def __init__(self, bootstrap: str, directory: Path, *, partitions: int = 1, init_timeout_ms: int = 30_000) -> None:
         self.prefix = f"site{uuid4().hex[:8]}"
         self.bootstrap = bootstrap
         self.client = KafkaLogClient(bootstrap)
@@ -81,6 +81,7 @@ class Site:
         self.topics = LedgerTopics(self.prefix)
         self.directory = directory
         self.partitions = partitions
+        self.init_timeout_ms = init_timeout_ms
         self.posted = 0
         self.admin.create_topics(self.topics.plans(partitions))
 
@@ -98,7 +99,9 @@ class Site:
 
     def settings(self, slot: int = 0) -> LoopSettings:
         """Of one engine."""
-        return LoopSettings(application=self.prefix, group_id=self.prefix, slot=slot)
+        return LoopSettings(
+            application=self.prefix, group_id=self.prefix, slot=slot, init_timeout_ms=self.init_timeout_ms
+        )
 
     def deposit(self, count: int = 1, *, partition: int = 0, name: str = "p") -> None:
         """Post, and wait until it is on the log."""

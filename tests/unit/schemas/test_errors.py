@@ -19,7 +19,8 @@ letter_not_found log_timeout
 log_unavailable logkeel_error not_done operator_error partition_count_changed payload_too_large port_taken
 position_out_of_range producer_fatal producer_fenced record_too_large request_rejected retry_after run_failed
 run_not_found slot_taken stale_generation state_lost step_error step_signature store_ahead store_corrupt store_locked
-store_stale store_unavailable topic_mismatch topic_missing transaction_abortable undecodable_record
+store_stale store_unavailable topic_mismatch topic_missing transaction_abortable
+transactions_unavailable undecodable_record
 unknown_schema wait_timed_out
 """
 
