@@ -6,6 +6,7 @@ Exits with 1 if anything was lost, done against its contract or stuck, or if too
 import argparse
 import logging
 import random
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--keep", help="keep ledger, logs and stores in this folder")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what it started ends with it
     mounting = options.minutes is not None and may_mount()
     # The client tells of every connection that a kill breaks.
     logging.getLogger("logkeel.kafka").setLevel(logging.CRITICAL)

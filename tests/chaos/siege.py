@@ -5,15 +5,15 @@ seed decides is the order of the moves and their details; when they meet what, t
 """
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from tests.chaos import verdict
 from tests.chaos.attacks import Attacks, Steps
 from tests.chaos.camp import PARTITIONS, Camp
 from tests.chaos.load import Load
-from tests.chaos.plan import LATE, Move
+from tests.chaos.plan import EARLY, LATE, Move
 from tests.chaos.processes import Victim
 from tests.chaos.report import Outcome
 from tests.chaos.spoiling import Spoiling
@@ -23,7 +23,10 @@ from logkeel.errors import ConsumerFenced, LogkeelError, LogUnavailable
 
 LOW: Final = 60
 RUNS_PER_SECOND: Final = 12.0
-MOST_AT_ONCE: Final = 4
+MOST_OF_A_ROLE: Final = 2
+LONG_S: Final = 15.0
+"""A move that waits for several at once waits no longer than this before it keeps them free for itself."""
+
 LEAST_SPACING_S: Final = 0.7
 """Moves that are late do not come all at once."""
 
@@ -34,6 +37,15 @@ LATEST: Final = 1.4
 """A siege that takes longer than this times its minutes ends early, with a fault."""
 
 BROKERS: Final = "brokers"
+
+
+@dataclass(eq=False)
+class _Wish:
+    """A move that has not begun: `whom` are the groups of names that it could meet."""
+
+    whom: Sequence[Sequence[str]]
+    begin: Callable[[Sequence[str]], Steps]
+    since_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(eq=False)
@@ -54,6 +66,7 @@ class Siege:
         self._attacks = Attacks(camp, done, faults, tell=self._tell, calm=lambda: BROKERS not in self._busy)
         self._weather = Weather(camp, done, faults, self._tell)
         self._spoiling = Spoiling(camp, done, faults, self._tell)
+        self._waiting: list[_Wish] = []
         self._under_way: list[_UnderWay] = []
         self._allowance = 0.0
         self._polled_s = time.monotonic()
@@ -70,13 +83,12 @@ class Siege:
         self._began_s = time.monotonic()
         spacing_s = 60 * minutes / len(moves)
         for number, move in enumerate(moves):
+            if move.kind in LATE:
+                self._drain(minutes)
             self._turns(lambda number=number: time.monotonic() - self._began_s >= number * spacing_s)  # type: ignore[misc]
-            self._begin(move)
+            self._waiting.append(self._wish(move))
             self._pause(LEAST_SPACING_S)
-            if time.monotonic() - self._began_s > LATEST * 60 * minutes:
-                self.outcome.faults.append(f"{len(moves) - number - 1} moves were not made in time")
-                break
-        self._turns(lambda: not self._under_way)
+        self._drain(minutes)
         self._weather.heal()
         self._wait(lambda: self._load.unfinished == 0, "runs stay unfinished", END_S, more=False)
         self._end()
@@ -86,19 +98,19 @@ class Siege:
 
     # Moves
 
-    def _begin(self, move: Move) -> None:
-        """Wait until whom it meets is free, and begin."""
-        attacks, weather, spoiling = self._attacks, self._weather, self._spoiling
-        single: Mapping[str, tuple[str, Callable[..., Steps]]] = {
-            "kill engine": ("engine", attacks.kill_engine),
-            "kill worker": ("worker", attacks.kill_worker),
-            "freeze engine": ("engine", attacks.freeze),
-            "freeze worker": ("worker", attacks.freeze),
-            "restart engine": ("engine", attacks.restart),
-            "restart worker": ("worker", attacks.restart),
-            "corrupt a store": ("engine", attacks.corrupt),
-            "delete a state directory": ("engine", attacks.delete),
-            "fill a disk": ("engine", attacks.fill_disk),
+    def _wish(self, move: Move) -> _Wish:
+        """Whom the move may meet, in the order of preference, and how it begins."""
+        attacks, weather, spoiling, camp = self._attacks, self._weather, self._spoiling, self._camp
+        single: Mapping[str, Callable[[Victim, Move], Steps]] = {
+            "kill engine": attacks.kill_engine,
+            "kill worker": attacks.kill_worker,
+            "freeze engine": attacks.freeze,
+            "freeze worker": attacks.freeze,
+            "restart engine": attacks.restart,
+            "restart worker": attacks.restart,
+            "corrupt a store": attacks.corrupt,
+            "delete a state directory": attacks.delete,
+            "fill a disk": attacks.fill_disk,
         }
         network = {
             "cut a proxy": "cut",
@@ -106,52 +118,60 @@ class Siege:
             "lose answers at a proxy": "drop_answers",
             "refuse at a proxy": "refuse",
         }
-        engines = [f"engine-{slot}" for slot in range(3)]
-        workers = [f"worker-{slot}" for slot in range(3)]
-        if move.kind in single:
-            role, attack = single[move.kind]
-            name = self._free_one(role, move.target)
-            victim = next(each for each in self._camp.victims if each.name == name)
-            self._go(attack(victim, move), {name})
-        elif move.kind in network:
-            what = network[move.kind]
+        kind = move.kind
+        if kind in single:
+            some = camp.workers if kind.endswith("worker") else camp.engines
+            ordered = [some[(move.target + step) % len(some)] for step in range(len(some))]
+            return _Wish([[each.name] for each in ordered], lambda whom: single[kind](self._named(whom[0]), move))
+        if kind in network:
             # Together with a broker that is away these would leave no majority to talk to.
-            whom = {BROKERS} if what in ("drop_answers", "refuse") else set()
-            self._when_free(whom, lambda: weather.disturb(what, move))
-        elif move.kind == "end in doubt":
-            self._go(weather.doubt(move), set())
-        elif move.kind == "kill broker":
-            self._when_free({BROKERS}, lambda: weather.kill_broker(move.target + 1, move))
-        elif move.kind == "rolling restart":
-            self._when_free({BROKERS}, lambda: weather.roll(move))
-        elif move.kind == "scale 3 to 1 to 3":
-            leaving = [victim for victim in self._camp.victims if not victim.name.endswith(str(move.target))]
-            self._when_free({each.name for each in leaving}, lambda: attacks.scale(leaving, move))
-        elif move.kind == "expire offsets of engines":
-            group = self._camp.settings.names.engine_group
-            self._when_free({*engines}, lambda: spoiling.expire_offsets(self._camp.engines, group, move))
-        elif move.kind == "expire offsets of workers":
-            group = self._camp.settings.names.worker_group("default")
-            self._when_free({*workers}, lambda: spoiling.expire_offsets(self._camp.workers, group, move))
-        elif move.kind in LATE:
-            spoil = spoiling.truncate if move.kind == LATE[0] else spoiling.recreate
-            self._when_free({*engines, BROKERS}, lambda: spoil(move))
-        else:
-            raise AssertionError(f"no such move: {move.kind}")
+            whom = [BROKERS] if network[kind] in ("drop_answers", "refuse") else []
+            return _Wish([whom], lambda _: weather.disturb(network[kind], move))
+        engines, workers = [each.name for each in camp.engines], [each.name for each in camp.workers]
+        leaving = [each for each in camp.victims if not each.name.endswith(str(move.target))]
+        names = camp.settings.names
+        return {
+            "end in doubt": _Wish([[]], lambda _: weather.doubt(move)),
+            "kill broker": _Wish([[BROKERS]], lambda _: weather.kill_broker(move.target + 1, move)),
+            "rolling restart": _Wish([[BROKERS]], lambda _: weather.roll(move)),
+            "scale 3 to 1 to 3": _Wish([[each.name for each in leaving]], lambda _: attacks.scale(leaving, move)),
+            EARLY[0]: _Wish([engines], lambda _: spoiling.expire_offsets(camp.engines, names.engine_group, move)),
+            EARLY[1]: _Wish(
+                [workers], lambda _: spoiling.expire_offsets(camp.workers, names.worker_group("default"), move)
+            ),
+            LATE[0]: _Wish([[*engines, BROKERS]], lambda _: spoiling.truncate(move)),
+            LATE[1]: _Wish([[*engines, BROKERS]], lambda _: spoiling.recreate(move)),
+        }[kind]
 
-    def _free_one(self, role: str, target: int) -> str:
-        """The one that the plan names, else another one; waits until one is free."""
-        names = [f"{role}-{(target + step) % 3}" for step in range(3)]
-        self._turns(lambda: len(self._under_way) < MOST_AT_ONCE and any(name not in self._busy for name in names))
-        return next(name for name in names if name not in self._busy)
+    def _named(self, name: str) -> Victim:
+        return next(each for each in self._camp.victims if each.name == name)
 
-    def _when_free(self, whom: set[str], begin: Callable[[], Steps]) -> None:
-        self._turns(lambda: not whom & self._busy)
-        self._go(begin(), whom)
+    def _fulfil(self) -> None:
+        """Begin what can begin. What has waited for long keeps the others from whom it waits for."""
+        kept: set[str] = set()
+        for wish in list(self._waiting):
+            whom = next((each for each in wish.whom if self._may_take(each, kept)), None)
+            if whom is not None:
+                self._waiting.remove(wish)
+                self._under_way.append(_UnderWay(wish.begin(whom), frozenset(whom)))
+            elif time.monotonic() - wish.since_s > LONG_S and len(wish.whom) == 1:
+                kept.update(wish.whom[0])
 
-    def _go(self, steps: Steps, whom: set[str]) -> None:
-        self._under_way.append(_UnderWay(steps, frozenset(whom)))
-        self._advance()
+    def _may_take(self, whom: Sequence[str], kept: set[str]) -> bool:
+        """Whether they are free; of three engines and three workers, a move that meets one leaves one alone."""
+        busy = self._busy
+        if set(whom) & (busy | kept):
+            return False
+        role = whom[0].partition("-")[0] if len(whom) == 1 else ""
+        return sum(name.startswith(f"{role}-") for name in busy) < MOST_OF_A_ROLE
+
+    def _drain(self, minutes: float) -> None:
+        """Until nothing waits and nothing is under way."""
+        while self._waiting or self._under_way:
+            self._turn()
+            if time.monotonic() - self._began_s > LATEST * 60 * minutes and self._waiting:
+                self.outcome.faults.append(f"{len(self._waiting)} moves were not made in time")
+                self._waiting.clear()
 
     @property
     def _busy(self) -> frozenset[str]:
@@ -183,6 +203,7 @@ class Siege:
         self._check_lives()
 
     def _advance(self) -> None:
+        self._fulfil()
         for each in list(self._under_way):
             if time.monotonic() >= each.due_s:
                 try:
