@@ -1,4 +1,4 @@
-"""Simulate: `python -m tests.sim [--seeds N] [--start S] [--seed S --log]`.
+"""Simulate: `python -m tests.sim [--seeds N] [--start S] [--seed S --log] [--everywhere]`.
 
 Without `--start` the seeds are fresh ones, and printed. A seed that fails is shrunk and printed as a command. The exit
 code is 1 if any failed.
@@ -12,10 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.sim.case import play
+from tests.sim.everywhere import crashes
 from tests.sim.many import CHUNK, silence, verdicts
 from tests.sim.plan import plan_of
 from tests.sim.report import Report
 from tests.sim.shrinking import Shrunk, shrink
+from tests.sim.workload import BY_NAME
 
 
 def main() -> int:
@@ -24,6 +26,8 @@ def main() -> int:
     silence()
     if options.seed is not None:
         return _one(options)
+    if options.everywhere:
+        return _everywhere()
     start = secrets.randbelow(10**9) if options.start is None else options.start
     print(f"seeds {start} to {start + options.seeds - 1} on {options.processes} processes", flush=True)
     began_s, report = time.monotonic(), Report()
@@ -58,6 +62,20 @@ def _one(options: argparse.Namespace) -> int:
     return 1 if verdict.faults else 0
 
 
+def _everywhere() -> int:
+    """A crash before and after each effect of each workflow's undisturbed run."""
+    failed = 0
+    for workflow in sorted(BY_NAME):
+        played = list(crashes(workflow))
+        for strike, verdict in played:
+            if verdict.faults:
+                failed += 1
+                print(f"{workflow}, crash {strike.when} effect {strike.at} FAILED: {verdict.faults[0]}", flush=True)
+        print(f"{workflow:8} {len(played)} schedules", flush=True)
+    print(f"{failed} failed")
+    return 1 if failed else 0
+
+
 def _told(shrunk: Shrunk) -> str:
     faults = "\n".join(f"    {fault}" for fault in shrunk.faults[:5])
     return f"reproduce with\n  {shrunk.command}\n{faults}"
@@ -74,6 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--first", action="store_true", help="stop at the first seed that fails, and do not shrink it")
     parser.add_argument("--seed", type=int, help="play one seed")
+    parser.add_argument("--everywhere", action="store_true", help="crash at every effect of a short history instead")
     parser.add_argument("--log", action="store_true", help="with --seed: print every event")
     parser.add_argument("--without-strikes", default="", metavar="N,N", help="with --seed: leave strikes out")
     parser.add_argument("--without-runs", default="", metavar="N,N", help="with --seed: leave runs out")

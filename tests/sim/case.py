@@ -1,5 +1,6 @@
 """One seed: the plan is played, everything is given time to end, and judged."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,14 +37,18 @@ class Verdict:
     simulated_ms: float
     struck: dict[str, int] = field(default_factory=dict)
     asked: int = 0
+    processor_s: float = 0.0
     lines: list[str] = field(default_factory=list)
 
 
 def play(plan: Plan, directory: Path, *, keep_lines: bool = False) -> Verdict:
     """Run a plan, deterministically. `directory` is for the locks of slots, and may be used again."""
+    began_s = time.process_time()
     world = World(WORKFLOWS, plan.settings, directory)
     try:
-        return _play(world, plan, keep_lines=keep_lines)
+        verdict = _play(world, plan, keep_lines=keep_lines)
+        verdict.processor_s = time.process_time() - began_s
+        return verdict
     finally:
         world.end()
 

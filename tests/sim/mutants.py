@@ -20,6 +20,12 @@ COPIED = ("streams", "schemas", "processors", "tests", "pyproject.toml")
 FOUND = ROOT / "tests" / "sim" / "found.toml"
 ROUNDS = (60, 400, 2_000)
 START = 1
+HEADER = "# What the simulator's seeds make of the mutations of `tests/protocol.toml`; `make sim-mutants` writes it."
+COMMENTS = {
+    "shown": "# The first seed that failed under the mutation, counted from 1, and what was wrong with it.",
+    "survived": "# Mutations that so many seeds from 1 on did not show.",
+    "unseen": "# Mutations that no seed can show, and why.",
+}
 FAILED = re.compile(r"seed (\d+) FAILED: (.*)")
 
 
@@ -38,7 +44,7 @@ def main(wanted: list[str]) -> int:
 
 
 def recorded() -> dict[str, dict[str, str]]:
-    """`found.toml`: `shown` by rule, and why some are `unseen`."""
+    """`found.toml`: what was `shown` of a rule, what it `survived`, or why it is `unseen`."""
     return tomllib.loads(FOUND.read_text())
 
 
@@ -50,25 +56,36 @@ def seed_of(shown: str) -> int:
 def _is_found(copy: Path, rule: str, entry: dict[str, str], seeds: int) -> bool:
     found = judge(copy, entry, seeds=seeds)
     print(f"{rule:16} {found or f'survived {seeds} seeds'}", flush=True)
-    if found is not None:
-        _record(rule, found)
+    _record(rule, found, seeds)
     return found is not None
 
 
-def _record(rule: str, found: str) -> None:
-    """Keep the order of `protocol.toml`, and the comments of the file."""
-    protocol = list(tomllib.loads((ROOT / "tests" / "protocol.toml").read_text()))
-    text, marker = FOUND.read_text(), "[shown]\n"
-    begin = text.index(marker) + len(marker)
-    end = text.index("\n#", begin)
-    shown = {**tomllib.loads(text[begin:end]), rule: found}
-    lines = [f"{_quoted(each)} = {_quoted(shown[each], always=True)}" for each in sorted(shown, key=protocol.index)]
-    FOUND.write_text(text[:begin] + "\n".join(lines) + "\n" + text[end:])
+def _record(rule: str, found: str | None, seeds: int) -> None:
+    """Write the whole file anew, in the order of `protocol.toml`."""
+    tables = recorded()
+    for table in ("shown", "survived"):
+        tables.setdefault(table, {}).pop(rule, None)
+    if found is not None:
+        tables["shown"][rule] = found
+    elif rule not in tables["unseen"]:
+        tables["survived"][rule] = f"{seeds} seeds"
+    order = list(tomllib.loads((ROOT / "tests" / "protocol.toml").read_text()))
+    parts = [
+        "\n".join(
+            [
+                comment,
+                f"[{table}]",
+                *(_line(each, tables[table][each]) for each in sorted(tables[table], key=order.index)),
+            ]
+        )
+        for table, comment in COMMENTS.items()
+    ]
+    FOUND.write_text("\n\n".join([HEADER, *parts]) + "\n")
 
 
-def _quoted(text: str, *, always: bool = False) -> str:
+def _line(rule: str, text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"' if always or "." in text else text
+    return f'"{rule}" = "{escaped}"' if "." in rule else f'{rule} = "{escaped}"'
 
 
 def copy_sources(copy: Path) -> None:

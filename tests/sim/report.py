@@ -36,7 +36,8 @@ class Report:
             struck.update(each.struck)
         kinds = ", ".join(f"{kind} {times}" for kind, times in struck.most_common())
         rows += [f"faults: {kinds}", f"humans were asked {sum(each.asked for each in self._verdicts)} times"]
-        rows.append(f"{count} seeds in {seconds:.0f} s, {len(self.failed)} failed")
+        spent_s = sum(each.processor_s for each in self._verdicts)
+        rows.append(f"{count} seeds in {seconds:.0f} s ({spent_s:.0f} s of a processor), {len(self.failed)} failed")
         return "\n".join(rows)
 
     @staticmethod

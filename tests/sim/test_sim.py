@@ -1,0 +1,70 @@
+"""That the simulation is what it is said to be: deterministic, shrunk, no trifle. The seeds: `test_simulation`."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from tests.sim.case import Verdict, play
+from tests.sim.many import silence
+from tests.sim.plan import plan_of
+from tests.sim.shrinking import shrink
+
+from logkeel.exactly_once import cache
+from logkeel.testing.world.trace import TraceEvent
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _silent() -> Iterator[None]:
+    silence()
+    yield
+    structlog.reset_defaults()
+
+
+def test_a_seed_gives_the_same_events_in_any_process() -> None:
+    """Whatever the order of sets and the addresses of objects."""
+    command = [sys.executable, "-m", "tests.sim", "--seed", "9", "--log"]
+    told = [
+        subprocess.run(
+            command, cwd=ROOT, env={"PYTHONHASHSEED": seed, "PYTHONPATH": ""}, capture_output=True, text=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert told[0] == told[1]
+    assert len(told[0].splitlines()) > 200
+
+
+def test_the_trace_has_its_documented_columns(tmp_path: Path) -> None:
+    verdict = play(plan_of(1), tmp_path, keep_lines=True)
+    header, *lines = verdict.lines
+    assert header.split() == list(TraceEvent._fields)
+    assert [int(line.split()[0]) for line in lines] == list(range(1, verdict.events + 1))
+
+
+def test_a_seed_that_fails_is_shrunk_to_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache keeps what was read before an abort (P7): some seed must show it."""
+    monkeypatch.setattr(cache.RowCache, "clear", lambda _: None)
+    with tempfile.TemporaryDirectory() as directory:
+        failed = next(seed for seed in range(1, 300) if play(plan_of(seed), Path(directory)).faults)
+    shrunk = shrink(failed)
+    assert shrunk.faults
+    assert shrunk.command.startswith(f'make sim ARGS="--seed {failed}')
+
+
+def test_the_median_seed_is_no_trifle(tmp_path: Path) -> None:
+    verdicts = [play(plan_of(seed), tmp_path) for seed in range(1, 22)]
+    assert median(verdicts, "runs") >= 3
+    assert median(verdicts, "steps") >= 9
+    assert median(verdicts, "events") >= 200
+    assert sorted(sum(each.struck.values()) for each in verdicts)[len(verdicts) // 2] >= 1
+
+
+def median(verdicts: list[Verdict], name: str) -> int:
+    """Of one figure."""
+    values: list[int] = sorted(getattr(each, name) for each in verdicts)
+    return values[len(values) // 2]
