@@ -116,6 +116,8 @@ def _faults_of_completion(run: RunPlan, completion: RunCompleted) -> Iterator[st
     told = f"{run.run_id} ({run.workflow}) ended as {completion.status}"
     values = [value.payload.data for value in completion.result if value.payload is not None]
     was_cancelled = any(sending.kind == "cancel" for sending in run.sendings)
+    if completion.workflow != run.workflow:
+        yield f"P38: {told}, as {completion.workflow}: one version means two workflows"
     match completion.status:
         case "succeeded":
             if run.workflow == "bulky" or values != [str(2 * run.number).encode()]:
