@@ -118,4 +118,4 @@ def _kill(system: System, plan: str, ledger: Ledger, command: dict[str, Any]) ->
 
 def has(kind: Kind, plan: str) -> bool:
     """Whether the system has something of that kind to kill: a library on SQLite has no server."""
-    return plan == "worker" or "SQLite" not in kind.name or "Temporal" in kind.name
+    return plan == "worker" or (kind.name != "logkeel serve" and "SQLite" not in kind.name)

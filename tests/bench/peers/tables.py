@@ -13,14 +13,19 @@ def document(results: Mapping[str, Any]) -> str:
     """Every table, for `docs/benchmarks.md`."""
     parts = [_foot(results)]
     durability = results["durability"]
-    rows: Sequence[Row] = results.get("measured", ())
-    if rows:
+    order = list(durability)
+
+    def of(name: str) -> list[Row]:
+        """In the order of the systems, however they took turns."""
+        return sorted(results.get(name, ()), key=lambda row: order.index(row["system"]))
+
+    if rows := of("measured"):
         parts += ["## Throughput, closed loop", throughput(rows, durability)]
         parts += ["## Latency at fixed rates, open loop", latency(rows, durability)]
         parts += ["## Cost of 1 000 steps", cost(rows)]
-    if waits := results.get("waits"):
+    if waits := of("waits"):
         parts += ["## Cold restart and waiting runs", waiting(waits)]
-    if races := results.get("races"):
+    if races := of("races"):
         parts += ["## Crash race", crash_race(races)]
     if missing := results.get("missing"):
         parts += ["Not there: " + "; ".join(f"{system} ({why})" for system, why in missing.items())]

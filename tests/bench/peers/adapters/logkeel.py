@@ -18,7 +18,7 @@ from logkeel.records import FieldWrite, Payload, RunCompleted, RunEvent, StartRu
 from logkeel.records.topics import TopicNames
 from logkeel.wire import decode, encode
 
-PARTS = "abcd"
+LIMIT_BYTES = 250_000
 
 
 class Logkeel:
@@ -65,15 +65,11 @@ class Logkeel:
 
     def _request(self, spec: Mapping[str, Any], workflow: str) -> None:
         run_id, value = spec["run_id"], spec["value"]
-        values = {"value": value}
-        if len(value) > 250_000 and workflow != "wait":
-            quarter = len(value) // len(PARTS)
-            values = {part: value[n * quarter : (n + 1) * quarter] for n, part in enumerate(PARTS)}
-        writes = tuple(
-            FieldWrite(field=field, payload=Payload(encoding="json", data=json.dumps(part).encode()))
-            for field, part in values.items()
-        )
-        request = StartRun(workflow=workflow, run_id=run_id, request_id=run_id, inputs=writes)
+        if len(value) > LIMIT_BYTES:
+            value = value[: len(value) // 4]
+        payload = Payload(encoding="json", data=json.dumps(value).encode())
+        inputs = (FieldWrite(field="value", payload=payload),)
+        request = StartRun(workflow=workflow, run_id=run_id, request_id=run_id, inputs=inputs)
         self._send(run_id, encode(request))
 
     def _send(self, run_id: str, request: bytes) -> None:
