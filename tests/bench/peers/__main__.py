@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--chains", nargs="+", help="of the workload file; all unless named")
     parser.add_argument("--scale", type=float, default=1.0, help="of every duration: 0.2 is a fifth")
     parser.add_argument("--results", type=Path, default=Path("bench-results/peers.json"))
+    parser.add_argument("--into", type=Path, help="a Markdown file: put the tables between its two marks")
     parser.add_argument("--fresh", action="store_true", help="forget earlier results of the file")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
@@ -92,8 +93,12 @@ class Bench:
                     self._keep("waits", partial(waits.measure, kind, workload=workload, scale=scale))
 
     def table(self) -> None:
-        """Print what is known."""
-        print(tables.document(self._results))
+        """Print what is known, or put it into a document."""
+        text = tables.document(self._results)
+        if into := self._options.into:
+            into.write_text(tables.between_marks(into.read_text(), text))
+        else:
+            print(text)
         _say(f"all figures: {self._options.results}")
 
     def _shuffled(self, repeat: int) -> list[Kind]:

@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 Row = Mapping[str, Any]
+BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 KILLED = {"worker": "worker killed", "server": "engine or server killed"}
 
 
@@ -30,6 +31,15 @@ def document(results: Mapping[str, Any]) -> str:
     if missing := results.get("missing"):
         parts += ["Not there: " + "; ".join(f"{system} ({why})" for system, why in missing.items())]
     return "\n\n".join(parts) + "\n"
+
+
+def between_marks(document_text: str, text: str) -> str:
+    """The document with what stands between its two marks replaced. Raises ValueError when a mark is missing."""
+    before, begin, rest = document_text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the document needs a line {BEGIN} and a line {END}")
+    return f"{before}{begin}\n\n{text}\n{end}{after}"
 
 
 def throughput(rows: Iterable[Row], durability: Mapping[str, str]) -> str:

@@ -88,6 +88,14 @@ def test_races_of_one_kind_are_summed_and_the_longest_gap_is_kept() -> None:
     assert line == "| x | worker killed | 600 | 30 | 1 | 0 | 6 | 4 | 2 | 6 | 1.00 s | 3.00 s |"
 
 
+def test_tables_go_between_the_marks_of_a_document_and_again() -> None:
+    once = tables.between_marks(f"head\n{tables.BEGIN}\nold\n{tables.END}\nfoot\n", "new\n")
+    assert once == f"head\n{tables.BEGIN}\n\nnew\n\n{tables.END}\nfoot\n"
+    assert tables.between_marks(once, "new\n") == once
+    with pytest.raises(ValueError, match="needs a line"):
+        tables.between_marks("head\n", "new")
+
+
 def test_what_is_not_there_is_named() -> None:
     text = tables.document(RESULTS)
     assert "Not there: z (no such package)" in text

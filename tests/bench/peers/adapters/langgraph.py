@@ -85,10 +85,11 @@ class LangGraph:
         config = {"configurable": {"thread_id": spec["run_id"]}, "recursion_limit": steps + 10}
         begin: Run | None = {"spec": {**spec, "value": ""}, "value": spec["value"]}
         if spec["outside"]:
-            known = await graph.aget_state(config)
-            if known.created_at and not known.next:
+            # The input is checkpoint -1, which has no next node yet: a thread that got no further begins again.
+            reached = ((await graph.aget_state(config)).metadata or {}).get("step", -1)
+            if reached >= steps:
                 return
-            begin = None if known.created_at else begin
+            begin = None if reached >= 0 else begin
         await graph.ainvoke(begin, config=config, durability=self._durability)
 
     async def wait(self, spec: Mapping[str, Any]) -> None:
