@@ -50,7 +50,7 @@ class Bench:
         self._options = options
         self._file = workloads.load()
         missing = {} if options.parts == ["table"] else environments.set_up()
-        wanted = [kind for kind in KINDS if kind.name.startswith(tuple(options.systems))]
+        wanted = [kind for kind in KINDS if any(_is_meant(kind.name, named) for named in options.systems)]
         absent = {k.name: "; ".join(missing[need] for need in k.needs if need in missing) for k in wanted}
         absent = {name: why for name, why in absent.items() if why}
         self._kinds = [kind for kind in wanted if kind.name not in absent]
@@ -119,6 +119,12 @@ class Bench:
         self._results.setdefault(name, []).extend(rows)
         self._options.results.parent.mkdir(parents=True, exist_ok=True)
         self._options.results.write_text(json.dumps(self._results, indent=1) + "\n")
+
+
+def _is_meant(name: str, named: str) -> bool:
+    """By its whole name; a name that is nobody's means all that begin with it."""
+    whole = any(kind.name == named for kind in KINDS)
+    return name == named if whole else name.startswith(named)
 
 
 def _machine() -> str:
