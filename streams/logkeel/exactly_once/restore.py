@@ -68,8 +68,13 @@ class Resync:
                 self._load(state, committed, bounds)
                 self.parts.observer.at("after_restore")
                 yield Progress((partition,), moved=True)
-        if behind:
-            yield from self._replay(behind, committed, bounds)
+        # Those that lack only a tail, be it the marker of their last transaction, do not wait for those that lack much.
+        near_rows = self.parts.settings.restore_near_rows
+        near = {p: each for p, each in behind.items() if each.view.end - each.state.replay_from <= near_rows}
+        far = {p: each for p, each in behind.items() if p not in near}
+        for targets in (near, far):
+            if targets:
+                yield from self._replay(targets, committed, bounds)
 
     def _barrier(self) -> Generator[Progress, None, Mapping[TopicPartition, int | None]]:
         """Stable committed offsets; an unanswered call is repeated, never taken for "none" (P14)."""
@@ -180,12 +185,12 @@ class Resync:
         bounds: Mapping[TopicPartition, tuple[int, int]],
     ) -> Iterator[Progress]:
         """Bite by bite; each partition is ready when its own target is reached."""
-        left = set(behind)
+        left, before = set(behind), self.replayed
         replay = Replay(self.parts, behind)
         try:
             while left:
                 done, came = replay.bite()
-                self.replayed = replay.replayed
+                self.replayed = before + replay.replayed
                 for partition in done:
                     self._load(behind[partition].state, committed, bounds)
                 if done:

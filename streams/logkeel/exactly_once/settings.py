@@ -34,6 +34,8 @@ class LoopSettings:
     """Whether closing hands the partitions over at once. False: they wait for this slot until its session ends."""
     restore_bite_ms: int = 40
     """How long a restore may keep the loop from its running partitions before these get their turn."""
+    restore_near_rows: int = 10_000
+    """A partition that lacks at most so many offsets of its changelog catches up before those that lack more."""
     idle_commit_ms: int = 1_000
     caught_up_stamp_ms: int = 60_000
     delete_retention_ms: int = 24 * 3600 * 1000
