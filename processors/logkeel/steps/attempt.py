@@ -8,11 +8,12 @@ from typing import Any
 
 import structlog
 
-from logkeel.errors import PayloadTooLarge
+from logkeel.errors import ConfigInvalid, PayloadTooLarge, StepSignatureError
 from logkeel.records import StepCommand
 from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
 from logkeel.steps.machine.messages import Key, StartStep, key_of
 from logkeel.workflow.context import RunView, StepLogger
+from logkeel.workflow.views import view_of
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +72,16 @@ def new_attempt(start: StartStep, *, claimed_at_s: float, now_ms: int, now_s: fl
     return attempt
 
 
+def run_view_of(command: StepCommand) -> RunView:
+    """What the run had behind it when the command was dispatched, for a step that asks. Raises `ConfigInvalid`."""
+    if command.run_summary is None:
+        raise ConfigInvalid(
+            f"step {command.identity.step!r} asks for the view on its run, but the command brings none: the engine that"
+            " sent it is older than this worker. Upgrade the engines, then start the run again"
+        )
+    return view_of(command.run_summary)
+
+
 class WorkerStepContext:
     """Implements `logkeel.workflow.context.StepContext` for one attempt."""
 
@@ -116,7 +127,13 @@ class WorkerStepContext:
 
     @property
     def run_view(self) -> RunView:
-        return RunView()
+        if self._attempt.command.run_summary is None:
+            raise StepSignatureError(
+                f"step {self.step!r} looks at step.run_view but does not ask for it: annotate its context as"
+                " Annotated[StepContext, RunView], or take a parameter of type RunView",
+                step=self.step,
+            )
+        return run_view_of(self._attempt.command)
 
     @property
     def heartbeat_details(self) -> bytes | None:

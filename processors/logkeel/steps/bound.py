@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
+from logkeel.workflow.context import RunView
 from logkeel.workflow.resources import Resource
 
 
@@ -28,6 +29,15 @@ class BoundFunction(Protocol):
     @property
     def context_parameter(self) -> str | None:
         """The parameter that takes the StepContext."""
+        ...
+
+    @property
+    def asks_run_view(self) -> bool:
+        """Whether it looks at what the run has behind it."""
+        ...
+
+    def view_arguments(self, view: RunView) -> dict[str, Any]:
+        """Keyword arguments from what the run has behind it."""
         ...
 
     def decode_inputs(self, inputs: Sequence[FieldValue]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from logkeel.log import Clock
 from logkeel.records import FieldWrite, StepFailed, StepRefused, StepSucceeded
 from logkeel.steps.answers import cut_off, error_info, failed, in_doubt, refused, succeeded
-from logkeel.steps.attempt import Attempt, WorkerStepContext
+from logkeel.steps.attempt import Attempt, WorkerStepContext, run_view_of
 from logkeel.steps.bound import BoundCheck, BoundFunction, BoundStep
 from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.resources import ResourcePool
@@ -110,6 +110,8 @@ class Execution:
         arguments = bound.decode_inputs(attempt.command.inputs)
         if bound.resources:
             arguments |= await self._resources.resolve(bound.resources)
+        if bound.asks_run_view:
+            arguments |= bound.view_arguments(run_view_of(attempt.command))
         if bound.context_parameter is not None:
             arguments[bound.context_parameter] = WorkerStepContext(attempt)
         return arguments

@@ -9,6 +9,7 @@ from typing import Any
 
 from logkeel.errors import InvalidInput, StepSignatureError
 from logkeel.records import FieldValue, FieldWrite
+from logkeel.workflow.context import RunView
 from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons, refuse_too_many
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.signature import Read, Signature
@@ -42,6 +43,15 @@ class BoundFunction:
     def context_parameter(self) -> str | None:
         """The parameter that takes the StepContext, if there is one."""
         return self.signature.context_parameter
+
+    @property
+    def asks_run_view(self) -> bool:
+        """Whether it looks at what the run has behind it."""
+        return self.signature.asks_run_view
+
+    def view_arguments(self, view: RunView) -> dict[str, Any]:
+        """Keyword arguments from what the run has behind it."""
+        return {name: read(view) for name, read in self.signature.views.items()}
 
     def decode_inputs(self, inputs: Sequence[FieldValue]) -> dict[str, Any]:
         """Keyword arguments from the fields of a command; an absent field takes its default.

@@ -18,10 +18,19 @@ class StepErrorView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """What the run has behind it, as of the step's command. `completed_steps` are step paths in order of completion."""
+    """What the run has behind it, as of the step's command. A step gets it by asking: a parameter of this type.
+
+    `completed_steps` are step paths in order of completion, `errors` the failed attempts in the order of the history,
+    `attempts` how many attempts of steps the run has begun, this one included. At most 16 KiB travel: the oldest is
+    left out first, and `omitted_steps` and `omitted_errors` say how many.
+    """
 
     completed_steps: Sequence[str] = ()
     errors: Sequence[StepErrorView] = ()
+    attempts: int = 0
+    schema_version: int = 1
+    omitted_steps: int = 0
+    omitted_errors: int = 0
 
 
 class StepLogger(Protocol):
@@ -89,7 +98,11 @@ class StepContext(Protocol):
 
     @property
     def run_view(self) -> RunView:
-        """Completed steps and errors of the run."""
+        """Completed steps and errors of the run, for a step that asks for them in its signature.
+
+        Annotate the parameter as `Annotated[StepContext, RunView]`, or take one of type `RunView`; else this raises
+        `StepSignatureError`.
+        """
         ...
 
     @property

@@ -1,7 +1,7 @@
 """Declares one step: settings from the decorator's arguments, and the checks that need no flow."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.recording import recorded_fields
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.signature import signature_of, tuple_length
-from logkeel.workflow.state import StateField
+from logkeel.workflow.state import StateShape
 from logkeel.workflow.steps import Step, StepSettings
 from logkeel.workflow.timeouts import Timeout
 
@@ -32,13 +32,11 @@ class StepOptions:
     name: str | None
 
 
-def declare_step(
-    function: Callable[..., Any], options: StepOptions, fields: Mapping[str, StateField]
-) -> Step[..., Any]:
+def declare_step(function: Callable[..., Any], options: StepOptions, shape: StateShape) -> Step[..., Any]:
     """The step that `function` becomes. Raises `DefinitionError`."""
-    signature = signature_of(function, fields)
+    signature = signature_of(function, shape)
     place = place_of(function)
-    writes = () if options.writes is None else recorded_fields(options.writes, fields, place=place)
+    writes = () if options.writes is None else recorded_fields(options.writes, shape.fields, place=place)
     name = options.name or function.__name__
     raise_for([*_name_problems(name, place), *_effect_problems(name, options, writes, place)])
     raise_for(_result_problems(name, writes, signature.result, place))
@@ -50,7 +48,7 @@ def declare_step(
         retry=RetryPolicy() if options.retry is None else options.retry.policy(),
         queue=options.queue,
     )
-    return Step(function, settings, signature, lambda check: signature_of(check, fields))
+    return Step(function, settings, signature, lambda check: signature_of(check, shape))
 
 
 def _name_problems(name: str, place: str) -> list[Problem]:

@@ -6,6 +6,7 @@ The lambda is typed over the state class, so that a type checker finds wrong fie
 from collections.abc import Callable, Collection
 from typing import Any
 
+from logkeel.definitions import VIEW_FIELDS
 from logkeel.workflow.problems import Problem, raise_for
 
 
@@ -25,6 +26,9 @@ class _StateStandIn:
 
     def __getattr__(self, name: str) -> _Field:
         known: Collection[str] = self.__dict__["_fields"]
+        if name in VIEW_FIELDS:
+            remedy = "let the step write a field of your own; logkeel fills this one by itself"
+            raise_for([Problem(f"writes= names {name!r}, which logkeel fills", self.__dict__["_place"], remedy)])
         if name not in known:
             remedy = f"use one of {', '.join(known)}, or add {name!r} to the state class"
             raise_for(

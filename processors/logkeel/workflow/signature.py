@@ -1,4 +1,4 @@
-"""What the parameters of a step or check mean: a field to read, the step context, or a resource. Pure."""
+"""What the parameters of a step or check mean: a field to read, the run so far, the context, or a resource. Pure."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 from logkeel.workflow.annotations import accepts_none, bare, extras, function_hints, name_of, without_none
-from logkeel.workflow.context import StepContext
+from logkeel.workflow.context import RunView, StepContext
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.resources import Resource
-from logkeel.workflow.state import VIEW_FIELDS, StateField
+from logkeel.workflow.state import StateField, StateShape
+from logkeel.workflow.views import VIEW_FIELDS, ViewReader, view_field, wanted_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +25,24 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A function as logkeel calls it, by keyword. `result` is the return annotation, None being NoneType."""
+    """A function as logkeel calls it, by keyword. `result` is the return annotation, None being NoneType.
+
+    `views`: parameters that are filled with what the run has behind it. `asks_run_view`: it looks at that, be it by a
+    parameter or by its context.
+    """
 
     function: Callable[..., Any]
     reads: tuple[Read, ...]
     resources: Mapping[str, Resource]
     context_parameter: str | None
+    views: Mapping[str, ViewReader]
+    asks_run_view: bool
     result: Any
     is_async: bool
     place: str
 
 
-def signature_of(function: Callable[..., Any], fields: Mapping[str, StateField]) -> Signature:
+def signature_of(function: Callable[..., Any], shape: StateShape) -> Signature:
     """Bind the parameters of `function`. Raises `DefinitionError` with everything that is wrong with them."""
     place = place_of(function)
     raise_for(_kind_problems(function, place))
@@ -43,23 +50,30 @@ def signature_of(function: Callable[..., Any], fields: Mapping[str, StateField])
     problems: list[Problem] = []
     reads: list[Read] = []
     resources: dict[str, Resource] = {}
-    contexts: list[str] = []
+    contexts: dict[str, bool] = {}
+    views: dict[str, ViewReader] = {}
     for parameter in inspect.signature(function).parameters.values():
         hint = hints.get(parameter.name, Any)
         resource = next((extra for extra in extras(hint) if isinstance(extra, Resource)), None)
         if resource is not None:
             resources[parameter.name] = resource
         elif without_none(hint) is StepContext:
-            contexts.append(parameter.name)
+            contexts[parameter.name] = RunView in extras(hint)
+        elif without_none(hint) is RunView:
+            views[parameter.name] = _whole
+        elif parameter.name in shape.view_fields:
+            problems += _view_problems(function, parameter, hint, views)
         else:
-            problems += _read_problems(function, parameter, hint, fields)
+            problems += _read_problems(function, parameter, hint, shape.fields)
             reads.append(_read(parameter, hint))
     raise_for(problems)
     return Signature(
         function=function,
         reads=tuple(reads),
         resources=resources,
-        context_parameter=contexts[0] if contexts else None,
+        context_parameter=next(iter(contexts), None),
+        views=views,
+        asks_run_view=bool(views) or any(contexts.values()),
         result=hints.get("return", Any),
         is_async=inspect.iscoroutinefunction(function),
         place=place,
@@ -105,8 +119,8 @@ def _read_problems(
         remedy = "name each field as an ordinary parameter"
         return [Problem(f"step {step!r} has the parameter {str(parameter)!r}, which cannot be filled", place, remedy)]
     if name in VIEW_FIELDS:
-        remedy = "take `step: StepContext` and look at `step.run_view`"
-        return [Problem(f"step {step!r} reads {name!r}, which logkeel fills for readers of the run", place, remedy)]
+        remedy = f"declare `{name}: {wanted_type(name)}` in the state class, or take a parameter of type RunView"
+        return [Problem(f"step {step!r} reads {name!r}, which the state class does not declare", place, remedy)]
     if name not in fields:
         remedy = (
             f"name it after a field ({', '.join(fields)}), or annotate it as StepContext"
@@ -114,6 +128,23 @@ def _read_problems(
         )
         return [Problem(f"step {step!r} has the parameter {name!r}, which matches nothing", place, remedy)]
     return _type_problems(step, name, hint, fields[name].annotation, place)
+
+
+def _whole(view: RunView) -> RunView:
+    return view
+
+
+def _view_problems(
+    function: Callable[..., Any], parameter: inspect.Parameter, hint: Any, views: dict[str, ViewReader]
+) -> list[Problem]:
+    """Fills `views`, if the parameter's own type takes what there is."""
+    step, name = function.__name__, parameter.name
+    field = view_field(name, hint)
+    if field is None:
+        what = f"step {step!r} reads {name!r} as {name_of(hint)}, which does not take what it is filled with"
+        return [Problem(what, place_of(function), f"annotate the parameter as {wanted_type(name)}")]
+    views[name] = field.value
+    return []
 
 
 _SCALARS = (str, int, float, bool, bytes)

@@ -2,7 +2,8 @@
 
 A pydantic model (best derived from `State`), a dataclass or a TypedDict. Fields without default are the run's input.
 Control fields, which the engine may read, are typed `Literal`, `Enum` or `bool`, or marked `Annotated[int, Control]`;
-every other field is an opaque payload. `schema_version`, `completed_steps` and `error_log` are filled by logkeel.
+every other field is an opaque payload. `schema_version`, `completed_steps` and `error_log` are filled by logkeel
+(`views.py`): they are no input, and no step writes them.
 """
 
 import dataclasses
@@ -13,11 +14,9 @@ from typing import Any, Final, is_typeddict
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from logkeel.definitions import FieldDefinition
-from logkeel.workflow.annotations import class_hints, control_of, is_replacing, why_not_data
+from logkeel.workflow.annotations import class_hints, control_of, is_replacing, name_of, why_not_data
 from logkeel.workflow.problems import Problem, raise_for
-
-VIEW_FIELDS: Final = ("schema_version", "completed_steps", "error_log")
-"""Filled by logkeel where a state class declares them; no step reads or writes them."""
+from logkeel.workflow.views import VIEW_FIELDS, ViewField, view_field, wanted_type
 
 
 class State(BaseModel):
@@ -55,7 +54,7 @@ class StateShape:
 
     state: type[Any]
     fields: Mapping[str, StateField]
-    view_fields: tuple[str, ...]
+    view_fields: Mapping[str, ViewField]
     schema_version: int
 
     def build(self, values: Mapping[str, Any]) -> Any:
@@ -71,6 +70,8 @@ def shape_of(state: type[Any]) -> StateShape:
     defaults = _defaults(state)
     problems = [problem for name in hints if (problem := _problem(state, name, hints[name])) is not None]
     raise_for(problems)
+    views = {name: view_field(name, hint) for name, hint in hints.items() if name in VIEW_FIELDS}
+    raise_for([_view_problem(state, name, hints[name]) for name, view in views.items() if view is None])
     fields = {
         name: _field(name, hint, defaults.get(name), required=_required(state, name, defaults))
         for name, hint in hints.items()
@@ -80,7 +81,7 @@ def shape_of(state: type[Any]) -> StateShape:
     return StateShape(
         state=state,
         fields=fields,
-        view_fields=tuple(name for name in hints if name in VIEW_FIELDS),
+        view_fields={name: view for name, view in views.items() if view is not None},
         schema_version=1 if version is None else int(version()),
     )
 
@@ -131,7 +132,7 @@ def _problem(state: type[Any], name: str, hint: Any) -> Problem | None:
     if reason is not None:
         remedy = "keep data in the state, and hand clients, handles and secrets to steps as Resource(...) parameters"
         return Problem(f"field {name!r} cannot be stored: {reason}", place, remedy)
-    if not is_replacing(hint):
+    if name not in VIEW_FIELDS and not is_replacing(hint):
         remedy = "leave the reducer out and let the step return the whole new value"
         return Problem(f"field {name!r} declares a reducer; this version only replaces values", place, remedy)
     try:
@@ -140,6 +141,12 @@ def _problem(state: type[Any], name: str, hint: Any) -> Problem | None:
         remedy = "use Control on int, float or str, and choices of one type: str, int or bool"
         return Problem(f"field {name!r} cannot be a control field: {error}", place, remedy)
     return None
+
+
+def _view_problem(state: type[Any], name: str, hint: Any) -> Problem:
+    place = f"{state.__module__}.{state.__qualname__}.{name}"
+    what = f"field {name!r} is filled by logkeel, and its type {name_of(hint)} does not take what it is filled with"
+    return Problem(what, place, f"declare it as {wanted_type(name)}, or choose another name for a field of your own")
 
 
 def _field(name: str, hint: Any, default: Callable[[], Any] | None, *, required: bool) -> StateField:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from msgspec import UNSET
+
 from logkeel.definitions import RetryPolicy, StepDefinition, WriteDefinition
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.problems import Problem, place_of, raise_for
@@ -77,9 +79,8 @@ class Step(Generic[P, R]):
     def definition(self) -> StepDefinition:
         """The step as data."""
         settings = self.settings
-        reads = {read.field for read in self.signature.reads}
-        if self.check_signature is not None:
-            reads |= {read.field for read in self.check_signature.reads}
+        signatures = [each for each in (self.signature, self.check_signature) if each is not None]
+        reads = {read.field for signature in signatures for read in signature.reads}
         return StepDefinition(
             name=self.name,
             effect=settings.effect.kind,
@@ -92,6 +93,7 @@ class Step(Generic[P, R]):
             retry=settings.retry,
             key_valid_for_ms=settings.effect.valid_for_ms,
             settle_ms=settings.effect.settle_ms,
+            run_summary=True if any(signature.asks_run_view for signature in signatures) else UNSET,
         )
 
 

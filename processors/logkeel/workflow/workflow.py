@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, overload
 
+import msgspec
+
 from logkeel.definitions import SequenceBlock, WorkflowDocument, digest_of, encode_document
 from logkeel.errors import ConfigInvalid, InvalidInput
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.binding import BoundStep, bound
 from logkeel.workflow.blocks import FlowBlock, Translation
+from logkeel.workflow.context import RunView, StepErrorView
 from logkeel.workflow.declaring import NAME, StepOptions, declare_step
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import EffectDeclaration
@@ -19,6 +22,7 @@ from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import StateShape, shape_of
 from logkeel.workflow.steps import Step, StepDecorator
 from logkeel.workflow.timeouts import DEFAULT_TIMEOUT, Timeout
+from logkeel.workflow.views import view_from_result
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -169,16 +173,14 @@ class Workflow(Generic[S]):
         return tuple(writes)
 
     def decode_state(
-        self, fields: Sequence[FieldValue], *, completed_steps: Sequence[str] = (), error_log: Sequence[Any] = ()
+        self, fields: Sequence[FieldValue], *, completed_steps: Sequence[str] = (), errors: Sequence[StepErrorView] = ()
     ) -> S:
         """The state as an instance of its class; view fields are filled where it declares them.
 
         Raises `InvalidInput` and `UndecodableRecord`.
         """
-        values = self._decoded(fields)
-        views: dict[str, Any] = {"completed_steps": list(completed_steps), "error_log": list(error_log)}
-        views["schema_version"] = self.shape.schema_version
-        values |= {name: views[name] for name in self.shape.view_fields}
+        view = RunView(completed_steps, errors, schema_version=self.shape.schema_version)
+        values = self._decoded(fields) | {name: field.value(view) for name, field in self.shape.view_fields.items()}
         try:
             state: S = self.shape.build(values)
         except ValueError as error:
@@ -187,9 +189,9 @@ class Workflow(Generic[S]):
 
     def result(self, fields: Sequence[FieldValue]) -> Any:
         """What a completion carries: the value of the one `returns` field, a dictionary of several, None of none."""
-        values = self._decoded(fields)
+        values = self._decoded(fields) | self._viewed(fields)
         for name in self._returned():
-            default = self.shape.fields[name].default
+            default = self.shape.fields[name].default if name in self.shape.fields else None
             values.setdefault(name, None if default is None else default())
         if isinstance(self.returns, str):
             return values[self.returns]
@@ -203,7 +205,7 @@ class Workflow(Generic[S]):
         return await drivers[0].load()(self, inputs, resources=resources)
 
     def _declare(self, function: Callable[..., Any], options: StepOptions) -> Step[..., Any]:
-        step = declare_step(function, options, self.shape.fields)
+        step = declare_step(function, options, self.shape)
         place = step.signature.place
         if step.name in self._steps:
             what = f"workflow {self.name!r} has a step {step.name!r} already"
@@ -219,7 +221,7 @@ class Workflow(Generic[S]):
         problems = [
             Problem(f"returns= names {name!r}, which is no field of the state", place, "name a field of the state")
             for name in self._returned()
-            if name not in self.shape.fields
+            if name not in self.shape.fields and name not in self.shape.view_fields
         ]
         if not NAME.fullmatch(self.name):
             remedy = "use letters, digits, '_', '.' and '-', with a letter first"
@@ -257,3 +259,14 @@ class Workflow(Generic[S]):
                 problems = [f"{value.field}: {reason}" for reason in reasons(error)]
                 raise InvalidInput("; ".join(problems), problems=problems) from error
         return values
+
+    def _viewed(self, fields: Sequence[FieldValue]) -> dict[str, Any]:
+        """View fields of a completion, which are JSON that the engine made, in their declared types."""
+        declared = self.shape.view_fields
+        carried = {
+            value.field: msgspec.json.decode(value.payload.data)
+            for value in fields
+            if value.field in declared and value.payload is not None and value.payload.data is not None
+        }
+        view = view_from_result(carried)
+        return {name: declared[name].value(view) for name in carried}

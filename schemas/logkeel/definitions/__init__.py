@@ -1,6 +1,7 @@
 """Workflow definitions as data, shared by the author's model and the run core."""
 
 from logkeel.definitions.model import (
+    VIEW_FIELDS,
     Block,
     ControlType,
     FieldDefinition,
@@ -25,6 +26,7 @@ __all__ = [
     "SequenceBlock",
     "StepBlock",
     "StepDefinition",
+    "VIEW_FIELDS",
     "WorkflowDocument",
     "WriteDefinition",
     "decode_document",

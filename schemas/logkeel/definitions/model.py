@@ -9,7 +9,7 @@ of the step with "/"; sequences add no segment.
 """
 
 import hashlib
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -56,7 +56,8 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """A step: what it reads and writes, what a second execution would mean, and its limits.
 
     `timeout_ms` bounds one attempt from the worker's own start of it (P25); None: no limit. `key_valid_for_ms` belongs
-    to KEYED, `settle_ms` to CHECKED (P35).
+    to KEYED, `settle_ms` to CHECKED (P35). `run_summary`: its commands carry what the run has behind it; unset rather
+    than False by default, for the digests of definitions that do not use it.
     """
 
     name: str
@@ -70,6 +71,7 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy = RetryPolicy()
     key_valid_for_ms: int | None = None
     settle_ms: int = 5_000
+    run_summary: Literal[True] | msgspec.UnsetType = msgspec.UNSET
 
 
 class StepBlock(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
@@ -97,8 +99,15 @@ class ParallelBlock(msgspec.Struct, frozen=True, kw_only=True, tag="parallel"):
 Block = StepBlock | SequenceBlock | ParallelBlock
 
 
+VIEW_FIELDS: Final = ("schema_version", "completed_steps", "error_log")
+"""Fields of a state class that the engine fills from what it knows of the run. They are never among `fields`."""
+
+
 class WorkflowDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole definition. `steps` is sorted by name; `fields` keeps the order of the state class."""
+    """The whole definition. `steps` is sorted by name; `fields` keeps the order of the state class.
+
+    `returns` names fields, and fields of `VIEW_FIELDS`.
+    """
 
     name: str
     version: str

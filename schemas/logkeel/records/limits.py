@@ -6,9 +6,11 @@
 | `MAX_FIELDS_BYTES` | 900 000 | all fields of one record together; the rest is the envelope's |
 | `MAX_PAYLOAD_BYTES` | 262 144 | one field's payload; three of them are within `MAX_FIELDS_BYTES`, four are not |
 | `MAX_HEARTBEAT_DETAILS_BYTES` | 16 384 | travel in the next attempt's command, beside its fields |
+| `MAX_RUN_SUMMARY_BYTES` | 16 384 | travels in the command of a step that asks for it, beside its fields and details |
 | `MAX_ATTRIBUTES_BYTES` | 16 384 | of a run, with its trace, origin and names; travel in its completion |
 
-The envelope is at most some 75 000 bytes: an error (12 000 characters), ids of 512 characters, details, attributes.
+The envelope is at most some 90 000 bytes: an error (12 000 characters), ids of 512 characters, details, attributes,
+the summary of the run.
 A record with fields is the input of a run, the result of a step, the command of a step (all it reads) or a completion
 (all of `returns`).
 """
@@ -23,6 +25,7 @@ MAX_RECORD_BYTES: Final = 1_000_000
 MAX_FIELDS_BYTES: Final = 900_000
 MAX_PAYLOAD_BYTES: Final = 256 * 1024
 MAX_HEARTBEAT_DETAILS_BYTES: Final = 16 * 1024
+MAX_RUN_SUMMARY_BYTES: Final = 16 * 1024
 MAX_ATTRIBUTES_BYTES: Final = 16 * 1024
 
 _FRAME_BYTES = 48

@@ -4,7 +4,16 @@ from typing import Literal
 
 import msgspec
 
-from logkeel.records.values import Effect, ErrorInfo, FieldReference, FieldValue, FieldWrite, StepIdentity, TraceContext
+from logkeel.records.values import (
+    Effect,
+    ErrorInfo,
+    FieldReference,
+    FieldValue,
+    FieldWrite,
+    RunSummary,
+    StepIdentity,
+    TraceContext,
+)
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +50,7 @@ class StepCommand(msgspec.Struct, frozen=True, kw_only=True):
     journal: tuple[JournalEntry, ...] = ()
     early_digest: str | None = None
     trace: TraceContext | None = None
+    run_summary: RunSummary | None = None
 
 
 class StepRevoked(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,6 +86,29 @@ class TraceContext(msgspec.Struct, frozen=True, kw_only=True):
     tracestate: str | None = None
 
 
+class StepErrorSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A failed attempt of a run, shortened."""
+
+    path: str
+    attempt: int
+    code: str
+    message: str
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run has behind it, for a step that asks. At most `MAX_RUN_SUMMARY_BYTES`; the oldest is left out first.
+
+    `completed_steps` (paths) and `errors` are in the order of the history.
+    """
+
+    schema_version: int
+    attempts: int
+    completed_steps: tuple[str, ...] = ()
+    errors: tuple[StepErrorSummary, ...] = ()
+    omitted_steps: int = 0
+    omitted_errors: int = 0
+
+
 class StepIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """Which execution of which step (P30, P32). `dispatch` is the fence, `attempt` is what counts against max_attempts.
 

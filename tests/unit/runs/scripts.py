@@ -1,6 +1,8 @@
 """Definitions and inputs for tests of the run core, and a pure world that answers commands."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+
+from msgspec import UNSET
 
 from logkeel.definitions import (
     Block,
@@ -50,8 +52,13 @@ def plan_of(
     effects: dict[str, Effect] | None = None,
     retry: RetryPolicy | None = None,
     limits: dict[str, int | None] | None = None,
+    asking: Collection[str] = (),
+    returns: tuple[str, ...] = (),
 ) -> Plan:
-    """A plan in which every step `x` reads and writes the field `x`; `topic` is the input."""
+    """A plan in which every step `x` reads and writes the field `x`; `topic` is the input.
+
+    The steps of `asking` look at what the run has behind it. The last field is returned unless `returns` says more.
+    """
     names = sorted(set(_names(flow)))
     steps = tuple(
         StepDefinition(
@@ -61,13 +68,20 @@ def plan_of(
             writes=(WriteDefinition(field=name),),
             retry=retry or RetryPolicy(),
             timeout_ms=60_000,
+            run_summary=True if name in asking else UNSET,
             **(limits or {}),  # type: ignore[arg-type]  # tests pass numbers only
         )
         for name in names
     )
     fields = (FieldDefinition(name="topic", required=True), *(FieldDefinition(name=name) for name in names))
     document = WorkflowDocument(
-        name="work", version="1", schema_version=1, fields=fields, steps=steps, flow=flow, returns=(names[-1],)
+        name="work",
+        version="1",
+        schema_version=1,
+        fields=fields,
+        steps=steps,
+        flow=flow,
+        returns=returns or (names[-1],),
     )
     return Plan(document, "digest")
 

@@ -49,7 +49,8 @@ def plans(draw: st.DrawFn) -> Plan:
 
     flow = flow_of(*(block(2) for _ in range(draw(st.integers(1, 2)))))
     effects = {name: draw(st.sampled_from(EFFECTS)) for name in "abcdefghijkl"}
-    return plan_of(flow, effects=effects, retry=RetryPolicy(max_attempts=draw(st.integers(1, 3))))
+    asking = draw(st.sampled_from(("", "abcdefghijkl")))
+    return plan_of(flow, effects=effects, retry=RetryPolicy(max_attempts=draw(st.integers(1, 3))), asking=asking)
 
 
 def _answers(turn: Activation, path: str, *, stale: bool) -> dict[str, Move]:
@@ -119,6 +120,9 @@ class World:
         assert [event.revision for event in self.history] == list(range(1, len(self.history) + 1))
         rebuilt = replay(self.history, self.plan)
         assert rebuilt == self.state
+        done = {(p, 0) for p, s in self.state.steps.items() if s.phase == "done"}
+        expected = done if self.plan.keeps_milestones else set()
+        assert {key for key in self.state.milestones if key[1] == 0} == expected
         waiting = {(s.due_ms, p, s.dispatch) for p, s in self.state.steps.items() if s.phase == "waiting"}
         assert waiting <= self.timers
         assert sum(step.is_open for step in self.state.steps.values()) == self.state.head.open_steps

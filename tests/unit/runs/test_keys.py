@@ -24,6 +24,7 @@ def rows_of(run: str, text: str, other: str, number: int) -> list[bytes]:
         of_run.fields + keys.pack_field((text, other)),
         of_run.values + keys.pack_value((text, number)),
         of_run.signals + keys.pack_revision(number),
+        of_run.milestones + keys.pack_value((text, number)),
         of_run.details(text),
     ]
 
@@ -45,8 +46,8 @@ def test_a_runs_range_holds_all_its_rows_and_no_others(run: str, other: str, tex
 def test_each_kind_of_row_has_its_own_range(run: str, text: str, name: str, number: int) -> None:
     of_run = keys.RunKeys(run)
     own = rows_of(run, text, name, number)
-    ranges = (of_run.steps, of_run.forks, of_run.fields, of_run.values, of_run.signals)
-    assert [between(start, own) for start in ranges] == [[key] for key in own[2:7]]
+    ranges = (of_run.steps, of_run.forks, of_run.fields, of_run.values, of_run.signals, of_run.milestones)
+    assert [between(start, own) for start in ranges] == [[key] for key in own[2:8]]
     assert min(own) == of_run.head
 
 

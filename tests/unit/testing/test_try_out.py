@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import pytest
+from tests.integration.runs.looking_back import expected, surveys
 
 from logkeel.errors import InvalidInput, RunFailed, WaitTimedOut
 from logkeel.workflow import ONCE, Resource, Retry, State, StepContext, Workflow, parallel
@@ -136,3 +137,8 @@ async def test_who_does_not_wait_any_more_stops_the_run() -> None:
     with pytest.raises(asyncio.CancelledError):
         await trying
     assert len(attempts) < 5
+
+
+async def test_a_run_looks_back_on_itself() -> None:
+    result = await surveys().try_out(topic="sea")
+    assert result == expected(result)

@@ -3,17 +3,21 @@
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from logkeel.records import FieldValue
+from logkeel.records import FieldValue, RunSummary
 
 TimerKind: TypeAlias = Literal["step", "run_deadline", "start_deadline"]
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchStep:
-    """Produce the command of this step as it stands now. `inputs`: what it reads; equality is by path."""
+    """Produce the command of this step as it stands now. `inputs`: what it reads; equality is by path.
+
+    `summary`: what the run has behind it, for a step that asks.
+    """
 
     path: str
     inputs: tuple[FieldValue, ...] = field(default=(), compare=False, repr=False)
+    summary: RunSummary | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,25 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, FieldWrite, RunEvent
 from logkeel.runs.core.plan import ROOT_SCOPE, Plan, Target, ToJoin
-from logkeel.runs.core.state import FieldPointer, Phase, RunState, ScopeState, StepState, StoredSignal
+from logkeel.runs.core.state import (
+    FieldPointer,
+    Milestone,
+    Phase,
+    RunState,
+    ScopeState,
+    StepState,
+    StoredSignal,
+)
 
 INLINE_BYTES = 512
 """A payload up to this size stands in its field's pointer: one row instead of two."""
+
+KEPT_FAILURES = 20
+"""Of one step, for those who ask what failed; a step may be repeated without end."""
+
+CODE_CHARACTERS = 100
+MESSAGE_CHARACTERS = 200
+"""Of a failure that is kept: so that some twenty of them, and as many bytes of paths, fit into a `RunSummary`."""
 
 _OPEN: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
 _OUT: frozenset[Phase] = frozenset({"dispatched", "started"})
@@ -100,6 +115,8 @@ def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
     placed = plan.steps[path]
     state.head.steps_completed += 1
     _close(state, path, replace(step, phase="done", holder=event.holder or step.holder, finished_at_ms=event.at_ms))
+    if plan.keeps_milestones:
+        state.milestones[path, 0] = Milestone(revision=event.revision, attempt=step.attempt)
     _write(state, placed.scope, event.writes, event.revision)
     _arrive(state, placed.after)
 
@@ -122,6 +139,20 @@ def _step_failed(state: RunState, event: RunEvent, plan: Plan) -> None:
             next_attempt=step.attempt + 1,
             effect_since_ms=_effect_since(step, event) if _may_have_happened(event.error) else step.effect_since_ms,
         ),
+    )
+    if plan.keeps_milestones and event.error is not None:
+        _keep_failure(state, path, event, event.error)
+
+
+def _keep_failure(state: RunState, path: str, event: RunEvent, error: ErrorInfo) -> None:
+    """A step's last `KEPT_FAILURES` are kept, each in the place of the one that many before it."""
+    step = state.steps[path]
+    state.milestones[path, (step.failures - 1) % KEPT_FAILURES + 1] = Milestone(
+        revision=event.revision,
+        attempt=step.attempt,
+        number=step.failures,
+        code=error.code[:CODE_CHARACTERS],
+        message=error.message[:MESSAGE_CHARACTERS],
     )
 
 

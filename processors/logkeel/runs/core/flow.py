@@ -15,6 +15,7 @@ from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.plan import Target, ToEnd, ToFork, ToJoin, ToStep
 from logkeel.runs.core.reading import command_problem, inputs_of, result_of, result_problem
 from logkeel.runs.core.state import StepState
+from logkeel.runs.core.summary import summary_of
 from logkeel.runs.core.timing import key_expired, start_deadline_ms, start_limit_ms
 
 
@@ -74,7 +75,8 @@ def dispatch(turn: Activation, path: str) -> None:
     if former is not None:
         leave_waiting(turn, path, former)
     turn.record("step_dispatched", path=path, step=placed.definition.name, attempt=attempt, dispatch=number)
-    turn.do(DispatchStep(path, inputs))
+    summary = summary_of(turn.state) if placed.definition.run_summary is True else None
+    turn.do(DispatchStep(path, inputs, summary))
     deadline_ms = start_deadline_ms(placed.definition, turn.state.steps[path])
     if deadline_ms is not None:
         turn.do(SetTimer("start_deadline", deadline_ms, path, number))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from logkeel.definitions import (
+    VIEW_FIELDS,
     Block,
     FieldDefinition,
     ParallelBlock,
@@ -92,7 +93,10 @@ class PlacedFork:
 
 
 class Plan:
-    """A compiled definition. Immutable; cached by digest."""
+    """A compiled definition. Immutable; cached by digest.
+
+    `keeps_milestones`: a step or the completion asks for what the run has behind it.
+    """
 
     def __init__(self, document: WorkflowDocument, digest: str) -> None:
         self.document = document
@@ -101,6 +105,9 @@ class Plan:
         self.definitions: dict[str, StepDefinition] = {step.name: step for step in document.steps}
         self.steps: dict[str, PlacedStep] = {}
         self.forks: dict[str, PlacedFork] = {}
+        self.keeps_milestones = any(step.run_summary is True for step in document.steps) or not {
+            *document.returns
+        }.isdisjoint(VIEW_FIELDS)
         self.first = self._place(document.flow, "", (), ToEnd())
 
     def _place(self, block: Block, prefix: str, scopes: tuple[str, ...], after: Target) -> Target:

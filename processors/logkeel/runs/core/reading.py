@@ -8,6 +8,7 @@ from logkeel.records import ErrorInfo, FieldValue
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, largest_first
 from logkeel.runs.core.plan import ROOT_SCOPE, PlacedStep, Plan
 from logkeel.runs.core.state import RunState
+from logkeel.runs.core.summary import view_value
 
 
 def inputs_of(state: RunState, plan: Plan, placed: PlacedStep) -> tuple[FieldValue, ...]:
@@ -19,7 +20,10 @@ def inputs_of(state: RunState, plan: Plan, placed: PlacedStep) -> tuple[FieldVal
 
 def result_of(state: RunState, plan: Plan) -> tuple[FieldValue, ...]:
     """The fields that the completion carries."""
-    values = (field_value(state, plan, name) for name in plan.document.returns)
+    values = (
+        field_value(state, plan, name) if name in plan.fields else view_value(state, name)
+        for name in plan.document.returns
+    )
     return tuple(value for value in values if value is not None)
 
 

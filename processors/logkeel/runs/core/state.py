@@ -127,6 +127,16 @@ class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     sent_by: str | None = None
 
 
+class Milestone(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A step that was completed (`number` 0), or its failure of that number. `revision`: of the event that said so."""
+
+    revision: int
+    attempt: int
+    number: int = 0
+    code: str = ""
+    message: str = ""
+
+
 FieldKey: TypeAlias = tuple[str, str]
 """(scope, field)"""
 
@@ -134,9 +144,16 @@ ValueKey: TypeAlias = tuple[str, int]
 """(field, revision)"""
 
 
+MilestoneKey: TypeAlias = tuple[str, int]
+"""(step path, 0 for its completion or the place of one of its failures)"""
+
+
 @dataclass(slots=True)
 class RunState:
-    """A run in hand. The maps are read and written item by item; only cancelling and showing iterate."""
+    """A run in hand. The maps are read and written item by item; only cancelling and showing iterate.
+
+    `milestones` is kept only where the definition asks for it.
+    """
 
     info: RunInfo
     head: RunHead = field(default_factory=RunHead)
@@ -145,6 +162,7 @@ class RunState:
     fields: MutableMapping[FieldKey, FieldPointer] = field(default_factory=dict)
     values: MutableMapping[ValueKey, Payload] = field(default_factory=dict)
     signals: MutableMapping[int, StoredSignal] = field(default_factory=dict)
+    milestones: MutableMapping[MilestoneKey, Milestone] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:

@@ -47,6 +47,7 @@ def command_of(
         check_not_before_ms=step.check_not_before_ms,
         heartbeat_details=details,
         trace=info.trace,
+        run_summary=action.summary,
     )
 
 

@@ -10,6 +10,7 @@
 | `10` text(run id) `05` text(field) number(revision) | Payload that is too large for its FieldPointer |
 | `10` text(run id) `06` number(revision) | StoredSignal |
 | `10` text(run id) `07` text(path) | heartbeat details, raw bytes |
+| `10` text(run id) `08` text(path) number(place) | Milestone: a completion or failure that somebody asks for |
 | `20` text(request id) | SeenRequest |
 | `21` number(expires ms) text(request id) | empty: expiry of a seen request |
 | `22` number(expires ms) text(run id) | empty: expiry of a finished run |
@@ -39,13 +40,13 @@ OPEN_RUN = b"\x27"
 PARKED_COUNT = b"\x28"
 PARTITION_COUNT = b"\x29"
 
-_HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE, _SIGNAL, _DETAILS = (bytes([number]) for number in range(8))
+_HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE, _SIGNAL, _DETAILS, _MILESTONE = (bytes([number]) for number in range(9))
 
 
 class RunKeys:
     """Keys of one run's rows: `head` and `info` whole, the others as prefixes. Get one from `run_keys`."""
 
-    __slots__ = ("fields", "forks", "head", "info", "prefix", "signals", "steps", "values")
+    __slots__ = ("fields", "forks", "head", "info", "milestones", "prefix", "signals", "steps", "values")
 
     def __init__(self, run_id: str) -> None:
         self.prefix = prefix = RUN + keys.text(run_id)
@@ -56,6 +57,7 @@ class RunKeys:
         self.fields = prefix + _FIELD
         self.values = prefix + _VALUE
         self.signals = prefix + _SIGNAL
+        self.milestones = prefix + _MILESTONE
 
     def details(self, path: str) -> bytes:
         """Heartbeat details of a step."""

@@ -5,7 +5,16 @@ from functools import lru_cache
 import msgspec
 
 from logkeel.records import Payload
-from logkeel.runs.core.state import FieldPointer, RunHead, RunInfo, RunState, ScopeState, StepState, StoredSignal
+from logkeel.runs.core.state import (
+    FieldPointer,
+    Milestone,
+    RunHead,
+    RunInfo,
+    RunState,
+    ScopeState,
+    StepState,
+    StoredSignal,
+)
 from logkeel.runs.rows.keys import (
     RunKeys,
     pack_field,
@@ -25,6 +34,7 @@ _FORKS = packed(ScopeState, pack_path, unpack_path)
 _FIELDS = packed(FieldPointer, pack_field, unpack_field)
 _VALUES = packed(Payload, pack_value, unpack_value)
 _SIGNALS = packed(StoredSignal, pack_revision, unpack_revision)
+_MILESTONES = packed(Milestone, pack_value, unpack_value)
 _ENCODER = msgspec.msgpack.Encoder()
 _info_of = lru_cache(maxsize=4_096)(msgspec.msgpack.Decoder(RunInfo).decode)
 _HEAD = msgspec.msgpack.Decoder(RunHead)
@@ -69,4 +79,5 @@ def _mapped(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState
         fields=RowMap(rows, keys.fields, _FIELDS, keys.prefix),
         values=RowMap(rows, keys.values, _VALUES, keys.prefix),
         signals=RowMap(rows, keys.signals, _SIGNALS, keys.prefix),
+        milestones=RowMap(rows, keys.milestones, _MILESTONES, keys.prefix),
     )
