@@ -24,7 +24,7 @@ from rocksdict import (
 
 from logkeel.errors import LogkeelError, StoreCorrupt, StoreLocked, StoreUnavailable
 
-MEMTABLE_BYTES = 8 * 1024 * 1024
+MEMTABLE_BYTES = 4 * 1024 * 1024
 BLOCK_CACHE_BYTES = 16 * 1024 * 1024
 """Per process, shared by its partitions: rows of live runs are few, and the loop keeps the hot ones itself."""
 
