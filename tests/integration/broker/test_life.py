@@ -38,7 +38,7 @@ time.sleep(600)
 def write(bootstrap_servers: str, topic: str, value: bytes) -> None:
     if topic not in AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=15).topics:
         admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(15)
+        admin.create_topics([NewTopic(topic, 1)])[topic].result(15)
     producer = Producer({"bootstrap.servers": bootstrap_servers, "transactional.id": topic, "log_level": 0})
     producer.init_transactions(30)
     producer.begin_transaction()
