@@ -47,7 +47,7 @@ class Wipe(NamedTuple):
 
 
 class SetAside(NamedTuple):
-    """Move the store away, which nobody may need any more, and replay the whole changelog somebody vouched for."""
+    """Move the store away, so that nothing of it is lost, and replay the whole changelog."""
 
     reason: str
 
@@ -91,6 +91,8 @@ def judge_store(
         )
     if marks is not None and marks.topic_id != view.topic_id:
         return SetAside("the store belongs to a changelog that was deleted; its successor was repaired since")
+    if corrupt and view.end == 0:
+        return SetAside("the store is corrupt, and its changelog is empty: it may be all that is left")
     if corrupt:
         return Wipe("the store is corrupt")
     if marks is None:

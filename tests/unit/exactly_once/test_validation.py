@@ -74,6 +74,11 @@ def test_a_corrupt_store_is_wiped_if_the_changelog_is_complete() -> None:
     assert isinstance(judge(None, view(), corrupt=True), Wipe)
 
 
+def test_a_corrupt_store_beside_an_empty_changelog_is_kept() -> None:
+    """P17: the changelog may have been made anew, which a store that cannot be read cannot tell."""
+    assert isinstance(judge(None, view(end=0), corrupt=True), SetAside)
+
+
 def test_a_store_older_than_half_the_tombstones_life_is_wiped() -> None:
     assert judge(marks(age_ms=RETENTION_MS // 2), view()) == Replay(50)
     assert isinstance(judge(marks(age_ms=RETENTION_MS // 2 + 1), view()), Wipe)
