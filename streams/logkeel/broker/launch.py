@@ -78,16 +78,25 @@ def launch(request: LaunchRequest, spawn: Spawn) -> tuple[BrokerProcess, BrokerN
 
 
 def choose_ports(wanted: int, note: BrokerNote | None) -> Ports:
-    """The wanted port, else the remembered one if it is free, else any; the inner ones are any.
+    """The wanted port, else the remembered one if it is free, else any; the inner ones as remembered, likewise.
+
+    A broker that comes back elsewhere is not found by its own transaction coordinator, which goes on sending markers to
+    where it was: transactions stay open, and with them everybody's last stable offset.
 
     Raises: PortTaken when the wanted port is in use.
     """
     if wanted and not tcp.is_free(wanted):
         _port_taken(wanted)
-    remembered = note.ports.client if note is not None and tcp.is_free(note.ports.client) else 0
-    client = wanted or remembered or tcp.pick()
-    internal = tcp.pick(excluding=frozenset({client}))
-    return Ports(client, internal, tcp.pick(excluding=frozenset({client, internal})))
+    before = note.ports if note is not None else Ports(0, 0, 0)
+    client = wanted or _again(before.client, frozenset())
+    internal = _again(before.internal, frozenset({client}))
+    return Ports(client, internal, _again(before.controller, frozenset({client, internal})))
+
+
+def _again(remembered: int, taken: frozenset[int]) -> int:
+    if remembered and remembered not in taken and tcp.is_free(remembered):
+        return remembered
+    return tcp.pick(excluding=taken)
 
 
 def require_free(ports: Ports | None) -> Ports | None:

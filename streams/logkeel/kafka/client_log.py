@@ -12,10 +12,16 @@ from typing import ClassVar
 QUIET_S = 10.0
 
 _CHANGING = re.compile(r"\d+")
+_SESSION_OVER = "SESSTMOUT"
+_CONNECTION_LOST = "FAIL"
 
 
 class ClientLog(logging.Logger):
-    """The `logger` option of one client. Lines may come from any thread."""
+    """The `logger` option of one client. Lines may come from any thread.
+
+    Notices what no callback and no error tells: that the client ended its own session, that a connection broke. Whoever
+    acts on it sets the mark back.
+    """
 
     _last_s: ClassVar[dict[str, float]] = {}
     _lock = threading.Lock()
@@ -23,10 +29,14 @@ class ClientLog(logging.Logger):
     def __init__(self) -> None:
         super().__init__("logkeel.kafka.client", logging.DEBUG)
         self._forward = logging.getLogger("logkeel.kafka")
+        self.session_over = False
+        self.connection_lost = False
 
     def handle(self, record: logging.LogRecord) -> None:
         """Pass one line on, unless its like was passed on a moment ago. Shared by all clients of the process."""
         line = record.getMessage()
+        self.session_over = self.session_over or line.startswith(_SESSION_OVER)
+        self.connection_lost = self.connection_lost or line.startswith(_CONNECTION_LOST)
         kind = _CHANGING.sub("", line.rpartition("]: ")[2])
         now_s = time.monotonic()
         with self._lock:

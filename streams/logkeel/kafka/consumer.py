@@ -1,5 +1,7 @@
 """A group member on confluent-kafka. Partitions start paused and without a position; the loop seeks and resumes."""
 
+import logging
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,11 +9,19 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
-from logkeel.errors import LogTimeout, LogUnavailable
+from logkeel.errors import ConsumerFenced, LogTimeout, LogUnavailable
 from logkeel.kafka import fetching
+from logkeel.kafka.bounded import BoundedCalls
 from logkeel.kafka.classification import call_error, error_of
+from logkeel.kafka.client_log import ClientLog
 from logkeel.kafka.membership import read_group_metadata
+from logkeel.kafka.silence import Silence
 from logkeel.log import AssignmentListener, Fetched, TopicPartition
+
+log = logging.getLogger("logkeel.kafka")
+
+STRANDED_S = 20.0
+"""A rebalance lasts no longer than a session (10 s) and what it takes to answer; a commit takes milliseconds."""
 
 SEEK_TIMEOUT_S = 10.0
 """A partition can be sought once the client's own thread has taken over its assignment: normally some milliseconds."""
@@ -21,11 +31,17 @@ class KafkaGroupConsumer:
     """Implements `logkeel.log.GroupConsumer`."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._consumer = Consumer(dict(settings))
+        self._static = "group.instance.id" in settings
+        self._log = ClientLog()
+        self._silence = Silence(self._log)
+        self._settings = {**settings, "logger": self._log}
+        self._consumer = Consumer(dict(self._settings))
+        self._unassigned_since_s = time.monotonic()
+        self._commits = BoundedCalls("logkeel-commits")
+        self._fetching = False
         self._active: set[TopicPartition] = set()
         self._sought: dict[TopicPartition, int] = {}
         self._closed = False
-        self._static = "group.instance.id" in settings
         self._listener: AssignmentListener | None = None
         self._assigned: tuple[TopicPartition, ...] | None = None
         self._topics: tuple[str, ...] = ()
@@ -38,6 +54,8 @@ class KafkaGroupConsumer:
         self._subscribe(self._topics, listener)
 
     def _subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
+        own = self._consumer  # one that was replaced says nothing any more
+
         def on_assign(consumer: Consumer, partitions: list[ClientPartition]) -> None:
             wanted = [each for each in partitions if each.topic in self._topics]
             # An explicit offset keeps the client from asking for committed ones; nothing is handed out before a seek.
@@ -48,15 +66,16 @@ class KafkaGroupConsumer:
             if self._inherits(partitions):
                 return
             self._assigned = tuple(_ours(wanted))
+            self._log.session_over = False
             listener.on_assigned(self._assigned, read_group_metadata(consumer.consumer_group_metadata()))
 
         def on_revoke(consumer: Consumer, partitions: list[ClientPartition]) -> None:
-            if (held := self._forget()) is not None:
+            if own is self._consumer and (held := self._forget()) is not None:
                 listener.on_revoked(held)
             consumer.unassign()
 
         def on_lost(consumer: Consumer, partitions: list[ClientPartition]) -> None:
-            if (held := self._forget()) is not None:
+            if own is self._consumer and (held := self._forget()) is not None:
                 listener.on_lost(held)
             consumer.unassign()
 
@@ -89,7 +108,10 @@ class KafkaGroupConsumer:
                 listener.on_revoked(held)
             consumer.unassign()
 
-        self._consumer.subscribe([idle_topic], on_assign=on_assign, on_revoke=on_revoke, on_lost=on_revoke)
+        try:
+            self._consumer.subscribe([idle_topic], on_assign=on_assign, on_revoke=on_revoke, on_lost=on_revoke)
+        except KafkaException as exception:
+            raise call_error(error_of(exception), doing="handing partitions over") from exception
         deadline_s = time.monotonic() + timeout_s
         while idle_topic not in moved and time.monotonic() < deadline_s:
             self.fetch(1, 0.02)
@@ -98,6 +120,7 @@ class KafkaGroupConsumer:
     def _forget(self) -> tuple[TopicPartition, ...] | None:
         """Nothing is assigned any more; answers what the listener knows of."""
         held, self._assigned = self._assigned, None
+        self._unassigned_since_s = time.monotonic()
         self._active.clear()
         self._sought.clear()
         return held
@@ -106,10 +129,51 @@ class KafkaGroupConsumer:
         if self._inherited and not self._asked_anew and self._listener is not None:
             self._asked_anew = True
             self._subscribe([*self._topics, *sorted(self._inherited)], self._listener)
-        return fetching.fetch(self._consumer, max_records, timeout_s, self._active)
+        if self._is_stranded():
+            log.warning("nothing was assigned, or a commit did not return, for %g s; the member joins anew", STRANDED_S)
+            self._join_anew()
+        self._fetching = True
+        try:
+            fetched = fetching.fetch(self._consumer, max_records, timeout_s, self._active)
+        except ConsumerFenced:
+            if not self._log.session_over or self._listener is None:
+                raise
+            log.warning("fenced by its own next membership, after its session was over; the member joins anew")
+            self._join_anew()
+            return Fetched([], {})
+        finally:
+            self._fetching = False
+        if self._silence.suspected:
+            self._silence.serve(self._consumer, self._active, fetching.heard(fetched))
+        return fetched
+
+    def _is_stranded(self) -> bool:
+        """Whether the client is stuck: on the way to an assignment or in a commit, longer than either can take."""
+        if self._listener is None:
+            return False
+        waits_s = time.monotonic() - self._unassigned_since_s if self._assigned is None else self._commits.stuck_s
+        return waits_s > STRANDED_S
+
+    def _join_anew(self) -> None:
+        """Go on with a new handle (decision 0014); the old one ends elsewhere. What is still assigned is lost."""
+        if (listener := self._listener) is None:
+            return
+        if (held := self._forget()) is not None:
+            listener.on_lost(held)
+        self._log.session_over = False
+        self._unassigned_since_s = time.monotonic()
+        old, self._consumer = self._consumer, Consumer(dict(self._settings))
+        if self._commits.stuck:  # a handle must not go away under a call
+            self._commits.close()
+            self._commits = BoundedCalls("logkeel-commits")
+        else:
+            threading.Thread(target=old.close, name="logkeel-old-consumer", daemon=True).start()
+        self._inherited, self._asked_anew = set(), False
+        self._subscribe(self._topics, listener)
 
     def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         deadline = time.monotonic() + SEEK_TIMEOUT_S
+        self._silence.sought(positions)
         for partition, offset in positions.items():
             if partition not in self._active:
                 self._sought[partition] = offset
@@ -167,22 +231,33 @@ class KafkaGroupConsumer:
 
     def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]], timeout_s: float) -> None:
         entries = [ClientPartition(p.topic, p.partition, offset, text) for p, (offset, text) in offsets.items()]
-        try:
-            # The client has no time-out of its own here: its offset commit request is bounded by socket.timeout.ms.
-            answers = self._consumer.commit(offsets=entries, asynchronous=False)
-        except KafkaException as exception:
-            raise call_error(error_of(exception), doing="committing offsets") from exception
-        if answers is None:
-            raise LogUnavailable("committing offsets was not answered")
-        for answer in answers:
-            if answer.error is not None:
-                raise call_error(answer.error, doing="committing offsets")
+        if self._fetching:
+            # Inside of a callback, where the client serves no other thread.
+            _commit(self._consumer, entries)
+        else:
+            consumer = self._consumer
+            self._commits.call(lambda: _commit(consumer, entries), timeout_s, "committing offsets")
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             self._active.clear()
-            self._consumer.close()
+            stuck = self._commits.stuck
+            self._commits.close()
+            if not stuck:  # a handle must not go away under a call
+                self._consumer.close()
+
+
+def _commit(consumer: Consumer, offsets: list[ClientPartition]) -> None:
+    try:
+        answers = consumer.commit(offsets=offsets, asynchronous=False)
+    except KafkaException as exception:
+        raise call_error(error_of(exception), doing="committing offsets") from exception
+    if answers is None:
+        raise LogUnavailable("committing offsets was not answered")
+    for answer in answers:
+        if answer.error is not None:
+            raise call_error(answer.error, doing="committing offsets")
 
 
 def _ours(partitions: Sequence[ClientPartition]) -> list[TopicPartition]:

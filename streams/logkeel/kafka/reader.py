@@ -7,6 +7,8 @@ from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as ClientPartition
 
 from logkeel.kafka import fetching
+from logkeel.kafka.client_log import ClientLog
+from logkeel.kafka.silence import Silence
 from logkeel.log import Changes, Fetched, TopicPartition
 
 
@@ -14,19 +16,28 @@ class KafkaLogReader:
     """Implements `logkeel.log.LogReader`."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._consumer = Consumer(dict(settings))
+        log = ClientLog()
+        self._silence = Silence(log)
+        self._consumer = Consumer({**settings, "logger": log})
         self._active: set[TopicPartition] = set()
         self._closed = False
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         self._active = set(positions)
+        self._silence.sought(positions)
         self._consumer.assign([ClientPartition(p.topic, p.partition, offset) for p, offset in positions.items()])
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
-        return fetching.fetch(self._consumer, max_records, timeout_s, self._active)
+        fetched = fetching.fetch(self._consumer, max_records, timeout_s, self._active)
+        if self._silence.suspected:
+            self._silence.serve(self._consumer, self._active, fetching.heard(fetched))
+        return fetched
 
     def fetch_changes(self, max_records: int, timeout_s: float) -> Changes:
-        return fetching.fetch_changes(self._consumer, max_records, timeout_s, self._active)
+        changes = fetching.fetch_changes(self._consumer, max_records, timeout_s, self._active)
+        if self._silence.suspected:
+            self._silence.serve(self._consumer, self._active, {*changes.positions, *changes.ends})
+        return changes
 
     def close(self) -> None:
         if not self._closed:

@@ -10,6 +10,7 @@ from confluent_kafka import Producer as ClientProducer
 from confluent_kafka import TopicPartition as ClientPartition
 
 from logkeel.errors import CommitInDoubt, LogTimeout, ProducerFatal, ProducerFenced, TransactionAbortable
+from logkeel.kafka.bounded import BoundedCalls
 from logkeel.kafka.classification import FENCED_PRODUCER, error_of, transaction_error
 from logkeel.kafka.disturbance import DisturbanceLog
 from logkeel.kafka.partitions import PartitionCounts
@@ -20,6 +21,9 @@ FIRST_HEDGE_S = 0.015
 HEDGES = 5
 """The client waits on hard-coded 500 ms timers while it initialises; a fresh handle is faster (P16c)."""
 
+OVERDUE_S = 1.0
+"""So much later than its own time-out a call that has not returned never will."""
+
 
 class KafkaTransactionalProducer:
     """Implements `logkeel.log.TransactionalProducer`."""
@@ -28,6 +32,7 @@ class KafkaTransactionalProducer:
         self._settings = dict(settings)
         self._id = str(settings["transactional.id"])
         self._closed = False
+        self._bounded = BoundedCalls(f"logkeel-offsets-{self._id}")
         self._open_handle()
 
     def _open_handle(self) -> None:
@@ -87,8 +92,19 @@ class KafkaTransactionalProducer:
         if not positions or min(positions.values()) < 0:
             raise ValueError("send_offsets wants real offsets: without them the broker checks no generation (P3)")
         offsets = [ClientPartition(p.topic, p.partition, offset) for p, offset in positions.items()]
-        with _translated(f"sending offsets of {self._id}"):
-            self._producer.send_offsets_to_transaction(offsets, group.handle, timeout_s)
+        doing, producer = f"sending offsets of {self._id}", self._producer
+        try:
+            with _translated(doing):
+                self._bounded.call(
+                    lambda: producer.send_offsets_to_transaction(offsets, group.handle, timeout_s),
+                    timeout_s + OVERDUE_S,
+                    doing,
+                )
+        except LogTimeout as error:
+            if self._bounded.stuck:
+                # Nothing else can be asked of this instance, not even to abort; its successor's initialising will.
+                raise ProducerFatal(error.message) from error
+            raise
 
     def commit(self, timeout_s: float) -> None:
         try:
@@ -123,6 +139,7 @@ class KafkaTransactionalProducer:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            self._bounded.close()
             self._producer.purge()
             _destroy_in_thread(self._producer)
 

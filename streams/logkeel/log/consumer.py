@@ -10,7 +10,7 @@ from typing import Protocol
 
 from logkeel.log.records import Record, TopicPartition
 
-SESSION_TIMEOUT_MS = 6_000
+SESSION_TIMEOUT_MS = 10_000
 """How long a member may be silent before its partitions move: the least that brokers allow by default
 
 (`group.min.session.timeout.ms`). Heartbeats come from the client's own thread, so a busy process is never silent.

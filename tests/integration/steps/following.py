@@ -43,12 +43,12 @@ class Followed:
         return self.statuses.total()
 
 
-def request_orders(application: Application, count: int) -> None:
-    """Ask for so many runs of `scaling`."""
+def request_orders(application: Application, count: int, workflow: str = "scaling") -> None:
+    """Ask for so many runs."""
     producer = application.client.producer()
     for number in range(count):
         run_id = f"order-{number}"
-        request = {"workflow": "scaling", "run_id": run_id, "input": {"number": number}}
+        request = {"workflow": workflow, "run_id": run_id, "input": {"number": number}}
         producer.produce(OutputRecord(application.names.run_requests, run_id.encode(), json.dumps(request).encode()))
     producer.flush(30)
     producer.close()

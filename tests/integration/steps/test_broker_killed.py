@@ -10,13 +10,15 @@ from tests.chaos.outside import LEDGER, read
 from tests.chaos.processes import Victim
 from tests.integration.runs.application import Application
 from tests.integration.steps.following import Followed, request_orders
-from tests.integration.steps.scaling import scaling
+from tests.integration.steps.scaling import keyed, scaling
 
 from logkeel.broker import EmbeddedBroker
 from logkeel.steps import publish_definitions
 
 ORDERS = 1_500
-AWAY_S = 3.0
+AWAY_S = 1.0
+SHORT_SESSION_MS = 6_000
+"""The least that the broker allows: shorter than it takes to be away for as long and to start again."""
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def broker(embedded_broker: Callable[..., EmbeddedBroker], tmp_path: Path) -> Em
 def application(broker: EmbeddedBroker) -> Iterator[Application]:
     """Topics and definitions."""
     application = Application(broker.bootstrap_servers, partitions=2)
-    publish_definitions(application.client, application.names, [scaling])
+    publish_definitions(application.client, application.names, [scaling, keyed])
     yield application
     application.close()
 
@@ -37,13 +39,27 @@ def application(broker: EmbeddedBroker) -> Iterator[Application]:
 @pytest.fixture
 def processes(application: Application, tmp_path: Path) -> Iterator[list[Victim]]:
     """An engine and a worker, running."""
+    yield from serving(application, tmp_path, "scaling", {})
+
+
+@pytest.fixture
+def forgotten(application: Application, tmp_path: Path) -> Iterator[list[Victim]]:
+    """The same with sessions that an absence of the broker outlasts, for a step with a key."""
+    yield from serving(application, tmp_path, "keyed", {"LOGKEEL_SESSION_TIMEOUT_MS": str(SHORT_SESSION_MS)})
+
+
+def serving(
+    application: Application, tmp_path: Path, workflow: str, environment: dict[str, str]
+) -> Iterator[list[Victim]]:
+    """Start both, end them whatever happens."""
     settings = {
         "LOGKEEL_BOOTSTRAP_SERVERS": application.settings.bootstrap_servers,
         "LOGKEEL_PREFIX": application.settings.prefix,
         "LOGKEEL_STATE_DIR": str(tmp_path),
         LEDGER: str(tmp_path / "ledger"),
+        **environment,
     }
-    commands = {"engine": ["engine"], "worker": ["worker", "tests.integration.steps.scaling:scaling"]}
+    commands = {"engine": ["engine"], "worker": ["worker", f"tests.integration.steps.scaling:{workflow}"]}
     made = [
         Victim(name, ["-m", "logkeel.cli.main", *command], tmp_path / f"{name}.log", settings)
         for name, command in commands.items()
@@ -74,5 +90,27 @@ def test_a_broker_that_goes_and_comes_back(
     begun = Counter(line["key"] for line in read(tmp_path / "ledger") if line["what"] == "begin")
     assert (len(begun), begun.total()) == (ORDERS, ORDERS)
     for process in processes:
+        assert len(process.lives) == 1
+        assert process.stop() == 0, process.tail()
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_a_broker_that_is_away_for_longer_than_a_session(
+    broker: EmbeddedBroker, application: Application, forgotten: list[Victim], tmp_path: Path
+) -> None:
+    """Members that their group forgot join it again: the processes live on, whatever the client held for fatal."""
+    followed = Followed(application)
+    request_orders(application, ORDERS, "keyed")
+    for done, end in ((ORDERS // 5, broker.kill), (ORDERS // 2, broker.stop)):
+        followed.until(lambda done=done: followed.done > done)  # type: ignore[misc]
+        end()
+        time.sleep(SHORT_SESSION_MS / 1_000)
+        broker.start()
+    followed.until(lambda: followed.done == ORDERS)
+    assert followed.statuses == {"succeeded": ORDERS}
+    ended = {line["key"] for line in read(tmp_path / "ledger") if line["what"] == "end"}
+    assert len(ended) == ORDERS
+    for process in forgotten:
         assert len(process.lives) == 1
         assert process.stop() == 0, process.tail()
