@@ -263,6 +263,32 @@ def test_a_step_that_kills_its_workers_does_not_loop_for_ever() -> None:
     assert state.head.error.code == "worker_lost"
 
 
+def give_back(turn: Activation, times: int) -> Activation:
+    for _ in range(times):
+        turn = next_turn(turn, released(turn.state, "a", was_started=False))
+    return turn
+
+
+def test_a_step_that_kills_its_workers_in_its_start_does_not_loop_for_ever() -> None:
+    turn, state = one_step("KEYED")
+    assert give_back(turn, 24).state.running
+    turn = give_back(turn, 1)
+    assert state.head.error is not None
+    assert state.head.error.code == "worker_lost"
+
+
+def test_what_was_claimed_is_given_back_as_often_as_it_takes() -> None:
+    turn, state = one_step("ONCE")
+    assert give_back(turn, 40).state.running
+    assert state.steps["a"].phase == "dispatched"
+
+
+def test_a_step_that_shows_progress_was_not_what_killed_its_workers() -> None:
+    turn, state = one_step("IDEMPOTENT")
+    turn = next_turn(give_back(turn, 23), heartbeat(state, "a", b"page 1"))
+    assert give_back(turn, 24).state.running
+
+
 def lose(turn: Activation, times: int) -> Activation:
     for _ in range(times):
         turn = next_turn(turn, reclaimed(turn.state, "a", holder_dead=True))

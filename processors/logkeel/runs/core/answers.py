@@ -143,12 +143,22 @@ def _reclaimed(turn: Activation, message: StepReclaimed, step: StepState) -> Non
         turn.do(HoldLease(path, turn.now_ms + turn.plan.steps[path].definition.heartbeat_timeout_ms))
 
 
+GIVEN_BACK_TO_COUNT = 20
+"""What a lost worker may have started in its last 200 ms is given back uncounted (decision 0010). A step that kills its
+process so soon would go round for ever: from this often on, each time counts as a lost worker."""
+
+
 def _released(turn: Activation, message: StepReleased, step: StepState) -> None:
     """Given back. One that may not start for ever was perhaps too late, by the worker's clock: offered again later."""
     path = message.identity.path
-    limited = not_after_ms(turn.plan.steps[path].definition, step) is not None
+    definition = turn.plan.steps[path].definition
+    limited = not_after_ms(definition, step) is not None
+    repeatable = definition.effect in ("NONE", "IDEMPOTENT", "KEYED")  # the others are claimed: surely not started
     due_ms = turn.now_ms + NOT_STARTED_AGAIN_MS if limited and not message.was_started else None
     leave_waiting(turn, path, step)
+    if step.given_back >= GIVEN_BACK_TO_COUNT and due_ms is None and not message.was_started and repeatable:
+        lost(turn, path, f"it was given back as not started {step.given_back} times, as after deaths in its start")
+        return
     turn.record(
         "step_released",
         path=path,

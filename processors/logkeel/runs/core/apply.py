@@ -107,7 +107,7 @@ def _step_started(state: RunState, event: RunEvent, plan: Plan) -> None:
     heard_ms = event.at_ms if step.heard_ms is None else step.heard_ms
     started_at_ms = event.started_at_ms
     step = replace(step, phase="started", holder=event.holder, started_at_ms=started_at_ms, heard_ms=heard_ms)
-    state.steps[_path(event)] = step if event.name is None else replace(step, reclaims=0, progress=event.name)
+    state.steps[_path(event)] = step if event.name is None else replace(step, reclaims=0, given_back=0, progress=event.name)
 
 
 def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -132,6 +132,7 @@ def _step_failed(state: RunState, event: RunEvent, plan: Plan) -> None:
             phase="failed",
             failures=step.failures + 1,
             reclaims=0,
+            given_back=0,
             error=event.error,
             holder=event.holder or step.holder,
             started_at_ms=event.started_at_ms or step.started_at_ms,
@@ -183,7 +184,8 @@ def _step_resolved(state: RunState, event: RunEvent, plan: Plan) -> None:
     """A human who has it run again answers for what former executions did: a key is new from then on."""
     step = _legal(state, event)
     if event.reason != "did":
-        state.steps[_path(event)] = replace(step, next_attempt=step.attempt + 1, effect_since_ms=None, reclaims=0)
+        again = step.attempt + 1
+        state.steps[_path(event)] = replace(step, next_attempt=again, effect_since_ms=None, reclaims=0, given_back=0)
 
 
 def _step_reclaimed(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -207,6 +209,8 @@ def _step_released(state: RunState, event: RunEvent, plan: Plan) -> None:
     started = event.reason == "started"
     since_ms = step.effect_since_ms if event.reason == "not started" else _effect_since(step, event)
     step = replace(step, next_attempt=step.attempt + started, effect_since_ms=since_ms)
+    if event.reason == "not started" and event.due_ms is None:
+        step = replace(step, given_back=step.given_back + 1)
     if event.due_ms is not None:
         step = replace(step, phase="waiting", due_ms=event.due_ms, reclaimed=False, holder=None)
     state.steps[_path(event)] = step

@@ -68,7 +68,8 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     waiting step goes on. `reclaimed`: somebody asks, and the holder's lease still runs. `scheduled_ms`: when this
     attempt was first dispatched. `effect_since_ms`: since when an execution may have had its effect; None: surely none
     has. `progress`: digest of the heartbeat details that showed progress last.
-    `heard_ms`: when the engine, by its own clock, first heard that this execution had started.
+    `heard_ms`: when the engine, by its own clock, first heard that this execution had started. `given_back`: how often
+    it was returned as not started, which a death within its first 200 ms looks like; reset as `reclaims` is.
     """
 
     step: str
@@ -94,6 +95,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     effect_since_ms: int | None = None
     progress: str | None = None
     heard_ms: int | None = None
+    given_back: int = 0
 
     @property
     def is_open(self) -> bool:
