@@ -143,8 +143,7 @@ class KafkaGroupConsumer:
             return Fetched([], {})
         finally:
             self._fetching = False
-        if self._silence.suspected:
-            self._silence.serve(self._consumer, self._active, fetching.heard(fetched))
+        self._silence.fetched(self._consumer, fetched, self._active)
         return fetched
 
     def _is_stranded(self) -> bool:

@@ -22,11 +22,6 @@ def fetch(consumer: Consumer, max_records: int, timeout_s: float, active: Collec
     return fetched
 
 
-def heard(fetched: Fetched) -> set[TopicPartition]:
-    """The partitions that a record or an end came from."""
-    return {*fetched.ends, *(record.source for record in fetched.records)}
-
-
 def fetch_changes(
     consumer: Consumer, max_records: int, timeout_s: float, active: Collection[TopicPartition]
 ) -> Changes:

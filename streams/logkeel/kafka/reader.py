@@ -29,14 +29,12 @@ class KafkaLogReader:
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
         fetched = fetching.fetch(self._consumer, max_records, timeout_s, self._active)
-        if self._silence.suspected:
-            self._silence.serve(self._consumer, self._active, fetching.heard(fetched))
+        self._silence.fetched(self._consumer, fetched, self._active)
         return fetched
 
     def fetch_changes(self, max_records: int, timeout_s: float) -> Changes:
         changes = fetching.fetch_changes(self._consumer, max_records, timeout_s, self._active)
-        if self._silence.suspected:
-            self._silence.serve(self._consumer, self._active, {*changes.positions, *changes.ends})
+        self._silence.changed(self._consumer, changes, self._active)
         return changes
 
     def close(self) -> None:

@@ -18,6 +18,8 @@ HEARTBEAT_MS = 500
 """A member hears of a rebalance in the answer to a heartbeat: so long may a hand-over take."""
 
 _SHARED: dict[str, Any] = {
+    # A broker that has just started may name no leader of a partition; the client asks again at its next refresh.
+    "topic.metadata.refresh.interval.ms": 5_000,
     "reconnect.backoff.ms": 20,
     "socket.nagle.disable": True,
     "allow.auto.create.topics": False,

@@ -14,32 +14,45 @@ from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from logkeel.kafka.client_log import ClientLog
-from logkeel.log import TopicPartition
+from logkeel.log import Changes, Fetched, TopicPartition
 
 PATIENCE_S = 3.0
 """A partition that is well has been heard of by then: so long a broker may take to elect its leaders after a start."""
 
 
 class Silence:
-    """Of one consumer. Not for several threads."""
+    """Of one consumer: where each partition's next record is, and which partitions were silenced. For one thread.
+
+    Positions are kept here: the client forgets its own (`position()`) when it gives a partition to another broker.
+    """
 
     def __init__(self, log: ClientLog) -> None:
         self._log = log
+        self._positions: dict[tuple[str, int], int] = {}
         self._suspects: set[TopicPartition] = set()
         self._due_s = 0.0
-        self._sought: dict[TopicPartition, int] = {}
 
     def sought(self, positions: Mapping[TopicPartition, int]) -> None:
         """Reading was told to go on from these."""
-        self._sought.update(positions)
+        for place, position in positions.items():
+            self._positions[place] = position
 
-    @property
-    def suspected(self) -> bool:
-        """Whether `serve` has something to do: a connection broke, and not every partition was heard of since."""
-        return self._log.connection_lost or bool(self._suspects)
+    def fetched(self, consumer: Consumer, fetched: Fetched, active: Collection[TopicPartition]) -> None:
+        """Take note of what was fetched, and look after `active` partitions that are silent."""
+        reached = {(record.topic, record.partition): record.offset + 1 for record in fetched.records}
+        self._positions.update(reached)
+        if self._log.connection_lost or self._suspects:
+            self._serve(consumer, active, {*reached, *fetched.ends})
 
-    def serve(self, consumer: Consumer, active: Collection[TopicPartition], heard: Collection[TopicPartition]) -> None:
-        """Take note of who was heard; seek, every `PATIENCE_S`, those of `active` that were not."""
+    def changed(self, consumer: Consumer, changes: Changes, active: Collection[TopicPartition]) -> None:
+        """As `fetched`."""
+        self.sought(changes.positions)
+        if self._log.connection_lost or self._suspects:
+            self._serve(consumer, active, {*changes.positions, *changes.ends})
+
+    def _serve(
+        self, consumer: Consumer, active: Collection[TopicPartition], heard: Collection[tuple[str, int]]
+    ) -> None:
         now_s = time.monotonic()
         if self._log.connection_lost:
             self._log.connection_lost = False
@@ -48,13 +61,7 @@ class Silence:
         self._suspects.difference_update(heard)
         if self._suspects and now_s >= self._due_s:
             self._due_s = now_s + PATIENCE_S
-            self._seek(consumer)
-
-    def _seek(self, consumer: Consumer) -> None:
-        for place in sorted(self._suspects):
-            # One that cannot be sought now is tried again: it stays a suspect.
-            with contextlib.suppress(KafkaException):
-                (reached,) = consumer.position([ClientPartition(place.topic, place.partition)])
-                offset = reached.offset if reached.offset >= 0 else self._sought.get(place, -1)
-                if offset >= 0:
-                    consumer.seek(ClientPartition(place.topic, place.partition, offset))
+            for place in sorted(self._suspects & self._positions.keys()):
+                # One that cannot be sought now is tried again: it stays a suspect.
+                with contextlib.suppress(KafkaException):
+                    consumer.seek(ClientPartition(*place, self._positions[place]))

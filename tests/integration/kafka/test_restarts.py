@@ -2,16 +2,21 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from logkeel.broker import EmbeddedBroker
 from logkeel.kafka import KafkaLogClient
-from logkeel.log import TopicPartition, TopicPlan
+from logkeel.kafka.silence import PATIENCE_S
+from logkeel.log import OutputRecord, TopicPartition, TopicPlan
 from logkeel.testing.frames import LIST_OFFSETS
 from logkeel.testing.proxy import TcpProxy
+
+LIVENESS_S = 30.0
 
 
 @pytest.mark.kafka
@@ -28,6 +33,37 @@ def test_an_admin_lists_offsets_under_a_leader_epoch_that_it_did_not_know(
         end()
         broker.start()
     assert admin.start_offsets(places) == dict.fromkeys(places, 0)
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_a_reader_goes_on_where_it_was_when_its_broker_was_away(
+    embedded_broker: Callable[..., EmbeddedBroker], tmp_path: Path
+) -> None:
+    """Away for long enough that the silent partition is sought more than once: no record comes twice, none is lost."""
+    broker = embedded_broker(tmp_path)
+    client = KafkaLogClient(broker.bootstrap_servers)
+    client.admin().create_topics([TopicPlan("t", 1)])
+    place = TopicPartition("t", 0)
+    with closing(client.reader("read_committed")) as reader, closing(client.producer()) as producer:
+        reader.assign({place: 0})
+        seen: list[int] = []
+
+        def read(seconds: float, enough: int) -> None:
+            deadline_s = time.monotonic() + seconds
+            while len(seen) < enough and time.monotonic() < deadline_s:
+                seen.extend(record.offset for record in reader.fetch(100, 0.05).records)
+
+        for number in range(5):
+            producer.produce(OutputRecord("t", None, b"%d" % number, 0))
+        read(LIVENESS_S, 5)
+        broker.kill()
+        read(3 * PATIENCE_S, 6)
+        broker.start()
+        producer.produce(OutputRecord("t", None, b"5", 0))
+        read(LIVENESS_S, 6)
+        read(PATIENCE_S, 7)
+        assert seen == [0, 1, 2, 3, 4, 5]
 
 
 ASKS = """

@@ -107,7 +107,9 @@ def _step_started(state: RunState, event: RunEvent, plan: Plan) -> None:
     heard_ms = event.at_ms if step.heard_ms is None else step.heard_ms
     started_at_ms = event.started_at_ms
     step = replace(step, phase="started", holder=event.holder, started_at_ms=started_at_ms, heard_ms=heard_ms)
-    state.steps[_path(event)] = step if event.name is None else replace(step, reclaims=0, given_back=0, progress=event.name)
+    if event.name is not None:
+        step = replace(step, reclaims=0, given_back=0, progress=event.name)
+    state.steps[_path(event)] = step
 
 
 def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
