@@ -107,6 +107,27 @@ def test_what_a_holder_may_have_started_above_its_mark_is_given_back() -> None:
     assert started == [8]
 
 
+def test_what_an_unanswered_claim_of_its_own_covers_was_surely_not_started() -> None:
+    """The answer was lost, the mark was not: without this, a human would be asked about steps that never ran."""
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    first, second = command(0, effect="ONCE"), command(1, effect="ONCE")
+    arrive(it, 0, first)
+    (claim,) = at(it, 10)
+    assert isinstance(claim, m.Commit)
+    it.handle(m.Committed(claim))
+    arrive(it, 1, second)
+    (claim,) = at(it, 20)
+    assert isinstance(claim, m.Commit)
+    it.handle(m.CommitFailed(claim))
+    it.handle(m.Revoked((SOURCE,)))
+    finish(it, 0)
+    assigned(it, mark=claim.offsets[0][2], end=2)
+    assert arrive(it, 0, first) == (m.SendReclaimed(first, False),)
+    assert arrive(it, 1, second) == (m.SendReleased(second, was_started=False, started_at_ms=None),)
+
+
 def test_a_holder_that_left_in_order_has_started_nothing_above_its_mark() -> None:
     it = machine()
     assigned(it, low=5, mark="started=5 holder=worker-01/a since=-1 left", end=8)

@@ -78,6 +78,7 @@ class StepMachine:
     def __init__(self, settings: MachineSettings) -> None:
         self._settings = settings
         self._tables: dict[TopicPartition, PartitionTable] = {}
+        self._begun: dict[TopicPartition, int] = {}
         self._held: dict[Key, Execution] = {}
         self._revocations = Revocations()
         self._busy = 0
@@ -133,11 +134,15 @@ class StepMachine:
         low = max(low, message.start)
         mark = parse_mark(metadata) or Mark(message.end - 1)
         inherited = max(mark.started, -1)
+        # While the mark is this process's, nobody else has claimed since: what it did not start itself is not started.
+        mine = mark.holder == self._settings.holder
+        begun = max(mark.since, self._begun.get(message.source, -1)) if mine else inherited
         unmarked = min(message.end - 1, inherited + UNMARKED_OFFSETS) if mark.unannounced else inherited
         self._tables[message.source] = PartitionTable(
             source=message.source,
             position=low,
             inherited=inherited,
+            begun=min(begun, inherited),
             started=inherited,
             claimed=inherited,
             dead_above=mark.since if self._is_dead(mark.holder) else None,
@@ -197,7 +202,7 @@ class StepMachine:
             table.queue.append(entry)
             return ()
         entry.phase = Phase.ANSWERED
-        if message.offset > table.inherited:
+        if message.offset > (table.begun if entry.effectful else table.inherited):
             return (SendReleased(message.command, was_started=False, started_at_ms=None),)
         dead = table.dead_above is not None and message.offset > table.dead_above
         return (SendReclaimed(message.command, dead),)
@@ -314,6 +319,8 @@ class StepMachine:
         table = self._tables.get(source)
         if table is not None and entry.offset not in table.ahead:
             table.started = max(table.started, entry.offset)
+        if entry.effectful:
+            self._begun[source] = max(self._begun.get(source, -1), entry.offset)
         entry.phase = Phase.RUNNING
         entry.started_at_ms = self._now_ms
         self._due_heartbeat(entry, self._settings.heartbeat_first_ms)

@@ -53,10 +53,11 @@ class Execution:
 class PartitionTable:
     """One owned partition.
 
-    `inherited` is the highest offset that holders before this one may have started, `started` the highest started by
-    anyone, `claimed` the highest started by claim; `dead_above`: a dead holder started the inherited ones above it;
-    `unmarked`: up to here it may have started commands that its mark did not reach. `named`: the committed mark is this
-    process's, so that a successor knows of it.
+    `inherited` is the highest offset that holders before this one may have started, `begun` the same for commands that
+    need a claim: lower if the mark is from a claim of this process whose answer it never got. `started` is the highest
+    started by anyone, `claimed` the highest started by claim; `dead_above`: a dead holder started the inherited ones
+    above it; `unmarked`: up to here it may have started commands that its mark did not reach. `named`: the committed
+    mark is this process's, so that a successor knows of it.
     `ahead` are executions of commands that were heard of before they could be read; they stay until they are read.
     `giving_up`: a clean revoke has begun.
     `strangers` are records that are no commands and whose dead letters are not acknowledged.
@@ -65,6 +66,7 @@ class PartitionTable:
     source: TopicPartition
     position: int
     inherited: int
+    begun: int
     started: int
     claimed: int
     dead_above: int | None
