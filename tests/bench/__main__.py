@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import platform
+import signal
 import statistics
 import sys
 import tempfile
@@ -41,6 +42,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="the kinds take turns; so often each is measured")
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     options = parser.parse_args()
+    # Ended from outside, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     logging.getLogger("logkeel.kafka").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="logkeel-bench-") as scratch:
         directory = Path(scratch)
