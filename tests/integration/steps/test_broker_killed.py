@@ -74,6 +74,7 @@ def serving(
 
 @pytest.mark.kafka
 @pytest.mark.slow
+@pytest.mark.timeout(500)
 def test_a_broker_that_goes_and_comes_back(
     broker: EmbeddedBroker, application: Application, processes: list[Victim], tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_broker_that_goes_and_comes_back(
 
 @pytest.mark.kafka
 @pytest.mark.slow
+@pytest.mark.timeout(500)
 def test_a_broker_that_is_away_for_longer_than_a_session(
     broker: EmbeddedBroker, application: Application, forgotten: list[Victim], tmp_path: Path
 ) -> None:
