@@ -72,6 +72,19 @@ def serving(
             process.abort()
 
 
+def follow_through(
+    ends: list[tuple[int, Callable[[], None]]], followed: Followed, broker: EmbeddedBroker, away_s: float
+) -> None:
+    """After so many completions the broker ends that way, is away and starts again; all runs succeed."""
+    for done, end in ends:
+        followed.until(lambda done=done: followed.done > done)  # type: ignore[misc]
+        end()
+        time.sleep(away_s)
+        broker.start()
+    followed.until(lambda: followed.done == ORDERS)
+    assert followed.statuses == {"succeeded": ORDERS}
+
+
 @pytest.mark.kafka
 @pytest.mark.slow
 @pytest.mark.timeout(500)
@@ -80,13 +93,8 @@ def test_a_broker_that_goes_and_comes_back(
 ) -> None:
     followed = Followed(application)
     request_orders(application, ORDERS)
-    for done, end in ((ORDERS // 5, broker.kill), (ORDERS // 2, broker.stop)):
-        followed.until(lambda done=done: followed.done > done)  # type: ignore[misc]
-        end()
-        time.sleep(AWAY_S)
-        broker.start()
-    followed.until(lambda: followed.done == ORDERS)
-    assert followed.statuses == {"succeeded": ORDERS}
+    ends = [(ORDERS // 5, broker.kill), (ORDERS // 2, broker.stop)]
+    follow_through(ends, followed, broker, AWAY_S)
     assert followed.kinds["step_in_doubt"] == 0
     begun = Counter(line["key"] for line in read(tmp_path / "ledger") if line["what"] == "begin")
     assert (len(begun), begun.total()) == (ORDERS, ORDERS)
@@ -104,13 +112,7 @@ def test_a_broker_that_is_away_for_longer_than_a_session(
     """Members that their group forgot join it again: the processes live on, whatever the client held for fatal."""
     followed = Followed(application)
     request_orders(application, ORDERS, "keyed")
-    for done, end in ((ORDERS // 5, broker.kill), (ORDERS // 2, broker.stop)):
-        followed.until(lambda done=done: followed.done > done)  # type: ignore[misc]
-        end()
-        time.sleep(SHORT_SESSION_MS / 1_000)
-        broker.start()
-    followed.until(lambda: followed.done == ORDERS)
-    assert followed.statuses == {"succeeded": ORDERS}
+    follow_through([(ORDERS // 5, broker.kill)], followed, broker, SHORT_SESSION_MS / 1_000)
     ended = {line["key"] for line in read(tmp_path / "ledger") if line["what"] == "end"}
     assert len(ended) == ORDERS
     for process in forgotten:

@@ -128,6 +128,21 @@ def test_what_an_unanswered_claim_of_its_own_covers_was_surely_not_started() -> 
     assert arrive(it, 1, second) == (m.SendReleased(second, was_started=False, started_at_ms=None),)
 
 
+def test_a_claim_that_expires_when_its_partition_is_gone_is_given_back() -> None:
+    """The lease owns it, so a revoke did not detach it; found by seed 324320617."""
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    once = command(0, effect="ONCE")
+    arrive(it, 0, once)
+    (claim,) = at(it, 10)
+    assert isinstance(claim, m.Commit)
+    it.handle(m.Committed(claim))
+    it.handle(m.Acknowledged(key(0), final=False))
+    it.handle(m.Revoked((SOURCE,)))
+    assert it.handle(m.ClaimExpired(key(0), 10)) == (m.SendReleased(once, was_started=False, started_at_ms=None),)
+
+
 def test_a_holder_that_left_in_order_has_started_nothing_above_its_mark() -> None:
     it = machine()
     assigned(it, low=5, mark="started=5 holder=worker-01/a since=-1 left", end=8)

@@ -366,7 +366,8 @@ class StepMachine:
         entry = self._held.get(message.key)
         if entry is None or entry.phase is not Phase.RUNNING:
             return ()
-        if entry.source is None or entry.cancelled or self._drain_deadline_ms is not None:
+        # One whose lease was taken over stays with us when its partition goes: there is nothing to claim it on.
+        if entry.source not in self._tables or entry.cancelled or self._drain_deadline_ms is not None:
             self._busy -= 1
             entry.phase = Phase.ANSWERED
             return (SendReleased(entry.command, was_started=False, started_at_ms=None),)
