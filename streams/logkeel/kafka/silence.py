@@ -23,7 +23,8 @@ PATIENCE_S = 3.0
 class Silence:
     """Of one consumer: where each partition's next record is, and which partitions were silenced. For one thread.
 
-    Positions are kept here: the client forgets its own (`position()`) when it gives a partition to another broker.
+    Positions are kept here: a seek makes the client forget its own (`rd_kafka_toppar_seek`), and what stays silent is
+    sought more than once.
     """
 
     def __init__(self, log: ClientLog) -> None:

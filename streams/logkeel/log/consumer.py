@@ -11,9 +11,10 @@ from typing import Protocol
 from logkeel.log.records import Record, TopicPartition
 
 SESSION_TIMEOUT_MS = 10_000
-"""How long a member may be silent before its partitions move: the least that brokers allow by default
+"""How long a member may be silent before its partitions move: longer than an ordinary restart of a broker (decision
 
-(`group.min.session.timeout.ms`). Heartbeats come from the client's own thread, so a busy process is never silent.
+0014); brokers allow 6 s and more by default (`group.min.session.timeout.ms`). Heartbeats come from the client's own
+thread, so a busy process is never silent.
 """
 
 HAND_OVER_S = 2.0
