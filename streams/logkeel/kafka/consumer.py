@@ -144,6 +144,9 @@ class KafkaGroupConsumer:
         finally:
             self._fetching = False
         self._silence.fetched(self._consumer, fetched, self._active)
+        if self._silence.is_hopeless():
+            log.warning("a partition was silent since a connection broke; the member joins anew")
+            self._join_anew()
         return fetched
 
     def _is_stranded(self) -> bool:

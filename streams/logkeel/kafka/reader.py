@@ -1,5 +1,7 @@
 """Reads partitions by position, without a group."""
 
+import logging
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,30 +13,46 @@ from logkeel.kafka.client_log import ClientLog
 from logkeel.kafka.silence import Silence
 from logkeel.log import Changes, Fetched, TopicPartition
 
+log = logging.getLogger("logkeel.kafka")
+
 
 class KafkaLogReader:
     """Implements `logkeel.log.LogReader`."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        log = ClientLog()
-        self._silence = Silence(log)
-        self._consumer = Consumer({**settings, "logger": log})
+        own_log = ClientLog()
+        self._silence = Silence(own_log)
+        self._settings = {**settings, "logger": own_log}
+        self._consumer = Consumer(dict(self._settings))
         self._active: set[TopicPartition] = set()
         self._closed = False
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         self._active = set(positions)
         self._silence.sought(positions)
+        self._assign(positions)
+
+    def _assign(self, positions: Mapping[TopicPartition, int]) -> None:
         self._consumer.assign([ClientPartition(p.topic, p.partition, offset) for p, offset in positions.items()])
+
+    def _renew_if_hopeless(self) -> None:
+        """Read on with another handle where this one hears nothing (decision 0014). Nothing is lost or read twice."""
+        if self._silence.is_hopeless():
+            log.warning("a partition was silent since a connection broke; it is read through another client")
+            threading.Thread(target=self._consumer.close, name="logkeel-old-reader", daemon=True).start()
+            self._consumer = Consumer(dict(self._settings))
+            self._assign(self._silence.positions(self._active))
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
         fetched = fetching.fetch(self._consumer, max_records, timeout_s, self._active)
         self._silence.fetched(self._consumer, fetched, self._active)
+        self._renew_if_hopeless()
         return fetched
 
     def fetch_changes(self, max_records: int, timeout_s: float) -> Changes:
         changes = fetching.fetch_changes(self._consumer, max_records, timeout_s, self._active)
         self._silence.changed(self._consumer, changes, self._active)
+        self._renew_if_hopeless()
         return changes
 
     def close(self) -> None:

@@ -36,6 +36,9 @@ _CONSUMER: dict[str, Any] = {
     "fetch.message.max.bytes": MESSAGE_MAX_BYTES,
     "queued.max.messages.kbytes": 65_536,
 }
+DELIVERY_TIMEOUT_MS = 20_000
+"""Two sessions: a record that was not acknowledged by then is reported, and sent again by whoever must not lose it."""
+
 _PRODUCER: dict[str, Any] = {
     "linger.ms": 0,
     "retry.backoff.ms": 5,
@@ -112,7 +115,7 @@ def reader_settings(isolation: str) -> dict[str, Any]:
 
 def producer_settings() -> dict[str, Any]:
     """Options of an idempotent producer without transactions."""
-    return {**_SHARED, **_PRODUCER, **_FIXED_PRODUCER, "message.timeout.ms": 120_000}
+    return {**_SHARED, **_PRODUCER, **_FIXED_PRODUCER, "message.timeout.ms": DELIVERY_TIMEOUT_MS}
 
 
 def transactional_settings(transactional_id: str, transaction_timeout_ms: int) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A transactional producer that admits what it does not know (P5, P6)."""
 
 import contextlib
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from logkeel.errors import CommitInDoubt, LogTimeout, ProducerFatal, ProducerFen
 from logkeel.kafka.bounded import BoundedCalls
 from logkeel.kafka.classification import FENCED_PRODUCER, error_of, transaction_error
 from logkeel.kafka.disturbance import DisturbanceLog
+from logkeel.kafka.handles import destroy_in_thread
 from logkeel.kafka.partitions import PartitionCounts
 from logkeel.kafka.producer import queue
 from logkeel.log import DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition
@@ -54,7 +54,7 @@ class KafkaTransactionalProducer:
                 meant = transaction_error(error_of(exception), doing=f"initialising {self._id}")
                 if not isinstance(meant, LogTimeout) or attempt == HEDGES:
                     raise meant from exception
-                _destroy_in_thread(self._producer)
+                destroy_in_thread(self._producer)
                 self._open_handle()
                 self._connect(timeout_s)
             else:
@@ -141,13 +141,7 @@ class KafkaTransactionalProducer:
             self._closed = True
             self._bounded.close()
             self._producer.purge()
-            _destroy_in_thread(self._producer)
-
-
-def _destroy_in_thread(producer: ClientProducer) -> None:
-    """Destroying a handle waits for its threads: done elsewhere, by dropping the last reference there."""
-    holder = [producer]
-    threading.Thread(target=holder.clear, name="logkeel-producer-destroyer", daemon=True).start()
+            destroy_in_thread(self._producer)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from logkeel.broker import EmbeddedBroker
+from logkeel.errors import LogTimeout
 from logkeel.kafka import KafkaLogClient
+from logkeel.kafka.producer import RENEWED, KafkaProducer
+from logkeel.kafka.settings import producer_settings
 from logkeel.kafka.silence import PATIENCE_S
 from logkeel.log import OutputRecord, TopicPartition, TopicPlan
 from logkeel.testing.frames import LIST_OFFSETS
@@ -64,6 +67,44 @@ def test_a_reader_goes_on_where_it_was_when_its_broker_was_away(
         read(LIVENESS_S, 6)
         read(PATIENCE_S, 7)
         assert seen == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_a_producer_whose_records_timed_out_goes_on_with_another_client(
+    embedded_broker: Callable[..., EmbeddedBroker], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every record has one outcome: what was under way fails, what is produced after the broker is back arrives."""
+    broker = embedded_broker(tmp_path)
+    KafkaLogClient(broker.bootstrap_servers).admin().create_topics([TopicPlan("t", 1)])
+    settings = {**producer_settings(), "message.timeout.ms": 2_000, "bootstrap.servers": broker.bootstrap_servers}
+    outcomes: list[type[Exception] | None] = []
+
+    def produce() -> type[Exception] | None:
+        def delivered(place: TopicPartition, offset: int, error: Exception | None) -> None:
+            outcomes.append(None if error is None else type(error))
+
+        known = len(outcomes)
+        producer.produce(OutputRecord("t", None, b"x", 0), delivered)
+        deadline_s = time.monotonic() + LIVENESS_S
+        while len(outcomes) == known and time.monotonic() < deadline_s:
+            producer.poll(0.05)
+        assert len(outcomes) == known + 1
+        return outcomes[-1]
+
+    with closing(KafkaProducer(settings)) as producer:
+        assert produce() is None
+        broker.stop()
+        assert produce() is LogTimeout
+        assert RENEWED not in caplog.messages
+        broker.start()
+        # A broker that has just started may take longer than this producer's patience.
+        deadline_s = time.monotonic() + LIVENESS_S
+        while produce() is not None and time.monotonic() < deadline_s:
+            pass
+        assert outcomes[-1] is None
+        assert caplog.messages.count(RENEWED) == outcomes.count(LogTimeout)
+        assert produce() is None
 
 
 ASKS = """
