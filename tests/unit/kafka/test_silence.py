@@ -90,7 +90,8 @@ def test_a_paused_partition_is_judged_when_it_is_read_again() -> None:
 
 
 def test_what_never_answers_is_hopeless_and_more_patiently_so_every_time() -> None:
-    watched, waits, since_s = Watched(), [], 100.0
+    watched, since_s = Watched(), 100.0
+    waits: list[int] = []
     watched.turn(after_s=0.0, breaks=True)
     while len(waits) < 8:
         watched.turn(after_s=1.0)
