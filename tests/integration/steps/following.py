@@ -11,7 +11,7 @@ from logkeel.log import OutputRecord, TopicPartition
 from logkeel.records import RunCompleted, RunEvent
 from logkeel.wire import decode
 
-LIVENESS_S = 90.0
+LIVENESS_S = 150.0
 
 
 class Followed:
