@@ -1,7 +1,6 @@
 """A group member on confluent-kafka. Partitions start paused and without a position; the loop seeks and resumes."""
 
 import logging
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from logkeel.kafka import fetching
 from logkeel.kafka.bounded import BoundedCalls
 from logkeel.kafka.classification import call_error, error_of
 from logkeel.kafka.client_log import ClientLog
+from logkeel.kafka.handles import close_in_thread
 from logkeel.kafka.membership import read_group_metadata
 from logkeel.kafka.silence import Silence
 from logkeel.log import AssignmentListener, Fetched, TopicPartition
@@ -169,7 +169,7 @@ class KafkaGroupConsumer:
             self._commits.close()
             self._commits = BoundedCalls("logkeel-commits")
         else:
-            threading.Thread(target=old.close, name="logkeel-old-consumer", daemon=True).start()
+            close_in_thread(old)
         self._inherited, self._asked_anew = set(), False
         self._subscribe(self._topics, listener)
 

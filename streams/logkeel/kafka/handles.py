@@ -2,7 +2,7 @@
 
 import threading
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 
 
 def destroy_in_thread(producer: Producer) -> None:
@@ -12,3 +12,8 @@ def destroy_in_thread(producer: Producer) -> None:
     """
     holder = [producer]
     threading.Thread(target=holder.clear, name="logkeel-producer-destroyer", daemon=True).start()
+
+
+def close_in_thread(consumer: Consumer) -> None:
+    """Closing waits for the broker, which may not answer: done elsewhere."""
+    threading.Thread(target=consumer.close, name="logkeel-consumer-closer", daemon=True).start()

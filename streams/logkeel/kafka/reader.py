@@ -1,7 +1,6 @@
 """Reads partitions by position, without a group."""
 
 import logging
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 
 from logkeel.kafka import fetching
 from logkeel.kafka.client_log import ClientLog
+from logkeel.kafka.handles import close_in_thread
 from logkeel.kafka.silence import Silence
 from logkeel.log import Changes, Fetched, TopicPartition
 
@@ -39,7 +39,7 @@ class KafkaLogReader:
         """Read on with another handle where this one hears nothing (decision 0014). Nothing is lost or read twice."""
         if self._silence.is_hopeless():
             log.warning("a partition was silent since a connection broke; it is read through another client")
-            threading.Thread(target=self._consumer.close, name="logkeel-old-reader", daemon=True).start()
+            close_in_thread(self._consumer)
             self._consumer = Consumer(dict(self._settings))
             self._assign(self._silence.positions(self._active))
 

@@ -128,8 +128,8 @@ def test_what_an_unanswered_claim_of_its_own_covers_was_surely_not_started() -> 
     assert arrive(it, 1, second) == (m.SendReleased(second, was_started=False, started_at_ms=None),)
 
 
-def test_a_claim_that_expires_when_its_partition_is_gone_is_given_back() -> None:
-    """The lease owns it, so a revoke did not detach it; found by seed 324320617."""
+def with_a_claim() -> tuple[StepMachine, StepCommand, m.Commit]:
+    """A machine that has claimed a `ONCE` command at offset 0, the command, and the commit that claimed it."""
     it = machine()
     assigned(it)
     at(it, 0)
@@ -138,6 +138,12 @@ def test_a_claim_that_expires_when_its_partition_is_gone_is_given_back() -> None
     (claim,) = at(it, 10)
     assert isinstance(claim, m.Commit)
     it.handle(m.Committed(claim))
+    return it, once, claim
+
+
+def test_a_claim_that_expires_when_its_partition_is_gone_is_given_back() -> None:
+    """The lease owns it, so a revoke did not detach it; found by seed 324320617."""
+    it, once, _ = with_a_claim()
     it.handle(m.Acknowledged(key(0), final=False))
     it.handle(m.Revoked((SOURCE,)))
     assert it.handle(m.ClaimExpired(key(0), 10)) == (m.SendReleased(once, was_started=False, started_at_ms=None),)
@@ -275,14 +281,7 @@ def test_a_command_past_its_last_start_is_released_unstarted() -> None:
 
 
 def test_an_expired_claim_is_made_again_or_released() -> None:
-    it = machine()
-    assigned(it)
-    at(it, 0)
-    once = command(0, effect="ONCE")
-    arrive(it, 0, once)
-    (claim,) = at(it, 10)
-    assert isinstance(claim, m.Commit)
-    it.handle(m.Committed(claim))
+    it, once, claim = with_a_claim()
     assert it.handle(m.ClaimExpired(key(0), started_at_ms=12)) == (claim,)
     assert it.handle(m.Committed(claim)) == [m.StartStep(SOURCE, 0, once, claimed=True, since_ms=12)]
     it.handle(m.Revoked((SOURCE,)))
