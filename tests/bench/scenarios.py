@@ -116,6 +116,8 @@ def restart(application: Application, repeats: int, width: int) -> dict[str, flo
         application.engine.kill()
         while application.poll(0.5):
             pass
+        if application.completed == application.sent:  # it died too late: these wait for its successor
+            application.request(width)
         began = time.perf_counter()
         application.engine.start()
         before = application.completed

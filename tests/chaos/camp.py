@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tests.chaos import outside
-from tests.chaos.damage import Disk, NoLongerFiles, SmallDisk, mount_small_disk
+from tests.chaos.damage import Disk, NoLongerFiles, SmallDisk, mount_small_disk, unmount
 from tests.chaos.engine import COMMIT_TIMEOUT
 from tests.chaos.load import Load
 from tests.chaos.processes import Victim
@@ -79,6 +79,8 @@ class Camp:
         place, state = self.directory / f"place-{slot}", self.directory / f"state-{slot}"
         place.write_bytes(b"\0")
         mounted = mounting and slot > 0 and mount_small_disk(state)
+        if mounted:
+            self._stack.callback(unmount, state)
         self.disks[name] = SmallDisk(state) if mounted else NoLongerFiles()
         settings = self.settings
         arguments = [settings.bootstrap_servers, settings.prefix, str(state), str(slot), str(place)]

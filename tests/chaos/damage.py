@@ -38,6 +38,12 @@ def mount_small_disk(place: Path) -> bool:
     return bool(libc.mount(b"small", str(place).encode(), b"tmpfs", 0, f"size={SMALL_DISK}".encode()) == 0)
 
 
+def unmount(place: Path) -> None:
+    """Detach such a disk, whoever still uses it."""
+    detach = 2
+    ctypes.CDLL(None, use_errno=True).umount2(str(place).encode(), detach)
+
+
 class SmallDisk:
     """A disk that is really full: a file takes what is left of it."""
 

@@ -47,6 +47,7 @@ class Spoiling:
         """Half of a changelog partition is deleted, as if a retention had been set."""
         engines, topic = self._camp.engines, self._camp.settings.names.run_state
         yield from self._end(engines)
+        self._camp.changelog.catch_up()
         admin = self._camp.client.admin()
         place = TopicPartition(topic, move.target)
         middle = admin.end_offsets([place], committed_only=False)[place] // 2

@@ -89,8 +89,11 @@ class Changelog:
                 continue  # left over from a changelog that was deleted: nobody uses it any more
             below = 0 if marks is None else marks.offset
             checked += 1
-            if rows != self.rows(partition, below):
-                found.append(f"{directory}: partition {partition} is not the changelog below {below}")
+            if rows != (wanted := self.rows(partition, below)):
+                place = f"{directory}: partition {partition} is not the changelog below {below}"
+                found.append(
+                    f"{place} (read to {self._position[self._places[partition]]}): {_difference(rows, wanted)}"
+                )
             if rows == self.rows(partition):
                 self.whole.add(partition)
         return checked, found
@@ -109,6 +112,16 @@ class Changelog:
             topic = self._places[0].topic
             self._topic_id = self._admin.describe_topics([topic])[topic].topic_id
         return self._topic_id
+
+
+def _difference(rows: Mapping[bytes, bytes], wanted: Mapping[bytes, bytes]) -> str:
+    """How a store differs from its changelog, with the first keys of each kind."""
+    kinds = {
+        "only in the store": sorted(rows.keys() - wanted.keys()),
+        "only in the changelog": sorted(wanted.keys() - rows.keys()),
+        "with another value": sorted(key for key in rows.keys() & wanted.keys() if rows[key] != wanted[key]),
+    }
+    return "; ".join(f"{len(keys)} {kind}: {[key.hex() for key in keys[:3]]}" for kind, keys in kinds.items() if keys)
 
 
 def _never_written(store: Path) -> bool:

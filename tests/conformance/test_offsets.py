@@ -54,14 +54,14 @@ def test_records_and_offsets_are_committed_together(
 ) -> None:
     source, target = TopicPartition(topic, 0), TopicPartition(topic, 1)
     begin(producer, target, b"out")
-    producer.send_offsets({source: 7}, member.group, CALL_S)
+    producer.send_offsets({source: 7}, member.group, CALL_S, metadata={source: "seven"})
     with pytest.raises(LogTimeout):
         member.consumer.committed([source], 0.3)
     assert source not in group_offsets(side, topic)
     assert end_of(side, target, committed_only=True) == 0
     producer.commit(CALL_S)
     assert stable(side, member, source) == 7
-    assert group_offsets(side, topic) == {source: (7, "")}
+    assert group_offsets(side, topic) == {source: (7, "seven")}
     wait_for_stable_end(side, target, 2)
     assert values_of(read(side, target, until=2)[0]) == [b"out"]
 

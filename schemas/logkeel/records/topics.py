@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 DEFAULT_PREFIX = "logkeel"
 
@@ -108,11 +109,15 @@ def topic_policies(names: TopicNames, queues: Iterable[str]) -> tuple[TopicPolic
         *(TopicPolicy(names.step_commands(queue), _kept(days=6) | limit) for queue in dict.fromkeys(queues)),
         TopicPolicy(names.step_control, _kept(days=REVOCATIONS_KEPT_DAYS) | append_time | limit, partitions=1),
         TopicPolicy(names.run_streams, _kept(days=1)),
-        TopicPolicy(names.workflow_definitions, {"cleanup.policy": "compact"}, partitions=1),
+        # Never compacted: that keeps the last definition of a version, and a version means the first one (P38).
+        TopicPolicy(names.workflow_definitions, _KEPT_FOR_EVER, partitions=1),
         TopicPolicy(
             names.dead_letters, _kept(days=30) | {"max.message.bytes": str(DEAD_LETTER_MAX_BYTES)}, partitions=1
         ),
     )
+
+
+_KEPT_FOR_EVER: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
 
 def _kept(*, days: int) -> dict[str, str]:

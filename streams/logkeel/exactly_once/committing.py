@@ -22,7 +22,7 @@ from logkeel.exactly_once.changelog import ChangelogOffsets, add_position_rows, 
 from logkeel.exactly_once.observer import Observer
 from logkeel.exactly_once.poison import CrashMark
 from logkeel.exactly_once.port import CommitListener, Produced
-from logkeel.exactly_once.rows import CRASH_KEY, MARKS_KEY
+from logkeel.exactly_once.rows import CRASH_KEY, MARKS_KEY, Needed
 from logkeel.exactly_once.settings import LoopSettings
 from logkeel.exactly_once.transaction import Action, Event, State, Transaction
 from logkeel.log import DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition, TransactionalProducer
@@ -92,7 +92,7 @@ class Committer:
         machine.on(Event.PRODUCED)
         at("after_produce")
         # While the records are on their way: one round trip less to wait for.
-        producer.send_offsets(positions_of(batch), group, self._timeout_s)
+        producer.send_offsets(positions_of(batch), group, self._timeout_s, metadata=needed_by(batch))
         machine.on(Event.OFFSETS_SENT)
         at("after_offsets")
         producer.flush(self._timeout_s)
@@ -147,6 +147,16 @@ def positions_of(batch: Batch) -> dict[TopicPartition, int]:
         for partition, part in batch.touched.items()
         for topic, position in part.positions.items()
     }
+
+
+def needed_by(batch: Batch) -> dict[TopicPartition, str]:
+    """For each of those positions, how far the changelog must have been replayed to hold this batch."""
+    needed: dict[TopicPartition, str] = {}
+    for partition, part in batch.touched.items():
+        if (marks := part.state.marks) is not None:
+            text = Needed(marks.offset + bool(part.rows), marks.topic_id).encode()
+            needed |= {TopicPartition(topic, partition): text for topic in part.positions}
+    return needed
 
 
 def failure_event(error: EngineError, state: State) -> Event:

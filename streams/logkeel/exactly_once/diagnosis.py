@@ -15,7 +15,7 @@ from logkeel.errors import (
     StateLost,
     StoreAhead,
 )
-from logkeel.exactly_once.rows import LocalMarks, Vouch
+from logkeel.exactly_once.rows import LocalMarks, Needed, Vouch
 from logkeel.exactly_once.validation import ChangelogView, Replay, judge_position, judge_store
 
 Remedy = Literal["rebuild-changelog", "accept-loss"]
@@ -32,6 +32,8 @@ class Evidence:
     stored: Mapping[str, int]
     logged: Mapping[str, int]
     committed: Mapping[str, int | None]
+    needed: Mapping[str, Needed | None]
+    """By input: what the group's offset says of the newest store."""
     bounds: Mapping[str, tuple[int, int]]
 
 
@@ -83,7 +85,8 @@ def diagnose(evidence: Evidence, *, now_ms: int, delete_retention_ms: int) -> Ve
 def why_stale(evidence: Evidence) -> str | None:
     """Why the store at hand is not the newest state of its partition; None if it is, as far as anybody can tell.
 
-    Position rows and group offsets are written in one transaction (P2), so the newest store is not behind the group.
+    Position rows and group offsets are written in one transaction (P2), so the newest store is not behind the group. It
+    is not behind the changelog offset either that stands beside them: a batch of timers moves no position.
     """
     marks = evidence.marks
     if marks is None or evidence.corrupt:
@@ -98,6 +101,9 @@ def why_stale(evidence: Evidence) -> str | None:
             return f"the group has no offset of {topic}, so nobody can tell whether this store is the newest"
         if position < committed:
             return f"the group is at {committed} of {topic} and the store at {position}: a newer store is elsewhere"
+        needed = evidence.needed.get(topic)
+        if needed is not None and needed.topic_id == marks.topic_id and marks.offset < needed.offset:
+            return f"the store ends at {marks.offset} of its changelog, and {needed.offset} was reached elsewhere"
     return None
 
 

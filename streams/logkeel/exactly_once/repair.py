@@ -29,6 +29,7 @@ from logkeel.exactly_once.rows import (
     MARKS_KEY,
     VOUCH_KEY,
     LocalMarks,
+    Needed,
     Vouch,
     decode_position,
     encode_position,
@@ -199,6 +200,7 @@ class Repair:
             stored=stored,
             logged=logged,
             committed={tp.topic: committed[tp][0] for tp in bounds if tp in committed},
+            needed={tp.topic: Needed.decode(committed[tp][1]) for tp in bounds if tp in committed},
             bounds={tp.topic: limits for tp, limits in bounds.items()},
         )
         return evidence, store

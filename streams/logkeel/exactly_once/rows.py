@@ -23,6 +23,7 @@ TIMERS_START = TIMER
 TIMERS_END = bytes([TIMER[0] + 1])
 _MARKS = struct.Struct(">QQ")
 _U64 = struct.Struct(">Q")
+_NEEDED = "changelog:"
 
 
 class LocalMarks(NamedTuple):
@@ -41,6 +42,27 @@ class LocalMarks(NamedTuple):
         """The marks in `row`."""
         offset, caught_up_ms = _MARKS.unpack_from(row)
         return cls(offset, caught_up_ms, row[_MARKS.size :].decode())
+
+
+class Needed(NamedTuple):
+    """Metadata of a group's offset: the newest store of the partition has replayed the changelog up to here or further.
+
+    Timers change rows and no input position, so positions alone do not tell which store is the newest.
+    """
+
+    offset: int
+    topic_id: str
+
+    def encode(self) -> str:
+        """The metadata."""
+        return f"{_NEEDED}{self.offset}:{self.topic_id}"
+
+    @classmethod
+    def decode(cls, metadata: str) -> "Needed | None":
+        """None for what no loop wrote."""
+        offset, _, topic_id = metadata.removeprefix(_NEEDED).partition(":")
+        known = metadata.startswith(_NEEDED) and offset.isdecimal()
+        return cls(int(offset), topic_id) if known else None
 
 
 class Vouch(NamedTuple):

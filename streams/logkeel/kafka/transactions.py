@@ -15,7 +15,7 @@ from logkeel.kafka.disturbance import DisturbanceLog
 from logkeel.kafka.handles import destroy_in_thread
 from logkeel.kafka.partitions import PartitionCounts
 from logkeel.kafka.producer import queue
-from logkeel.log import DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition
+from logkeel.log import NO_METADATA, DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition
 
 FIRST_HEDGE_S = 0.015
 HEDGES = 5
@@ -88,10 +88,17 @@ class KafkaTransactionalProducer:
         if left:
             raise TransactionAbortable(f"{left} records were not acknowledged in {timeout_s} s")
 
-    def send_offsets(self, positions: Mapping[TopicPartition, int], group: GroupMetadata, timeout_s: float) -> None:
+    def send_offsets(
+        self,
+        positions: Mapping[TopicPartition, int],
+        group: GroupMetadata,
+        timeout_s: float,
+        *,
+        metadata: Mapping[TopicPartition, str] = NO_METADATA,
+    ) -> None:
         if not positions or min(positions.values()) < 0:
             raise ValueError("send_offsets wants real offsets: without them the broker checks no generation (P3)")
-        offsets = [ClientPartition(p.topic, p.partition, offset) for p, offset in positions.items()]
+        offsets = [ClientPartition(p.topic, p.partition, at, metadata.get(p, "")) for p, at in positions.items()]
         doing, producer = f"sending offsets of {self._id}", self._producer
         try:
             with _translated(doing):

@@ -15,12 +15,13 @@ from logkeel.log.consumer import (
     GroupConsumer,
     GroupMetadata,
 )
-from logkeel.log.producer import DeliveryCallback, Producer, TransactionalProducer
+from logkeel.log.producer import NO_METADATA, DeliveryCallback, Producer, TransactionalProducer
 from logkeel.log.reader import Changes, LogReader, changes_of
 from logkeel.log.records import Header, OutputRecord, Record, TopicPartition
 from logkeel.log.store import Store, StoreDirectory
 
 __all__ = [
+    "NO_METADATA",
     "HAND_OVER_S",
     "SESSION_TIMEOUT_MS",
     "Admin",

@@ -1,13 +1,16 @@
 """The producer ports: a plain idempotent one, and a transactional one that admits what it does not know."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeAlias
+from types import MappingProxyType
+from typing import Final, Protocol, TypeAlias
 
 from logkeel.log.consumer import GroupMetadata
 from logkeel.log.records import OutputRecord, TopicPartition
 
 DeliveryCallback: TypeAlias = Callable[[TopicPartition, int, Exception | None], None]
 """Called with (partition, offset, error) once a record was acknowledged (error None) or given up (offset -1)."""
+
+NO_METADATA: Final[Mapping[TopicPartition, str]] = MappingProxyType({})
 
 
 class Producer(Protocol):
@@ -58,10 +61,18 @@ class TransactionalProducer(Protocol):
         """Wait until every record of the transaction is acknowledged; raises `TransactionAbortable` if one failed."""
         ...
 
-    def send_offsets(self, positions: Mapping[TopicPartition, int], group: GroupMetadata, timeout_s: float) -> None:
+    def send_offsets(
+        self,
+        positions: Mapping[TopicPartition, int],
+        group: GroupMetadata,
+        timeout_s: float,
+        *,
+        metadata: Mapping[TopicPartition, str] = NO_METADATA,
+    ) -> None:
         """Add next positions to the transaction; the broker checks group generation and member (KIP-447).
 
-        `positions` is not empty and holds real offsets (P3); raises ValueError otherwise.
+        `positions` is not empty and holds real offsets (P3); raises ValueError otherwise. `metadata` is kept beside
+        them (`Admin.group_offsets`), at most 4096 bytes each (`offset.metadata.max.bytes`).
         """
         ...
 

@@ -19,7 +19,7 @@ from logkeel.errors import (
     StaleGeneration,
     TransactionAbortable,
 )
-from logkeel.log import DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition
+from logkeel.log import NO_METADATA, DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition
 from logkeel.simulation.effects import effect
 from logkeel.simulation.faults import Fault
 from logkeel.simulation.partition_log import Outcome, Transaction
@@ -109,7 +109,14 @@ class SimulatedTransactionalProducer:
         self._deliveries.serve_all()
 
     @effect("send_offsets")
-    def send_offsets(self, positions: Mapping[TopicPartition, int], group: GroupMetadata, timeout_s: float) -> None:
+    def send_offsets(
+        self,
+        positions: Mapping[TopicPartition, int],
+        group: GroupMetadata,
+        timeout_s: float,
+        *,
+        metadata: Mapping[TopicPartition, str] = NO_METADATA,
+    ) -> None:
         if not positions or min(positions.values()) < 0:
             raise ValueError("send_offsets wants real offsets: without them the broker checks no generation (P3)")
         self._check_in_transaction("send_offsets")
@@ -118,7 +125,7 @@ class SimulatedTransactionalProducer:
         if self._strikes("send_offsets_abortable"):
             self._fail_abortable(TransactionAbortable("planned: offsets were refused"))
         self._reach(timeout_s)
-        offsets = {place: (offset, "") for place, offset in positions.items()}
+        offsets = {place: (offset, metadata.get(place, "")) for place, offset in positions.items()}
         with self._cluster.lock:
             try:
                 self._add_offsets(self._verified(group.group_id), offsets, group)

@@ -39,12 +39,13 @@ class Site:
         self.stores = MemoryStoreDirectory()
         self.posted = 0
 
-    def deposit(self, count: int) -> None:
+    def deposit(self, count: int, settle_after_ms: int | None = None) -> None:
         """Post."""
         producer = self.client.producer()
         for _ in range(count):
             self.posted += 1
-            posting = Posting(id=f"p{self.posted}", target=f"a{self.posted % 3}", amount=1)
+            target = f"a{self.posted % 3}"
+            posting = Posting(id=f"p{self.posted}", target=target, amount=1, settle_after_ms=settle_after_ms)
             producer.produce(OutputRecord(TOPICS.deposits, b"a", msgspec.json.encode(posting), 0))
 
     def engine(self, stores: MemoryStoreDirectory | None = None, *, slot: int = 0) -> TransactionalLoop:
@@ -191,6 +192,21 @@ def test_a_stale_store_does_not_become_the_changelog(site: Site) -> None:
     site.work()
     assert site.books() == []
     assert [place[:2] for place in site.stores.aside] == [(Ledger.table, 0)], "kept, though nobody needs it"
+
+
+def test_a_store_that_lacks_a_timer_is_stale_though_no_input_moved(site: Site) -> None:
+    elsewhere = MemoryStoreDirectory()
+    site.deposit(1, settle_after_ms=30_000)
+    site.work()
+    site.work(elsewhere, slot=1)
+    site.replace_changelog()
+    with pytest.raises(StoreStale, match="was reached elsewhere"):
+        site.repaired(rebuild)
+    assert site.table() == {}
+    site.repaired(rebuild, elsewhere, slot=1)
+    site.deposit(1)
+    site.work()
+    assert site.books() == [], "the timer does not fire again"
 
 
 def test_a_truncated_changelog_is_rebuilt_and_whole_for_everybody(site: Site) -> None:
