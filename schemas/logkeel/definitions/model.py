@@ -4,8 +4,7 @@ The engine and the author's model share only this. A definition is immutable: it
 JSON (sorted keys, no white space, UTF-8), the version label being part of it.
 
 Blocks form a tree; in a scope exactly one thing is active, and parallelism exists only inside blocks that join at
-their end. Every block has an `id`, unique among its siblings. A step path joins the ids of the enclosing blocks and
-of the step with "/"; sequences add no segment.
+their end (`blocks.py`).
 """
 
 import hashlib
@@ -13,6 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from logkeel.definitions.blocks import Block
 from logkeel.records import Control, Effect, Operation
 
 ControlType = Literal["bool", "int", "float", "string"]
@@ -72,31 +72,6 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     key_valid_for_ms: int | None = None
     settle_ms: int = 5_000
     run_summary: Literal[True] | msgspec.UnsetType = msgspec.UNSET
-
-
-class StepBlock(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
-    """Run one step."""
-
-    id: str
-    step: str
-
-
-class SequenceBlock(msgspec.Struct, frozen=True, kw_only=True, tag="sequence"):
-    """One after the other. Adds no path segment."""
-
-    id: str
-    blocks: tuple["Block", ...]
-
-
-class ParallelBlock(msgspec.Struct, frozen=True, kw_only=True, tag="parallel"):
-    """All branches at once, joined at the end. A branch reads the state at the fork plus its own writes."""
-
-    id: str
-    branches: tuple["Block", ...]
-    wait: Literal["all"] = "all"
-
-
-Block = StepBlock | SequenceBlock | ParallelBlock
 
 
 VIEW_FIELDS: Final = ("schema_version", "completed_steps", "error_log")

@@ -8,7 +8,7 @@ from logkeel.records.outcomes import (
     RunStatus,
     WorkflowDefinition,
 )
-from logkeel.records.requests import CancelRun, Request, ResolveStep, SignalRun, StartRun
+from logkeel.records.requests import AnswerQuestion, CancelRun, Request, ResolveStep, SignalRun, StartRun
 from logkeel.records.steps import (
     JournalEntry,
     StepAnswer,
@@ -41,6 +41,7 @@ from logkeel.records.values import (
 )
 
 __all__ = [
+    "AnswerQuestion",
     "Blob",
     "CancelRun",
     "Control",

@@ -63,4 +63,23 @@ class ResolveStep(msgspec.Struct, frozen=True, kw_only=True):
     comment: str | None = None
 
 
-Request = StartRun | SignalRun | CancelRun | ResolveStep
+class AnswerQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """A human's answer to an open question of a run (a `human` block, or a step that asks).
+
+    `verb`: approve | edit | reject | respond, or delegate, which asks `assignee` instead. `payload`: the answer itself.
+    """
+
+    run_id: str
+    path: str
+    verb: str
+    request_id: str | None = None
+    routing_key: str | None = None
+    incarnation: str | None = None
+    question: int | None = None
+    payload: Payload | None = None
+    answered_by: str | None = None
+    assignee: str | None = None
+    comment: str | None = None
+
+
+Request = StartRun | SignalRun | CancelRun | ResolveStep | AnswerQuestion

@@ -16,6 +16,7 @@ import msgspec
 
 from logkeel.errors import UndecodableRecord
 from logkeel.records import (
+    AnswerQuestion,
     CancelRun,
     FieldWrite,
     Origin,
@@ -103,19 +104,39 @@ class _JsonResolve(msgspec.Struct, tag_field="type", tag="ResolveStep", forbid_u
         return ResolveStep(writes=_writes(self.writes), **_same(self, "writes"))
 
 
+class _JsonAnswer(msgspec.Struct, tag_field="type", tag="AnswerQuestion", forbid_unknown_fields=True):
+    run_id: str
+    path: str
+    verb: str
+    request_id: str | None = None
+    routing_key: str | None = None
+    incarnation: str | None = None
+    question: _Positive | None = None
+    payload: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    answered_by: str | None = None
+    assignee: str | None = None
+    comment: str | None = None
+
+    def request(self) -> AnswerQuestion:
+        return AnswerQuestion(
+            payload=None if self.payload is msgspec.UNSET else _payload(self.payload), **_same(self, "payload")
+        )
+
+
 class _TypeOf(msgspec.Struct):
     type: str | msgspec.UnsetType = msgspec.UNSET
     workflow: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_JsonRequest = _JsonStart | _JsonSignal | _JsonCancel | _JsonResolve
+_JsonRequest = _JsonStart | _JsonSignal | _JsonCancel | _JsonResolve | _JsonAnswer
 _FORMS: dict[str, msgspec.json.Decoder[_JsonRequest]] = {
     "StartRun": msgspec.json.Decoder(_JsonStart),
     "SignalRun": msgspec.json.Decoder(_JsonSignal),
     "CancelRun": msgspec.json.Decoder(_JsonCancel),
     "ResolveStep": msgspec.json.Decoder(_JsonResolve),
+    "AnswerQuestion": msgspec.json.Decoder(_JsonAnswer),
 }
-_REQUESTS: tuple[type[Request], ...] = (StartRun, SignalRun, CancelRun, ResolveStep)
+_REQUESTS: tuple[type[Request], ...] = (StartRun, SignalRun, CancelRun, ResolveStep, AnswerQuestion)
 _TYPE_OF = msgspec.json.Decoder(_TypeOf)
 _BRACKETS = re.compile(rb'[\[{\]}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
 

@@ -3,6 +3,7 @@
 import typing
 
 from logkeel.records import (
+    AnswerQuestion,
     CancelRun,
     RequestRejected,
     ResolveStep,
@@ -28,6 +29,7 @@ Record = (
     | SignalRun
     | CancelRun
     | ResolveStep
+    | AnswerQuestion
     | StepCommand
     | StepRevoked
     | StepHeartbeat

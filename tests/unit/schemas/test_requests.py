@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from logkeel.definitions import FieldDefinition
 from logkeel.definitions.model import ControlType
 from logkeel.errors import InvalidInput, UndecodableRecord, UnknownSchema
-from logkeel.records import CancelRun, FieldWrite, Payload, ResolveStep, SignalRun, StartRun, TraceContext
+from logkeel.records import (
+    AnswerQuestion,
+    CancelRun,
+    FieldWrite,
+    Payload,
+    ResolveStep,
+    SignalRun,
+    StartRun,
+    TraceContext,
+)
 from logkeel.wire import control_from_json, decode_request
 from logkeel.wire.requests import MAX_JSON_BYTES, MAX_JSON_FIELDS
 
@@ -63,6 +72,9 @@ def test_the_other_requests() -> None:
     assert decode_request(
         b'{"type": "ResolveStep", "run_id": "r", "path": "main/pay", "decision": "did", "writes": {"receipt": null}}'
     ) == ResolveStep(run_id="r", path="main/pay", decision="did", writes=(written("receipt", "null"),))
+    assert decode_request(
+        b'{"type": "AnswerQuestion", "run_id": "r", "path": "ok", "verb": "edit", "payload": {"a": 1}}'
+    ) == AnswerQuestion(run_id="r", path="ok", verb="edit", payload=Payload(encoding="json", data=b'{"a": 1}'))
 
 
 @given(st.dictionaries(TEXTS, JSON, max_size=5))

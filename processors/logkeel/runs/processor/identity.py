@@ -14,11 +14,9 @@ from dataclasses import dataclass
 
 from logkeel.errors import InvalidInput
 from logkeel.log import Record
-from logkeel.records import CancelRun, FieldWrite, ResolveStep, SignalRun, StartRun
+from logkeel.records import FieldWrite, Request, StartRun
 
 REROUTED_HEADER = "logkeel-rerouted-from"
-
-Request = StartRun | SignalRun | CancelRun | ResolveStep
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,168 @@
+"""The blocks of a flow, as data: what a definition says of them, and nothing of how they are carried out.
+
+Every block has an `id`, unique among the blocks that share its path segment. A block path joins the ids of the
+enclosing blocks and its own with "/"; sequences add no segment. A round of a loop stands in brackets behind the loop's
+id: `refine[2]/judge`. So every occurrence of a step has a path of its own (P30).
+
+Optional fields are unset rather than None where they came later than the block, so that digests stay as they were.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from logkeel.records import Control
+
+
+class StepBlock(msgspec.Struct, frozen=True, kw_only=True, tag="step"):
+    """Run one step."""
+
+    id: str
+    step: str
+
+
+class SequenceBlock(msgspec.Struct, frozen=True, kw_only=True, tag="sequence"):
+    """One after the other. Adds no path segment."""
+
+    id: str
+    blocks: tuple["Block", ...]
+
+
+class ParallelBlock(msgspec.Struct, frozen=True, kw_only=True, tag="parallel"):
+    """All branches at once, joined at the end. A branch reads the state at the fork plus its own writes.
+
+    `wait`: how many branches have to end; "first" is 1. The others are cancelled then, and what they wrote is dropped.
+    """
+
+    id: str
+    branches: tuple["Block", ...]
+    wait: Literal["all", "first"] | int = "all"
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """What a branch does for one value of its field."""
+
+    value: Control
+    block: "Block"
+
+
+class BranchBlock(msgspec.Struct, frozen=True, kw_only=True, tag="branch"):
+    """One of the cases, by the value of a control field; `otherwise` for any other value, unset: nothing."""
+
+    id: str
+    field: str
+    cases: tuple[Case, ...]
+    otherwise: "Block | msgspec.UnsetType" = msgspec.UNSET
+
+
+class LoopBlock(msgspec.Struct, frozen=True, kw_only=True, tag="loop"):
+    """The body again and again, until a `LeaveBlock` in it leaves; at most `max_rounds` times.
+
+    `on_exhausted`: what follows the last round if nothing has left: the failure `loop_exhausted`, or the next block.
+    """
+
+    id: str
+    body: "Block"
+    max_rounds: int
+    on_exhausted: Literal["fail", "continue"] = "fail"
+
+
+class LeaveBlock(msgspec.Struct, frozen=True, kw_only=True, tag="leave"):
+    """Leave the innermost enclosing loop, here and now, if a control field has this value."""
+
+    id: str
+    field: str
+    value: Control
+
+
+class Handler(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows a failure. `on`: an error code, else an error kind (`timeout`), else "*"."""
+
+    on: str
+    block: "Block"
+
+
+class RescueBlock(msgspec.Struct, frozen=True, kw_only=True, tag="rescue"):
+    """The body. If it fails by an error that a handler is for, what still runs in it is cancelled and the handler runs.
+
+    An exact code goes before a kind, a kind before "*".
+    """
+
+    id: str
+    body: "Block"
+    handlers: tuple[Handler, ...]
+
+
+class WithinBlock(msgspec.Struct, frozen=True, kw_only=True, tag="within"):
+    """The body, for so long at most; then it is cancelled and `on_timeout` runs; unset: the failure `timeout`."""
+
+    id: str
+    timeout_ms: int
+    body: "Block"
+    on_timeout: "Block | msgspec.UnsetType" = msgspec.UNSET
+
+
+class SleepBlock(msgspec.Struct, frozen=True, kw_only=True, tag="sleep"):
+    """Wait; a row and a timer."""
+
+    id: str
+    duration_ms: int
+
+
+class SignalBlock(msgspec.Struct, frozen=True, kw_only=True, tag="wait_signal"):
+    """Wait for a signal of this name; one that came before is taken, the oldest first.
+
+    `correlate`: a control field; only a signal whose correlation is its value, as text, is taken. `writes`: the payload
+    field that the signal's payload goes to. `on_timeout`: the failure `signal_timed_out`, or the next block.
+    """
+
+    id: str
+    name: str
+    writes: str | None = None
+    correlate: str | None = None
+    timeout_ms: int | None = None
+    on_timeout: Literal["fail", "continue"] = "fail"
+
+
+Verb = Literal["approve", "edit", "reject", "respond"]
+
+
+class HumanBlock(msgspec.Struct, frozen=True, kw_only=True, tag="human"):
+    """Ask a human and wait: a row and its timers.
+
+    The first valid answer counts. `writes`: the control field that gets the verb; `answer`: the payload field that gets
+    the answer of `edit` and `respond`, `answer_schema` being its JSON Schema (canonical JSON). `shows`: fields that the
+    human is to see. `timeout_ms` None: for ever. When it is over: `approve` and `reject` write that verb, `fail` is the
+    failure `human_timed_out`, `escalate` asks `escalate_to` for as long again and then does `then`.
+    """
+
+    id: str
+    question: str
+    writes: str
+    allow: tuple[Verb, ...] = ("approve", "reject")
+    answer: str | None = None
+    answer_schema: str | None = None
+    shows: tuple[str, ...] = ()
+    assignee: str | None = None
+    notify: str | None = None
+    timeout_ms: int | None = None
+    remind_ms: int | None = None
+    on_timeout: Literal["approve", "reject", "fail", "escalate"] = "fail"
+    escalate_to: str | None = None
+    then: Literal["approve", "reject", "fail"] = "fail"
+
+
+Block = (
+    StepBlock
+    | SequenceBlock
+    | ParallelBlock
+    | BranchBlock
+    | LoopBlock
+    | LeaveBlock
+    | RescueBlock
+    | WithinBlock
+    | SleepBlock
+    | SignalBlock
+    | HumanBlock
+)
+WaitBlock = SleepBlock | SignalBlock | HumanBlock
