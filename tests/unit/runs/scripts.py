@@ -7,7 +7,6 @@ from msgspec import UNSET
 from logkeel.definitions import (
     Block,
     FieldDefinition,
-    ParallelBlock,
     RetryPolicy,
     SequenceBlock,
     StepBlock,
@@ -29,7 +28,7 @@ from logkeel.records import (
     StepSucceeded,
 )
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.plan import Plan, inner_blocks
 from logkeel.runs.core.starting import info_of, start
 from logkeel.runs.core.state import RunState
 
@@ -87,12 +86,10 @@ def plan_of(
 
 
 def _names(block: Block) -> Iterable[str]:
-    match block:
-        case StepBlock(step=name):
-            yield name
-        case SequenceBlock(blocks=inner) | ParallelBlock(branches=inner):
-            for each in inner:
-                yield from _names(each)
+    if isinstance(block, StepBlock):
+        yield block.step
+    for each in inner_blocks(block):
+        yield from _names(each)
 
 
 def text(field: str, value: str) -> FieldWrite:

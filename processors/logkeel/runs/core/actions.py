@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from logkeel.records import FieldValue, RunSummary
 
-TimerKind: TypeAlias = Literal["step", "run_deadline", "start_deadline"]
+TimerKind: TypeAlias = Literal["step", "run_deadline", "start_deadline", "block", "reminder"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ the field gives it.
 
 from logkeel.records import ErrorInfo, FieldValue
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, largest_first
-from logkeel.runs.core.plan import ROOT_SCOPE, PlacedStep, Plan
+from logkeel.runs.core.places import ROOT_SCOPE, PlacedStep
+from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunState
 from logkeel.runs.core.summary import view_value
 
 
 def inputs_of(state: RunState, plan: Plan, placed: PlacedStep) -> tuple[FieldValue, ...]:
     """The fields the step reads, as it sees them. Fields never written and without a control default are left out."""
-    scopes = (*reversed(placed.scopes), ROOT_SCOPE)
+    scopes = placed.reading
     values = (field_value(state, plan, name, scopes) for name in placed.definition.reads)
     return tuple(value for value in values if value is not None)
 

@@ -14,6 +14,7 @@ from logkeel.runs.core.state import (
     ScopeState,
     StepState,
     StoredSignal,
+    WaitState,
 )
 from logkeel.runs.rows.keys import (
     RunKeys,
@@ -35,6 +36,7 @@ _FIELDS = packed(FieldPointer, pack_field, unpack_field)
 _VALUES = packed(Payload, pack_value, unpack_value)
 _SIGNALS = packed(StoredSignal, pack_revision, unpack_revision)
 _MILESTONES = packed(Milestone, pack_value, unpack_value)
+_WAITS = packed(WaitState, pack_path, unpack_path)
 _ENCODER = msgspec.msgpack.Encoder()
 _info_of = lru_cache(maxsize=4_096)(msgspec.msgpack.Decoder(RunInfo).decode)
 _HEAD = msgspec.msgpack.Decoder(RunHead)
@@ -80,4 +82,5 @@ def _mapped(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState
         values=RowMap(rows, keys.values, _VALUES, keys.prefix),
         signals=RowMap(rows, keys.signals, _SIGNALS, keys.prefix),
         milestones=RowMap(rows, keys.milestones, _MILESTONES, keys.prefix),
+        waits=RowMap(rows, keys.waits, _WAITS, keys.prefix),
     )
