@@ -101,6 +101,8 @@ class Flow:
                     self.revoked.append(path)
                 case CompleteRun():
                     self.completions += 1
+                case _:
+                    pass
         return turn
 
     @property
