@@ -115,6 +115,7 @@ def make_worker(
     *,
     slot: int | None = None,
     drain_s: float = 25.0,
+    debug: bool = False,
 ) -> "StepWorker":
     """A worker of these workflows. Its rooms load here: an engine starts sooner without them."""
     from logkeel.steps import StepWorker, WorkerOptions
@@ -130,6 +131,7 @@ def make_worker(
             slot=slot,
             concurrency=settings.concurrency,
             drain_s=drain_s,
+            debug=debug,
             session_timeout_ms=settings.session_timeout_ms,
             leave_on_close=not settings.stay,
         ),

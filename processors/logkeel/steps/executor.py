@@ -61,6 +61,7 @@ class StepExecutor:
     ) -> None:
         """`loop` None: threads. Otherwise inline, on that loop; one with `run_ready` is never waited for."""
         threaded = loop is None
+        self.enforces_deadlines = True
         self._clock = clock
         self._loop = loop or asyncio.new_event_loop()
         self._inline = self._loop if isinstance(self._loop, InlineLoop) else None
@@ -92,6 +93,8 @@ class StepExecutor:
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         attempts = [new_attempt(start, claimed_at_s=claimed_at_s, now_ms=now_ms, now_s=now_s) for start in starts]
         for attempt in attempts:
+            if not self.enforces_deadlines:
+                attempt.deadline_s = None
             self._open[attempt.key] = attempt
         self._soon(self._begin, attempts)
 

@@ -53,6 +53,8 @@ class WorkerOptions:
     (None: by chance).
     `leave_on_close`: whether a drain begins by handing the partitions over, or lets them wait for this slot until its
     session ends (a rolling update whose process comes back within seconds).
+    `debug`: time-outs of steps are not enforced here. A person at a breakpoint takes the time they need; the engine
+    waits as long as heartbeats come.
     """
 
     queue: str = "default"
@@ -65,6 +67,7 @@ class WorkerOptions:
     incarnation: str | None = None
     session_timeout_ms: int = SESSION_TIMEOUT_MS
     leave_on_close: bool = True
+    debug: bool = False
 
 
 def _holder(state_dir: Path, options: WorkerOptions, slot: int) -> Holder:
@@ -123,6 +126,7 @@ class StepWorker:
             loop=None if options.threaded else options.new_loop(),
             overrides=options.overrides,
         )
+        self._executor.enforces_deadlines = not options.debug
         self._executor.open(self._reported, lambda: self._post(m.SlotFreed()))
 
     @property
