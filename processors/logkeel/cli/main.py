@@ -35,6 +35,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "run": Section("logkeel.cli.run"),
     "state": Section("logkeel.cli.state"),
     "dead-letters": Section("logkeel.cli.dead_letters"),
+    "init": Section("logkeel.cli.init", grouped=False),
     "dev": Section("logkeel.cli.dev", grouped=False),
     "doctor": Section("logkeel.cli.doctor", grouped=False),
 }
