@@ -3,7 +3,19 @@
 from logkeel.errors import DefinitionError, Fail, InvalidInput, NotDone, PayloadTooLarge, RetryAfter
 from logkeel.workflow.annotations import Control, Reducer
 from logkeel.workflow.binding import BoundCheck, BoundFunction, BoundStep
-from logkeel.workflow.blocks import FlowBlock, parallel, sequence
+from logkeel.workflow.blocks import (
+    FlowBlock,
+    branch,
+    human,
+    leave,
+    loop,
+    parallel,
+    rescue,
+    sequence,
+    sleep,
+    wait_signal,
+    within,
+)
 from logkeel.workflow.context import RunView, StepContext, StepErrorView, StepLogger
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, EffectDeclaration
@@ -45,7 +57,15 @@ __all__ = [
     "StepLogger",
     "Timeout",
     "Workflow",
+    "branch",
+    "human",
+    "leave",
+    "loop",
     "parallel",
+    "rescue",
     "sequence",
+    "sleep",
     "to_milliseconds",
+    "wait_signal",
+    "within",
 ]

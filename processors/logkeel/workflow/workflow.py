@@ -10,7 +10,7 @@ from logkeel.definitions import SequenceBlock, WorkflowDocument, digest_of, enco
 from logkeel.errors import ConfigInvalid, InvalidInput
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.binding import BoundStep, bound
-from logkeel.workflow.blocks import FlowBlock, Translation
+from logkeel.workflow.blocks import FlowBlock
 from logkeel.workflow.context import RunView, StepErrorView
 from logkeel.workflow.declaring import NAME, StepOptions, declare_step
 from logkeel.workflow.durations import Duration, to_milliseconds
@@ -22,6 +22,7 @@ from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import StateShape, shape_of
 from logkeel.workflow.steps import Step, StepDecorator
 from logkeel.workflow.timeouts import DEFAULT_TIMEOUT, Timeout
+from logkeel.workflow.translating import Translation
 from logkeel.workflow.views import view_from_result
 
 S = TypeVar("S")
@@ -102,7 +103,7 @@ class Workflow(Generic[S]):
         """Put the steps together: one block after the other. Raises `DefinitionError` with everything it finds."""
         if self._flow is not None:
             raise_for([Problem(f"workflow {self.name!r} has a flow already", "flow", "call flow(...) once")])
-        translation = Translation()
+        translation = Translation(self.shape.fields)
         flow = translation.translate(blocks)
         foreign = [s for s in translation.used if self._steps.get(s.name) is not s]
         problems = [*translation.problems, *(self._foreign(step) for step in dict.fromkeys(foreign))]

@@ -17,6 +17,8 @@ from logkeel.definitions.blocks import (
     Verb,
     WaitBlock,
     WithinBlock,
+    all_blocks,
+    inner_blocks,
 )
 from logkeel.definitions.model import (
     VIEW_FIELDS,
@@ -32,6 +34,8 @@ from logkeel.definitions.model import (
 )
 
 __all__ = [
+    "all_blocks",
+    "inner_blocks",
     "Block",
     "BranchBlock",
     "Case",

@@ -7,6 +7,7 @@ id: `refine[2]/judge`. So every occurrence of a step has a path of its own (P30)
 Optional fields are unset rather than None where they came later than the block, so that digests stay as they were.
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -166,3 +167,28 @@ Block = (
     | HumanBlock
 )
 WaitBlock = SleepBlock | SignalBlock | HumanBlock
+
+
+def inner_blocks(block: Block) -> tuple[Block, ...]:
+    """The blocks directly inside of a block, in their order."""
+    match block:
+        case SequenceBlock(blocks=blocks) | ParallelBlock(branches=blocks):
+            return blocks
+        case BranchBlock(cases=cases, otherwise=otherwise):
+            rest = () if isinstance(otherwise, msgspec.UnsetType) else (otherwise,)
+            return (*(case.block for case in cases), *rest)
+        case LoopBlock(body=body):
+            return (body,)
+        case RescueBlock(body=body, handlers=handlers):
+            return (body, *(handler.block for handler in handlers))
+        case WithinBlock(body=body, on_timeout=late):
+            return (body,) if isinstance(late, msgspec.UnsetType) else (body, late)
+        case _:
+            return ()
+
+
+def all_blocks(block: Block) -> Iterator[Block]:
+    """The block, and every block inside of it, in their order."""
+    yield block
+    for inner in inner_blocks(block):
+        yield from all_blocks(inner)

@@ -11,6 +11,7 @@ from logkeel.definitions import (
     StepDefinition,
     WorkflowDocument,
     WriteDefinition,
+    inner_blocks,
 )
 from logkeel.records import (
     AnswerQuestion,
@@ -26,7 +27,7 @@ from logkeel.runs.core import questions, requests, waking
 from logkeel.runs.core.actions import ClearTimer, CompleteRun, Reject, RevokeStep, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
-from logkeel.runs.core.plan import Plan, inner_blocks
+from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.starting import info_of, start
 from logkeel.runs.core.state import RunState

@@ -22,6 +22,7 @@ from logkeel.definitions import (
     StepDefinition,
     WithinBlock,
     WorkflowDocument,
+    inner_blocks,
 )
 from logkeel.errors import InvariantViolation
 from logkeel.runs.core.places import (
@@ -243,21 +244,3 @@ class _Placing:
             raise InvariantViolation(f"two blocks of {self._plan.document.name} have the path {path}", path=path)
         self._taken.add(path)
         return path
-
-
-def inner_blocks(block: Block) -> tuple[Block, ...]:
-    """The blocks directly inside of a block, in their order."""
-    match block:
-        case SequenceBlock(blocks=blocks) | ParallelBlock(branches=blocks):
-            return blocks
-        case BranchBlock(cases=cases, otherwise=otherwise):
-            rest = () if isinstance(otherwise, UnsetType) else (otherwise,)
-            return (*(case.block for case in cases), *rest)
-        case LoopBlock(body=body):
-            return (body,)
-        case RescueBlock(body=body, handlers=handlers):
-            return (body, *(handler.block for handler in handlers))
-        case WithinBlock(body=body, on_timeout=late):
-            return (body,) if isinstance(late, UnsetType) else (body, late)
-        case _:
-            return ()
