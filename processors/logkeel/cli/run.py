@@ -72,7 +72,7 @@ def show(
     output: Output = Format.TABLE,
 ) -> None:
     """Show a run: which step it is on and for how long, its steps, state and errors."""
-    projection = _history(_settings(bootstrap_servers, prefix, config), run_id)
+    projection = history_of(_settings(bootstrap_servers, prefix, config), run_id)
     view = known(projection, run_id) if revision is None else projection.state_at(run_id, revision)
     now_ms = _now_ms() if revision is None else view.updated_at_ms
     if output is Format.JSON:
@@ -95,7 +95,7 @@ def list_runs(
     """List runs of the history that is kept, the youngest first."""
     if status is not None and status not in STATUSES:
         raise ConfigInvalid(f"--status is one of {', '.join(STATUSES)}, not {status!r}")
-    projection = _history(_settings(bootstrap_servers, prefix, config), None)
+    projection = history_of(_settings(bootstrap_servers, prefix, config), None)
     found = projection.runs(status=status, workflow=workflow, in_doubt=in_doubt)  # type: ignore[arg-type]
     now_ms = _now_ms()
     if output is Format.JSON:
@@ -155,6 +155,8 @@ def signal(
     run_id: RunId,
     name: Annotated[str, typer.Argument(help="The signal's name.")],
     payload: Annotated[str | None, typer.Option("--payload", help="JSON, or @file.json.")] = None,
+    correlation: Annotated[str | None, typer.Option("--correlation", help="Which wait is meant.")] = None,
+    request_id: Annotated[str | None, typer.Option("--request-id", help="Sent again, it is the same signal.")] = None,
     routing_key: RoutingKey = None,
     bootstrap_servers: Bootstrap = None,
     prefix: Prefix = None,
@@ -165,7 +167,7 @@ def signal(
     content = None if payload is None else json_of(payload, "--payload")
 
     def send(client: Client, view: RunView, key: str | None) -> str:
-        return client.signal(run_id, name, content, routing_key=key)
+        return client.signal(run_id, name, content, correlation=correlation, request_id=request_id, routing_key=key)
 
     _taken(tell(_settings(bootstrap_servers, prefix, config), run_id, send, routing_key=routing_key), run_id, output)
 
@@ -214,7 +216,8 @@ def _client(bootstrap_servers: str | None, prefix: str | None, config: Path | No
         yield client
 
 
-def _history(settings: Settings, run_id: str | None) -> Projection:
+def history_of(settings: Settings, run_id: str | None) -> Projection:
+    """What the history says of one run, or of all of them."""
     from logkeel.cli.wiring import connect
     from logkeel.projection import HistoryReader
 

@@ -1,12 +1,13 @@
 """What a run looks like to a person and to a program. Pure: views and times in, rows, trees and JSON values out."""
 
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
 from rich.text import Text
 from rich.tree import Tree
 
-from logkeel.projection import FieldView, RunView, StepView
+from logkeel.projection import FieldView, RunView, StepView, WaitView
 from logkeel.records import ErrorInfo, RunEvent
 
 LONGEST_VALUE = 100
@@ -75,14 +76,50 @@ def summary(view: RunView, now_ms: int) -> dict[str, Any]:
         "started_at_ms": view.started_at_ms,
         "age_ms": (view.finished_at_ms or now_ms) - view.started_at_ms,
         "current_steps": [_step(step) | {"for_ms": now_ms - step.since_ms} for step in view.current_steps],
+        "waits": [_wait(wait) | {"for_ms": now_ms - wait.since_ms} for wait in view.waits.values()],
     }
 
 
 def current(view: RunView, now_ms: int) -> str:
     """What a run waits for, in a few words."""
-    return "; ".join(
-        f"{step.path} {_SAID[step.phase]} for {duration(now_ms - step.since_ms)}" for step in view.current_steps
-    )
+    steps = [f"{step.path} {_SAID[step.phase]} for {duration(now_ms - step.since_ms)}" for step in view.current_steps]
+    return "; ".join([*steps, *(wait_text(wait, now_ms) for wait in view.waits.values())])
+
+
+def wait_text(wait: WaitView, now_ms: int) -> str:
+    """What is waited for, since when, and until when."""
+    what = {
+        "sleep": "sleeps",
+        "signal": f"waits for signal {wait.name!r}",
+        "human": f"asks {wait.assignee or 'a human'}",
+        "within": "has its time",
+    }[wait.kind]
+    until = "" if wait.due_ms is None else f", until in {duration(wait.due_ms - now_ms)}"
+    return f"{wait.path} {what} for {duration(now_ms - wait.since_ms)}{until}"
+
+
+def question_json(view: RunView, wait: WaitView, now_ms: int) -> dict[str, Any]:
+    """A question, and what one is to see."""
+    return {
+        "run_id": view.run_id,
+        "workflow": f"{view.workflow}@{view.version}",
+        **_wait(wait),
+        "age_ms": now_ms - wait.since_ms,
+        "shown": {name: value_of(view.fields[name]) for name in wait.shows if name in view.fields},
+    }
+
+
+def question_lines(view: RunView, wait: WaitView, now_ms: int) -> list[str]:
+    """The same for a person."""
+    due = "no deadline" if wait.due_ms is None else f"due in {duration(wait.due_ms - now_ms)}"
+    lines = [
+        f"{wait.question}",
+        f"{view.run_id}  {view.workflow}@{view.version}  {wait.path}",
+        f"asked {duration(now_ms - wait.since_ms)} ago of {wait.assignee or 'anybody'}, {due}",
+        f"answers: {', '.join(wait.allow)}" + (f"; an answer goes to {wait.answer}" if wait.answer else ""),
+    ]
+    shown = [name for name in wait.shows if name in view.fields]
+    return lines + [f"{name}: {msgspec.json.encode(value_of(view.fields[name])).decode()}" for name in shown]
 
 
 def event_json(event: RunEvent) -> dict[str, Any]:
@@ -123,6 +160,8 @@ def tree(view: RunView, now_ms: int) -> Tree:
                 branches[place] = parent.add(Text(fork, style="dim"))
             parent = branches[place]
         parent.add(_line(step, name, now_ms))
+    for wait in view.waits.values():
+        root.add(Text(f"◷ {wait_text(wait, now_ms)}", style="bold yellow" if wait.kind == "human" else "yellow"))
     if view.error is not None:
         root.add(Text(f"{view.error.message} ({view.error.code})", style="red"))
     return root
@@ -174,6 +213,10 @@ def _step(step: StepView) -> dict[str, Any]:
         "holder": step.holder,
         "error": _error(step.error),
     }
+
+
+def _wait(wait: WaitView) -> dict[str, Any]:
+    return {name: value for name, value in asdict(wait).items() if value not in (None, (), "")}
 
 
 def _field(field: FieldView) -> dict[str, Any]:

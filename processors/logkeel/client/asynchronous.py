@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
+from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_out
 from logkeel.log import LogClient
@@ -95,9 +96,26 @@ class AsyncClient:
         wait = await self._do(lambda: self._client.from_start(run_id, routing_key))
         return await self.wait_for(wait, timeout_s)
 
-    async def signal(self, run_id: str, name: str, payload: Any = None, *, routing_key: str | None = None) -> str:
+    async def signal(
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        correlation: str | None = None,
+        request_id: str | None = None,
+        routing_key: str | None = None,
+    ) -> str:
         """See `Client.signal`."""
-        return await self._do(lambda: self._client.signal(run_id, name, payload, routing_key=routing_key))
+        return await self._do(
+            lambda: self._client.signal(
+                run_id, name, payload, correlation=correlation, request_id=request_id, routing_key=routing_key
+            )
+        )
+
+    async def answer(self, answer: Answer, *, request_id: str | None = None, routing_key: str | None = None) -> str:
+        """See `Client.answer`."""
+        return await self._do(lambda: self._client.answer(answer, request_id=request_id, routing_key=routing_key))
 
     async def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
         """See `Client.cancel`."""

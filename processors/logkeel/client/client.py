@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import uuid4
 
+from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
@@ -117,12 +118,37 @@ class Client:
         """
         return self.wait_for(self.from_start(run_id, routing_key), timeout_s)
 
-    def signal(self, run_id: str, name: str, payload: Any = None, *, routing_key: str | None = None) -> str:
-        """Send a signal; returns its request id. Raises as `start` does."""
-        request_id = uuid4().hex
-        content = None if payload is None else payload_of(name, payload)
-        request = SignalRun(run_id=run_id, name=name, request_id=request_id, routing_key=routing_key, payload=content)
+    def signal(
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        correlation: str | None = None,
+        request_id: str | None = None,
+        routing_key: str | None = None,
+    ) -> str:
+        """Send a signal; returns its request id. Raises as `start` does.
+
+        Sent again with the same `request_id` it is the same signal. `correlation`: for a wait that asks for one.
+        """
+        request = SignalRun(
+            run_id=run_id,
+            name=name,
+            request_id=request_id or uuid4().hex,
+            routing_key=routing_key,
+            correlation=correlation,
+            payload=None if payload is None else payload_of(name, payload),
+        )
         return self._send(request, routing_key or run_id)
+
+    def answer(self, answer: Answer, *, request_id: str | None = None, routing_key: str | None = None) -> str:
+        """Answer a question that a run has asked, or hand it on; returns the request id. Raises as `start` does.
+
+        The first valid answer counts: any later one is rejected as `question_not_open`.
+        """
+        request = answer.request(request_id or uuid4().hex, routing_key)
+        return self._send(request, routing_key or answer.run_id)
 
     def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
         """Ask to cancel a run; returns the request id. Raises as `start` does."""

@@ -3,5 +3,6 @@
 from logkeel.projection.following import HistoryReader
 from logkeel.projection.projection import Projection
 from logkeel.projection.views import FieldView, Phase, RunView, StepFailure, StepView
+from logkeel.projection.waits import WaitView
 
-__all__ = ["FieldView", "HistoryReader", "Phase", "Projection", "RunView", "StepFailure", "StepView"]
+__all__ = ["FieldView", "HistoryReader", "Phase", "Projection", "RunView", "StepFailure", "StepView", "WaitView"]

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from logkeel.projection import waits
+from logkeel.projection.waits import WaitView
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
 
 Phase = Literal["dispatched", "started", "waiting", "in_doubt", "done", "failed", "revoked"]
@@ -87,12 +89,19 @@ class RunView:
     errors: list[StepFailure] = field(default_factory=list)
     fields: dict[str, FieldView] = field(default_factory=dict)
     signals: list[str] = field(default_factory=list)
+    waits: dict[str, WaitView] = field(default_factory=dict)
     complete: bool = True
 
     @property
     def current_steps(self) -> list[StepView]:
         """Steps the run waits for now."""
         return [step for step in self.steps.values() if step.is_open]
+
+    @property
+    def questions(self) -> list[WaitView]:
+        """Open questions to humans, the oldest first."""
+        found = (wait for wait in self.waits.values() if wait.kind == "human")
+        return sorted(found, key=lambda wait: wait.number)
 
 
 def view_from(event: RunEvent) -> RunView:
@@ -192,6 +201,38 @@ def _run_completed(view: RunView, event: RunEvent) -> None:
     view.error = event.error
     view.reason = event.reason or view.reason
     view.finished_at_ms = event.at_ms
+    view.waits.clear()
+
+
+def _block_entered(view: RunView, event: RunEvent) -> None:
+    waits.block_entered(view.waits, event)
+
+
+def _over(view: RunView, event: RunEvent) -> None:
+    """A block, a wait or a question has ended; what it wrote is written."""
+    waits.over(view.waits, event)
+    _write(view, event.writes, event)
+
+
+def _wait_started(view: RunView, event: RunEvent) -> None:
+    waits.wait_started(view.waits, event)
+
+
+def _question_asked(view: RunView, event: RunEvent) -> None:
+    waits.question_asked(view.waits, event)
+
+
+def _question_reassigned(view: RunView, event: RunEvent) -> None:
+    waits.question_reassigned(view.waits, event)
+
+
+def _question_reminded(view: RunView, event: RunEvent) -> None:
+    waits.question_reminded(view.waits, event)
+
+
+def _block_rescued(view: RunView, event: RunEvent) -> None:
+    """A failure was caught: what else ran in the block is over."""
+    waits.over(view.waits, event)
 
 
 def _noted(view: RunView, event: RunEvent) -> None:
@@ -211,8 +252,19 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "step_released": _noted,
     "step_refused": _step_waits,
     "step_revoked": _step_revoked,
-    "block_entered": _noted,
-    "block_left": _noted,
+    "step_journaled": _noted,
+    "step_suspended": _noted,
+    "step_resumed": _noted,
+    "block_entered": _block_entered,
+    "block_left": _over,
+    "block_rescued": _block_rescued,
+    "block_timed_out": _over,
+    "wait_started": _wait_started,
+    "wait_ended": _over,
+    "question_asked": _question_asked,
+    "question_answered": _over,
+    "question_reassigned": _question_reassigned,
+    "question_reminded": _question_reminded,
     "signal_received": _signal_received,
     "cancel_requested": _cancel_requested,
     "answer_ignored": _noted,

@@ -26,8 +26,8 @@ from logkeel.wire import decode_as, encode
 from logkeel.workflow import Workflow
 
 FIRST_JUMP_MS = 10.0
-LONGEST_JUMP_MS = 3_600_000.0
-QUIET_MS = 30 * 24 * 3_600_000.0
+LONGEST_JUMP_MS = 24 * 3_600_000.0
+QUIET_MS = 400 * 24 * 3_600_000.0
 """Who does not move in so long waits for somebody outside."""
 
 UNSTARTED = "started=-1"
@@ -91,8 +91,11 @@ class MemoryApplication:
         self._producer.produce(OutputRecord(self.names.run_requests, key.encode(), encode(request), partition))
         self._producer.flush(1.0)
 
-    def run_until(self, met: Callable[[], bool]) -> bool:
-        """Turn engine and workers until `met`; False if no run moved for 30 days of the application's time."""
+    def run_until(self, met: Callable[[], bool], *, outside: Callable[[], bool] | None = None) -> bool:
+        """Turn engine and workers until `met`; False if no run moved for 400 days of the application's time.
+
+        `outside` is called whenever nothing moves, before time jumps: it may send something, and says whether it did.
+        """
         jump_ms, quiet_ms, written = FIRST_JUMP_MS, 0.0, self._written()
         while not met():
             began_s = time.monotonic()
@@ -103,6 +106,8 @@ class MemoryApplication:
                 jump_ms, quiet_ms, written = FIRST_JUMP_MS, 0.0, self._written()
             if moved or any(worker.running for worker in self._workers):
                 self.cluster.advance((time.monotonic() - began_s) * 1_000)
+            elif outside is not None and outside():
+                pass
             elif quiet_ms > QUIET_MS:
                 return False
             else:

@@ -198,12 +198,24 @@ class Workflow(Generic[S]):
             return values[self.returns]
         return {name: values[name] for name in self.returns} if self.returns else None
 
-    async def try_out(self, *, resources: Mapping[Any, Any] | None = None, **inputs: Any) -> Any:
-        """Run in memory, with the driver of logkeel.testing. `resources` replaces openers by function or name."""
+    async def try_out(
+        self,
+        *,
+        resources: Mapping[Any, Any] | None = None,
+        humans: Mapping[str, Any] | None = None,
+        signals: Sequence[str | tuple[str, Any]] = (),
+        **inputs: Any,
+    ) -> Any:
+        """Run in memory, with the driver of logkeel.testing, in which days pass at once.
+
+        `resources` replaces openers by function or name. `humans` answer questions by name: `{"approve": "reject"}`, a
+        verb with an answer, a function of the question, or None for nobody. `signals` are sent with the start.
+        """
         drivers = list(entry_points(group="logkeel.try_out"))
         if not drivers:
             raise ConfigInvalid("no driver of try_out is installed; install logkeel as a whole")
-        return await drivers[0].load()(self, inputs, resources=resources)
+        outside = {"resources": resources, "humans": humans or {}, "signals": signals}
+        return await drivers[0].load()(self, inputs, **outside)
 
     def _declare(self, function: Callable[..., Any], options: StepOptions) -> Step[..., Any]:
         step = declare_step(function, options, self.shape)
