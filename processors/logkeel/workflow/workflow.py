@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar, overload
 
 import msgspec
 
@@ -13,6 +13,7 @@ from logkeel.workflow.binding import BoundStep, bound
 from logkeel.workflow.blocks import FlowBlock
 from logkeel.workflow.context import RunView, StepErrorView
 from logkeel.workflow.declaring import NAME, StepOptions, declare_step
+from logkeel.workflow.drawing import as_mermaid, as_text
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.flow_checks import FlowCheck
@@ -141,6 +142,10 @@ class Workflow(Generic[S]):
             document=document,
             published_at_ms=published_at_ms,
         )
+
+    def draw(self, picture: Literal["text", "mermaid"] = "text") -> str:
+        """The flow as an outline, or as a Mermaid flowchart. Raises `DefinitionError` while there is no flow."""
+        return (as_mermaid if picture == "mermaid" else as_text)(self.document())
 
     @property
     def steps(self) -> Mapping[str, Step[..., Any]]:
