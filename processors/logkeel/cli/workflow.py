@@ -31,7 +31,7 @@ def show(
         if picture is Picture.JSON:
             typer.echo(encode_document(workflow.document()).decode())
         else:
-            typer.echo(workflow.draw(picture.value), nl=False)
+            typer.echo(workflow.draw("mermaid" if picture is Picture.MERMAID else "text"), nl=False)
 
 
 @app.callback()
