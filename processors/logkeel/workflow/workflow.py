@@ -76,7 +76,7 @@ class Workflow(Generic[S]):
     def step(
         self,
         *,
-        effect: EffectDeclaration | None = None,
+        effect: EffectDeclaration,
         timeout: Timeout | Duration | None = DEFAULT_TIMEOUT,
         retry: Retry | None = None,
         queue: str | None = None,
