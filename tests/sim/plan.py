@@ -112,8 +112,8 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
-    """Of every second seed above those whose failures under mutations are on record."""
-    if seed < WINDING_FROM or seed % 2:
+    """Of every eighth seed above those whose failures under mutations are on record."""
+    if seed < WINDING_FROM or seed % 8:
         return ()
     draw = Random(f"{seed}/winding")
     return tuple(
