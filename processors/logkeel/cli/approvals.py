@@ -10,6 +10,7 @@ import typer
 from logkeel.cli import run_views
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix
 from logkeel.cli.output import Format, data, print_json, print_rows, say
+from logkeel.cli.payloads import opened, payload_chain
 from logkeel.cli.run_answers import known, tell
 from logkeel.cli.run_inputs import json_of
 from logkeel.cli.settings import Settings, load_settings
@@ -74,7 +75,8 @@ def show(
     output: Output = Format.TABLE,
 ) -> None:
     """Show a question: what is asked, what one is to see, and which answers are taken."""
-    view = known(_history(_settings(bootstrap_servers, prefix, config), run_id), run_id)
+    settings = _settings(bootstrap_servers, prefix, config)
+    view = opened(known(_history(settings, run_id), run_id), payload_chain(settings))
     wait, now_ms = question_of(view, path), _now_ms()
     if output is Format.JSON:
         print_json(run_views.question_json(view, wait, now_ms))

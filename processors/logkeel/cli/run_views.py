@@ -193,6 +193,8 @@ def value_of(field: FieldView) -> Any:
         return field.control
     if payload.encoding == "json" and payload.data is not None:
         return msgspec.json.decode(payload.data)
+    if payload.blob is not None:
+        return {"encoding": payload.encoding, "bytes": payload.blob.size_bytes, "uri": payload.blob.uri}
     return {"encoding": payload.encoding, "bytes": None if payload.data is None else len(payload.data)}
 
 

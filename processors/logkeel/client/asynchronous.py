@@ -10,6 +10,7 @@ from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_out
 from logkeel.log import LogClient
+from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records import RunCompleted
 from logkeel.records.topics import TopicNames
 from logkeel.workflow import Duration, Workflow
@@ -43,14 +44,17 @@ class AsyncRunHandle:
 
     async def result(self, timeout_s: float | None = None) -> Any:
         """See `RunHandle.result`."""
-        return result_of(self.inner.workflow, await self.wait(timeout_s))
+        return result_of(self.inner.workflow, await self.client.opened(await self.wait(timeout_s)))
 
 
 class AsyncClient:
     """As `Client`, for coroutines of any event loop. Close it, or use it as an asynchronous context manager."""
 
-    def __init__(self, log_client: LogClient, *, prefix: str = TopicNames().prefix) -> None:
-        self._client = Client(log_client, prefix=prefix)
+    def __init__(
+        self, log_client: LogClient, *, prefix: str = TopicNames().prefix, payloads: PayloadChain = PLAIN
+    ) -> None:
+        self._client = Client(log_client, prefix=prefix, payloads=payloads)
+        self._payloads = payloads
         self._threads = ThreadPoolExecutor(SENDING_THREADS, thread_name_prefix="logkeel-client")
 
     async def __aenter__(self) -> Self:
@@ -137,6 +141,12 @@ class AsyncClient:
                 run_id, path, decision, result=result, comment=comment, routing_key=routing_key
             )
         )
+
+    async def opened(self, completed: RunCompleted) -> RunCompleted:
+        """See `Client.opened`."""
+        if self._payloads.is_quick(completed.result):
+            return self._client.opened(completed)
+        return await self._do(lambda: self._client.opened(completed))
 
     async def wait_for(self, wait: Wait, timeout_s: float | None) -> RunCompleted:
         """Wait without a thread. Raises `RequestWasRejected`, `WaitTimedOut`."""

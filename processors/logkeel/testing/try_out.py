@@ -10,6 +10,7 @@ from uuid import uuid4
 from logkeel.client.building import input_digest, inputs_of, payload_of
 from logkeel.client.client import accepted, result_of
 from logkeel.errors import WaitTimedOut
+from logkeel.payloads import PLAIN
 from logkeel.projection import RunView
 from logkeel.projection.projection import fold
 from logkeel.records import SignalRun, StartRun
@@ -55,7 +56,7 @@ def _run(workflow: "Workflow[Any]", inputs: Mapping[str, Any], outside: Surround
         version=workflow.version,
         run_id=run_id,
         request_id=request_id,
-        inputs=writes,
+        inputs=PLAIN.wrap_writes(writes, f"the input of workflow {workflow.name!r}"),
         input_digest=input_digest(writes),
     )
     people = People(outside.humans)

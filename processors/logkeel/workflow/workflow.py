@@ -17,7 +17,7 @@ from logkeel.workflow.drawing import as_mermaid, as_text
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.flow_checks import FlowCheck
-from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons, refuse_too_many
+from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import StateShape, shape_of
@@ -159,7 +159,7 @@ class Workflow(Generic[S]):
     def encode_input(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
         """The input of a run as field writes, in the order of the state class.
 
-        Raises `InvalidInput` with all `problems`, and `PayloadTooLarge`.
+        Raises `InvalidInput` with all `problems`.
         """
         fields = self.shape.fields
         problems = [f"{name}: is no field of the state" for name in values if name not in fields]
@@ -175,7 +175,6 @@ class Workflow(Generic[S]):
         if problems:
             message = f"the input does not fit workflow {self.name!r}: {'; '.join(problems)}"
             raise InvalidInput(message, workflow=self.name, problems=problems)
-        refuse_too_many(writes, f"the input of workflow {self.name!r}")
         return tuple(writes)
 
     def decode_state(
