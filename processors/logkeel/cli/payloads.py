@@ -7,6 +7,7 @@ from logkeel.cli.settings import Settings
 from logkeel.errors import LogkeelError
 from logkeel.payloads import BlobStore, PayloadChain, read_keys
 from logkeel.projection import FieldView, RunView
+from logkeel.records import Payload
 
 SHOWN_BYTES = 64 * 1024
 """A larger blob is not fetched to be shown: a terminal has room for less."""
@@ -30,10 +31,15 @@ def opened(view: RunView, chain: PayloadChain) -> RunView:
 
 
 def _opened(field: FieldView, chain: PayloadChain) -> FieldView:
-    payload = field.payload
-    if payload is None or (payload.blob is not None and payload.blob.size_bytes > SHOWN_BYTES):
-        return field
+    elements = field.elements and {key: _unwrapped(payload, chain) for key, payload in field.elements.items()}
+    payload = field.payload and _unwrapped(field.payload, chain)
+    return replace(field, payload=payload, elements=elements)
+
+
+def _unwrapped(payload: Payload, chain: PayloadChain) -> Payload:
+    if payload.blob is not None and payload.blob.size_bytes > SHOWN_BYTES:
+        return payload
     try:
-        return replace(field, payload=chain.unwrap(payload))
+        return chain.unwrap(payload)
     except LogkeelError:
-        return field
+        return payload

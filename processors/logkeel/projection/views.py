@@ -11,6 +11,7 @@ from typing import Literal
 from logkeel.projection import waits
 from logkeel.projection.waits import WaitView
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
+from logkeel.records.combining import COMBINING_OPERATIONS, combined
 
 Phase = Literal["dispatched", "started", "waiting", "in_doubt", "done", "failed", "revoked"]
 OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
@@ -52,13 +53,17 @@ class StepFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldView:
-    """A state field: the revision that wrote it last, by which step (None: the input), and its value."""
+    """A state field: the revision that wrote it last, by which step (None: the input), and its value.
+
+    `elements` of a field that is kept element by element: by key, or by number in a list; later views of it share them.
+    """
 
     revision: int
     path: str | None = None
     payload: Payload | None = None
     is_control: bool = False
     control: Control = None
+    elements: dict[str | int, Payload] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -314,10 +319,21 @@ def _write(view: RunView, writes: tuple[FieldWrite, ...], event: RunEvent, *, in
         around = [path for path in view.inner if (event.path or "").startswith(f"{path}/")]
         inside = max(around, key=len, default="")
     for write in writes:
-        view.fields[f"{inside}/{write.field}" if inside else write.field] = FieldView(
-            revision=event.revision,
-            path=event.path,
-            payload=write.payload,
-            is_control=write.is_control,
-            control=write.control,
-        )
+        name = f"{inside}/{write.field}" if inside else write.field
+        view.fields[name] = _written(view.fields.get(name), write, event)
+
+
+def _written(former: FieldView | None, write: FieldWrite, event: RunEvent) -> FieldView:
+    field = FieldView(revision=event.revision, path=event.path, payload=write.payload)
+    if write.operation in ("append", "put", "remove"):
+        elements = {} if former is None or former.elements is None else former.elements
+        key = len(elements) if write.element_key is None else write.element_key
+        if write.operation == "remove":
+            elements.pop(key, None)
+        elif write.payload is not None:
+            elements[key] = write.payload
+        return replace(field, payload=None, elements=elements)
+    control = write.control
+    if write.operation in COMBINING_OPERATIONS and former is not None:
+        control = combined(write.operation, former.control, control)
+    return replace(field, is_control=write.is_control, control=control)

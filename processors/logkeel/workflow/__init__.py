@@ -20,6 +20,7 @@ from logkeel.workflow.context import RunView, StepContext, StepErrorView, StepLo
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, EffectDeclaration
 from logkeel.workflow.inlining import inline
+from logkeel.workflow.reducers import Add, Append, Elements, Max, Min, Put, removed, replaced
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import State
@@ -28,6 +29,8 @@ from logkeel.workflow.timeouts import Timeout
 from logkeel.workflow.workflow import Workflow
 
 __all__ = [
+    "Add",
+    "Append",
     "BoundCheck",
     "BoundFunction",
     "BoundStep",
@@ -36,16 +39,20 @@ __all__ = [
     "DefinitionError",
     "Duration",
     "EffectDeclaration",
+    "Elements",
     "Fail",
     "FlowBlock",
     "Happened",
     "IDEMPOTENT",
     "InvalidInput",
     "KEYED",
+    "Max",
+    "Min",
     "NONE",
     "NotDone",
     "ONCE",
     "PayloadTooLarge",
+    "Put",
     "Reducer",
     "Resource",
     "Retry",
@@ -64,6 +71,8 @@ __all__ = [
     "leave",
     "loop",
     "parallel",
+    "removed",
+    "replaced",
     "rescue",
     "sequence",
     "sleep",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from logkeel.errors import InvalidInput, StepSignatureError
-from logkeel.records import FieldValue, FieldWrite
+from logkeel.records import FieldValue, FieldWrite, Operation
 from logkeel.workflow.context import RunView
-from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons
+from logkeel.workflow.payloads import decode_elements, decode_field, encode_write, is_absent, reasons
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.signature import Read, Signature
 from logkeel.workflow.state import StateField
@@ -74,6 +74,8 @@ class BoundFunction:
         return arguments
 
     def _absent(self, read: Read) -> dict[str, Any]:
+        if self.fields[read.field].elements is not None:
+            return {read.field: decode_elements(self.fields[read.field], ())}
         default = self.fields[read.field].default
         if default is not None and (value := default()) is not None:
             return {read.field: value}
@@ -105,6 +107,7 @@ class BoundStep(BoundFunction):
 
     name: str
     writes: tuple[str, ...]
+    operations: tuple[Operation, ...]
     check_signature: Signature | None
 
     @property
@@ -121,9 +124,9 @@ class BoundStep(BoundFunction):
         """
         problems: list[str] = []
         writes: list[FieldWrite] = []
-        for name, part in zip(self.writes, self._parts(value), strict=True):
+        for name, operation, part in zip(self.writes, self.operations, self._parts(value), strict=True):
             try:
-                writes.append(encode_field(self.fields[name], part))
+                writes += encode_write(self.fields[name], part, operation)
             except ValueError as error:
                 problems += [f"{name}: {reason}" for reason in reasons(error)]
         if problems:
@@ -153,5 +156,6 @@ def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
         fields=fields,
         name=step.name,
         writes=step.settings.writes,
+        operations=step.settings.operations,
         check_signature=step.check_signature,
     )

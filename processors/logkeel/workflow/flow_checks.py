@@ -39,6 +39,8 @@ from logkeel.workflow.steps import Step
 
 Written = frozenset[str]
 
+_SEPARATE = "write separate fields and merge them behind the block, or give the field a reducer"
+
 _BREAKABLE = ("NONE", "IDEMPOTENT")
 """Effects of steps that may be cancelled half-way without harm."""
 
@@ -163,9 +165,9 @@ class FlowCheck:
         contents = Contents(self.steps)
         for left, right in combinations(block.branches, 2):
             for name in sorted(contents.writes(left) & contents.writes(right)):
-                if block.wait != "first":
+                if block.wait != "first" and not (contents.adds(left, name) and contents.adds(right, name)):
                     what = f"branches {left.id!r} and {right.id!r} both write {name!r}"
-                    self.problems.append(Problem(what, place, "write separate fields and merge them behind the block"))
+                    self.problems.append(Problem(what, place, _SEPARATE))
             self._check_sibling(contents, left, right, place)
             self._check_sibling(contents, right, left, place)
 

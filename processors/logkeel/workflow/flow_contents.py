@@ -44,6 +44,16 @@ class Contents:
                     pass
         return found
 
+    def adds(self, block: Block, name: str) -> bool:
+        """Whether it writes the field by a reducer only, which other branches may do as well."""
+        operations = {
+            operation
+            for step in self.steps(block)
+            for field, operation in zip(step.settings.writes, step.settings.operations, strict=True)
+            if field == name
+        }
+        return operations.isdisjoint({"replace"}) and not any(_replaces(each, name) for each in _own_blocks(block))
+
     def reads(self, block: Block) -> set[str]:
         """Fields that it may read."""
         found = {name for step in self.steps(block) for name in step.definition().reads}
@@ -58,6 +68,16 @@ class Contents:
                 case _:
                     pass
         return found
+
+
+def _replaces(block: Block, name: str) -> bool:
+    match block:
+        case SignalBlock(writes=written):
+            return written == name
+        case HumanBlock(writes=written, answer=answer):
+            return name in (written, answer)
+        case _:
+            return False
 
 
 def _own_blocks(block: Block) -> Iterator[Block]:

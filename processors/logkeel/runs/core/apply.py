@@ -14,6 +14,7 @@ from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
 from logkeel.runs.core.changing import arrive, path_of, write
+from logkeel.runs.core.elements import sweep
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import Milestone, Phase, RunState, StepState, StoredSignal
@@ -52,6 +53,8 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
     head.revision = event.revision
     head.last_ms = event.at_ms
     _HANDLERS[event.kind](state, event, plan)
+    if head.stale:
+        sweep(state)
 
 
 def _run_started(state: RunState, event: RunEvent, plan: Plan) -> None:

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from logkeel.definitions import HumanBlock, SignalBlock, SleepBlock, WaitBlock
 from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
-from logkeel.runs.core.changing import arrive, begin_wait, clear_under, end_wait, path_of, point, write
+from logkeel.runs.core.changing import arrive, begin_wait, clear_under, end_wait, merge, path_of, write
 from logkeel.runs.core.choosing import chosen
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.plan import Plan
@@ -47,7 +47,7 @@ def left(state: RunState, event: RunEvent, plan: Plan) -> None:
     path = path_of(event)
     shape = static(path)
     if shape in plan.forks:
-        _join(state, path, plan)
+        _join(state, path, plan, event.revision)
         arrive(state, plan.forks[path].after, path)
     elif shape in plan.loops:
         clear_under(state, path)
@@ -62,7 +62,7 @@ def left(state: RunState, event: RunEvent, plan: Plan) -> None:
         arrive(state, plan.limits[path].after, path)
 
 
-def _join(state: RunState, path: str, plan: Plan) -> None:
+def _join(state: RunState, path: str, plan: Plan, revision: int) -> None:
     fork, open_fork = plan.forks[path], state.forks.get(path)
     count = len(fork.branches)
     if open_fork is None or count - open_fork.remaining < fork.needs:
@@ -74,7 +74,7 @@ def _join(state: RunState, path: str, plan: Plan) -> None:
         for name in branch.fields:
             pointer = state.fields.pop((branch.scope, name), None)
             if pointer is not None:
-                point(state, fork.scope, name, pointer)
+                merge(state, fork.scope, name, pointer, revision)
     if open_fork.remaining:
         clear_under(state, path)
 

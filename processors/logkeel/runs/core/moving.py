@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from logkeel.errors import InvariantViolation
-from logkeel.records import ErrorInfo, RunStatus
+from logkeel.records import ErrorInfo, FieldWrite, RunStatus
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.choosing import chosen, control_at, leaves
 from logkeel.runs.core.flow import cancel_under, clear_timers, complete, dispatch
 from logkeel.runs.core.paths import in_round, locate, round_of, static
 from logkeel.runs.core.places import PlacedRescue
-from logkeel.runs.core.reading import copied, result_of, result_problem
+from logkeel.runs.core.reading import copied, field_value, result_of, result_problem
 from logkeel.runs.core.targets import (
     Target,
     ToChoice,
@@ -166,18 +166,21 @@ def _in_time(turn: Activation, path: str) -> _Following:
 
 def _begin_inner(turn: Activation, path: str) -> _Following:
     placed = turn.plan.inlines[path]
-    copies = (copied(turn.state, turn.plan, each.outer, placed.reading, each.inner) for each in placed.block.inputs)
-    writes = tuple(copy for copy in copies if copy is not None)
-    turn.record("block_entered", path=path, writes=writes, attributes={"inline": placed.block.workflow})
+    writes: list[FieldWrite] = []
+    for each in placed.block.inputs:
+        value = field_value(turn.state, turn.plan, each.outer, placed.reading)
+        writes += copied(value, turn.plan.fields_at(placed.inner)[each.inner], whole=True)
+    turn.record("block_entered", path=path, writes=tuple(writes), attributes={"inline": placed.block.workflow})
     return (_Next(placed.first, path),)
 
 
 def _end_inner(turn: Activation, path: str) -> _Following:
     placed, block = turn.plan.inlines[path], turn.plan.inlines[path].block
-    copy = None
+    writes: tuple[FieldWrite, ...] = ()
     if block.returns is not None and block.writes is not None:
-        copy = copied(turn.state, turn.plan, block.returns, (placed.inner,), block.writes)
-    turn.record("block_left", path=path, writes=() if copy is None else (copy,))
+        value = field_value(turn.state, turn.plan, block.returns, (placed.inner,))
+        writes = copied(value, turn.plan.fields_at(placed.root)[block.writes], whole=False)
+    turn.record("block_left", path=path, writes=writes)
     return (_Next(placed.after, path),)
 
 

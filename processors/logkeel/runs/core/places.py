@@ -158,6 +158,11 @@ def _in_rounds(place: P, path: str) -> P:
     return place
 
 
+def is_root(scope: str) -> bool:
+    """Whether a view of the state ends at this scope."""
+    return scope == ROOT_SCOPE or scope.endswith(f"#{INNER}")
+
+
 def inner_scope(path: str) -> str:
     """The scope of an inner workflow's state."""
     return f"{path}#{INNER}"

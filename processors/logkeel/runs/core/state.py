@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from logkeel.records import Control, ErrorInfo, Origin, Payload, RunStatus, TraceContext
+from logkeel.records import Control, ErrorInfo, Operation, Origin, Payload, RunStatus, TraceContext
 
 LOGIC = 1
 """Number of the fold's behaviour; chosen when a run starts and kept (ARCHITECTURE section 5)."""
@@ -48,7 +48,10 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
-    """What every event changes. `open_steps` counts steps in an open phase, `open_waits` the items of `waits`."""
+    """What every event changes. `open_steps` counts steps in an open phase, `open_waits` and `stale` the items of the
+
+    maps of these names.
+    """
 
     status: RunStatus = "running"
     revision: int = 0
@@ -59,6 +62,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     finished_at_ms: int | None = None
     error: ErrorInfo | None = None
     open_waits: int = 0
+    stale: int = 0
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -135,12 +139,33 @@ class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class FieldPointer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a field stands: the revision that wrote it. A control value and a small payload stand here; a larger
     payload stands in `values`, where a pointer that moves does not copy it.
+
+    `generation`: its elements stand in `elements`, `count` of them at positions below `end`. `extends`: it adds to what
+    the scopes around it have, by this operation.
     """
 
     revision: int
     is_control: bool = False
     control: Control = None
     payload: Payload | None = None
+    generation: int | None = None
+    end: int = 0
+    count: int = 0
+    extends: Operation | None = None
+
+
+class ElementRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One element; `key` None: of a list. Without payload it hides the element of that key in the scopes around it."""
+
+    key: str | None = None
+    payload: Payload | None = None
+
+
+class StaleRows(msgspec.Struct, frozen=True, array_like=True):
+    """Positions of elements that nothing points at any more."""
+
+    start: int
+    end: int
 
 
 class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -170,6 +195,12 @@ ValueKey: TypeAlias = tuple[str, int]
 """(field, revision)"""
 
 
+ElementKey: TypeAlias = tuple[str, int, int]
+"""(field, generation, position)"""
+
+PositionKey: TypeAlias = tuple[str, int, str]
+"""(field, generation, key of the element)"""
+
 MilestoneKey: TypeAlias = tuple[str, int]
 """(step path, 0 for its completion or the place of one of its failures)"""
 
@@ -190,6 +221,9 @@ class RunState:
     signals: MutableMapping[int, StoredSignal] = field(default_factory=dict)
     milestones: MutableMapping[MilestoneKey, Milestone] = field(default_factory=dict)
     waits: MutableMapping[str, WaitState] = field(default_factory=dict)
+    elements: MutableMapping[ElementKey, ElementRow] = field(default_factory=dict)
+    positions: MutableMapping[PositionKey, int] = field(default_factory=dict)
+    stale: MutableMapping[ValueKey, StaleRows] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:

@@ -6,25 +6,31 @@ import msgspec
 
 from logkeel.records import Payload
 from logkeel.runs.core.state import (
+    ElementRow,
     FieldPointer,
     Milestone,
     RunHead,
     RunInfo,
     RunState,
     ScopeState,
+    StaleRows,
     StepState,
     StoredSignal,
     WaitState,
 )
 from logkeel.runs.rows.keys import (
     RunKeys,
+    pack_element,
     pack_field,
     pack_path,
+    pack_position,
     pack_revision,
     pack_value,
     run_keys,
+    unpack_element,
     unpack_field,
     unpack_path,
+    unpack_position,
     unpack_revision,
     unpack_value,
 )
@@ -37,6 +43,9 @@ _VALUES = packed(Payload, pack_value, unpack_value)
 _SIGNALS = packed(StoredSignal, pack_revision, unpack_revision)
 _MILESTONES = packed(Milestone, pack_value, unpack_value)
 _WAITS = packed(WaitState, pack_path, unpack_path)
+_ELEMENTS = packed(ElementRow, pack_element, unpack_element)
+_POSITIONS = packed(int, pack_position, unpack_position)
+_STALE = packed(StaleRows, pack_value, unpack_value)
 _ENCODER = msgspec.msgpack.Encoder()
 _info_of = lru_cache(maxsize=4_096)(msgspec.msgpack.Decoder(RunInfo).decode)
 _HEAD = msgspec.msgpack.Decoder(RunHead)
@@ -83,4 +92,7 @@ def _mapped(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState
         signals=RowMap(rows, keys.signals, _SIGNALS, keys.prefix),
         milestones=RowMap(rows, keys.milestones, _MILESTONES, keys.prefix),
         waits=RowMap(rows, keys.waits, _WAITS, keys.prefix),
+        elements=RowMap(rows, keys.elements, _ELEMENTS, keys.prefix),
+        positions=RowMap(rows, keys.positions, _POSITIONS, keys.prefix),
+        stale=RowMap(rows, keys.stale, _STALE, keys.prefix),
     )
