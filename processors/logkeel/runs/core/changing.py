@@ -1,18 +1,21 @@
 """Changes to a state that several events make: writes, arrivals at a join, and what goes when a block is left. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from itertools import groupby
 from operator import attrgetter
+from typing import TypeVar
 
 from msgspec.structs import replace
 
 from logkeel.records import FieldWrite, RunEvent
 from logkeel.records.combining import COMBINING_OPERATIONS, combined
 from logkeel.runs.core.elements import ELEMENT_OPERATIONS, add_rows, change, let_go
-from logkeel.runs.core.paths import is_under, locate
+from logkeel.runs.core.paths import below, fields_below, locate
 from logkeel.runs.core.places import is_root
 from logkeel.runs.core.state import FieldPointer, RunState, ScopeState, WaitState
 from logkeel.runs.core.targets import Target, ToJoin
+
+V = TypeVar("V")
 
 INLINE_BYTES = 512
 """A payload up to this size stands in its field's pointer: one row instead of two."""
@@ -90,14 +93,20 @@ def end_wait(state: RunState, path: str) -> None:
 
 
 def clear_under(state: RunState, path: str) -> None:
-    """Forget what is open inside of a block: waits, forks, and what their branches wrote. Its steps have ended."""
+    """Forget what is open inside of a block: waits, forks, elements, and what they wrote. Its steps have ended."""
     if state.head.open_waits:
-        for each in [each for each in state.waits if is_under(each, path)]:
+        for each, _ in below(state.waits, path):
             end_wait(state, each)
-    for each in [each for each in state.forks if is_under(each, path)]:
-        del state.forks[each]
-    for scope, name in [key for key in state.fields if is_under(key[0], path)]:
+    _forget(state.forks, path)
+    _forget(state.eaches, path)
+    _forget(state.items, path)
+    for scope, name in fields_below(state.fields, path):
         let_go(state, name, state.fields.pop((scope, name)))
+
+
+def _forget(places: MutableMapping[str, V], path: str) -> None:
+    for each, _ in below(places, path):
+        del places[each]
 
 
 def path_of(event: RunEvent) -> str:

@@ -168,6 +168,31 @@ class StaleRows(msgspec.Struct, frozen=True, array_like=True):
     end: int
 
 
+class EachState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An open each block: its elements as they were at its begin, and how far it is.
+
+    `layers`: what the value is made of. `layer` and `position`: where the next element is looked for. Results and
+    failures have places of their own, in the order of the elements, from `collect_from` and `failed_from` on.
+    """
+
+    layers: tuple[FieldPointer, ...]
+    total: int
+    collect_from: int = 0
+    failed_from: int = 0
+    layer: int = 0
+    position: int = 0
+    entered: int = 0
+    open: int = 0
+    failed: int = 0
+
+
+class OpenElement(msgspec.Struct, frozen=True, array_like=True):
+    """An element that has begun; the how-manieth it is, from 0."""
+
+    key: str
+    ordinal: int
+
+
 class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A signal that waits for a block to consume it."""
 
@@ -224,6 +249,8 @@ class RunState:
     elements: MutableMapping[ElementKey, ElementRow] = field(default_factory=dict)
     positions: MutableMapping[PositionKey, int] = field(default_factory=dict)
     stale: MutableMapping[ValueKey, StaleRows] = field(default_factory=dict)
+    eaches: MutableMapping[str, EachState] = field(default_factory=dict)
+    items: MutableMapping[str, OpenElement] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:

@@ -15,6 +15,8 @@
 | `10` text(run id) `20` text(field) number(generation) number(position) | ElementRow (P19) |
 | `10` text(run id) `21` text(field) number(generation) text(key) | number: the position of that key's element |
 | `10` text(run id) `22` text(field) number(generation) | StaleRows: elements that are to be deleted |
+| `10` text(run id) `23` text(path) | EachState of an open each block |
+| `10` text(run id) `24` text(path) | OpenElement of an each block |
 | `20` text(request id) | SeenRequest |
 | `21` number(expires ms) text(request id) | empty: expiry of a seen request |
 | `22` number(expires ms) text(run id) | empty: expiry of a finished run |
@@ -46,18 +48,20 @@ PARTITION_COUNT = b"\x29"
 
 _HEAD, _INFO, _STEP, _FORK, _FIELD = (bytes([number]) for number in range(5))
 _VALUE, _SIGNAL, _DETAILS, _MILESTONE, _WAIT = (bytes([number]) for number in range(5, 10))
-_ELEMENT, _POSITION, _STALE = (bytes([number]) for number in range(0x20, 0x23))
+_ELEMENT, _POSITION, _STALE, _EACH, _ITEM = (bytes([number]) for number in range(0x20, 0x25))
 
 
 class RunKeys:
     """Keys of one run's rows: `head` and `info` whole, the others as prefixes. Get one from `run_keys`."""
 
     __slots__ = (
+        "eaches",
         "elements",
         "fields",
         "forks",
         "head",
         "info",
+        "items",
         "milestones",
         "positions",
         "prefix",
@@ -82,6 +86,8 @@ class RunKeys:
         self.elements = prefix + _ELEMENT
         self.positions = prefix + _POSITION
         self.stale = prefix + _STALE
+        self.eaches = prefix + _EACH
+        self.items = prefix + _ITEM
 
     def details(self, path: str) -> bytes:
         """Heartbeat details of a step."""

@@ -6,6 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from logkeel.log import keys
 from logkeel.log.keys import prefix_end
 
 K = TypeVar("K")
@@ -89,6 +90,13 @@ class RowMap(MutableMapping[K, V]):
         start = len(self._prefix)
         for key, _ in self._rows.scan(self._prefix, prefix_end(self._prefix)):
             yield self._format.unpack(key[start:])
+
+    def starting(self, text: str) -> Iterator[K]:
+        """Keys whose first part is a text that begins so: a scan of those alone."""
+        length = len(self._prefix)
+        start = self._prefix + keys.text(text)[: -len(keys.TERMINATOR)]
+        for key, _ in self._rows.scan(start, prefix_end(start)):
+            yield self._format.unpack(key[length:])
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -6,9 +6,11 @@ import msgspec
 
 from logkeel.records import Payload
 from logkeel.runs.core.state import (
+    EachState,
     ElementRow,
     FieldPointer,
     Milestone,
+    OpenElement,
     RunHead,
     RunInfo,
     RunState,
@@ -46,6 +48,8 @@ _WAITS = packed(WaitState, pack_path, unpack_path)
 _ELEMENTS = packed(ElementRow, pack_element, unpack_element)
 _POSITIONS = packed(int, pack_position, unpack_position)
 _STALE = packed(StaleRows, pack_value, unpack_value)
+_EACHES = packed(EachState, pack_path, unpack_path)
+_ITEMS = packed(OpenElement, pack_path, unpack_path)
 _ENCODER = msgspec.msgpack.Encoder()
 _info_of = lru_cache(maxsize=4_096)(msgspec.msgpack.Decoder(RunInfo).decode)
 _HEAD = msgspec.msgpack.Decoder(RunHead)
@@ -95,4 +99,6 @@ def _mapped(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState
         elements=RowMap(rows, keys.elements, _ELEMENTS, keys.prefix),
         positions=RowMap(rows, keys.positions, _POSITIONS, keys.prefix),
         stale=RowMap(rows, keys.stale, _STALE, keys.prefix),
+        eaches=RowMap(rows, keys.eaches, _EACHES, keys.prefix),
+        items=RowMap(rows, keys.items, _ITEMS, keys.prefix),
     )
