@@ -6,6 +6,7 @@ from logkeel.workflow.binding import BoundCheck, BoundFunction, BoundStep
 from logkeel.workflow.blocks import (
     FlowBlock,
     branch,
+    each,
     human,
     leave,
     loop,
@@ -66,6 +67,7 @@ __all__ = [
     "Timeout",
     "Workflow",
     "branch",
+    "each",
     "human",
     "inline",
     "leave",

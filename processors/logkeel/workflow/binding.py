@@ -8,9 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from logkeel.errors import InvalidInput, StepSignatureError
-from logkeel.records import FieldValue, FieldWrite, Operation
+from logkeel.records import FieldValue, FieldWrite, Operation, Payload
 from logkeel.workflow.context import RunView
-from logkeel.workflow.payloads import decode_elements, decode_field, encode_write, is_absent, reasons
+from logkeel.workflow.payloads import (
+    decode_elements,
+    decode_field,
+    encode_write,
+    inline_json,
+    is_absent,
+    reasons,
+)
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.signature import Read, Signature
 from logkeel.workflow.state import StateField
@@ -63,7 +70,9 @@ class BoundFunction:
         problems: list[str] = []
         for read in self.signature.reads:
             try:
-                if read.field in given:
+                if read.item is not None:
+                    arguments[read.field] = read.item.validate_json(inline_json(read.field, _item_of(read, given)))
+                elif read.field in given:
                     arguments[read.field] = decode_field(self.fields[read.field], given[read.field])
                 else:
                     arguments |= self._absent(read)
@@ -84,6 +93,12 @@ class BoundFunction:
         if read.accepts_none or default is not None:
             return {read.field: None}
         raise ValueError("has no value and no default")
+
+
+def _item_of(read: Read, given: Mapping[str, FieldValue]) -> Payload | None:
+    if read.field not in given:
+        raise ValueError("has no element to work on")
+    return given[read.field].payload
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def _keys(value: Any) -> list[str]:
 
 def decode_elements(field: StateField, elements: Sequence[ElementValue]) -> Any:
     """The list or dict of `elements`. Raises ValueError (also pydantic's) and `UndecodableRecord`."""
-    texts = [_inline(field, each.payload) for each in elements]
+    texts = [inline_json(field.name, each.payload) for each in elements]
     if field.elements == "map":
         keys = [to_json(each.key) for each in elements]
         return field.adapter.validate_json(
@@ -76,12 +76,13 @@ def decode_elements(field: StateField, elements: Sequence[ElementValue]) -> Any:
     return field.adapter.validate_json(b"[" + b",".join(texts) + b"]")
 
 
-def _inline(field: StateField, payload: Payload | None) -> bytes:
+def inline_json(name: str, payload: Payload | None) -> bytes:
+    """The JSON text of a payload that was unwrapped. Raises `UndecodableRecord`."""
     if payload is None or payload.data is None or payload.encoding != JSON_ENCODING:
         encoding = "nothing" if payload is None else payload.encoding
         raise UndecodableRecord(
-            f"field {field.name!r} comes as {encoding}, where {JSON_ENCODING!r} is read: it was not unwrapped",
-            field=field.name,
+            f"field {name!r} comes as {encoding}, where {JSON_ENCODING!r} is read: it was not unwrapped",
+            field=name,
             encoding=encoding,
         )
     return payload.data
@@ -93,7 +94,7 @@ def decode_field(field: StateField, value: FieldValue) -> Any:
         return decode_elements(field, value.elements)
     if value.is_control:
         return field.adapter.validate_python(value.control)
-    return field.adapter.validate_json(_inline(field, value.payload))
+    return field.adapter.validate_json(inline_json(field.name, value.payload))
 
 
 def is_absent(value: FieldValue) -> bool:

@@ -112,9 +112,7 @@ def test_an_element_that_fails_is_noted_and_the_others_go_on() -> None:
     flow.check()
 
 
-@pytest.mark.parametrize(
-    "limit", [{"max_failures": 1}, {"max_failures_percent": 50.0}, {"max_failures_percent": 34.0}]
-)
+@pytest.mark.parametrize("limit", [{"max_failures": 1}, {"max_failures_percent": 50.0}, {"max_failures_percent": 34.0}])
 def test_too_many_failures_fail_the_block_which_can_be_caught(limit: dict[str, Any]) -> None:
     body = RescueBlock(id="rescue", body=each(**limit), handlers=(Handler(on="too_many_failures", block=c),))
     for flow in (run(each(**limit)), run(body)):
