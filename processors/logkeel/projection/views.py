@@ -70,8 +70,9 @@ class FieldView:
 class RunView:
     """One run, one incarnation. `completed_steps` are step paths in order of completion.
 
-    `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`. `complete` is False if the
-    beginning of its history was not seen: fields and steps of it are then missing.
+    `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`, as do those of `elements`
+    that are worked on. `complete` is False if the beginning of its history was not seen: fields and steps of it are
+    then missing.
     """
 
     run_id: str
@@ -97,6 +98,7 @@ class RunView:
     signals: list[str] = field(default_factory=list)
     waits: dict[str, WaitView] = field(default_factory=dict)
     inner: list[str] = field(default_factory=list)
+    elements: dict[str, int] = field(default_factory=dict)
     complete: bool = True
 
     @property
@@ -212,8 +214,10 @@ def _run_completed(view: RunView, event: RunEvent) -> None:
 
 
 def _block_entered(view: RunView, event: RunEvent) -> None:
-    """Also an inner workflow, whose fields are shown with its path before their names while it runs."""
+    """Also an inner workflow or an element, whose fields have its path before their names while it runs."""
     waits.block_entered(view.waits, event)
+    if "element" in event.attributes:
+        view.elements[event.path or ""] = event.revision
     if "inline" in event.attributes:
         view.inner.append(event.path or "")
         _write(view, event.writes, event, inside=event.path or "")
@@ -221,8 +225,9 @@ def _block_entered(view: RunView, event: RunEvent) -> None:
 
 def _block_left(view: RunView, event: RunEvent) -> None:
     path = event.path or ""
-    if path in view.inner:
-        view.inner.remove(path)
+    if path in view.inner or path in view.elements:
+        view.elements.pop(path, None)
+        view.inner = [inner for inner in view.inner if inner != path]
         for name in [name for name in view.fields if name.startswith(f"{path}/")]:
             del view.fields[name]
     _over(view, event)
@@ -315,11 +320,12 @@ def _ended(step: StepView, event: RunEvent) -> StepView:
 
 
 def _write(view: RunView, writes: tuple[FieldWrite, ...], event: RunEvent, *, inside: str | None = None) -> None:
-    if inside is None:
-        around = [path for path in view.inner if (event.path or "").startswith(f"{path}/")]
-        inside = max(around, key=len, default="")
     for write in writes:
-        name = f"{inside}/{write.field}" if inside else write.field
+        # Numbers with a reducer get out of an element, other values stay with it.
+        scopes = view.inner if write.operation in COMBINING_OPERATIONS else [*view.inner, *view.elements]
+        around = [path for path in scopes if (event.path or "").startswith(f"{path}/")]
+        scope = max(around, key=len, default="") if inside is None else inside
+        name = f"{scope}/{write.field}" if scope else write.field
         view.fields[name] = _written(view.fields.get(name), write, event)
 
 
@@ -327,7 +333,7 @@ def _written(former: FieldView | None, write: FieldWrite, event: RunEvent) -> Fi
     field = FieldView(revision=event.revision, path=event.path, payload=write.payload)
     if write.operation in ("append", "put", "remove"):
         elements = {} if former is None or former.elements is None else former.elements
-        key = len(elements) if write.element_key is None else write.element_key
+        key = write.element_key if write.operation != "append" and write.element_key else len(elements)
         if write.operation == "remove":
             elements.pop(key, None)
         elif write.payload is not None:

@@ -36,7 +36,7 @@ from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.reading import field_value
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.starting import info_of, start
-from logkeel.runs.core.state import RunState
+from logkeel.runs.core.state import RunInfo, RunState
 
 Timer = tuple[str, int, str, int]
 """kind, due, path, number"""
@@ -112,17 +112,25 @@ class Flow:
         request = StartRun(workflow="work", run_id="r", inputs=(text("topic", "kafka"), *listed))
         info = info_of(request, plan, run_id="r", request_id="q", incarnation="0-0-0", now_ms=T0)
         self.plan, self.now_ms = plan, T0
-        self.state = RunState(info)
+        self.state = self.begin(info)
         self.history: list[RunEvent] = []
         self.timers: set[Timer] = set()
         self.revoked: list[str] = []
         self.completions = 0
         self._turn(lambda turn: start(turn, request, request.inputs))
 
+    def keep(self) -> None:
+        """The turn is over."""
+
+    def begin(self, info: RunInfo) -> RunState:
+        """A run without a history."""
+        return RunState(info)
+
     def _turn(self, act: Callable[[Activation], None]) -> Activation:
         turn = Activation(self.state, self.plan, self.now_ms)
         act(turn)
         self.history += turn.events
+        self.keep()
         for action in turn.actions:
             match action:
                 case SetTimer(kind=kind, due_ms=due_ms, path=path, dispatch=number):
