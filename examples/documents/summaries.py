@@ -1,6 +1,6 @@
 """Summaries of many documents, some of which cannot be read: a bad one fails nobody but itself.
 
-    python -m examples.documents.summaries README.md docs
+python -m examples.documents.summaries README.md docs
 """
 
 import asyncio
@@ -48,7 +48,9 @@ def tell(summaries: list[str], words: int, failed: dict[str, StepErrorView]) -> 
 
 summaries.flow(
     find,
-    each("documents", summarise, item="document", collect="summaries", value="summary", failed="failed", concurrency=50),
+    each(
+        "documents", summarise, item="document", collect="summaries", value="summary", failed="failed", concurrency=50
+    ),
     tell,
 )
 

@@ -99,9 +99,8 @@ def elements_of(hint: Any, operation: Operation) -> ElementsKind | None:
         return "list"
     if kind is dict and operation != "append" and (not arguments or arguments[0] is str):
         return "map"
-    wanted = {"append": "a list", "put": "a dict with keys of type str"}.get(
-        operation, "a list, or a dict with text keys"
-    )
+    either = "a list, or a dict with text keys"
+    wanted = {"append": "a list", "put": "a dict with text keys"}.get(operation, either)
     raise ValueError(f"it must be {wanted}")
 
 
