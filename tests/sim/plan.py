@@ -108,7 +108,7 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"run-{number}", draw.choice(names), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 4, 4, 5, 6)))
     )
-    return straight + _winding_runs(seed)
+    return straight + _winding_runs(seed) + _many_runs(seed)
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -118,6 +118,17 @@ def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
     draw = Random(f"{seed}/winding")
     return tuple(
         RunPlan(f"flow-{number}", "winding", draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 1, 2)))
+    )
+
+
+def _many_runs(seed: int) -> tuple[RunPlan, ...]:
+    """Of every eighth seed of those, others than the winding ones."""
+    if seed < WINDING_FROM or seed % 8 != 4:
+        return ()
+    draw = Random(f"{seed}/many")
+    return tuple(
+        RunPlan(f"many-{number}", "many", draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((1, 1, 2)))
     )
 
