@@ -95,7 +95,8 @@ class PlacedFork:
 class Plan:
     """A compiled definition. Immutable; cached by digest.
 
-    `keeps_milestones`: a step or the completion asks for what the run has behind it.
+    `keeps_milestones`: a step or the completion asks for what the run has behind it. `has_journals`: the code of a step
+    is durable.
     """
 
     def __init__(self, document: WorkflowDocument, digest: str) -> None:
@@ -108,6 +109,7 @@ class Plan:
         self.keeps_milestones = any(step.run_summary is True for step in document.steps) or not {
             *document.returns
         }.isdisjoint(VIEW_FIELDS)
+        self.has_journals = any(step.journaled is True for step in document.steps)
         self.first = self._place(document.flow, "", (), ToEnd())
 
     def _place(self, block: Block, prefix: str, scopes: tuple[str, ...], after: Target) -> Target:

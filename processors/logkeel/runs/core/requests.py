@@ -4,6 +4,7 @@ from logkeel.records import CancelRun, ErrorInfo, FieldWrite, ResolveStep, Signa
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.flow import complete, dispatch, go_to, settle
+from logkeel.runs.core.journals import RESULT_FIELD, offer_signals, resolve_call
 
 
 def signal(turn: Activation, request: SignalRun, request_id: str) -> None:
@@ -19,6 +20,7 @@ def signal(turn: Activation, request: SignalRun, request_id: str) -> None:
         request_id=request_id,
         trace=request.trace,
     )
+    offer_signals(turn, request.name)
 
 
 def cancel(turn: Activation, request: CancelRun, request_id: str) -> None:
@@ -38,6 +40,9 @@ def resolve(turn: Activation, request: ResolveStep, request_id: str, writes: tup
     refusal = _refusal(turn, request)
     if refusal is not None or step is None:
         turn.do(refusal or Reject("step_not_in_doubt", f"step {request.path} is unknown"))
+        return
+    if step.doubt is not None:
+        resolve_call(turn, request, request_id, writes)
         return
     turn.record(
         "step_resolved",
@@ -77,7 +82,8 @@ def _refusal(turn: Activation, request: ResolveStep) -> Reject | None:
         return Reject("step_not_in_doubt", f"step {request.path} is {step.phase if step else 'unknown'}")
     if request.dispatch is not None and request.dispatch != step.dispatch:
         return Reject("step_not_in_doubt", f"step {request.path} is at dispatch {step.dispatch} now")
-    known = {write.field for write in turn.plan.steps[request.path].definition.writes}
+    writes = turn.plan.steps[request.path].definition.writes
+    known = {write.field for write in writes} if step.doubt is None else {RESULT_FIELD}
     strange = sorted({write.field for write in request.writes} - known)
     if strange:
         return Reject("unknown_field", f"step {request.path} does not write {', '.join(strange)}")

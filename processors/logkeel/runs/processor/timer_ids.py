@@ -8,7 +8,7 @@ from typing import NamedTuple
 from logkeel.log import keys
 from logkeel.runs.core.actions import TimerKind
 
-_BYTES: dict[TimerKind, bytes] = {"step": b"s", "run_deadline": b"d", "start_deadline": b"q"}
+_BYTES: dict[TimerKind, bytes] = {"step": b"s", "run_deadline": b"d", "start_deadline": b"q", "journal": b"j"}
 _KINDS = {byte: kind for kind, byte in _BYTES.items()}
 _LEASE = b"L"
 
