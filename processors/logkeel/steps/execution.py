@@ -10,18 +10,30 @@ from functools import partial
 from typing import Any
 
 from logkeel.log import Clock
-from logkeel.records import FieldWrite, StepFailed, StepRefused, StepSucceeded
-from logkeel.steps.answers import cut_off, error_info, failed, in_doubt, refused, succeeded
+from logkeel.records import (
+    FieldWrite,
+    JournalEntry,
+    StepCommand,
+    StepFailed,
+    StepRefused,
+    StepReleased,
+    StepSucceeded,
+    StepSuspended,
+)
+from logkeel.steps.answers import cut_off, error_info, failed, in_doubt, refused, stopped, succeeded
 from logkeel.steps.attempt import Attempt, WorkerStepContext, run_view_of
 from logkeel.steps.bound import BoundCheck, BoundFunction, BoundStep
 from logkeel.steps.catalog import StepCatalog
+from logkeel.steps.journal.calls import Caller
+from logkeel.steps.journal.lease import Lease
+from logkeel.steps.journal.session import Journal, SendEntry, Stopped
 from logkeel.steps.resources import ResourcePool
 from logkeel.steps.threads import DaemonThreads
 
 CLAIM_VALID_S = 2.0
 """A claim older than this is made again before the call (P39): well below the session time-out of 10 s."""
 
-Outcome = StepSucceeded | StepFailed | StepRefused
+Outcome = StepSucceeded | StepFailed | StepRefused | StepSuspended | StepReleased
 
 
 class ClaimTooOld(Exception):
@@ -39,12 +51,14 @@ class Execution:
         holder: str,
         resources: ResourcePool,
         threads: DaemonThreads | None,
+        send_entry: SendEntry | None = None,
     ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._holder = holder
         self._resources = resources
         self._threads = threads
+        self._send_entry = send_entry or _nobody
 
     async def answer(self, attempt: Attempt) -> Outcome:
         """Execute. Raises `ClaimTooOld` and `asyncio.CancelledError` only."""
@@ -67,6 +81,8 @@ class Execution:
             return self._success(attempt, self._writes(step, result), from_check=False)
         except ClaimTooOld:
             raise
+        except Stopped as stop:
+            return stopped(command, self._holder, stop.why, times_ms=self._times(attempt))
         except Exception as error:  # noqa: BLE001 - the step call boundary
             return self.failure(attempt, error)
 
@@ -116,7 +132,18 @@ class Execution:
             arguments[bound.context_parameter] = WorkerStepContext(attempt)
         return arguments
 
+    async def _durably(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any], lease: Lease) -> Any:
+        """Call a function whose code is durable. Raises `Stopped` where it does not return and does not fail."""
+        journal = Journal(attempt.command, send=self._send_entry, clock=self._clock, lease=lease)
+        caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key), self._threads)
+        context = arguments.get(bound.context_parameter or "")
+        if isinstance(context, WorkerStepContext):
+            context.durable = (journal, caller)
+        return await journal.perform(partial(bound.function, **arguments))
+
     async def _call(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any]) -> Any:
+        if attempt.lease is not None and bound.is_async:
+            return await self._durably(attempt, bound, arguments, attempt.lease)
         if bound.is_async:
             return await bound.function(**arguments)
         if self._threads is None:
@@ -132,6 +159,10 @@ class Execution:
         if attempt.cut is not None:
             raise asyncio.CancelledError
         attempt.called = True
+
+
+def _nobody(command: StepCommand, entry: JournalEntry, kept: Callable[[], None]) -> None:
+    raise RuntimeError("nobody sends entries of journals")
 
 
 def _any_age(_: Attempt) -> None:

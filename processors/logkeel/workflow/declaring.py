@@ -11,7 +11,7 @@ from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.recording import recorded_fields
 from logkeel.workflow.retry import Retry
-from logkeel.workflow.signature import signature_of, tuple_length
+from logkeel.workflow.signature import Signature, signature_of, tuple_length
 from logkeel.workflow.state import StateShape
 from logkeel.workflow.steps import Step, StepSettings
 from logkeel.workflow.timeouts import Timeout
@@ -30,6 +30,7 @@ class StepOptions:
     retry: Retry | None
     queue: str
     name: str | None
+    journal: bool = False
 
 
 def declare_step(function: Callable[..., Any], options: StepOptions, shape: StateShape) -> Step[..., Any]:
@@ -39,7 +40,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
     writes = () if options.writes is None else recorded_fields(options.writes, shape.fields, place=place)
     name = options.name or function.__name__
     raise_for([*_name_problems(name, place), *_effect_problems(name, options, writes, place)])
-    raise_for(_result_problems(name, writes, signature.result, place))
+    raise_for([*_result_problems(name, writes, signature.result, place), *_journal_problems(name, options, signature)])
     settings = StepSettings(
         name=name,
         effect=options.effect or IDEMPOTENT,
@@ -47,6 +48,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
         timeout=_timeout(name, options.timeout, place),
         retry=RetryPolicy() if options.retry is None else options.retry.policy(),
         queue=options.queue,
+        journal=options.journal,
     )
     return Step(function, settings, signature, lambda check: signature_of(check, shape))
 
@@ -59,7 +61,7 @@ def _name_problems(name: str, place: str) -> list[Problem]:
 
 def _effect_problems(name: str, options: StepOptions, writes: tuple[str, ...], place: str) -> list[Problem]:
     if options.effect is None:
-        if writes:
+        if writes or options.journal:
             return []
         what = f"step {name!r} writes nothing and declares no effect"
         remedy = "declare effect=NONE, IDEMPOTENT, KEYED, CHECKED or ONCE, or name what it writes with writes="
@@ -79,6 +81,21 @@ def _result_problems(name: str, writes: tuple[str, ...], result: Any, place: str
         return []
     what = f"step {name!r} writes {len(writes)} fields, but returns a tuple of {length}"
     return [Problem(what, place, f"return one value for each of {', '.join(writes)}, in this order")]
+
+
+def _journal_problems(name: str, options: StepOptions, signature: Signature) -> list[Problem]:
+    if not options.journal:
+        return []
+    place, what = signature.place, f"step {name!r} has a journal, but "
+    if signature.context_parameter is None:
+        remedy = "add the parameter `step: StepContext`, or leave journal= out"
+        return [Problem(f"{what}takes no StepContext, by which its code would use it", place, remedy)]
+    if not signature.is_async:
+        return [Problem(f"{what}is a plain function", place, "make it an `async def`: its code is awaited")]
+    if options.effect is not None and options.effect.kind not in ("IDEMPOTENT", "KEYED"):
+        remedy = f"declare {options.effect.kind} where the effect is: step.options(effect=...).run(...)"
+        return [Problem(f"{what}is {options.effect.kind} as a whole: its code is executed again", place, remedy)]
+    return []
 
 
 def _timeout(name: str, timeout: Timeout | Duration | None, place: str) -> Timeout:

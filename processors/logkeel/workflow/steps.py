@@ -37,6 +37,7 @@ class StepSettings:
     timeout: Timeout
     retry: RetryPolicy
     queue: str
+    journal: bool = False
 
 
 class Step(Generic[P, R]):
@@ -94,6 +95,7 @@ class Step(Generic[P, R]):
             key_valid_for_ms=settings.effect.valid_for_ms,
             settle_ms=settings.effect.settle_ms,
             run_summary=True if any(signature.asks_run_view for signature in signatures) else UNSET,
+            journaled=True if settings.journal else UNSET,
         )
 
 

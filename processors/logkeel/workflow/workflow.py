@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -26,6 +26,12 @@ from logkeel.workflow.views import view_from_result
 
 S = TypeVar("S")
 T = TypeVar("T")
+
+
+class MoreOfAStep(TypedDict, total=False):
+    """Options of a step that few steps need."""
+
+    journal: bool
 
 
 class Workflow(Generic[S]):
@@ -68,6 +74,7 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        **more: Unpack[MoreOfAStep],
     ) -> StepDecorator[T]: ...
 
     @overload
@@ -79,6 +86,7 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        **more: Unpack[MoreOfAStep],
     ) -> StepDecorator[None]: ...
 
     def step(
@@ -90,12 +98,13 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        **more: Unpack[MoreOfAStep],
     ) -> StepDecorator[Any]:
         """Declare a step. `timeout` bounds one attempt, None must be written out; a `Timeout` bounds more than that.
 
-        Raises `DefinitionError`.
+        `journal`: the code inside is durable, by what its StepContext has of `DurableCode`. Raises `DefinitionError`.
         """
-        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name)
+        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, more.get("journal", False))
         return StepDecorator(lambda function: self._declare(function, options))
 
     def flow(self, *blocks: FlowBlock) -> None:

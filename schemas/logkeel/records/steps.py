@@ -15,7 +15,6 @@ from logkeel.records.values import (
     TraceContext,
 )
 
-
 WaitKind = Literal["sleep", "signal", "question"]
 
 

@@ -19,7 +19,7 @@ from logkeel.records import (
     StepJournaled,
     StepSuspended,
 )
-from logkeel.runs.core.actions import ClearTimer, SetTimer
+from logkeel.runs.core.actions import ClearTimer, HoldLease, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.flow import dispatch, leave_waiting
 from logkeel.runs.core.journal_timers import timer_path
@@ -49,6 +49,9 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
         name=entry.name,
         journal=entry,
     )
+    if step.phase == "started" or step.reclaimed:
+        # An entry is a sign of life: by it a worker knows how long the step is surely its own (P39).
+        turn.do(HoldLease(path, turn.now_ms + turn.plan.steps[path].definition.heartbeat_timeout_ms))
     if entry.waits_for is None or entry.state != "intent":
         return
     if entry.due_ms is not None:
@@ -132,7 +135,8 @@ def _end_wait(
         writes=() if result is None else (FieldWrite(field=RESULT_FIELD, payload=result),),
         error=error,
         position=position,
-        at_ms=turn.now_ms,
+        # A sleep may have ended at its worker meanwhile, by its due time: its code sees that time in each execution.
+        at_ms=wait.due_ms if wait.kind == "sleep" and wait.due_ms is not None else turn.now_ms,
         waits_for=intent.waits_for,
     )
     if wait.due_ms is not None:

@@ -72,7 +72,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     has. `progress`: digest of the heartbeat details that showed progress last.
     `heard_ms`: when the engine, by its own clock, first heard that this execution had started. `given_back`: how often
     it was returned as not started, which a death within its first 200 ms looks like; reset as `reclaims` is.
-    `suspended_since_ms` and `suspended_ms`: since when it is suspended, and how long it was before. `doubt`: position of
+    `suspended_since_ms`, `suspended_ms`: since when it is suspended, and how long it was before. `doubt`: position of
     the journaled call that is in doubt; None: the step itself is.
     """
 
