@@ -366,12 +366,12 @@ def test_tasks_of_the_codes_own_have_lanes_too_and_cannot_wait_for_signals() -> 
         def started(it: Coroutine[Any, Any, str]) -> "asyncio.Task[str]":
             return asyncio.get_running_loop().create_task(it)
 
-        both = await asyncio.gather(started(branch(0)), started(branch(1)))
+        both = list(await asyncio.gather(started(branch(0)), started(branch(1))))
         try:
             await asyncio.gather(started(step.wait_signal("go", str)))
         except Exception as error:  # noqa: BLE001 - shown
             both.append(type(error).__name__)
-        return list(both)
+        return both
 
     stage = Stage(code)
     assert stage.execute(lose_after=3) is None

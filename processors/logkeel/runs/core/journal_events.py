@@ -14,13 +14,9 @@ def journaled(state: RunState, event: RunEvent) -> None:
     entry = _entry(event)
     key = (event.path or "", entry.position)
     state.journal[key] = entry
-    if entry.waits_for is None:
-        return
-    if entry.state == "intent":
+    if entry.waits_for is not None:
         wait = JournalWait(kind=entry.waits_for, name=entry.name, revision=event.revision, due_ms=entry.due_ms)
         state.journal_waits[key] = wait
-    elif state.journal_waits.get(key) is not None:
-        del state.journal_waits[key]
 
 
 def wait_over(state: RunState, event: RunEvent) -> None:

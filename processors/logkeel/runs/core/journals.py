@@ -35,9 +35,8 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
     if turn.plan.steps[path].definition.journaled is not True:
         turn.ignore("the step has no journal by its definition")
         return
-    known = turn.state.journal.get((path, entry.position))
-    if known is not None and (known.state != "intent" or known == entry):
-        turn.ignore("the journal has this entry")
+    if not _goes_behind(entry, turn.state.journal.get((path, entry.position))):
+        turn.ignore("the journal has an entry there")
         return
     turn.record(
         "step_journaled",
@@ -52,12 +51,22 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
     if step.phase == "started" or step.reclaimed:
         # An entry is a sign of life: by it a worker knows how long the step is surely its own (P39).
         turn.do(HoldLease(path, turn.now_ms + turn.plan.steps[path].definition.heartbeat_timeout_ms))
-    if entry.waits_for is None or entry.state != "intent":
+    if entry.waits_for is None:
         return
     if entry.due_ms is not None:
         turn.do(SetTimer("journal", entry.due_ms, timer_path(path, entry.position)))
     if entry.waits_for == "signal":
         offer_signals(turn, entry.name)
+
+
+def _goes_behind(entry: JournalEntry, known: JournalEntry | None) -> bool:
+    """Whether the entry is news: a first one, or more about the same call. Of a wait a worker tells the beginning."""
+    if entry.waits_for is not None:
+        return known is None and entry.state == "intent"
+    if known is None:
+        return True
+    same_call = (known.state, known.waits_for, known.name) == ("intent", None, entry.name)
+    return same_call and known != entry
 
 
 def is_known(state: RunState, message: StepAnswer) -> bool:
