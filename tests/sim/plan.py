@@ -14,6 +14,9 @@ SPAN_MS = 4_000.0
 ROCKS_EVERY = 100
 """A database takes its time to open: the other seeds keep rows in memory."""
 
+AGENTS_EVERY, AGENTS_AT = 8, 5
+"""The seeds that have agents as well; the others are as they were before there were journals, and what they show."""
+
 EFFECTS = 700
 """About as many effects as a seed without faults has."""
 
@@ -101,10 +104,16 @@ def _settings(seed: int) -> WorldSettings:
 def _runs(seed: int) -> tuple[RunPlan, ...]:
     draw = Random(f"{seed}/runs")
     names = ("chain", "chain", "fan", "fan", "careful", "careful", "hurried", "bulky")
-    return tuple(
+    runs = [
         RunPlan(f"run-{number}", draw.choice(names), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 4, 4, 5, 6)))
-    )
+    ]
+    if seed % AGENTS_EVERY == AGENTS_AT:
+        of_agents = Random(f"{seed}/agents")
+        runs += [
+            RunPlan(f"agent-{number}", "agent", of_agents.randrange(1_000), _sendings(of_agents)) for number in range(2)
+        ]
+    return tuple(runs)
 
 
 def _sendings(draw: Random) -> tuple[Sending, ...]:

@@ -8,7 +8,7 @@ from logkeel.errors import StepSignatureError
 if TYPE_CHECKING:
     from logkeel.workflow.context import StepContext
 
-CURRENT: "ContextVar[StepContext]" = ContextVar("logkeel_current_step")
+CURRENT: "ContextVar[StepContext | None]" = ContextVar("logkeel_current_step", default=None)
 
 
 def current_step() -> "StepContext":
@@ -16,7 +16,7 @@ def current_step() -> "StepContext":
 
     Raises `StepSignatureError` outside of one.
     """
-    context = CURRENT.get(None)
+    context = CURRENT.get()
     if context is None:
         raise StepSignatureError(
             "current_step() is for functions called by step.run(...): take a StepContext parameter"

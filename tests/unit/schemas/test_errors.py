@@ -11,11 +11,12 @@ from logkeel.errors import Fail, LogkeelError, RetryAfter, tree
 BRANCHES = {"AuthorError", "StepError", "DataError", "CallerError", "EngineError", "OperatorError"}
 
 CODES = """
-artifacts_unavailable author_error authorization_failed broker_died broker_error broker_locked caller_error
+artifacts_unavailable author_error authorization_failed broker_died broker_error broker_locked call_failed
+caller_error
 changelog_replaced changelog_truncated co_partitioning_broken commit_in_doubt config_invalid consumer_fenced crash_loop
 data_error
 definition_invalid disk_full engine_error engines_running fail invalid_input invariant_violation
-letter_not_found log_timeout
+journal_diverged letter_not_found log_timeout
 log_unavailable logkeel_error not_done operator_error partition_count_changed payload_too_large port_taken
 position_out_of_range producer_fatal producer_fenced record_too_large request_rejected retry_after run_failed
 run_not_found slot_taken stale_generation state_lost step_error step_signature store_ahead store_corrupt store_locked

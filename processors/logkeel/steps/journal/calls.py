@@ -195,14 +195,15 @@ class Caller:
             keywords[callee.context] = context
         if callee.takes_key and KEY_PARAMETER not in bound:
             keywords[KEY_PARAMETER] = call.key
-        token = CURRENT.set(context)
+        CURRENT.set(context)
         try:
             it = partial(function, *call.arguments, **keywords)
             timeout_ms = call.options.timeout_ms
             async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1_000):
                 return await self._result(it, callee, cut=not call.is_claimed)
         finally:
-            CURRENT.reset(token)
+            # Calls are not nested, so there was none before.
+            CURRENT.set(None)
 
     async def _result(self, it: Callable[[], Any], callee: Callee, *, cut: bool) -> Any:
         """A thread cannot be cut: where its effect must be known, what it returns or raises is the answer."""

@@ -105,14 +105,19 @@ class Journal:
             await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
             if stop.done():
                 await self._calls_end(stop.result())
-        finally:
-            self._closed = True
-            await _end({task})
+        except asyncio.CancelledError:
+            await self._close(task)
+            raise
+        await self._close(task)
         if stop.done():
             raise Stopped(stop.result())
         result = task.result()
         self.book.end()
         return result
+
+    async def _close(self, task: "asyncio.Task[Any]") -> None:
+        self._closed = True
+        await _end({task})
 
     async def _in_lane(self, lane: Lane, code: Callable[[], Coroutine[Any, Any, T]]) -> T:
         self._owners[lane] = asyncio.current_task()
@@ -141,7 +146,7 @@ class Journal:
         """The lane of the code that runs now. Raises CancelledError once the execution has ended."""
         if self._closed or (self._stop is not None and self._stop.done()):
             raise asyncio.CancelledError
-        if CURRENT.get(None) is not None:
+        if CURRENT.get() is not None:
             raise StepSignatureError(
                 "a journaled call makes a journaled call: its outcome would be known without the inner one. Call the"
                 " function itself, or make the outer one part of the step's own code"
@@ -276,17 +281,22 @@ class _Group:
         self._journal.activate(-1)
         try:
             await self._ended
-        finally:
-            self._waiting.clear()
-            await _end(set(self._tasks))
-            for number, coroutine in enumerate(self._coroutines):
-                # Those of tasks that never got to their first step, too.
-                if number >= len(self._tasks) or self._tasks[number].done():
-                    coroutine.close()
+        except asyncio.CancelledError:
+            await self._abandon()
+            raise
+        await _end(set(self._tasks))
         for task in self._tasks:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
         return [task.result() for task in self._tasks]
+
+    async def _abandon(self) -> None:
+        self._waiting.clear()
+        await _end(set(self._tasks))
+        for number, coroutine in enumerate(self._coroutines):
+            # Those of tasks that never got to their first step, too.
+            if number >= len(self._tasks) or self._tasks[number].done():
+                coroutine.close()
 
     def _start(self) -> None:
         lane, coroutine = self._waiting.popleft()
