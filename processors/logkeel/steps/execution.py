@@ -67,6 +67,7 @@ class Execution:
             arguments = await self._arguments(attempt, step)
             ready(attempt)
             self._begin(attempt)
+            self._values.called(attempt, step)
             result = await self._call(attempt, step, arguments)
             writes = await self._values.writes(attempt, step.encode_result(result))
             return self._success(attempt, writes, from_check=False)
