@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from logkeel.cli import run_views
+from logkeel.cli.checks import payloads
 from logkeel.cli.payloads import SHOWN_BYTES, opened, payload_chain
 from logkeel.cli.run_inputs import with_readable
 from logkeel.cli.settings import Settings, load_settings
 from logkeel.client.building import Readable
-from logkeel.errors import ConfigInvalid, InvalidInput
+from logkeel.errors import BlobStoreUnavailable, ConfigInvalid, InvalidInput
 from logkeel.payloads import PLAIN
 from logkeel.projection import FieldView, RunView
 from logkeel.records import Blob, Payload
@@ -50,6 +51,15 @@ def test_what_cannot_work_is_refused_before_anything_runs(wrong: dict[str, objec
         payload_chain(load_settings(wrong, environment={}))
     with pytest.raises(ConfigInvalid):
         load_settings({"payload_compression": "lz4"}, environment={})
+
+
+def test_the_doctor_sends_a_value_there_and_back(settings: Settings, tmp_path: Path) -> None:
+    check = payloads(settings)
+    assert (check.verdict, check.detail.startswith("encrypted with k, kept in file://")) == ("ok", True)
+    assert payloads(settings).verdict == "ok"
+    assert len([path for path in tmp_path.rglob("*") if path.is_file() and path.parent != tmp_path]) == 1
+    with pytest.raises(BlobStoreUnavailable):
+        payloads(Settings(blob_store="file:///proc/nowhere"))
 
 
 def test_settings_never_show_what_may_be_secret() -> None:
