@@ -72,6 +72,7 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        cpu: bool = False,
     ) -> StepDecorator[T]: ...
 
     @overload
@@ -83,6 +84,7 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        cpu: bool = False,
     ) -> StepDecorator[None]: ...
 
     def step(
@@ -94,12 +96,14 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        cpu: bool = False,
     ) -> StepDecorator[Any]:
         """Declare a step. `timeout` bounds one attempt, None must be written out; a `Timeout` bounds more than that.
 
+        `cpu`: it computes for long, so it is called in a process of its own, which a time-out or cancel ends.
         Raises `DefinitionError`.
         """
-        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name)
+        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, cpu)
         return StepDecorator(lambda function: self._declare(function, options))
 
     def flow(self, *blocks: FlowBlock) -> None:
