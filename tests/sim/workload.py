@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from tests.sim.outside import STAGE, TIMEOUT_MS
+from tests.sim.outside import STAGE, TIMEOUT_MS, InCall
 
 from logkeel.runs.core.paths import round_of
 from logkeel.workflow import (
@@ -17,6 +17,7 @@ from logkeel.workflow import (
     StepContext,
     Workflow,
     branch,
+    current_step,
     human,
     leave,
     loop,
@@ -167,6 +168,35 @@ def _stumble(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as ab
     return stumble
 
 
+def _reason(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    async def act(name: str, effect: str, number: int) -> int:
+        await STAGE.outside.act(InCall(current_step(), name), effect)
+        return number
+
+    async def was_noted(name: str, effect: str, number: int) -> int | None:
+        return number if STAGE.outside.happened(InCall(current_step(), name)) else None
+
+    @workflow.step(writes=lambda s: s.result, timeout=None, retry=PATIENT, journal=True)
+    async def reason(number: int, step: StepContext) -> int:
+        """Durable code: each call has an effect of its own kind; two of them at the same time."""
+        calls = {
+            "KEYED": step.options(effect=KEYED, timeout=TIMEOUT, retry=PATIENT),
+            "CHECKED": step.options(effect=SETTLE, timeout=TIMEOUT, retry=PATIENT, check=was_noted),
+            "ONCE": step.options(effect=ONCE, timeout=TIMEOUT, retry=Retry(12, initial="20ms", on="not_done")),
+        }
+        plain = step.options(timeout=TIMEOUT, retry=PATIENT)
+        first = await plain.run("think", act, "think", "IDEMPOTENT", number)
+        await step.gather(
+            calls["KEYED"].run("post", act, "post", "KEYED", number),
+            calls["CHECKED"].run("note", act, "note", "CHECKED", number),
+        )
+        await step.sleep("700ms")
+        await calls["ONCE"].run("pay", act, "pay", "ONCE", number)
+        return first + await plain.run("write", act, "write", "IDEMPOTENT", number)
+
+    return reason
+
+
 chain = _workflow("chain")
 chain.flow(_double(chain), _post(chain), _mail(chain), _pay(chain))
 
@@ -200,5 +230,10 @@ winding.flow(
     _pay(winding),
 )
 
+
+agent = _workflow("agent")
+agent.flow(_reason(agent))
+
 WORKFLOWS = (chain, fan, careful, hurried, bulky, winding)
-BY_NAME = {workflow.name: workflow for workflow in WORKFLOWS}
+WITH_AGENT = (*WORKFLOWS, agent)
+BY_NAME = {workflow.name: workflow for workflow in WITH_AGENT}

@@ -12,8 +12,8 @@ from logkeel.projection import waits
 from logkeel.projection.waits import WaitView
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
 
-Phase = Literal["dispatched", "started", "waiting", "in_doubt", "done", "failed", "revoked"]
-OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
+Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
+OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt", "suspended"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +185,12 @@ def _step_in_doubt(view: RunView, event: RunEvent) -> None:
     view.steps[step.path] = replace(step, due_ms=event.due_ms, error=event.error or step.error, finished_at_ms=None)
 
 
+def _step_suspended(view: RunView, event: RunEvent) -> None:
+    """No worker holds it; `reason` says what its code waits for."""
+    step = _step(view, event, "suspended")
+    view.steps[step.path] = replace(step, holder=None)
+
+
 def _step_revoked(view: RunView, event: RunEvent) -> None:
     step = _step(view, event, "revoked")
     view.steps[step.path] = _ended(step, event)
@@ -268,7 +274,7 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "step_refused": _step_waits,
     "step_revoked": _step_revoked,
     "step_journaled": _noted,
-    "step_suspended": _noted,
+    "step_suspended": _step_suspended,
     "step_resumed": _noted,
     "block_entered": _block_entered,
     "block_left": _block_left,

@@ -10,12 +10,24 @@ from functools import partial
 from typing import Any
 
 from logkeel.log import Clock
-from logkeel.records import FieldWrite, StepFailed, StepRefused, StepSucceeded
-from logkeel.steps.answers import cut_off, error_info, failed, in_doubt, refused, succeeded
+from logkeel.records import (
+    FieldWrite,
+    JournalEntry,
+    StepCommand,
+    StepFailed,
+    StepRefused,
+    StepReleased,
+    StepSucceeded,
+    StepSuspended,
+)
+from logkeel.steps.answers import cut_off, error_info, failed, in_doubt, refused, stopped, succeeded
 from logkeel.steps.attempt import Attempt, WorkerStepContext, run_view_of
 from logkeel.steps.bound import BoundCheck, BoundFunction
 from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.cpu import CpuProcesses, cpu_call, processes_at_once
+from logkeel.steps.journal.calls import Caller
+from logkeel.steps.journal.lease import Lease
+from logkeel.steps.journal.session import Journal, SendEntry, Stopped
 from logkeel.steps.resources import ResourcePool
 from logkeel.steps.threads import DaemonThreads
 from logkeel.steps.values import NotForThisWorker, StepValues
@@ -23,7 +35,7 @@ from logkeel.steps.values import NotForThisWorker, StepValues
 CLAIM_VALID_S = 2.0
 """A claim older than this is made again before the call (P39): well below the session time-out of 10 s."""
 
-Outcome = StepSucceeded | StepFailed | StepRefused
+Outcome = StepSucceeded | StepFailed | StepRefused | StepSuspended | StepReleased
 
 
 class ClaimTooOld(Exception):
@@ -41,6 +53,7 @@ class Execution:
         holder: str,
         resources: ResourcePool,
         threads: DaemonThreads | None,
+        send_entry: SendEntry | None = None,
     ) -> None:
         self._catalog = catalog
         self._clock = clock
@@ -49,6 +62,7 @@ class Execution:
         self._threads = threads
         self._processes: CpuProcesses | None = None
         self._values = StepValues(catalog.payloads, clock, threaded=threads is not None)
+        self._send_entry = send_entry or _nobody
 
     async def answer(self, attempt: Attempt) -> Outcome:
         """Execute. Raises `ClaimTooOld` and `asyncio.CancelledError` only."""
@@ -75,6 +89,8 @@ class Execution:
             raise
         except NotForThisWorker as error:
             return refused(command, self._holder, str(error))
+        except Stopped as stop:
+            return stopped(command, self._holder, stop.why, times_ms=self._times(attempt))
         except Exception as error:  # noqa: BLE001 - the step call boundary
             return self.failure(attempt, error)
 
@@ -127,7 +143,18 @@ class Execution:
             arguments[bound.context_parameter] = WorkerStepContext(attempt)
         return arguments
 
+    async def _durably(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any], lease: Lease) -> Any:
+        """Call a function whose code is durable. Raises `Stopped` where it does not return and does not fail."""
+        journal = Journal(attempt.command, send=self._send_entry, clock=self._clock, lease=lease)
+        caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key), self._threads)
+        context = arguments.get(bound.context_parameter or "")
+        if isinstance(context, WorkerStepContext):
+            context.durable = (journal, caller)
+        return await journal.perform(partial(bound.function, **arguments))
+
     async def _call(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any]) -> Any:
+        if attempt.lease is not None and bound.is_async:
+            return await self._durably(attempt, bound, arguments, attempt.lease)
         if bound.is_async:
             return await bound.function(**arguments)
         if self._threads is None:
@@ -154,6 +181,10 @@ class Execution:
         if attempt.cut is not None:
             raise asyncio.CancelledError
         attempt.called = True
+
+
+def _nobody(command: StepCommand, entry: JournalEntry, kept: Callable[[], None]) -> None:
+    raise RuntimeError("nobody sends entries of journals")
 
 
 def _any_age(_: Attempt) -> None:

@@ -31,6 +31,7 @@ class StepOptions:
     queue: str
     name: str | None
     cpu: bool = False
+    journal: bool = False
 
 
 def declare_step(function: Callable[..., Any], options: StepOptions, shape: StateShape) -> Step[..., Any]:
@@ -41,7 +42,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
     name = options.name or function.__name__
     raise_for([*_name_problems(name, place), *_effect_problems(name, options, writes, place)])
     raise_for(_cpu_problems(name, signature) if options.cpu else [])
-    raise_for(_result_problems(name, writes, signature.result, place))
+    raise_for([*_result_problems(name, writes, signature.result, place), *_journal_problems(name, options, signature)])
     settings = StepSettings(
         name=name,
         effect=options.effect or IDEMPOTENT,
@@ -50,6 +51,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
         retry=RetryPolicy() if options.retry is None else options.retry.policy(),
         queue=options.queue,
         cpu=options.cpu,
+        journal=options.journal,
     )
     return Step(function, settings, signature, lambda check: signature_of(check, shape))
 
@@ -62,7 +64,7 @@ def _name_problems(name: str, place: str) -> list[Problem]:
 
 def _effect_problems(name: str, options: StepOptions, writes: tuple[str, ...], place: str) -> list[Problem]:
     if options.effect is None:
-        if writes:
+        if writes or options.journal:
             return []
         what = f"step {name!r} writes nothing and declares no effect"
         remedy = "declare effect=NONE, IDEMPOTENT, KEYED, CHECKED or ONCE, or name what it writes with writes="
@@ -102,6 +104,21 @@ def _result_problems(name: str, writes: tuple[str, ...], result: Any, place: str
         return []
     what = f"step {name!r} writes {len(writes)} fields, but returns a tuple of {length}"
     return [Problem(what, place, f"return one value for each of {', '.join(writes)}, in this order")]
+
+
+def _journal_problems(name: str, options: StepOptions, signature: Signature) -> list[Problem]:
+    if not options.journal:
+        return []
+    place, what = signature.place, f"step {name!r} has a journal, but "
+    if signature.context_parameter is None:
+        remedy = "add the parameter `step: StepContext`, or leave journal= out"
+        return [Problem(f"{what}takes no StepContext, by which its code would use it", place, remedy)]
+    if not signature.is_async:
+        return [Problem(f"{what}is a plain function", place, "make it an `async def`: its code is awaited")]
+    if options.effect is not None and options.effect.kind not in ("IDEMPOTENT", "KEYED"):
+        remedy = f"declare {options.effect.kind} where the effect is: step.options(effect=...).run(...)"
+        return [Problem(f"{what}is {options.effect.kind} as a whole: its code is executed again", place, remedy)]
+    return []
 
 
 def _timeout(name: str, timeout: Timeout | Duration | None, place: str) -> Timeout:

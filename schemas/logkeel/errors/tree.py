@@ -3,11 +3,13 @@
     LogkeelError
     ├── AuthorError             the author of a workflow changes code
     │   ├── DefinitionError         definition_invalid
-    │   └── StepSignatureError      step_signature
+    │   ├── StepSignatureError      step_signature
+    │   └── JournalDiverged         journal_diverged
     ├── StepError               raised by step code, decides about retries
     │   ├── Fail                    (the author's code)  never retried
     │   ├── RetryAfter              retry_after          retried no earlier than said
-    │   └── NotDone                 not_done             a ONCE effect surely did not happen
+    │   ├── NotDone                 not_done             a ONCE effect surely did not happen
+    │   └── CallFailed              call_failed          a journaled call failed for good
     ├── DataError               the sender of a record or input changes it
     │   ├── UndecodableRecord       undecodable_record
     │   ├── UnknownSchema           unknown_schema
@@ -123,6 +125,15 @@ class StepSignatureError(AuthorError):
     code: ClassVar[str] = "step_signature"
 
 
+class JournalDiverged(AuthorError):
+    """A step's code does not make the calls that its journal holds: `expected`, `found` and `position` say where.
+
+    The code was changed while runs were under way, or it decides by something that is not journaled.
+    """
+
+    code: ClassVar[str] = "journal_diverged"
+
+
 class StepError(LogkeelError):
     """Raised by step code to tell the engine how to go on."""
 
@@ -155,6 +166,15 @@ class NotDone(StepError):
     """A `ONCE` effect surely did not happen; only then may it be retried (P35)."""
 
     code: ClassVar[str] = "not_done"
+
+
+class CallFailed(StepError):
+    """A journaled call failed, its retries included; raised the same way whenever the step is executed again.
+
+    `call` names it, `failure_code` is the code of its last failure, `kind` what sort of failure that was.
+    """
+
+    code: ClassVar[str] = "call_failed"
 
 
 class DataError(LogkeelError):
@@ -337,6 +357,7 @@ __all__ = [
     "BrokerDied",
     "BrokerError",
     "BrokerLocked",
+    "CallFailed",
     "CallerError",
     "ChangelogReplaced",
     "ChangelogTruncated",
@@ -353,6 +374,7 @@ __all__ = [
     "Fail",
     "InvalidInput",
     "InvariantViolation",
+    "JournalDiverged",
     "LetterNotFound",
     "LogTimeout",
     "ClientStuck",

@@ -22,6 +22,7 @@ from logkeel.records.steps import (
     StepRevoked,
     StepSucceeded,
     StepSuspended,
+    WaitKind,
 )
 from logkeel.records.values import (
     Blob,
@@ -78,5 +79,6 @@ __all__ = [
     "StepSucceeded",
     "StepSuspended",
     "TraceContext",
+    "WaitKind",
     "WorkflowDefinition",
 ]

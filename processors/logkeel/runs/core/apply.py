@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
+from logkeel.runs.core import journal_events
 from logkeel.runs.core.changing import arrive, path_of, write
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
@@ -25,7 +26,7 @@ CODE_CHARACTERS = 100
 MESSAGE_CHARACTERS = 200
 """Of a failure that is kept: so that some twenty of them, and as many bytes of paths, fit into a `RunSummary`."""
 
-_OPEN: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
+_OPEN: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt", "suspended"})
 _OUT: frozenset[Phase] = frozenset({"dispatched", "started"})
 
 _LEGAL = MappingProxyType(
@@ -38,6 +39,9 @@ _LEGAL = MappingProxyType(
         "step_released": _OUT,
         "step_refused": _OUT,
         "step_revoked": _OPEN,
+        "step_journaled": _OUT,
+        "step_suspended": _OUT,
+        "step_resumed": _OPEN,
     }
 )
 
@@ -77,6 +81,7 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
             scheduled_ms=event.at_ms,
         )
         return
+    resumes = former.phase == "suspended"
     state.steps[path] = replace(
         former,
         phase="dispatched",
@@ -84,12 +89,15 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
         dispatch=dispatch,
         next_attempt=attempt,
         dispatched_ms=event.at_ms,
-        scheduled_ms=event.at_ms if attempt > former.attempt else former.scheduled_ms,
+        scheduled_ms=event.at_ms if attempt > former.attempt or resumes else former.scheduled_ms,
         due_ms=None,
         reclaimed=False,
         holder=None,
         started_at_ms=None,
         heard_ms=None,
+        doubt=None,
+        suspended_since_ms=None,
+        suspended_ms=former.suspended_ms + (event.at_ms - (former.suspended_since_ms or event.at_ms) if resumes else 0),
     )
 
 
@@ -111,6 +119,8 @@ def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
     _close(state, path, replace(step, phase="done", holder=event.holder or step.holder, finished_at_ms=event.at_ms))
     if plan.keeps_milestones:
         state.milestones[path, 0] = Milestone(revision=event.revision, attempt=step.attempt)
+    if placed.definition.journaled is True:
+        journal_events.forget(state, path)
     write(state, placed.scope, event.writes, event.revision)
     arrive(state, placed.after, path)
 
@@ -171,12 +181,15 @@ def _step_in_doubt(state: RunState, event: RunEvent, plan: Plan) -> None:
         state.steps[path] = _waiting(replace(step, next_attempt=step.attempt + 1), event, plan, checks=True)
     else:
         error = event.error or step.error
-        state.steps[path] = replace(step, phase="in_doubt", error=error, reclaimed=False, due_ms=None)
+        doubt = None if event.journal is None else event.journal.position
+        state.steps[path] = replace(step, phase="in_doubt", error=error, reclaimed=False, due_ms=None, doubt=doubt)
 
 
 def _step_resolved(state: RunState, event: RunEvent, plan: Plan) -> None:
     """A human who has it run again answers for what former executions did: a key is new from then on."""
     step = _legal(state, event)
+    if event.journal is not None:
+        journal_events.call_resolved(state, event)
     if event.reason != "did":
         again = step.attempt + 1
         state.steps[path_of(event)] = replace(step, next_attempt=again, effect_since_ms=None, reclaims=0, given_back=0)
@@ -218,8 +231,29 @@ def _step_refused(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
     path, step = path_of(event), _legal(state, event)
-    unknown = step.phase != "waiting" and plan.steps[path].definition.effect != "NONE"
+    unknown = step.phase not in ("waiting", "suspended") and plan.steps[path].definition.effect != "NONE"
     _close(state, path, replace(step, phase="revoked", due_ms=None, effect_unknown=unknown, finished_at_ms=event.at_ms))
+
+
+def _step_journaled(state: RunState, event: RunEvent, plan: Plan) -> None:
+    _legal(state, event)
+    journal_events.journaled(state, event)
+
+
+def _step_suspended(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """Nobody holds it. It goes on with the next dispatch of the same attempt."""
+    step = _legal(state, event)
+    state.steps[path_of(event)] = replace(
+        step, phase="suspended", suspended_since_ms=event.at_ms, reclaimed=False, holder=None
+    )
+
+
+def _step_resumed(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """A wait of its code is over: the outcome is in the journal. A suspended step is dispatched by the next event."""
+    step = _legal(state, event)
+    journal_events.wait_over(state, event)
+    if step.phase == "suspended":
+        state.steps[path_of(event)] = replace(step, reclaims=0, given_back=0)
 
 
 def _signal_received(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -266,6 +300,9 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "step_released": _step_released,
     "step_refused": _step_refused,
     "step_revoked": _step_revoked,
+    "step_journaled": _step_journaled,
+    "step_suspended": _step_suspended,
+    "step_resumed": _step_resumed,
     "block_entered": blocks.entered,
     "block_left": blocks.left,
     "block_rescued": blocks.rescued,

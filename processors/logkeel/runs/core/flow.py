@@ -11,6 +11,7 @@ from logkeel.runs.core.actions import (
     SetTimer,
 )
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.journal_timers import clear_wait_timers, journal_of, journal_problem, set_wait_timers
 from logkeel.runs.core.paths import is_under
 from logkeel.runs.core.reading import command_problem, inputs_of
 from logkeel.runs.core.state import StepState, WaitState
@@ -29,7 +30,12 @@ def dispatch(turn: Activation, path: str) -> None:
     number = 1 if former is None else former.dispatch + 1
     attempt = 1 if former is None else max(former.next_attempt, former.attempt)
     inputs = inputs_of(turn.state, turn.plan, placed)
-    problem = command_problem(path, inputs) or _too_late(turn, path, former, attempt)
+    journal = journal_of(turn.state, placed)
+    problem = (
+        command_problem(path, inputs)
+        or journal_problem(path, inputs, journal)
+        or _too_late(turn, path, former, attempt)
+    )
     if problem is not None:
         complete(turn, "failed", problem, reason=f"step {path} cannot be dispatched")
         return
@@ -38,9 +44,11 @@ def dispatch(turn: Activation, path: str) -> None:
         return
     if former is not None:
         leave_waiting(turn, path, former)
+        if former.phase == "waiting":
+            set_wait_timers(turn, placed)
     turn.record("step_dispatched", path=path, step=placed.definition.name, attempt=attempt, dispatch=number)
     summary = summary_of(turn.state) if placed.definition.run_summary is True else None
-    turn.do(DispatchStep(path, inputs, summary))
+    turn.do(DispatchStep(path, inputs, summary, journal))
     deadline_ms = start_deadline_ms(placed.definition, turn.state.steps[path])
     if deadline_ms is not None:
         turn.do(SetTimer("start_deadline", deadline_ms, path, number))
@@ -48,7 +56,7 @@ def dispatch(turn: Activation, path: str) -> None:
 
 def _too_late(turn: Activation, path: str, former: StepState | None, attempt: int) -> ErrorInfo | None:
     """Whether this attempt was offered before, and may not start any more."""
-    if former is None or attempt > former.attempt:
+    if former is None or attempt > former.attempt or former.phase == "suspended":
         return None
     limit_ms = start_limit_ms(turn.plan.steps[path].definition, former)
     return not_started_in_time(path) if limit_ms is not None and turn.now_ms > limit_ms else None
@@ -79,8 +87,9 @@ def leave_waiting(turn: Activation, path: str, step: StepState) -> None:
 
 
 def settle(turn: Activation, path: str, step: StepState) -> None:
-    """The step has ended: nothing of it stays behind."""
+    """The attempt has ended: nothing of it stays behind. Timers of its code's waits are set again if it goes on."""
     leave_waiting(turn, path, step)
+    clear_wait_timers(turn, turn.plan.steps[path])
     if step.phase != "dispatched" or step.dispatch > 1:
         # Otherwise nobody has sent a heartbeat, so nothing was kept.
         turn.do(KeepDetails(path, None))
@@ -130,7 +139,7 @@ def cancel_under(turn: Activation, path: str, reason: str) -> None:
 def _revoke(turn: Activation, path: str, step: StepState, reason: str) -> None:
     settle(turn, path, step)
     turn.record("step_revoked", path=path, step=step.step, dispatch=step.dispatch, reason=reason)
-    if step.phase != "waiting":
+    if step.phase not in ("waiting", "suspended"):
         turn.do(RevokeStep(path, step.dispatch, reason))
 
 

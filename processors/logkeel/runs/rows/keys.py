@@ -12,6 +12,8 @@
 | `10` text(run id) `07` text(path) | heartbeat details, raw bytes |
 | `10` text(run id) `08` text(path) number(place) | Milestone: a completion or failure that somebody asks for |
 | `10` text(run id) `09` text(path) | WaitState of an open wait, or of a block whose time is limited |
+| `10` text(run id) `0a` text(path) text(position) | JournalEntry of a step that has not succeeded |
+| `10` text(run id) `0b` text(path) text(position) | JournalWait: an entry that waits for something |
 | `20` text(request id) | SeenRequest |
 | `21` number(expires ms) text(request id) | empty: expiry of a seen request |
 | `22` number(expires ms) text(run id) | empty: expiry of a finished run |
@@ -41,14 +43,17 @@ OPEN_RUN = b"\x27"
 PARKED_COUNT = b"\x28"
 PARTITION_COUNT = b"\x29"
 
-_HEAD, _INFO, _STEP, _FORK, _FIELD = (bytes([number]) for number in range(5))
-_VALUE, _SIGNAL, _DETAILS, _MILESTONE, _WAIT = (bytes([number]) for number in range(5, 10))
+_HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE = (bytes([number]) for number in range(6))
+_SIGNAL, _DETAILS, _MILESTONE, _WAIT, _JOURNAL, _JOURNAL_WAIT = (bytes([number]) for number in range(6, 12))
 
 
 class RunKeys:
     """Keys of one run's rows: `head` and `info` whole, the others as prefixes. Get one from `run_keys`."""
 
-    __slots__ = ("fields", "forks", "head", "info", "milestones", "prefix", "signals", "steps", "values", "waits")
+    __slots__ = (
+        *("fields", "forks", "head", "info", "journal", "journal_waits", "milestones", "prefix", "signals", "steps"),
+        *("values", "waits"),
+    )
 
     def __init__(self, run_id: str) -> None:
         self.prefix = prefix = RUN + keys.text(run_id)
@@ -61,6 +66,8 @@ class RunKeys:
         self.signals = prefix + _SIGNAL
         self.milestones = prefix + _MILESTONE
         self.waits = prefix + _WAIT
+        self.journal = prefix + _JOURNAL
+        self.journal_waits = prefix + _JOURNAL_WAIT
 
     def details(self, path: str) -> bytes:
         """Heartbeat details of a step."""

@@ -4,9 +4,10 @@ from functools import lru_cache
 
 import msgspec
 
-from logkeel.records import Payload
+from logkeel.records import JournalEntry, Payload
 from logkeel.runs.core.state import (
     FieldPointer,
+    JournalWait,
     Milestone,
     RunHead,
     RunInfo,
@@ -28,7 +29,7 @@ from logkeel.runs.rows.keys import (
     unpack_revision,
     unpack_value,
 )
-from logkeel.runs.rows.row_map import RowMap, Rows, packed
+from logkeel.runs.rows.row_map import PathRowMap, RowMap, Rows, packed
 
 _STEPS = packed(StepState, pack_path, unpack_path)
 _FORKS = packed(ScopeState, pack_path, unpack_path)
@@ -37,6 +38,8 @@ _VALUES = packed(Payload, pack_value, unpack_value)
 _SIGNALS = packed(StoredSignal, pack_revision, unpack_revision)
 _MILESTONES = packed(Milestone, pack_value, unpack_value)
 _WAITS = packed(WaitState, pack_path, unpack_path)
+_JOURNAL = packed(JournalEntry, pack_field, unpack_field)
+_JOURNAL_WAITS = packed(JournalWait, pack_field, unpack_field)
 _ENCODER = msgspec.msgpack.Encoder()
 _info_of = lru_cache(maxsize=4_096)(msgspec.msgpack.Decoder(RunInfo).decode)
 _HEAD = msgspec.msgpack.Decoder(RunHead)
@@ -83,4 +86,6 @@ def _mapped(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState
         signals=RowMap(rows, keys.signals, _SIGNALS, keys.prefix),
         milestones=RowMap(rows, keys.milestones, _MILESTONES, keys.prefix),
         waits=RowMap(rows, keys.waits, _WAITS, keys.prefix),
+        journal=PathRowMap(rows, keys.journal, _JOURNAL, keys.prefix),
+        journal_waits=PathRowMap(rows, keys.journal_waits, _JOURNAL_WAITS, keys.prefix),
     )
