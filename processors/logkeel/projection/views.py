@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from logkeel.projection.waits import CHANGES, AnswerView, QuestionView, Waits, answer_in
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
 
 Phase = Literal["dispatched", "started", "waiting", "in_doubt", "done", "failed", "revoked"]
@@ -63,6 +64,7 @@ class FieldView:
 class RunView:
     """One run, one incarnation. `completed_steps` are step paths in order of completion.
 
+    `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
     `complete` is False if the beginning of its history was not seen: fields and steps of it are then missing.
     """
 
@@ -70,6 +72,7 @@ class RunView:
     incarnation: str
     workflow: str
     version: str
+    definition_digest: str = ""
     schema_version: int = 1
     routing_key: str | None = None
     conversation_id: str | None = None
@@ -87,12 +90,20 @@ class RunView:
     errors: list[StepFailure] = field(default_factory=list)
     fields: dict[str, FieldView] = field(default_factory=dict)
     signals: list[str] = field(default_factory=list)
+    waits: Waits = field(default_factory=dict)
+    answers: list[AnswerView] = field(default_factory=list)
     complete: bool = True
 
     @property
     def current_steps(self) -> list[StepView]:
         """Steps the run waits for now."""
         return [step for step in self.steps.values() if step.is_open]
+
+    @property
+    def questions(self) -> list[QuestionView]:
+        """What humans are being asked now, the oldest question first."""
+        found = (wait for wait in self.waits.values() if isinstance(wait, QuestionView))
+        return sorted(found, key=lambda question: question.number)
 
 
 def view_from(event: RunEvent) -> RunView:
@@ -102,6 +113,7 @@ def view_from(event: RunEvent) -> RunView:
         incarnation=event.incarnation,
         workflow=event.workflow,
         version=event.version,
+        definition_digest=event.definition_digest,
         schema_version=event.schema_version,
         routing_key=event.routing_key,
         started_at_ms=event.at_ms,
@@ -117,6 +129,9 @@ def apply(view: RunView, event: RunEvent) -> None:
     view.revision = event.revision
     view.updated_at_ms = event.at_ms
     _HANDLERS[event.kind](view, event)
+    change = CHANGES.get(event.kind)
+    if change is not None:
+        change(view.waits, event)
 
 
 def _run_started(view: RunView, event: RunEvent) -> None:
@@ -179,6 +194,15 @@ def _step_revoked(view: RunView, event: RunEvent) -> None:
     view.steps[step.path] = _ended(step, event)
 
 
+def _wait_ended(view: RunView, event: RunEvent) -> None:
+    _write(view, event.writes, event)
+
+
+def _question_answered(view: RunView, event: RunEvent) -> None:
+    view.answers.append(answer_in(event))
+    _write(view, event.writes, event)
+
+
 def _signal_received(view: RunView, event: RunEvent) -> None:
     view.signals.append(event.name or "")
 
@@ -195,7 +219,7 @@ def _run_completed(view: RunView, event: RunEvent) -> None:
 
 
 def _noted(view: RunView, event: RunEvent) -> None:
-    """In the history, but not in what is shown."""
+    """In the history; what it does to the waits is said by `CHANGES`, and nothing else is shown of it."""
 
 
 _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
@@ -213,6 +237,18 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "step_revoked": _step_revoked,
     "block_entered": _noted,
     "block_left": _noted,
+    "block_rescued": _noted,
+    "block_timed_out": _noted,
+    "block_cancelled": _noted,
+    "wait_started": _noted,
+    "wait_ended": _wait_ended,
+    "question_asked": _noted,
+    "question_answered": _question_answered,
+    "question_reassigned": _noted,
+    "question_reminded": _noted,
+    "step_journaled": _noted,
+    "step_suspended": _noted,
+    "step_resumed": _noted,
     "signal_received": _signal_received,
     "cancel_requested": _cancel_requested,
     "answer_ignored": _noted,
