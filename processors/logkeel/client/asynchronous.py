@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
+import msgspec
+
+from logkeel.client.answering import AnswerDetails
 from logkeel.client.book import Wait
 from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_out
 from logkeel.log import LogClient
+from logkeel.projection import OpenQuestion
 from logkeel.records import RunCompleted
 from logkeel.records.topics import TopicNames
 from logkeel.workflow import Duration, Workflow
@@ -95,9 +99,22 @@ class AsyncClient:
         wait = await self._do(lambda: self._client.from_start(run_id, routing_key))
         return await self.wait_for(wait, timeout_s)
 
-    async def signal(self, run_id: str, name: str, payload: Any = None, *, routing_key: str | None = None) -> str:
+    async def signal(
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        correlation: str | None = None,
+        request_id: str | None = None,
+        routing_key: str | None = None,
+    ) -> str:
         """See `Client.signal`."""
-        return await self._do(lambda: self._client.signal(run_id, name, payload, routing_key=routing_key))
+        return await self._do(
+            lambda: self._client.signal(
+                run_id, name, payload, correlation=correlation, request_id=request_id, routing_key=routing_key
+            )
+        )
 
     async def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
         """See `Client.cancel`."""
@@ -119,6 +136,20 @@ class AsyncClient:
                 run_id, path, decision, result=result, comment=comment, routing_key=routing_key
             )
         )
+
+    async def questions(self, run_id: str | None = None, *, assignee: str | None = None) -> list[OpenQuestion]:
+        """See `Client.questions`."""
+        return await self._do(lambda: self._client.questions(run_id, assignee=assignee))
+
+    async def answer(
+        self, run_id: str, path: str, verb: str, *, value: Any = msgspec.UNSET, **details: Unpack[AnswerDetails]
+    ) -> str:
+        """See `Client.answer`."""
+        return await self._do(lambda: self._client.answer(run_id, path, verb, value=value, **details))
+
+    async def delegate(self, run_id: str, path: str, *, to: str, **details: Unpack[AnswerDetails]) -> str:
+        """See `Client.delegate`."""
+        return await self._do(lambda: self._client.delegate(run_id, path, to=to, **details))
 
     async def wait_for(self, wait: Wait, timeout_s: float | None) -> RunCompleted:
         """Wait without a thread. Raises `RequestWasRejected`, `WaitTimedOut`."""

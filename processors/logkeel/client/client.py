@@ -8,15 +8,19 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, Unpack
 from uuid import uuid4
 
+import msgspec
+
+from logkeel.client.answering import AnswerDetails, answer_to, delegation_of
 from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
 from logkeel.errors import LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
 from logkeel.log import Admin, LogClient, OutputRecord, Producer, TopicPartition
 from logkeel.log.partitioner import partition_for
+from logkeel.projection import HistoryReader, OpenQuestion
 from logkeel.records import CancelRun, Request, RequestRejected, ResolveStep, RunCompleted, SignalRun, StartRun
 from logkeel.records.topics import TopicNames
 from logkeel.wire import encode
@@ -117,11 +121,29 @@ class Client:
         """
         return self.wait_for(self.from_start(run_id, routing_key), timeout_s)
 
-    def signal(self, run_id: str, name: str, payload: Any = None, *, routing_key: str | None = None) -> str:
-        """Send a signal; returns its request id. Raises as `start` does."""
-        request_id = uuid4().hex
+    def signal(
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        correlation: str | None = None,
+        request_id: str | None = None,
+        routing_key: str | None = None,
+    ) -> str:
+        """Send a signal; returns its request id. With the same `request_id` again, it is the same signal.
+
+        `correlation`: what a wait that asks for one compares. Raises as `start` does.
+        """
         content = None if payload is None else payload_of(name, payload)
-        request = SignalRun(run_id=run_id, name=name, request_id=request_id, routing_key=routing_key, payload=content)
+        request = SignalRun(
+            run_id=run_id,
+            name=name,
+            request_id=request_id or uuid4().hex,
+            routing_key=routing_key,
+            correlation=correlation,
+            payload=content,
+        )
         return self._send(request, routing_key or run_id)
 
     def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
@@ -153,6 +175,33 @@ class Client:
             comment=comment,
         )
         return self._send(request, routing_key or run_id)
+
+    def questions(self, run_id: str | None = None, *, assignee: str | None = None) -> list[OpenQuestion]:
+        """What humans are being asked now, by one run or by all, the oldest question first.
+
+        Reads the history that is kept from its start: for people and small services. Raises `RunNotFound`,
+        `LogTimeout`, `LogUnavailable`, `TopicMissing`.
+        """
+        reader = HistoryReader(self._log, self._names, run_id=run_id)
+        try:
+            return reader.catch_up().questions(run_id=run_id, assignee=assignee)
+        finally:
+            reader.close()
+
+    def answer(
+        self, run_id: str, path: str, verb: str, *, value: Any = msgspec.UNSET, **details: Unpack[AnswerDetails]
+    ) -> str:
+        """Answer the open question at `path`: approve or reject, or edit or respond with a `value`.
+
+        Returns the request id once the answer is on the log; the first valid one counts. Raises as `start` does.
+        """
+        request = answer_to(run_id, path, verb, value=value, details=details, request_id=uuid4().hex)
+        return self._send(request, request.routing_key or run_id)
+
+    def delegate(self, run_id: str, path: str, *, to: str, **details: Unpack[AnswerDetails]) -> str:
+        """Have somebody else asked; its deadline stays. Returns the request id. Raises as `start` does."""
+        request = delegation_of(run_id, path, to, details=details, request_id=uuid4().hex)
+        return self._send(request, request.routing_key or run_id)
 
     def home_of(self, routing_key: str) -> int:
         """The partition a routing key lives on (P27). Raises `TopicMissing`."""
