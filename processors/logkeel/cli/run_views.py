@@ -7,6 +7,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from logkeel.cli import wait_views
+from logkeel.cli.texts import one_line
 from logkeel.cli.times import duration
 from logkeel.projection import FieldView, QuestionView, RunView, StepView, Wait, WaitView
 from logkeel.records import ErrorInfo, RunEvent
@@ -98,7 +99,8 @@ def event_text(event: RunEvent, started_at_ms: int) -> str:
     """An event as a line for people."""
     place = "" if event.path is None else f"  {event.path}" + (f" (attempt {event.attempt})" if event.attempt else "")
     error = "" if event.error is None else f": {event.error.message} ({event.error.code})"
-    return f"{duration(event.at_ms - started_at_ms):>8}  {event.kind.replace('_', ' ')}{place}{_details(event)}{error}"
+    said = f"{event.kind.replace('_', ' ')}{place}{one_line(_details(event))}{error}"
+    return f"{duration(event.at_ms - started_at_ms):>8}  {said}"
 
 
 def _details(event: RunEvent) -> str:

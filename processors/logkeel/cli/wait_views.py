@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from logkeel.cli.texts import one_line
 from logkeel.cli.times import ago, due, duration
 from logkeel.projection import QuestionView, Wait, WaitView
 
@@ -61,4 +62,4 @@ def _due(wait: Wait, now_ms: int) -> str:
 
 
 def _asked_of(question: QuestionView) -> str:
-    return "" if question.assignee is None else f", of {question.assignee}"
+    return "" if question.assignee is None else f", of {one_line(question.assignee)}"

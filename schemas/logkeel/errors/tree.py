@@ -18,6 +18,7 @@
     ├── CallerError             the caller of client, CLI or HTTP changes the call
     │   ├── RunNotFound             run_not_found
     │   ├── LetterNotFound          letter_not_found
+    │   ├── QuestionNotFound        question_not_found
     │   ├── RunFailed               run_failed
     │   ├── RequestWasRejected      request_rejected
     │   └── WaitTimedOut            wait_timed_out
@@ -183,6 +184,12 @@ class LetterNotFound(CallerError):
     """No dead letter of that name is known."""
 
     code: ClassVar[str] = "letter_not_found"
+
+
+class QuestionNotFound(CallerError):
+    """Nobody is asked there now; `run_id` and `path` say where."""
+
+    code: ClassVar[str] = "question_not_found"
 
 
 class RunFailed(CallerError):
@@ -450,6 +457,7 @@ __all__ = [
     "PositionOutOfRange",
     "ProducerFatal",
     "ProducerFenced",
+    "QuestionNotFound",
     "RecordTooLarge",
     "RequestWasRejected",
     "RetryAfter",
