@@ -1,30 +1,23 @@
-"""The form of an answer: the JSON Schema it has to fit, from the published definition. Pure but for reading the topic.
+"""The form of an answer: the JSON Schema it has to fit, from the published definition. Pure.
 
 A definition that cannot be found, or a schema that cannot be used, leaves an answer unchecked here: the step that reads
 the field validates it in any case.
 """
 
 import re
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from logkeel.definitions import HumanBlock, WorkflowDocument
-from logkeel.errors import InvalidInput, LogTimeout
-from logkeel.log import LogClient
-from logkeel.records import Control, WorkflowDefinition
-from logkeel.records.topics import TopicNames
-from logkeel.runs import DefinitionReader
+from logkeel.errors import InvalidInput
+from logkeel.records import Control
 from logkeel.runs.processor.definitions import compiled
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
-
-READ_S = 30.0
-POLL_S = 0.2
 
 Schema = Mapping[str, Any]
 
@@ -38,23 +31,6 @@ class Form:
 
     schema: Schema | None = None
     defaults: Mapping[str, Control] = field(default_factory=dict)
-
-
-def read_form(client: LogClient, names: TopicNames, digest: str, path: str) -> Form:
-    """The form of the question at `path` of runs of the definition `digest`. Raises `LogTimeout`, `TopicMissing`."""
-    admin = client.admin()
-    reader = DefinitionReader(client.reader("read_committed"), admin, names.workflow_definitions)
-    try:
-        deadline_s = time.monotonic() + READ_S
-        while not reader.caught_up:
-            reader.poll(POLL_S)
-            if time.monotonic() > deadline_s:
-                raise LogTimeout(f"the definitions could not be read in {READ_S:.0f} s")
-        found = [each.value for each in reader.current() if isinstance(each.value, WorkflowDefinition)]
-    finally:
-        reader.close()
-        admin.close()
-    return next((form_of(each.document, path) for each in found if each.digest == digest), Form())
 
 
 def form_of(document: bytes, path: str) -> Form:
@@ -100,10 +76,14 @@ def problems_of(value: Any, schema: Schema) -> list[str]:
         found = list(Draft202012Validator(schema, registry=Registry()).iter_errors(value))
     except (SchemaError, Unresolvable, re.error):
         return []
-    placed = sorted(((each.json_path, _reason(each)) for each in found), key=lambda each: each[0])
+    leaves = (leaf for each in found for leaf in _leaves(each))
+    placed = sorted(((each.json_path, each.message) for each in leaves), key=lambda each: each[0])
     return [message if place == "$" else f"{place.removeprefix('$.')}: {message}" for place, message in placed]
 
 
-def _reason(error: "ValidationError") -> str:
+def _leaves(error: "ValidationError") -> "Iterator[ValidationError]":
     """Of alternatives that all do not fit, why each does not."""
-    return "; ".join(str(each.message) for each in error.context or (error,))
+    if not error.context:
+        yield error
+    for each in error.context or ():
+        yield from _leaves(each)

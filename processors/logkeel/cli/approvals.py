@@ -6,8 +6,8 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from logkeel.cli import approval_views
-from logkeel.cli.answer_forms import read_form, refuse_misfit
 from logkeel.cli.approval_choice import VERBS, Said, chosen, path_and_verb, refuse_unfit, with_remedy
+from logkeel.cli.form_reading import form_for, refuse_unfit_value
 from logkeel.cli.histories import history_of, time_ms
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix
 from logkeel.cli.output import Format, print_json, print_rows, print_text, say
@@ -17,7 +17,7 @@ from logkeel.cli.settings import Settings, load_settings
 from logkeel.client import AnswerDetails, Client
 from logkeel.client.answering import DELEGATE
 from logkeel.errors import CallerError, RequestWasRejected
-from logkeel.projection import QuestionView, RunView
+from logkeel.projection import RunView
 
 app = typer.Typer(no_args_is_help=True, help="What runs ask humans: list, show and answer it.")
 
@@ -59,9 +59,7 @@ def show(
     projection = history_of(settings, run_id)
     question = chosen(known(projection, run_id), path, command=f"show {run_id} PATH")
     asked = next(each for each in projection.questions(run_id=run_id) if each.path == question.path)
-    from logkeel.cli.wiring import connect
-
-    form = read_form(connect(settings), settings.names, asked.definition_digest, asked.path)
+    form = form_for(settings, asked.definition_digest, asked.path)
     if output is Format.JSON:
         print_json(approval_views.as_json(asked, form, time_ms()))
         return
@@ -97,7 +95,7 @@ def answer(
         question = chosen(view, path, command=f"answer {run_id} PATH {verb}")
         refuse_unfit(said, question, run_id)
         if given:
-            _refuse_misfit(settings, view, question, given["value"])
+            refuse_unfit_value(settings, view, question, given["value"])
         details = AnswerDetails(
             by=by, comment=comment, question=question.number, incarnation=view.incarnation, routing_key=key
         )
@@ -123,10 +121,3 @@ def _value(value: str | None, value_file: Path | None) -> dict[str, Any]:
     if value_file is not None:
         return {"value": json_of(f"@{value_file}", "--value-file")}
     return {} if value is None else {"value": json_of(value, "--value")}
-
-
-def _refuse_misfit(settings: Settings, view: RunView, question: QuestionView, value: Any) -> None:
-    from logkeel.cli.wiring import connect
-
-    form = read_form(connect(settings), settings.names, view.definition_digest, question.path)
-    refuse_misfit(value, form.schema, where=f"logkeel approvals show {view.run_id} {question.path}")

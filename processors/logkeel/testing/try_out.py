@@ -9,6 +9,7 @@ from uuid import uuid4
 from logkeel.client.building import input_digest, inputs_of
 from logkeel.client.client import accepted, result_of
 from logkeel.errors import WaitTimedOut
+from logkeel.projection import QuestionView, Wait
 from logkeel.projection.projection import fold
 from logkeel.records import StartRun
 from logkeel.testing.memory import MemoryApplication
@@ -58,4 +59,12 @@ def _waits(application: MemoryApplication, run_id: str) -> str:
     history = application.history(run_id)
     if not history:
         return "it was not accepted yet"
-    return ", ".join(f"step {step.path} is {step.phase}" for step in fold(history).current_steps)
+    view = fold(history)
+    steps = [f"step {step.path} is {step.phase}" for step in view.current_steps]
+    return ", ".join([*steps, *(_said(wait) for wait in view.waits.values())])
+
+
+def _said(wait: Wait) -> str:
+    if isinstance(wait, QuestionView):
+        return f"{wait.path} asks a human: {wait.text}"
+    return f"{wait.path} waits for the signal {wait.signal!r}" if wait.kind == "signal" else f"{wait.path} is open"

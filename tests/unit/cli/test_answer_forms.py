@@ -58,10 +58,19 @@ def test_every_misfit_is_named_with_its_place() -> None:
     assert problems_of({"copies": "two", "note": 7}, SCHEMA) == [
         "'to' is a required property",
         "copies: 'two' is not of type 'integer'",
-        "note: 7 is not of type 'string'; 7 is not of type 'null'",
+        "note: 7 is not of type 'string'",
+        "note: 7 is not of type 'null'",
     ]
     with pytest.raises(InvalidInput, match=r"'to' is a required property; its form: logkeel approvals show r p"):
         refuse_misfit({}, SCHEMA, where="logkeel approvals show r p")
+
+
+def test_within_alternatives_the_place_is_named() -> None:
+    schema = TypeAdapter(Reply | None).json_schema()
+    assert problems_of({"to": 7}, schema) == [
+        "{'to': 7} is not of type 'null'",
+        "to: 7 is not of type 'string'",
+    ]
 
 
 @pytest.mark.parametrize(
