@@ -38,6 +38,9 @@ ROOM_OF_LIBRARY = {
     "fastapi": "processors/logkeel/gateway/",
     "uvicorn": "processors/logkeel/gateway/",
     "opentelemetry": "processors/logkeel/integrations/",
+    "cryptography": "processors/logkeel/payloads/",
+    "fsspec": "processors/logkeel/payloads/",
+    "zstandard": "processors/logkeel/payloads/",
 }
 
 PURE = (

@@ -22,7 +22,7 @@ def row(asked: OpenQuestion, now_ms: int) -> tuple[Any, ...]:
     return (
         asked.run_id,
         question.path,
-        one_line(question.text),
+        one_line(question.question),
         ", ".join(question.allow),
         None if question.assignee is None else one_line(question.assignee),
         ago(question.since_ms, now_ms),
@@ -43,6 +43,7 @@ def as_json(asked: OpenQuestion, form: Form, now_ms: int) -> dict[str, Any]:
     """Everything that a person has to know to answer; `shown` by field."""
     return {
         **summary(asked, now_ms),
+        "definition_digest": asked.definition_digest,
         "incarnation": asked.incarnation,
         "routing_key": asked.routing_key,
         "shown": {value.field: _plain(value, form) for value in asked.shown},
@@ -54,12 +55,12 @@ def lines(asked: OpenQuestion, form: Form, now_ms: int) -> Iterator[str]:
     """The same for people: facts, then the shown fields, then the form of an answer."""
     question = asked.question
     facts = {
-        "question": readable(question.text),
+        "question": readable(question.question),
         "run": f"{asked.run_id}  {asked.workflow}@{asked.version}",
         "path": question.path,
         "asked": ago(question.since_ms, now_ms) + _asked_of(asked),
         "due": due(question.due_ms, now_ms),
-        "answers": ", ".join((*question.allow, "delegate")),
+        "answers": ", ".join(question.allow),
     }
     width = max(len(name) for name in facts)
     yield from (f"{name:<{width}}  {value}" for name, value in facts.items())
@@ -80,8 +81,8 @@ def lines(asked: OpenQuestion, form: Form, now_ms: int) -> Iterator[str]:
 
 def how_to_answer(asked: OpenQuestion) -> str:
     """The command to type."""
-    verbs = "|".join((*asked.question.allow, "delegate"))
-    return f"answer it: logkeel approvals answer {asked.run_id} {asked.path} {verbs}"
+    verbs = "|".join(asked.question.allow)
+    return f"answer it: logkeel approvals answer {asked.run_id} {verbs} --path {asked.path}"
 
 
 def _asked_of(asked: OpenQuestion) -> str:
@@ -105,8 +106,11 @@ def _plain(value: FieldValue, form: Form) -> Any:
     if value.revision == 0:
         return form.defaults.get(value.field)
     plain = plain_result((value,))[value.field]
-    if isinstance(plain, bytes) and value.payload is not None:
-        return {"encoding": value.payload.encoding, "bytes": len(plain)}
+    payload = value.payload
+    if payload is not None and payload.blob is not None:
+        return {"encoding": payload.encoding, "bytes": payload.blob.size_bytes, "uri": payload.blob.uri}
+    if isinstance(plain, bytes) and payload is not None:
+        return {"encoding": payload.encoding, "bytes": len(plain)}
     return plain
 
 

@@ -12,7 +12,16 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from logkeel.cli.options import Bootstrap, Config, Prefix, StateDir
+from logkeel.cli.options import (
+    BlobAbove,
+    BlobStoreUrl,
+    Bootstrap,
+    Config,
+    PayloadCompression,
+    PayloadKeys,
+    Prefix,
+    StateDir,
+)
 from logkeel.cli.output import say
 from logkeel.cli.settings import Settings, load_settings
 from logkeel.cli.signals import stop_on_signals
@@ -33,12 +42,25 @@ def dev(
     reload: Annotated[bool, typer.Option(help="Start again when a source file changes.")] = True,
     debug: Annotated[bool, typer.Option("--debug", help="No time-outs of steps: for breakpoints.")] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    payload_keys: PayloadKeys = None,
+    payload_compression: PayloadCompression = None,
+    blob_store: BlobStoreUrl = None,
+    blob_above: BlobAbove = None,
 ) -> None:
     """Run workflows here until Ctrl-C: a Kafka broker unless one is given, topics, engine and workers."""
     from logkeel.cli.applications import load_workflows
     from logkeel.cli.logs import configure_logs
 
-    flags = {"bootstrap_servers": bootstrap_servers, "prefix": prefix, "state_dir": state_dir, "log_level": log_level}
+    flags = {
+        "bootstrap_servers": bootstrap_servers,
+        "prefix": prefix,
+        "state_dir": state_dir,
+        "log_level": log_level,
+        "payload_keys": payload_keys,
+        "payload_compression": payload_compression,
+        "blob_store": blob_store,
+        "blob_above_bytes": blob_above,
+    }
     settings = load_settings(flags, file=config)
     configure_logs(settings.log_level)
     workflows = [workflow for target in targets for workflow in load_workflows(target)]

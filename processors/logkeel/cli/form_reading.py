@@ -7,7 +7,7 @@ from logkeel.cli.answer_forms import Form, form_of, refuse_misfit
 from logkeel.cli.settings import Settings
 from logkeel.errors import LogTimeout
 from logkeel.log import LogClient
-from logkeel.projection import QuestionView, RunView
+from logkeel.projection import RunView, WaitView
 from logkeel.records import WorkflowDefinition
 from logkeel.records.topics import TopicNames
 from logkeel.runs import DefinitionReader
@@ -40,7 +40,7 @@ def form_for(settings: Settings, digest: str, path: str) -> Form:
     return read_form(connect(settings), settings.names, digest, path)
 
 
-def refuse_unfit_value(settings: Settings, view: RunView, question: QuestionView, value: Any) -> None:
+def refuse_unfit_value(settings: Settings, view: RunView, question: WaitView, value: Any) -> None:
     """Raise `InvalidInput` if the answer does not fit the form of this question, and as `read_form` does."""
     form = form_for(settings, view.definition_digest, question.path)
-    refuse_misfit(value, form.schema, where=f"logkeel approvals show {view.run_id} {question.path}")
+    refuse_misfit(value, form.schema, where=f"logkeel approvals show {view.run_id} --path {question.path}")

@@ -33,6 +33,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "worker": Section("logkeel.cli.worker", grouped=False),
     "serve": Section("logkeel.cli.serve", grouped=False),
     "run": Section("logkeel.cli.run"),
+    "workflow": Section("logkeel.cli.workflow"),
     "approvals": Section("logkeel.cli.approvals"),
     "state": Section("logkeel.cli.state"),
     "dead-letters": Section("logkeel.cli.dead_letters"),

@@ -11,8 +11,9 @@ from logkeel.cli import run_views
 from logkeel.cli.histories import history_of, time_ms
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix
 from logkeel.cli.output import Format, data, print_json, print_rows, print_value, say
+from logkeel.cli.payloads import opened, payload_chain
 from logkeel.cli.run_answers import known, print_taken, tell
-from logkeel.cli.run_inputs import input_of, json_of, pairs_of
+from logkeel.cli.run_inputs import input_of, json_of, pairs_of, with_readable
 from logkeel.cli.settings import Settings, load_settings
 from logkeel.cli.times import duration
 from logkeel.client import Client
@@ -39,6 +40,7 @@ def start(
     request_id: Annotated[str | None, typer.Option("--request-id", help="Sent again, it is the same request.")] = None,
     routing_key: RoutingKey = None,
     attribute: Annotated[list[str] | None, typer.Option("--attribute", help="name=value; may be repeated.")] = None,
+    readable: Annotated[list[str] | None, typer.Option("--readable", help="A control field: not encrypted.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, and print the result.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait; the run goes on.")] = None,
     bootstrap_servers: Bootstrap = None,
@@ -47,7 +49,7 @@ def start(
     output: Output = Format.TABLE,
 ) -> None:
     """Start a run. With --wait the exit code is 13 unless the run succeeds."""
-    values = input_of(given, field or [])
+    values = with_readable(input_of(given, field or []), readable or [])
     attributes = pairs_of(attribute or [], "--attribute")
     with _client(bootstrap_servers, prefix, config) as client:
         ids = {"run_id": run_id, "request_id": request_id, "routing_key": routing_key}
@@ -59,7 +61,7 @@ def start(
             say(f"watch it: logkeel run watch {handle.run_id}")
             print_value({"run_id": handle.run_id, "request_id": handle.request_id}, handle.run_id, output)
             return
-        completed = handle.wait(timeout)
+        completed = client.opened(handle.wait(timeout))
         _print_completion(completed, output)
         result_of(workflow, completed)
 
@@ -74,8 +76,10 @@ def show(
     output: Output = Format.TABLE,
 ) -> None:
     """Show a run: which step it is on and for how long, its steps, state and errors."""
-    projection = history_of(_settings(bootstrap_servers, prefix, config), run_id)
+    settings = _settings(bootstrap_servers, prefix, config)
+    projection = history_of(settings, run_id)
     view = known(projection, run_id) if revision is None else projection.state_at(run_id, revision)
+    view = opened(view, payload_chain(settings))
     now_ms = time_ms() if revision is None else view.updated_at_ms
     if output is Format.JSON:
         print_json(run_views.as_json(view, now_ms))
@@ -158,7 +162,7 @@ def signal(
     run_id: RunId,
     name: Annotated[str, typer.Argument(help="The signal's name.")],
     payload: Annotated[str | None, typer.Option("--payload", help="JSON, or @file.json.")] = None,
-    correlation: Annotated[str | None, typer.Option("--correlation", help="Which of several it is for.")] = None,
+    correlation: Annotated[str | None, typer.Option("--correlation", help="Which wait is meant.")] = None,
     request_id: Annotated[str | None, typer.Option("--request-id", help="Sent again, it is the same signal.")] = None,
     routing_key: RoutingKey = None,
     bootstrap_servers: Bootstrap = None,
@@ -217,7 +221,7 @@ def _client(bootstrap_servers: str | None, prefix: str | None, config: Path | No
     from logkeel.cli.wiring import connect
 
     settings = _settings(bootstrap_servers, prefix, config)
-    with Client(connect(settings), prefix=settings.prefix) as client:
+    with Client(connect(settings), prefix=settings.prefix, payloads=payload_chain(settings)) as client:
         yield client
 
 

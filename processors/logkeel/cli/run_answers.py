@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from logkeel.cli.output import Format, print_value, say
+from logkeel.cli.payloads import payload_chain
 from logkeel.cli.settings import Settings
 from logkeel.cli.wiring import connect
 from logkeel.client import Client
@@ -48,7 +49,7 @@ def tell(settings: Settings, run_id: str, send: Send, *, routing_key: str | None
     try:
         view = known(history.catch_up(), run_id)
         key = routing_key or view.routing_key
-        with Client(log, prefix=settings.prefix) as client:
+        with Client(log, prefix=settings.prefix, payloads=payload_chain(settings)) as client:
             place = TopicPartition(settings.names.run_completions, client.home_of(key or run_id))
             answers.assign({place: _end(log, place)})
             request_id = send(client, view, key)

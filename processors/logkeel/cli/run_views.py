@@ -9,7 +9,7 @@ from rich.tree import Tree
 from logkeel.cli import wait_views
 from logkeel.cli.texts import one_line
 from logkeel.cli.times import duration
-from logkeel.projection import FieldView, QuestionView, RunView, StepView, Wait, WaitView
+from logkeel.projection import FieldView, RunView, StepView, WaitView
 from logkeel.records import ErrorInfo, RunEvent
 
 LONGEST_VALUE = 100
@@ -73,7 +73,7 @@ def summary(view: RunView, now_ms: int) -> dict[str, Any]:
 def current(view: RunView, now_ms: int) -> str:
     """What a run waits for, in a few words."""
     steps = [f"{step.path} {_SAID[step.phase]} for {duration(now_ms - step.since_ms)}" for step in view.current_steps]
-    waits = [wait_views.sentence(wait, now_ms) for wait in view.waits.values() if not _is_limit(wait)]
+    waits = [wait_views.sentence(wait, now_ms) for wait in view.waits.values() if wait.kind != "within"]
     return "; ".join([*steps, *waits])
 
 
@@ -130,20 +130,15 @@ def tree(view: RunView, now_ms: int) -> Tree:
     for step in view.steps.values():
         parent, name = _placed(root, branches, step.path)
         parent.add(_line(step, name, now_ms))
-    for wait in sorted(view.waits.values(), key=_is_limit):
+    for wait in sorted(view.waits.values(), key=lambda wait: wait.kind == "within"):
         parent, name = _placed(root, branches, wait.path)
-        if _is_limit(wait) and f"/{wait.path}" in branches:
+        if wait.kind == "within" and f"/{wait.path}" in branches:
             branches[f"/{wait.path}"].label = _wait(wait, name, now_ms)
         else:
             parent.add(_wait(wait, name, now_ms))
     if view.error is not None:
         root.add(Text(f"{view.error.message} ({view.error.code})", style="red"))
     return root
-
-
-def _is_limit(wait: Wait) -> bool:
-    """A block whose time is limited waits for nothing itself."""
-    return isinstance(wait, WaitView) and wait.kind == "within"
 
 
 def _placed(root: Tree, branches: dict[str, Tree], path: str) -> tuple[Tree, str]:
@@ -158,10 +153,10 @@ def _placed(root: Tree, branches: dict[str, Tree], path: str) -> tuple[Tree, str
     return parent, name
 
 
-def _wait(wait: Wait, name: str, now_ms: int) -> Text:
-    mark, style = _MARKS["in_doubt" if isinstance(wait, QuestionView) else "waiting"]
+def _wait(wait: WaitView, name: str, now_ms: int) -> Text:
+    mark, style = _MARKS["in_doubt" if wait.kind == "human" else "waiting"]
     line = Text.assemble((f"{mark} ", style), wait_views.sentence(wait, now_ms, name=name))
-    if isinstance(wait, QuestionView):
+    if wait.kind == "human":
         line.append("; a human answers: logkeel approvals show", style=style)
     return line
 
@@ -192,6 +187,8 @@ def value_of(field: FieldView) -> Any:
         return field.control
     if payload.encoding == "json" and payload.data is not None:
         return msgspec.json.decode(payload.data)
+    if payload.blob is not None:
+        return {"encoding": payload.encoding, "bytes": payload.blob.size_bytes, "uri": payload.blob.uri}
     return {"encoding": payload.encoding, "bytes": None if payload.data is None else len(payload.data)}
 
 

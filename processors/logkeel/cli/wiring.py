@@ -118,6 +118,7 @@ def make_worker(
     debug: bool = False,
 ) -> "StepWorker":
     """A worker of these workflows. Its rooms load here: an engine starts sooner without them."""
+    from logkeel.cli.payloads import payload_chain
     from logkeel.steps import StepWorker, WorkerOptions
 
     return StepWorker(
@@ -132,6 +133,7 @@ def make_worker(
             concurrency=settings.concurrency,
             drain_s=drain_s,
             debug=debug,
+            payloads=payload_chain(settings),
             session_timeout_ms=settings.session_timeout_ms,
             leave_on_close=not settings.stay,
         ),

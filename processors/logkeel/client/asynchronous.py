@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar
 
-import msgspec
-
-from logkeel.client.answering import AnswerDetails
+from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_out
 from logkeel.log import LogClient
+from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.projection import OpenQuestion
 from logkeel.records import RunCompleted
 from logkeel.records.topics import TopicNames
@@ -46,14 +45,17 @@ class AsyncRunHandle:
 
     async def result(self, timeout_s: float | None = None) -> Any:
         """See `RunHandle.result`."""
-        return result_of(self.inner.workflow, await self.wait(timeout_s))
+        return result_of(self.inner.workflow, await self.client.opened(await self.wait(timeout_s)))
 
 
 class AsyncClient:
     """As `Client`, for coroutines of any event loop. Close it, or use it as an asynchronous context manager."""
 
-    def __init__(self, log_client: LogClient, *, prefix: str = TopicNames().prefix) -> None:
-        self._client = Client(log_client, prefix=prefix)
+    def __init__(
+        self, log_client: LogClient, *, prefix: str = TopicNames().prefix, payloads: PayloadChain = PLAIN
+    ) -> None:
+        self._client = Client(log_client, prefix=prefix, payloads=payloads)
+        self._payloads = payloads
         self._threads = ThreadPoolExecutor(SENDING_THREADS, thread_name_prefix="logkeel-client")
 
     async def __aenter__(self) -> Self:
@@ -116,6 +118,14 @@ class AsyncClient:
             )
         )
 
+    async def answer(self, answer: Answer, *, request_id: str | None = None, routing_key: str | None = None) -> str:
+        """See `Client.answer`."""
+        return await self._do(lambda: self._client.answer(answer, request_id=request_id, routing_key=routing_key))
+
+    async def questions(self, run_id: str | None = None, *, assignee: str | None = None) -> list[OpenQuestion]:
+        """See `Client.questions`."""
+        return await self._do(lambda: self._client.questions(run_id, assignee=assignee))
+
     async def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
         """See `Client.cancel`."""
         return await self._do(lambda: self._client.cancel(run_id, reason=reason, routing_key=routing_key))
@@ -137,19 +147,11 @@ class AsyncClient:
             )
         )
 
-    async def questions(self, run_id: str | None = None, *, assignee: str | None = None) -> list[OpenQuestion]:
-        """See `Client.questions`."""
-        return await self._do(lambda: self._client.questions(run_id, assignee=assignee))
-
-    async def answer(
-        self, run_id: str, path: str, verb: str, *, value: Any = msgspec.UNSET, **details: Unpack[AnswerDetails]
-    ) -> str:
-        """See `Client.answer`."""
-        return await self._do(lambda: self._client.answer(run_id, path, verb, value=value, **details))
-
-    async def delegate(self, run_id: str, path: str, *, to: str, **details: Unpack[AnswerDetails]) -> str:
-        """See `Client.delegate`."""
-        return await self._do(lambda: self._client.delegate(run_id, path, to=to, **details))
+    async def opened(self, completed: RunCompleted) -> RunCompleted:
+        """See `Client.opened`."""
+        if self._payloads.is_quick(completed.result):
+            return self._client.opened(completed)
+        return await self._do(lambda: self._client.opened(completed))
 
     async def wait_for(self, wait: Wait, timeout_s: float | None) -> RunCompleted:
         """Wait without a thread. Raises `RequestWasRejected`, `WaitTimedOut`."""

@@ -4,7 +4,7 @@ from logkeel.projection.following import HistoryReader
 from logkeel.projection.projection import Projection
 from logkeel.projection.questions import OpenQuestion
 from logkeel.projection.views import FieldView, Phase, RunView, StepFailure, StepView
-from logkeel.projection.waits import AnswerView, QuestionView, Wait, WaitView
+from logkeel.projection.waits import AnswerView, WaitView
 
 __all__ = [
     "AnswerView",
@@ -13,10 +13,8 @@ __all__ = [
     "OpenQuestion",
     "Phase",
     "Projection",
-    "QuestionView",
     "RunView",
     "StepFailure",
     "StepView",
-    "Wait",
     "WaitView",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from logkeel.projection.views import RunView
-from logkeel.projection.waits import QuestionView, shown
+from logkeel.projection.waits import WaitView, shown
 from logkeel.records import FieldValue, RunEvent
 
 
@@ -22,7 +22,7 @@ class OpenQuestion:
     version: str
     definition_digest: str
     routing_key: str | None
-    question: QuestionView
+    question: WaitView
     shown: tuple[FieldValue, ...] = ()
 
     @property
@@ -31,7 +31,7 @@ class OpenQuestion:
         return self.question.path
 
 
-def question_of(view: RunView, question: QuestionView, history: Sequence[RunEvent]) -> OpenQuestion:
+def question_of(view: RunView, question: WaitView, history: Sequence[RunEvent]) -> OpenQuestion:
     """The question of this run, whose events are `history`."""
     return OpenQuestion(
         run_id=view.run_id,

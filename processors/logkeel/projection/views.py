@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from logkeel.projection.waits import CHANGES, AnswerView, QuestionView, Waits, answer_in
+from logkeel.projection import waits
+from logkeel.projection.waits import AnswerView, WaitView, answer_in
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
 
 Phase = Literal["dispatched", "started", "waiting", "in_doubt", "done", "failed", "revoked"]
@@ -65,6 +66,7 @@ class RunView:
     """One run, one incarnation. `completed_steps` are step paths in order of completion.
 
     `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
+
     `complete` is False if the beginning of its history was not seen: fields and steps of it are then missing.
     """
 
@@ -90,7 +92,7 @@ class RunView:
     errors: list[StepFailure] = field(default_factory=list)
     fields: dict[str, FieldView] = field(default_factory=dict)
     signals: list[str] = field(default_factory=list)
-    waits: Waits = field(default_factory=dict)
+    waits: dict[str, WaitView] = field(default_factory=dict)
     answers: list[AnswerView] = field(default_factory=list)
     complete: bool = True
 
@@ -100,10 +102,10 @@ class RunView:
         return [step for step in self.steps.values() if step.is_open]
 
     @property
-    def questions(self) -> list[QuestionView]:
-        """What humans are being asked now, the oldest question first."""
-        found = (wait for wait in self.waits.values() if isinstance(wait, QuestionView))
-        return sorted(found, key=lambda question: question.number)
+    def questions(self) -> list[WaitView]:
+        """Open questions to humans, the oldest first."""
+        found = (wait for wait in self.waits.values() if wait.kind == "human")
+        return sorted(found, key=lambda wait: wait.number)
 
 
 def view_from(event: RunEvent) -> RunView:
@@ -129,9 +131,6 @@ def apply(view: RunView, event: RunEvent) -> None:
     view.revision = event.revision
     view.updated_at_ms = event.at_ms
     _HANDLERS[event.kind](view, event)
-    change = CHANGES.get(event.kind)
-    if change is not None:
-        change(view.waits, event)
 
 
 def _run_started(view: RunView, event: RunEvent) -> None:
@@ -194,15 +193,6 @@ def _step_revoked(view: RunView, event: RunEvent) -> None:
     view.steps[step.path] = _ended(step, event)
 
 
-def _wait_ended(view: RunView, event: RunEvent) -> None:
-    _write(view, event.writes, event)
-
-
-def _question_answered(view: RunView, event: RunEvent) -> None:
-    view.answers.append(answer_in(event))
-    _write(view, event.writes, event)
-
-
 def _signal_received(view: RunView, event: RunEvent) -> None:
     view.signals.append(event.name or "")
 
@@ -216,10 +206,47 @@ def _run_completed(view: RunView, event: RunEvent) -> None:
     view.error = event.error
     view.reason = event.reason or view.reason
     view.finished_at_ms = event.at_ms
+    view.waits.clear()
+
+
+def _block_entered(view: RunView, event: RunEvent) -> None:
+    waits.block_entered(view.waits, event)
+
+
+def _over(view: RunView, event: RunEvent) -> None:
+    """A block, a wait or a question has ended; what it wrote is written."""
+    waits.over(view.waits, event)
+    _write(view, event.writes, event)
+
+
+def _wait_started(view: RunView, event: RunEvent) -> None:
+    waits.wait_started(view.waits, event)
+
+
+def _question_asked(view: RunView, event: RunEvent) -> None:
+    waits.question_asked(view.waits, event)
+
+
+def _question_answered(view: RunView, event: RunEvent) -> None:
+    view.answers.append(answer_in(event))
+    _over(view, event)
+
+
+def _question_reassigned(view: RunView, event: RunEvent) -> None:
+    waits.question_reassigned(view.waits, event)
+
+
+def _question_reminded(view: RunView, event: RunEvent) -> None:
+    waits.question_reminded(view.waits, event)
+
+
+def _block_rescued(view: RunView, event: RunEvent) -> None:
+    """A failure was caught: what else ran in the block is over."""
+    waits.over(view.waits, event)
 
 
 def _noted(view: RunView, event: RunEvent) -> None:
-    """In the history; what it does to the waits is said by `CHANGES`, and nothing else is shown of it."""
+    """In the history, but not in what is shown."""
 
 
 _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
@@ -235,20 +262,19 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "step_released": _noted,
     "step_refused": _step_waits,
     "step_revoked": _step_revoked,
-    "block_entered": _noted,
-    "block_left": _noted,
-    "block_rescued": _noted,
-    "block_timed_out": _noted,
-    "block_cancelled": _noted,
-    "wait_started": _noted,
-    "wait_ended": _wait_ended,
-    "question_asked": _noted,
-    "question_answered": _question_answered,
-    "question_reassigned": _noted,
-    "question_reminded": _noted,
     "step_journaled": _noted,
     "step_suspended": _noted,
     "step_resumed": _noted,
+    "block_entered": _block_entered,
+    "block_left": _over,
+    "block_rescued": _block_rescued,
+    "block_timed_out": _over,
+    "wait_started": _wait_started,
+    "wait_ended": _over,
+    "question_asked": _question_asked,
+    "question_answered": _question_answered,
+    "question_reassigned": _question_reassigned,
+    "question_reminded": _question_reminded,
     "signal_received": _signal_received,
     "cancel_requested": _cancel_requested,
     "answer_ignored": _noted,

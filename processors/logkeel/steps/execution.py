@@ -13,10 +13,11 @@ from logkeel.log import Clock
 from logkeel.records import FieldWrite, StepFailed, StepRefused, StepSucceeded
 from logkeel.steps.answers import cut_off, error_info, failed, in_doubt, refused, succeeded
 from logkeel.steps.attempt import Attempt, WorkerStepContext, run_view_of
-from logkeel.steps.bound import BoundCheck, BoundFunction, BoundStep
+from logkeel.steps.bound import BoundCheck, BoundFunction
 from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.resources import ResourcePool
 from logkeel.steps.threads import DaemonThreads
+from logkeel.steps.values import NotForThisWorker, StepValues
 
 CLAIM_VALID_S = 2.0
 """A claim older than this is made again before the call (P39): well below the session time-out of 10 s."""
@@ -45,6 +46,7 @@ class Execution:
         self._holder = holder
         self._resources = resources
         self._threads = threads
+        self._values = StepValues(catalog.payloads, clock, threaded=threads is not None)
 
     async def answer(self, attempt: Attempt) -> Outcome:
         """Execute. Raises `ClaimTooOld` and `asyncio.CancelledError` only."""
@@ -64,11 +66,18 @@ class Execution:
             ready(attempt)
             self._begin(attempt)
             result = await self._call(attempt, step, arguments)
-            return self._success(attempt, self._writes(step, result), from_check=False)
+            writes = await self._values.writes(attempt, step.encode_result(result))
+            return self._success(attempt, writes, from_check=False)
         except ClaimTooOld:
             raise
+        except NotForThisWorker as error:
+            return refused(command, self._holder, str(error))
         except Exception as error:  # noqa: BLE001 - the step call boundary
             return self.failure(attempt, error)
+
+    def close(self) -> None:
+        """End the threads that values are prepared on."""
+        self._values.close()
 
     def failure(self, attempt: Attempt, error: BaseException) -> StepFailed:
         """The answer to an exception."""
@@ -88,10 +97,6 @@ class Execution:
     def _times(self, attempt: Attempt) -> tuple[int, int]:
         return attempt.started_at_ms, self._clock.now_ms()
 
-    @staticmethod
-    def _writes(step: BoundStep, result: Any) -> tuple[FieldWrite, ...]:
-        return step.encode_result(result)
-
     async def _checked(self, attempt: Attempt, check: BoundCheck) -> tuple[FieldWrite, ...] | None:
         """Ask whether the effect of a former attempt has happened, no earlier than it could be seen (P35)."""
         not_before_ms = attempt.command.check_not_before_ms or 0
@@ -100,14 +105,15 @@ class Execution:
             await asyncio.sleep(min(wait_ms, 50) / 1_000)
         self._fresh(attempt)
         arguments = await self._arguments(attempt, check)
-        return check.encode_answer(await self._call(attempt, check, arguments))
+        writes = check.encode_answer(await self._call(attempt, check, arguments))
+        return None if writes is None else await self._values.writes(attempt, writes)
 
     def _fresh(self, attempt: Attempt) -> None:
         if attempt.start.claimed and self._clock.monotonic_s() - attempt.claimed_at_s > CLAIM_VALID_S:
             raise ClaimTooOld
 
     async def _arguments(self, attempt: Attempt, bound: BoundFunction) -> dict[str, Any]:
-        arguments = bound.decode_inputs(attempt.command.inputs)
+        arguments = await self._values.arguments(attempt, bound)
         if bound.resources:
             arguments |= await self._resources.resolve(bound.resources)
         if bound.asks_run_view:

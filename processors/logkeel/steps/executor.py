@@ -159,6 +159,7 @@ class StepExecutor:
             _wait(ending)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(5.0)
+        self._execution.close()
         if self._pool is not None:
             self._pool.close()
         if not self._loop.is_running():

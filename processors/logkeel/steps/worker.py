@@ -19,6 +19,7 @@ import structlog
 from logkeel.errors import LogkeelError
 from logkeel.exactly_once.slots import SlotLock, directory_identity, take_slot
 from logkeel.log import SESSION_TIMEOUT_MS, Clock, LogClient, Record, TopicPartition
+from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records import StepCommand, StepFailed, StepHeartbeat, StepReclaimed, StepReleased
 from logkeel.records.topics import TopicNames
 from logkeel.steps.attempt import Attempt
@@ -49,6 +50,7 @@ log = structlog.get_logger("logkeel.worker")
 class WorkerOptions:
     """How a worker runs. `slot` None: the lowest free one. `threaded` False: everything on the caller's thread.
 
+    `payloads`: what happens to values on their way; clients need the same keys and blob store.
     `new_loop` makes the event loop that steps run on when not threaded; `incarnation` names this life of the process
     (None: by chance).
     `leave_on_close`: whether a drain begins by handing the partitions over, or lets them wait for this slot until its
@@ -63,6 +65,7 @@ class WorkerOptions:
     drain_s: float = 25.0
     threaded: bool = True
     overrides: Overrides | None = None
+    payloads: PayloadChain = PLAIN
     new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     incarnation: str | None = None
     session_timeout_ms: int = SESSION_TIMEOUT_MS
@@ -119,7 +122,7 @@ class StepWorker:
         )
         self._member = QueueMember(consumer, client.admin(), names.step_commands(options.queue), self)
         self._executor = StepExecutor(
-            StepCatalog(workflows),
+            StepCatalog(workflows, payloads=options.payloads),
             clock,
             holder=str(self.holder),
             concurrency=options.concurrency,

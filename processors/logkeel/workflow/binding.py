@@ -10,7 +10,7 @@ from typing import Any
 from logkeel.errors import InvalidInput, StepSignatureError
 from logkeel.records import FieldValue, FieldWrite
 from logkeel.workflow.context import RunView
-from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons, refuse_too_many
+from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.signature import Read, Signature
 from logkeel.workflow.state import StateField
@@ -117,7 +117,7 @@ class BoundStep(BoundFunction):
     def encode_result(self, value: Any) -> tuple[FieldWrite, ...]:
         """Field writes from what the step returned, in the order of `writes=`.
 
-        Raises `StepSignatureError` with all `problems` when it does not fit the fields, and `PayloadTooLarge`.
+        Raises `StepSignatureError` with all `problems` when it does not fit the fields.
         """
         problems: list[str] = []
         writes: list[FieldWrite] = []
@@ -128,7 +128,6 @@ class BoundStep(BoundFunction):
                 problems += [f"{name}: {reason}" for reason in reasons(error)]
         if problems:
             raise self._unfit(problems)
-        refuse_too_many(writes, f"the result of step {self.name!r}")
         return tuple(writes)
 
     def _parts(self, value: Any) -> Sequence[Any]:

@@ -6,21 +6,11 @@ by strings, which are checked when the flow is built.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, Required, TypeAlias, TypedDict, Unpack
 
 from logkeel.definitions import Verb
 from logkeel.workflow.durations import Duration
 from logkeel.workflow.steps import Step
-
-
-class _Unsaid:
-    """Stands for what was left out where leaving it out must be a decision."""
-
-    def __repr__(self) -> str:
-        return "nothing"
-
-
-UNSAID: Final = _Unsaid()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +96,29 @@ class WaitSignal:
     name: str
 
 
+class Asking(TypedDict, total=False):
+    """How a human is asked, see `human`."""
+
+    timeout: Required[Duration | None]
+    question: str
+    allow: Sequence[Verb]
+    answer: str
+    shows: Sequence[str]
+    assignee: str
+    notify: str
+    remind: Duration
+    on_timeout: Literal["approve", "reject", "fail", "escalate"]
+    escalate_to: str
+    then: Literal["approve", "reject", "fail"]
+
+
 @dataclass(frozen=True, slots=True)
 class Human:
     """See `human`."""
 
     name: str
     writes: str
-    question: str | None
-    allow: tuple[Verb, ...]
-    answer: str | None
-    shows: tuple[str, ...]
-    assignee: str | None
-    notify: str | None
-    timeout: Duration | _Unsaid | None
-    remind: Duration | None
-    on_timeout: str
-    escalate_to: str | None
-    then: str
+    how: Asking
 
 
 FlowBlock: TypeAlias = (
@@ -222,27 +218,12 @@ def wait_signal(
     return WaitSignal(signal, writes, correlate, timeout, on_timeout, signal)
 
 
-def human(
-    name: str,
-    *,
-    writes: str,
-    question: str | None = None,
-    allow: Sequence[Verb] = ("approve", "reject"),
-    answer: str | None = None,
-    shows: Sequence[str] = (),
-    assignee: str | None = None,
-    notify: str | None = None,
-    timeout: Duration | _Unsaid | None = UNSAID,
-    remind: Duration | None = None,
-    on_timeout: Literal["approve", "reject", "fail", "escalate"] = "fail",
-    escalate_to: str | None = None,
-    then: Literal["approve", "reject", "fail"] = "fail",
-) -> Human:
+def human(name: str, *, writes: str, **how: Unpack[Asking]) -> Human:
     """Ask a human and wait, holding nothing: the verb of the answer goes to the control field `writes`.
 
-    `answer`: the field that the answer of `edit` and `respond` goes to; its type makes the form. `timeout` must be
-    said, None for ever. When it is over: `on_timeout`, where `escalate` asks `escalate_to` for as long again, and then
-    does `then`.
+    `allow`: the verbs that are taken, approve and reject unless said. `answer`: the field that the answer of `edit` and
+    `respond` goes to; its type makes the form. `shows`: fields that the human is to see. `assignee` and `notify`: whom
+    to ask, and where. `remind`: how often. `timeout` must be said, None for ever. When it is over: `on_timeout`, a
+    failure unless said, where `escalate` asks `escalate_to` for as long again and then does `then`.
     """
-    sides = (writes, question, tuple(allow), answer, tuple(shows), assignee, notify, timeout, remind)
-    return Human(name, *sides, on_timeout, escalate_to, then)
+    return Human(name, writes, how)

@@ -5,10 +5,10 @@ a branch share its segment, as do a body and what follows its failure.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Literal, get_args
 
 from msgspec import UNSET, UnsetType
 
@@ -26,10 +26,12 @@ from logkeel.definitions import (
     SignalBlock,
     SleepBlock,
     StepBlock,
+    Verb,
     WithinBlock,
 )
 from logkeel.records import Control
 from logkeel.workflow.blocks import (
+    Asking,
     Branch,
     FlowBlock,
     Human,
@@ -48,6 +50,7 @@ from logkeel.workflow.problems import Problem
 from logkeel.workflow.state import StateField
 from logkeel.workflow.steps import Step
 
+Policy = Literal["approve", "reject", "fail", "escalate"]
 _BLOCKS = "use steps of this workflow, blocks such as parallel(...) or branch(...), or tuples of them"
 
 
@@ -193,28 +196,37 @@ class Translation:
         )
 
     def _human(self, block: Human, names: Names, place: str) -> HumanBlock:
-        identity = names.fresh(block.name)
+        identity, how = names.fresh(block.name), block.how
         inside = f"{place}/{identity}"
-        if not isinstance(block.timeout, Duration | None):
+        given: Mapping[str, object] = dict(how)  # what is said without a type checker
+        unknown = sorted(given.keys() - Asking.__annotations__.keys())
+        if unknown:
+            what = f"human({block.name!r}) knows no {', '.join(unknown)}"
+            self._problem(what, inside, f"use {', '.join(Asking.__annotations__)}")
+        if "timeout" not in given:
             remedy = 'say timeout="48h" and what on_timeout does, or timeout=None to wait for ever'
             self._problem(f"human({block.name!r}) does not say how long it waits", inside, remedy)
-        timeout = block.timeout if isinstance(block.timeout, Duration | None) else None
+        answer = how.get("answer")
+        policy = self._one_of("on_timeout", how.get("on_timeout", "fail"), get_args(Policy), inside)
         return HumanBlock(
             id=identity,
-            question=block.question or block.name,
+            question=how.get("question", block.name),
             writes=block.writes,
-            allow=block.allow,
-            answer=block.answer,
-            answer_schema=self._schema(block.answer),
-            shows=block.shows,
-            assignee=block.assignee,
-            notify=block.notify,
-            timeout_ms=self._optional_duration(timeout, inside),
-            remind_ms=self._optional_duration(block.remind, inside),
-            on_timeout=self._one_of("on_timeout", block.on_timeout, ("approve", "reject", "fail", "escalate"), inside),
-            escalate_to=block.escalate_to,
-            then=self._one_of("then", block.then, ("approve", "reject", "fail"), inside),
+            allow=self._verbs(how.get("allow", ("approve", "reject")), inside),
+            answer=answer,
+            answer_schema=self._schema(answer),
+            shows=tuple(how.get("shows", ())),
+            assignee=how.get("assignee"),
+            notify=how.get("notify"),
+            timeout_ms=self._optional_duration(how.get("timeout"), inside),
+            remind_ms=self._optional_duration(how.get("remind"), inside),
+            on_timeout=policy,
+            escalate_to=how.get("escalate_to"),
+            then=self._one_of("then", how.get("then", "fail"), ("approve", "reject", "fail"), inside),
         )
+
+    def _verbs(self, given: Sequence[str], place: str) -> tuple[Verb, ...]:
+        return tuple(self._one_of("allow", verb, get_args(Verb), place) for verb in given)
 
     def _schema(self, name: str | None) -> str | None:
         if name is None or name not in self.fields:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar, overload
 
 import msgspec
 
@@ -13,10 +13,11 @@ from logkeel.workflow.binding import BoundStep, bound
 from logkeel.workflow.blocks import FlowBlock
 from logkeel.workflow.context import RunView, StepErrorView
 from logkeel.workflow.declaring import NAME, StepOptions, declare_step
+from logkeel.workflow.drawing import as_mermaid, as_text
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.flow_checks import FlowCheck
-from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons, refuse_too_many
+from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import StateShape, shape_of
@@ -75,7 +76,7 @@ class Workflow(Generic[S]):
     def step(
         self,
         *,
-        effect: EffectDeclaration | None = None,
+        effect: EffectDeclaration,
         timeout: Timeout | Duration | None = DEFAULT_TIMEOUT,
         retry: Retry | None = None,
         queue: str | None = None,
@@ -142,6 +143,10 @@ class Workflow(Generic[S]):
             published_at_ms=published_at_ms,
         )
 
+    def draw(self, picture: Literal["text", "mermaid"] = "text") -> str:
+        """The flow as an outline, or as a Mermaid flowchart. Raises `DefinitionError` while there is no flow."""
+        return (as_mermaid if picture == "mermaid" else as_text)(self.document())
+
     @property
     def steps(self) -> Mapping[str, Step[..., Any]]:
         """Declared steps by name."""
@@ -154,7 +159,7 @@ class Workflow(Generic[S]):
     def encode_input(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
         """The input of a run as field writes, in the order of the state class.
 
-        Raises `InvalidInput` with all `problems`, and `PayloadTooLarge`.
+        Raises `InvalidInput` with all `problems`.
         """
         fields = self.shape.fields
         problems = [f"{name}: is no field of the state" for name in values if name not in fields]
@@ -170,7 +175,6 @@ class Workflow(Generic[S]):
         if problems:
             message = f"the input does not fit workflow {self.name!r}: {'; '.join(problems)}"
             raise InvalidInput(message, workflow=self.name, problems=problems)
-        refuse_too_many(writes, f"the input of workflow {self.name!r}")
         return tuple(writes)
 
     def decode_state(
@@ -198,12 +202,24 @@ class Workflow(Generic[S]):
             return values[self.returns]
         return {name: values[name] for name in self.returns} if self.returns else None
 
-    async def try_out(self, *, resources: Mapping[Any, Any] | None = None, **inputs: Any) -> Any:
-        """Run in memory, with the driver of logkeel.testing. `resources` replaces openers by function or name."""
+    async def try_out(
+        self,
+        *,
+        resources: Mapping[Any, Any] | None = None,
+        humans: Mapping[str, Any] | None = None,
+        signals: Sequence[str | tuple[str, Any]] = (),
+        **inputs: Any,
+    ) -> Any:
+        """Run in memory, with the driver of logkeel.testing, in which days pass at once.
+
+        `resources` replaces openers by function or name. `humans` answer questions by name: `{"approve": "reject"}`, a
+        verb with an answer, a function of the question, or None for nobody. `signals` are sent with the start.
+        """
         drivers = list(entry_points(group="logkeel.try_out"))
         if not drivers:
             raise ConfigInvalid("no driver of try_out is installed; install logkeel as a whole")
-        return await drivers[0].load()(self, inputs, resources=resources)
+        outside = {"resources": resources, "humans": humans or {}, "signals": signals}
+        return await drivers[0].load()(self, inputs, **outside)
 
     def _declare(self, function: Callable[..., Any], options: StepOptions) -> Step[..., Any]:
         step = declare_step(function, options, self.shape)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from tests.integration.cli.test_run import answer, logkeel
 from tests.integration.runs.application import Application, running
 
-from logkeel.client import Client
+from logkeel.client import Answer, Client
 from logkeel.workflow import State, Workflow, human, parallel, wait_signal
 
 pytestmark = pytest.mark.kafka
@@ -88,23 +88,20 @@ def pay(application: Application, run_id: str) -> None:
 def test_questions_are_listed_shown_and_answered_from_the_command_line(application: Application) -> None:
     asked(application, "cli")
     listed = answer(logkeel(application, "approvals", "list", "--assignee", "editors", "-o", "json"))
-    assert (EDITORS, "Publish it?") in {(each["path"], each["text"]) for each in listed if each["run_id"] == "cli"}
-    shown = answer(logkeel(application, "approvals", "show", "cli", EDITORS, "-o", "json"))
+    assert (EDITORS, "Publish it?") in {(each["path"], each["question"]) for each in listed if each["run_id"] == "cli"}
+    shown = answer(logkeel(application, "approvals", "show", "cli", "--path", EDITORS, "-o", "json"))
     assert shown["shown"]["report"] == {"title": "On logs", "pages": 1}
     assert "title" in str(shown["schema"])
     assert "waits for a human: editors" in logkeel(application, "run", "show", "cli").stdout
     unclear = logkeel(application, "approvals", "answer", "cli", "approve")
     assert (unclear.returncode, EDITORS in unclear.stderr) == (13, True), unclear.stderr
-    wrong = logkeel(application, "approvals", "answer", "cli", EDITORS, "edit", "--value", '{"pages": "many"}')
+    edit = ("approvals", "answer", "cli", "edit", "--path", EDITORS, "--value")
+    wrong = logkeel(application, *edit, '{"pages": "many"}')
     assert (wrong.returncode, "'title' is a required property" in wrong.stderr) == (12, True), wrong.stderr
     better = '{"title": "On the log", "pages": 2}'
-    answer(
-        logkeel(
-            application, "approvals", "answer", "cli", EDITORS, "edit", "--value", better, "--by", "ada", "-o", "json"
-        )
-    )
+    answer(logkeel(application, *edit, better, "--by", "ada", "-o", "json"))
     answer(logkeel(application, "approvals", "answer", "cli", "approve", "--by", "bob", "-o", "json"))
-    late = logkeel(application, "approvals", "answer", "cli", EDITORS, "reject")
+    late = logkeel(application, "approvals", "answer", "cli", "reject", "--path", EDITORS)
     assert (late.returncode, "answered with edit by ada" in late.stderr) == (13, True), late.stderr
     pay(application, "cli")
     assert application.completion("cli").status == "succeeded"
@@ -119,13 +116,15 @@ def test_questions_are_listed_shown_and_answered_from_the_command_line(applicati
 
 def test_a_question_is_handed_on_and_answered_by_a_client(application: Application) -> None:
     asked(application, "client")
-    done = logkeel(application, "approvals", "answer", "client", LAWYERS, "delegate", "--to", "carol", "--by", "bob")
+    done = logkeel(application, "approvals", "delegate", "client", "carol", "--path", LAWYERS, "--by", "bob")
     assert done.returncode == 0, done.stderr
     with Client(application.client, prefix=application.settings.prefix) as client:
         (found,) = client.questions("client", assignee="carol")
         assert found.question.reassigned_by == "bob"
-        client.answer("client", LAWYERS, "approve", by="carol", question=found.question.number)
-        client.answer("client", EDITORS, "edit", value=Report(title="Better", pages=3), by="ada")
+        number = found.question.number
+        client.answer(Answer(run_id="client", path=LAWYERS, verb="approve", answered_by="carol", question=number))
+        better = Report(title="Better", pages=3)
+        client.answer(Answer(run_id="client", path=EDITORS, verb="edit", value=better, answered_by="ada"))
     pay(application, "client")
     assert application.completion("client").status == "succeeded"
 
@@ -147,5 +146,5 @@ def test_a_run_that_is_cancelled_asks_nobody_any_more(application: Application) 
     assert application.completion("gone").status == "cancelled"
     listed = answer(logkeel(application, "approvals", "list", "-o", "json"))
     assert "gone" not in {each["run_id"] for each in listed}
-    late = logkeel(application, "approvals", "answer", "gone", LAWYERS, "approve")
+    late = logkeel(application, "approvals", "answer", "gone", "approve", "--path", LAWYERS)
     assert (late.returncode, "has ended as cancelled" in late.stderr) == (13, True), late.stderr

@@ -43,7 +43,7 @@ def test_a_question_is_said_in_a_sentence() -> None:
         == "waits for a human: approve, asked 1h 59m ago, due in 1d 22h, of editors"
     )
     (value, limit) = run_views.summary(told.view, NOW_MS)["waits"]
-    assert (value["kind"], value["question"], value["allow"]) == ("question", 2, ["approve", "edit", "reject"])
+    assert (value["kind"], value["number"], value["allow"]) == ("human", 2, ("approve", "edit", "reject"))
     assert (limit["kind"], limit["path"]) == ("within", "soon")
 
 

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 from pydantic import BaseModel
+from tests.unit.payloads.chains import chain
 from tests.unit.runs.engine import Engine, a_start
 from tests.unit.runs.flows import plan_with
 from tests.unit.runs.scripts import flow_of, step_block
 
-from logkeel.client import AsyncClient, Client
-from logkeel.client.answering import answer_to
+from logkeel.client import Answer, AsyncClient, Client
+from logkeel.client.answers import DELEGATE, NOTHING
 from logkeel.client.building import plain_result
 from logkeel.definitions import Block, HumanBlock, ParallelBlock, SignalBlock
-from logkeel.errors import InvalidInput, PayloadTooLarge, RunNotFound
-from logkeel.records import AnswerQuestion, Payload, RunEvent
-from logkeel.records.limits import MAX_PAYLOAD_BYTES
+from logkeel.errors import InvalidInput, RunNotFound
+from logkeel.payloads import PLAIN
+from logkeel.records import AnswerQuestion, FieldWrite, Payload, RunEvent
 from logkeel.simulation import SimulatedClient
 
 HOUR_MS = 3_600_000
@@ -60,22 +61,23 @@ def events(engine: Engine, kind: str) -> list[RunEvent]:
 
 def test_an_open_question_is_found_shown_and_answered_by_what_it_says(engine: Engine, client: Client) -> None:
     (found,) = client.questions()
-    assert (found.run_id, found.path, found.question.text, found.question.assignee) == (
+    assert (found.run_id, found.path, found.question.question, found.question.assignee) == (
         "r",
         "approve",
         "Go?",
         "editors",
     )
     assert plain_result(found.shown) == {"topic": "kafka", "letter": None}
-    request_id = client.answer(
-        found.run_id,
-        found.path,
-        "approve",
-        by="ada",
+    approval = Answer(
+        run_id=found.run_id,
+        path=found.path,
+        verb="approve",
+        answered_by="ada",
         comment="well done",
         question=found.question.number,
         incarnation=found.incarnation,
     )
+    request_id = client.answer(approval)
     engine.turns()
     (answered,) = events(engine, "question_answered")
     assert (answered.name, answered.actor, answered.reason) == ("approve", "ada", "well done")
@@ -89,7 +91,7 @@ def test_a_typed_value_is_the_answer(engine: Engine, client: Client) -> None:
         text: str
         copies: int
 
-    client.answer("r", "approve", "edit", value=[Letter(text="Dear Ada", copies=2)])
+    client.answer(Answer(run_id="r", path="approve", verb="edit", value=[Letter(text="Dear Ada", copies=2)]))
     engine.turns()
     (answered,) = events(engine, "question_answered")
     assert answered.writes[1].payload == Payload(encoding="json", data=b'[{"text":"Dear Ada","copies":2}]')
@@ -100,16 +102,17 @@ def test_the_same_answer_sent_again_is_one_and_one_to_an_older_question_is_refus
 ) -> None:
     (found,) = client.questions("r")
     for _ in range(2):
-        client.answer("r", "approve", "approve", request_id="x")
+        client.answer(Answer(run_id="r", path="approve", verb="approve"), request_id="x")
         engine.turns()
     assert (len(events(engine, "question_answered")), engine.rejections()) == (1, [])
-    client.answer("r", "approve", "reject", question=found.question.number, request_id="y")
+    late = Answer(run_id="r", path="approve", verb="reject", question=found.question.number)
+    client.answer(late, request_id="y")
     engine.turns()
     assert engine.rejections() == ["question_not_open"]
 
 
 def test_a_question_is_handed_on_and_asked_of_somebody_else(engine: Engine, client: Client) -> None:
-    client.delegate("r", "approve", to="bob", by="ada", comment="on leave")
+    client.answer(Answer(run_id="r", path="approve", verb=DELEGATE, assignee="bob", answered_by="ada"))
     engine.turns()
     assert client.questions(assignee="editors") == []
     (found,) = client.questions(assignee="bob")
@@ -120,7 +123,7 @@ def test_several_questions_of_one_run_are_answered_one_by_one() -> None:
     engine = running(ParallelBlock(id="both", branches=(question("one"), question("two"))), a)
     with Client(SimulatedClient(engine.cluster), prefix="app") as client:
         assert [each.path for each in client.questions("r")] == ["both/one", "both/two"]
-        client.answer("r", "both/two", "approve")
+        client.answer(Answer(run_id="r", path="both/two", verb="approve"))
         engine.turns()
         assert [each.path for each in client.questions("r")] == ["both/one"]
 
@@ -143,8 +146,8 @@ def test_an_unknown_run_has_no_questions(client: Client) -> None:
 async def test_coroutines_ask_and_answer_too(engine: Engine) -> None:
     async with AsyncClient(SimulatedClient(engine.cluster), prefix="app") as client:
         (found,) = await client.questions(assignee="editors")
-        await client.delegate("r", found.path, to="bob")
-        await client.answer("r", found.path, "reject", by="bob", question=found.question.number)
+        await client.answer(Answer(run_id="r", path=found.path, verb=DELEGATE, assignee="bob"))
+        await client.answer(Answer(run_id="r", path=found.path, verb="reject", answered_by="bob"))
         await client.signal("r", "hurry")
         engine.turns()
         assert await client.questions("r") == []
@@ -154,11 +157,20 @@ async def test_coroutines_ask_and_answer_too(engine: Engine) -> None:
 
 def test_an_answer_without_a_value_has_no_payload_and_null_is_a_value() -> None:
     def built(value: object) -> AnswerQuestion:
-        return answer_to("r", "p", "edit", value=value, details={}, request_id="q")
+        return Answer(run_id="r", path="p", verb="edit", value=value).request("q", None)
 
-    assert built(msgspec.UNSET) == AnswerQuestion(run_id="r", path="p", verb="edit", request_id="q")
+    assert built(NOTHING) == AnswerQuestion(run_id="r", path="p", verb="edit", request_id="q")
     assert built(None).payload == Payload(encoding="json", data=b"null")
-    with pytest.raises(InvalidInput, match="answer: is not JSON"):
+    with pytest.raises(InvalidInput, match="p: is not JSON"):
         built(object())
-    with pytest.raises(PayloadTooLarge):
-        built("x" * MAX_PAYLOAD_BYTES)
+
+
+def test_values_that_a_human_is_to_see_are_opened_by_who_has_the_key(engine: Engine) -> None:
+    sealing = chain()
+    sealed = sealing.wrap(Payload(encoding="json", data=b'"secret"'), "topic")
+    request = a_start("s", request_id="s")
+    engine.ask(replace(request, inputs=(FieldWrite(field="topic", payload=sealed),)))
+    for known, seen in ((sealing, "secret"), (PLAIN, sealed.data)):
+        with Client(SimulatedClient(engine.cluster), prefix="app", payloads=known) as client:
+            (found,) = client.questions("s")
+            assert plain_result(found.shown)["topic"] == seen

@@ -4,13 +4,13 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Literal
+from typing import Annotated
 
 import pytest
 from tests.integration.runs.looking_back import expected, surveys
 
 from logkeel.errors import InvalidInput, RunFailed, WaitTimedOut
-from logkeel.workflow import ONCE, Resource, Retry, State, StepContext, Workflow, human, parallel, wait_signal
+from logkeel.workflow import ONCE, Resource, Retry, State, StepContext, Workflow, parallel
 
 
 class Parcel(State):
@@ -20,7 +20,6 @@ class Parcel(State):
     weight: int | None = None
     price: int | None = None
     label: str | None = None
-    content: Literal["approve", "reject"] | None = None
 
 
 def parcels() -> "Workflow[Parcel]":
@@ -88,14 +87,6 @@ async def test_a_run_that_needs_a_human_says_which_step() -> None:
 
     workflow.flow(pay)
     with pytest.raises(WaitTimedOut, match="step pay is in_doubt"):
-        await workflow.try_out(address="Berlin")
-
-
-async def test_a_run_that_asks_a_human_says_what_is_asked() -> None:
-    workflow = Workflow("asking", state=Parcel)
-    ask = human("customs", question="What is in it?", writes="content", timeout=None)
-    workflow.flow(parallel(ask, wait_signal("stamped", timeout=None)))
-    with pytest.raises(WaitTimedOut, match=r"customs asks a human: What is in it\?.*waits for the signal 'stamped'"):
         await workflow.try_out(address="Berlin")
 
 

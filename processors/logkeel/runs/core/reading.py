@@ -11,6 +11,11 @@ from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunState
 from logkeel.runs.core.summary import view_value
 
+_REMEDY = (
+    "Name fewer fields, or let large values go by reference: give clients and workers a --blob-store, and a lower"
+    " --blob-above where many fields of middle size come together"
+)
+
 
 def inputs_of(state: RunState, plan: Plan, placed: PlacedStep) -> tuple[FieldValue, ...]:
     """The fields the step reads, as it sees them. Fields never written and without a control default are left out."""
@@ -51,7 +56,7 @@ def command_problem(path: str, inputs: tuple[FieldValue, ...]) -> ErrorInfo | No
         return None
     message = (
         f"step {path} reads {size_bytes} bytes, one command carries at most {MAX_FIELDS_BYTES}:"
-        f" {largest_first(inputs)}. Let it read fewer fields, or keep large values outside and store their address"
+        f" {largest_first(inputs)}. {_REMEDY}"
     )
     return ErrorInfo(code="command_too_large", kind="fatal", message=message)
 
@@ -63,6 +68,6 @@ def result_problem(result: tuple[FieldValue, ...]) -> ErrorInfo | None:
         return None
     message = (
         f"the result has {size_bytes} bytes, a completion carries at most {MAX_FIELDS_BYTES}: {largest_first(result)}."
-        " Return fewer fields, or keep large values outside and store their address"
+        f" {_REMEDY}"
     )
     return ErrorInfo(code="result_too_large", kind="fatal", message=message)
