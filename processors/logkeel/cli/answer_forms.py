@@ -5,13 +5,13 @@ the field validates it in any case.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from logkeel.definitions import HumanBlock, WorkflowDocument
+from logkeel.definitions import FieldDefinition, HumanBlock
 from logkeel.errors import InvalidInput
 from logkeel.records import Control
 from logkeel.runs.processor.definitions import compiled
@@ -37,12 +37,12 @@ def form_of(document: bytes, path: str) -> Form:
     """The form of the question at a run's `path`; an empty one if nobody is asked there."""
     plan = compiled(document)
     try:
-        block = plan.waits[path].block
+        placed = plan.waits[path]
     except KeyError:
         return Form()
-    if not isinstance(block, HumanBlock):
+    if not isinstance(placed.block, HumanBlock):
         return Form()
-    return Form(_schema(block), _defaults(plan.document))
+    return Form(_schema(placed.block), _defaults(plan.fields_at(placed.reading[-1]).values()))
 
 
 def _schema(block: HumanBlock) -> Schema | None:
@@ -53,8 +53,8 @@ def _schema(block: HumanBlock) -> Schema | None:
     return schema if isinstance(schema, dict) else None
 
 
-def _defaults(document: WorkflowDocument) -> dict[str, Control]:
-    return {each.name: each.default for each in document.fields if each.control_type is not None and not each.required}
+def _defaults(fields: Iterable[FieldDefinition]) -> dict[str, Control]:
+    return {each.name: each.default for each in fields if each.control_type is not None and not each.required}
 
 
 def refuse_misfit(value: Any, schema: Schema | None, *, where: str) -> None:

@@ -66,8 +66,8 @@ class RunView:
     """One run, one incarnation. `completed_steps` are step paths in order of completion.
 
     `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
-
-    `complete` is False if the beginning of its history was not seen: fields and steps of it are then missing.
+    `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`. `complete` is False if the
+    beginning of its history was not seen: fields and steps of it are then missing.
     """
 
     run_id: str
@@ -94,6 +94,7 @@ class RunView:
     signals: list[str] = field(default_factory=list)
     waits: dict[str, WaitView] = field(default_factory=dict)
     answers: list[AnswerView] = field(default_factory=list)
+    inner: list[str] = field(default_factory=list)
     complete: bool = True
 
     @property
@@ -210,7 +211,20 @@ def _run_completed(view: RunView, event: RunEvent) -> None:
 
 
 def _block_entered(view: RunView, event: RunEvent) -> None:
+    """Also an inner workflow, whose fields are shown with its path before their names while it runs."""
     waits.block_entered(view.waits, event)
+    if "inline" in event.attributes:
+        view.inner.append(event.path or "")
+        _write(view, event.writes, event, inside=event.path or "")
+
+
+def _block_left(view: RunView, event: RunEvent) -> None:
+    path = event.path or ""
+    if path in view.inner:
+        view.inner.remove(path)
+        for name in [name for name in view.fields if name.startswith(f"{path}/")]:
+            del view.fields[name]
+    _over(view, event)
 
 
 def _over(view: RunView, event: RunEvent) -> None:
@@ -266,7 +280,7 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "step_suspended": _noted,
     "step_resumed": _noted,
     "block_entered": _block_entered,
-    "block_left": _over,
+    "block_left": _block_left,
     "block_rescued": _block_rescued,
     "block_timed_out": _over,
     "wait_started": _wait_started,
@@ -304,9 +318,12 @@ def _ended(step: StepView, event: RunEvent) -> StepView:
     return replace(step, started_at_ms=event.started_at_ms or step.started_at_ms, finished_at_ms=event.at_ms)
 
 
-def _write(view: RunView, writes: tuple[FieldWrite, ...], event: RunEvent) -> None:
+def _write(view: RunView, writes: tuple[FieldWrite, ...], event: RunEvent, *, inside: str | None = None) -> None:
+    if inside is None:
+        around = [path for path in view.inner if (event.path or "").startswith(f"{path}/")]
+        inside = max(around, key=len, default="")
     for write in writes:
-        view.fields[write.field] = FieldView(
+        view.fields[f"{inside}/{write.field}" if inside else write.field] = FieldView(
             revision=event.revision,
             path=event.path,
             payload=write.payload,

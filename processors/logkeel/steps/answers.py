@@ -5,7 +5,7 @@ What surely did not happen is never in doubt; what was cut off or raised in a `O
 
 import traceback
 
-from logkeel.errors import BlobStoreUnavailable, Fail, InvalidInput, LogkeelError, NotDone, RetryAfter
+from logkeel.errors import BlobStoreUnavailable, Fail, InvalidInput, LogkeelError, NotDone, RetryAfter, StepProcessDied
 from logkeel.records import ErrorInfo, FieldReference, FieldWrite, StepCommand, StepFailed, StepRefused, StepSucceeded
 from logkeel.workflow.durations import to_milliseconds
 
@@ -91,7 +91,7 @@ def _classified(error: BaseException) -> ErrorInfo:
             return ErrorInfo(code=error.code, message=message, kind="not_done")
         case InvalidInput():
             return ErrorInfo(code=error.code, message=message, kind="invalid_input")
-        case BlobStoreUnavailable():
+        case BlobStoreUnavailable() | StepProcessDied():
             return ErrorInfo(code=error.code, message=message, kind="retryable")
         case LogkeelError():
             return ErrorInfo(code=error.code, message=message, kind="fatal")

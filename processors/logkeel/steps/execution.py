@@ -15,6 +15,7 @@ from logkeel.steps.answers import cut_off, error_info, failed, in_doubt, refused
 from logkeel.steps.attempt import Attempt, WorkerStepContext, run_view_of
 from logkeel.steps.bound import BoundCheck, BoundFunction
 from logkeel.steps.catalog import StepCatalog
+from logkeel.steps.cpu import CpuProcesses, cpu_call, processes_at_once
 from logkeel.steps.resources import ResourcePool
 from logkeel.steps.threads import DaemonThreads
 from logkeel.steps.values import NotForThisWorker, StepValues
@@ -46,6 +47,7 @@ class Execution:
         self._holder = holder
         self._resources = resources
         self._threads = threads
+        self._processes: CpuProcesses | None = None
         self._values = StepValues(catalog.payloads, clock, threaded=threads is not None)
 
     async def answer(self, attempt: Attempt) -> Outcome:
@@ -65,6 +67,7 @@ class Execution:
             arguments = await self._arguments(attempt, step)
             ready(attempt)
             self._begin(attempt)
+            self._values.called(attempt, step)
             result = await self._call(attempt, step, arguments)
             writes = await self._values.writes(attempt, step.encode_result(result))
             return self._success(attempt, writes, from_check=False)
@@ -76,8 +79,10 @@ class Execution:
             return self.failure(attempt, error)
 
     def close(self) -> None:
-        """End the threads that values are prepared on."""
+        """End the processes of steps and the threads that values are prepared on."""
         self._values.close()
+        if self._processes is not None:
+            self._processes.close()
 
     def failure(self, attempt: Attempt, error: BaseException) -> StepFailed:
         """The answer to an exception."""
@@ -127,8 +132,19 @@ class Execution:
             return await bound.function(**arguments)
         if self._threads is None:
             return bound.function(**arguments)
+        if bound.is_cpu:
+            return await self._call_process(attempt, bound, arguments, self._threads.size)
         call = partial(contextvars.copy_context().run, partial(bound.function, **arguments))
         attempt.thread = self._threads.submit(call)
+        return await asyncio.wrap_future(attempt.thread)
+
+    async def _call_process(
+        self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any], concurrency: int
+    ) -> Any:
+        self._processes = self._processes or CpuProcesses(processes_at_once(concurrency))
+        call = cpu_call(bound.function, arguments)
+        attempt.kill = call.kill
+        attempt.thread = self._processes.submit(call)
         return await asyncio.wrap_future(attempt.thread)
 
     def _begin(self, attempt: Attempt) -> None:

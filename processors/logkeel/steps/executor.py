@@ -210,7 +210,12 @@ class StepExecutor:
     def _cancel_task(self, attempt: Attempt) -> None:
         if attempt.task is None or not attempt.begun:
             return
-        if attempt.must_end and attempt.thread is not None and attempt.cut != "drained":
+        if attempt.thread is not None and attempt.kill is not None:
+            if attempt.thread.cancel():
+                attempt.called = False  # It waited for a process.
+            else:
+                attempt.kill()
+        elif attempt.must_end and attempt.thread is not None and attempt.cut != "drained":
             if not attempt.thread.cancel():
                 return  # A thread cannot be cut: what it returns or raises is the answer.
             attempt.called = False

@@ -19,6 +19,7 @@ from logkeel.workflow.blocks import (
 from logkeel.workflow.context import RunView, StepContext, StepErrorView, StepLogger
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, EffectDeclaration
+from logkeel.workflow.inlining import inline
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import State
@@ -59,6 +60,7 @@ __all__ = [
     "Workflow",
     "branch",
     "human",
+    "inline",
     "leave",
     "loop",
     "parallel",

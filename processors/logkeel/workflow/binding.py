@@ -35,6 +35,11 @@ class BoundFunction:
         return self.signature.is_async
 
     @property
+    def is_cpu(self) -> bool:
+        """Whether it is called in a process of its own."""
+        return False
+
+    @property
     def resources(self) -> Mapping[str, Resource]:
         """Resources by parameter name."""
         return self.signature.resources
@@ -106,6 +111,12 @@ class BoundStep(BoundFunction):
     name: str
     writes: tuple[str, ...]
     check_signature: Signature | None
+    cpu: bool
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it was declared with `cpu=True`; its check never is."""
+        return self.cpu
 
     @property
     def check(self) -> BoundCheck | None:
@@ -154,4 +165,5 @@ def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
         name=step.name,
         writes=step.settings.writes,
         check_signature=step.check_signature,
+        cpu=step.settings.cpu,
     )

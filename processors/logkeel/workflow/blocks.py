@@ -10,6 +10,7 @@ from typing import Any, Literal, Required, TypeAlias, TypedDict, Unpack
 
 from logkeel.definitions import Verb
 from logkeel.workflow.durations import Duration
+from logkeel.workflow.inlining import Inline, inline
 from logkeel.workflow.steps import Step
 
 
@@ -133,6 +134,7 @@ FlowBlock: TypeAlias = (
     | Sleep
     | WaitSignal
     | Human
+    | Inline
     | tuple[Any, ...]
 )
 """A step, a block, or a tuple of blocks, which is a sequence."""
@@ -227,3 +229,31 @@ def human(name: str, *, writes: str, **how: Unpack[Asking]) -> Human:
     failure unless said, where `escalate` asks `escalate_to` for as long again and then does `then`.
     """
     return Human(name, writes, how)
+
+
+__all__ = [
+    "Asking",
+    "Branch",
+    "FlowBlock",
+    "Human",
+    "Inline",
+    "Leave",
+    "Loop",
+    "Parallel",
+    "Rescue",
+    "Sequential",
+    "Sleep",
+    "WaitSignal",
+    "Within",
+    "branch",
+    "human",
+    "inline",
+    "leave",
+    "loop",
+    "parallel",
+    "rescue",
+    "sequence",
+    "sleep",
+    "wait_signal",
+    "within",
+]

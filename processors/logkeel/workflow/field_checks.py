@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from msgspec import UnsetType
 
-from logkeel.definitions import BranchBlock, HumanBlock, LeaveBlock, SignalBlock
+from logkeel.definitions import BranchBlock, HumanBlock, InlineBlock, LeaveBlock, SignalBlock
 from logkeel.workflow.problems import Problem
 from logkeel.workflow.state import StateField
 
@@ -58,6 +58,16 @@ class FieldCheck:
             if known is not None and known.definition.control_type != "string":
                 what = f"signals are correlated by text, and field {block.correlate!r} is none"
                 self._problem(what, "correlate by a control field of type str")
+
+    def inline(self, block: InlineBlock, written: frozenset[str]) -> None:
+        """What an inner workflow begins with must be there."""
+        for name in dict.fromkeys(each.outer for each in block.inputs):
+            known = self.fields.get(name)
+            if known is None or known.definition.required or name in written:
+                continue
+            if known.default is None or known.default() is None:
+                what = f"workflow {block.workflow!r} begins with {name!r}, which nothing on its way has written"
+                self._problem(what, f"put a step that writes {name!r} before it, or give the field a default")
 
     def human(self, block: HumanBlock) -> None:
         """Where the verb and the answer go, and what happens without one."""

@@ -4,7 +4,7 @@ Pure. Walks the blocks of a definition in order; a place is the path of block id
 written for certain at its block, whatever way the run took to it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, assert_never
@@ -15,6 +15,7 @@ from logkeel.definitions import (
     Block,
     BranchBlock,
     HumanBlock,
+    InlineBlock,
     LeaveBlock,
     LoopBlock,
     ParallelBlock,
@@ -23,8 +24,10 @@ from logkeel.definitions import (
     SignalBlock,
     SleepBlock,
     StepBlock,
+    StepDefinition,
     WaitBlock,
     WithinBlock,
+    all_blocks,
     inner_blocks,
 )
 from logkeel.workflow.field_checks import FieldCheck
@@ -46,6 +49,7 @@ class FlowCheck:
 
     steps: Mapping[str, Step[..., Any]]
     fields: Mapping[str, StateField]
+    inner: Mapping[str, Sequence[StepDefinition]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     _ways_out: list[list[Written] | None] = field(default_factory=list)
     """Of each loop around: what is written at each of its leaves. None stands for a parallel block."""
@@ -78,6 +82,9 @@ class FlowCheck:
             case RescueBlock() | WithinBlock():
                 # Nothing that the body wrote is certain where it did not end.
                 return _common([self._walk(each, written, inside) for each in inner_blocks(block)])
+            case InlineBlock():
+                self._fields(inside).inline(block, written)
+                return written | ({block.writes} if block.writes is not None else set())
             case SleepBlock() | SignalBlock() | HumanBlock():
                 return self._wait(block, written, inside)
             case _:
@@ -169,9 +176,12 @@ class FlowCheck:
             self.problems.append(Problem(what, place, remedy))
 
     def _check_cancelled(self, block: ParallelBlock, place: str) -> None:
-        steps = (step for branch in block.branches for step in Contents(self.steps).steps(branch))
-        for step in dict.fromkeys(step for step in steps if step.settings.effect.kind not in _BREAKABLE):
-            what = f"step {step.name!r} is {step.settings.effect.kind} and may be cancelled after its effect"
+        steps = [step.definition() for branch in block.branches for step in Contents(self.steps).steps(branch)]
+        for each in all_blocks(block):
+            if isinstance(each, InlineBlock):
+                steps += self.inner.get(each.workflow, ())
+        for name, effect in dict.fromkeys((step.name, step.effect) for step in steps if step.effect not in _BREAKABLE):
+            what = f"step {name!r} is {effect} and may be cancelled after its effect"
             remedy = "branches that are not waited for are cancelled: put the step behind the block"
             self.problems.append(Problem(what, place, remedy))
 

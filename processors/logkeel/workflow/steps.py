@@ -37,6 +37,7 @@ class StepSettings:
     timeout: Timeout
     retry: RetryPolicy
     queue: str
+    cpu: bool = False
 
 
 class Step(Generic[P, R]):

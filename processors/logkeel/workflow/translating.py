@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from msgspec import UNSET, UnsetType
 
@@ -18,6 +18,7 @@ from logkeel.definitions import (
     Case,
     Handler,
     HumanBlock,
+    InlineBlock,
     LeaveBlock,
     LoopBlock,
     ParallelBlock,
@@ -45,10 +46,14 @@ from logkeel.workflow.blocks import (
     Within,
 )
 from logkeel.workflow.durations import Duration, to_milliseconds
+from logkeel.workflow.inlining import Inline, Inlining
 from logkeel.workflow.naming import Names
 from logkeel.workflow.problems import Problem
 from logkeel.workflow.state import StateField
 from logkeel.workflow.steps import Step
+
+if TYPE_CHECKING:
+    from logkeel.workflow.workflow import Workflow
 
 Policy = Literal["approve", "reject", "fail", "escalate"]
 _BLOCKS = "use steps of this workflow, blocks such as parallel(...) or branch(...), or tuples of them"
@@ -56,11 +61,12 @@ _BLOCKS = "use steps of this workflow, blocks such as parallel(...) or branch(..
 
 @dataclass(slots=True)
 class Translation:
-    """Walks an author's flow once. `problems` and `used` (steps in order of use) are filled on the way."""
+    """Walks an author's flow once. Filled on the way: `problems`, `used` (steps in order of use), `inner` workflows."""
 
     fields: Mapping[str, StateField]
     problems: list[Problem] = field(default_factory=list)
     used: list[Step[..., Any]] = field(default_factory=list)
+    inner: dict[str, "Workflow[Any]"] = field(default_factory=dict)
 
     def translate(self, blocks: tuple[FlowBlock, ...]) -> SequenceBlock:
         """The whole flow as one sequence."""
@@ -114,12 +120,19 @@ class Translation:
                 return self._signal(block, names, place)
             case Human():
                 return self._human(block, names, place)
+            case Inline():
+                return self._inline(block, names, place)
             case _:
                 self._problem(f"{block!r} is no block of a flow", place, _BLOCKS)
                 return None
 
     def _body(self, block: FlowBlock, names: Names, place: str) -> Block:
         return self._block(block, names, place) or SequenceBlock(id=names.fresh("sequence"), blocks=())
+
+    def _inline(self, block: Inline, names: Names, place: str) -> InlineBlock:
+        identity = names.fresh(block.name or block.workflow.name)
+        inlining = Inlining(self.fields, self.problems, self.inner)
+        return inlining.block(block, identity, f"{place}/{identity}")
 
     def _optional(self, block: FlowBlock | None, names: Names, place: str) -> Block | UnsetType:
         return UNSET if block is None else self._body(block, names, place)

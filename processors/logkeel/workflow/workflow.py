@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 import msgspec
 
-from logkeel.definitions import SequenceBlock, WorkflowDocument, digest_of, encode_document
+from logkeel.definitions import SequenceBlock, StepDefinition, WorkflowDocument, digest_of, encode_document
 from logkeel.errors import ConfigInvalid, InvalidInput
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.binding import BoundStep, bound
@@ -17,6 +17,7 @@ from logkeel.workflow.drawing import as_mermaid, as_text
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.flow_checks import FlowCheck
+from logkeel.workflow.inlining import SEPARATOR, inner_steps
 from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
@@ -55,6 +56,7 @@ class Workflow(Generic[S]):
         self._run_timeout_ms = None if run_timeout is None else to_milliseconds(run_timeout)
         self._steps: dict[str, Step[..., Any]] = {}
         self._flow: SequenceBlock | None = None
+        self._inner: dict[str, Workflow[Any]] = {}
         raise_for(self._own_problems())
 
     def __repr__(self) -> str:
@@ -70,6 +72,7 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        cpu: bool = False,
     ) -> StepDecorator[T]: ...
 
     @overload
@@ -81,6 +84,7 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        cpu: bool = False,
     ) -> StepDecorator[None]: ...
 
     def step(
@@ -92,12 +96,14 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        cpu: bool = False,
     ) -> StepDecorator[Any]:
         """Declare a step. `timeout` bounds one attempt, None must be written out; a `Timeout` bounds more than that.
 
+        `cpu`: it computes for long, so it is called in a process of its own, which a time-out or cancel ends.
         Raises `DefinitionError`.
         """
-        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name)
+        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, cpu)
         return StepDecorator(lambda function: self._declare(function, options))
 
     def flow(self, *blocks: FlowBlock) -> None:
@@ -110,9 +116,9 @@ class Workflow(Generic[S]):
         problems = [*translation.problems, *(self._foreign(step) for step in dict.fromkeys(foreign))]
         problems += self._step_problems(translation.used)
         if not foreign:
-            problems += FlowCheck(self._steps, self.shape.fields).run(flow)
+            problems += self._check(flow, translation)
         raise_for(problems)
-        self._flow = flow
+        self._flow, self._inner = flow, translation.inner
 
     def document(self) -> WorkflowDocument:
         """The definition as data. Raises `DefinitionError` while there is no flow."""
@@ -125,7 +131,7 @@ class Workflow(Generic[S]):
             version=self.version,
             schema_version=self.shape.schema_version,
             fields=tuple(field.definition for field in self.shape.fields.values()),
-            steps=tuple(self._steps[name].definition() for name in sorted(self._steps)),
+            steps=self._step_definitions(),
             flow=self._flow,
             returns=self._returned(),
             run_timeout_ms=self._run_timeout_ms,
@@ -153,7 +159,10 @@ class Workflow(Generic[S]):
         return self._steps
 
     def bind(self, step_name: str) -> BoundStep:
-        """The step as a worker runs it. Raises KeyError for an unknown name."""
+        """The step as a worker runs it; of an inner workflow by `<workflow>:<step>`. Raises KeyError if unknown."""
+        inner, separator, name = step_name.partition(SEPARATOR)
+        if separator:
+            return self._inner[inner].bind(name)
         return bound(self._steps[step_name], self.shape.fields)
 
     def encode_input(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
@@ -232,6 +241,15 @@ class Workflow(Generic[S]):
             raise_for([Problem(what, place, "declare all steps first, then call flow(...)")])
         self._steps[step.name] = step
         return step
+
+    def _step_definitions(self) -> tuple[StepDefinition, ...]:
+        own = [step.definition() for step in self._steps.values()]
+        inner = [step for name, each in self._inner.items() for step in inner_steps(name, each.document())]
+        return tuple(sorted([*own, *inner], key=lambda step: step.name))
+
+    def _check(self, flow: SequenceBlock, translation: Translation) -> list[Problem]:
+        inner = {name: each.document().steps for name, each in translation.inner.items()}
+        return FlowCheck(self._steps, self.shape.fields, inner).run(flow)
 
     def _own_problems(self) -> list[Problem]:
         place = f"Workflow({self.name!r})"

@@ -6,8 +6,10 @@ from logkeel.definitions.blocks import (
     Case,
     Handler,
     HumanBlock,
+    InlineBlock,
     LeaveBlock,
     LoopBlock,
+    Mapped,
     ParallelBlock,
     RescueBlock,
     SequenceBlock,
@@ -20,10 +22,9 @@ from logkeel.definitions.blocks import (
     all_blocks,
     inner_blocks,
 )
+from logkeel.definitions.fields import ControlType, FieldDefinition
 from logkeel.definitions.model import (
     VIEW_FIELDS,
-    ControlType,
-    FieldDefinition,
     RetryPolicy,
     StepDefinition,
     WorkflowDocument,
@@ -43,8 +44,10 @@ __all__ = [
     "FieldDefinition",
     "Handler",
     "HumanBlock",
+    "InlineBlock",
     "LeaveBlock",
     "LoopBlock",
+    "Mapped",
     "ParallelBlock",
     "RescueBlock",
     "RetryPolicy",

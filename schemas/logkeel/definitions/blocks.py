@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from logkeel.definitions.fields import FieldDefinition
 from logkeel.records import Control
 
 
@@ -153,6 +154,30 @@ class HumanBlock(msgspec.Struct, frozen=True, kw_only=True, tag="human"):
     then: Literal["approve", "reject", "fail"] = "fail"
 
 
+class Mapped(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of the inner workflow that begins with the value of an outer one."""
+
+    inner: str
+    outer: str
+
+
+class InlineBlock(msgspec.Struct, frozen=True, kw_only=True, tag="inline"):
+    """Another workflow at this place, in the same run, with a state of its own.
+
+    Its steps are among those of the document, as `<workflow>:<step>`; they see `fields` and nothing else. `inputs` are
+    copied when it begins. When it ends, its field `returns` is copied to the outer field `writes`, and its state goes.
+    """
+
+    id: str
+    workflow: str
+    version: str
+    fields: tuple[FieldDefinition, ...]
+    flow: "Block"
+    inputs: tuple[Mapped, ...] = ()
+    returns: str | None = None
+    writes: str | None = None
+
+
 Block = (
     StepBlock
     | SequenceBlock
@@ -165,6 +190,7 @@ Block = (
     | SleepBlock
     | SignalBlock
     | HumanBlock
+    | InlineBlock
 )
 WaitBlock = SleepBlock | SignalBlock | HumanBlock
 
@@ -177,7 +203,7 @@ def inner_blocks(block: Block) -> tuple[Block, ...]:
         case BranchBlock(cases=cases, otherwise=otherwise):
             rest = () if isinstance(otherwise, msgspec.UnsetType) else (otherwise,)
             return (*(case.block for case in cases), *rest)
-        case LoopBlock(body=body):
+        case LoopBlock(body=body) | InlineBlock(flow=body):
             return (body,)
         case RescueBlock(body=body, handlers=handlers):
             return (body, *(handler.block for handler in handlers))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from examples.agents.classic import research
 from examples.agents.payment import payment
+from examples.agents.supervisor import team
 from tests.integration.agents.harness import LIVENESS_S, Agent, agent, repeated_steps
 
 from logkeel.client.answers import Answer
@@ -53,6 +54,20 @@ def test_a_payment_is_charged_and_shipped_across_a_kill(kafka_bootstrap: str, tm
         histories = [one.events(handle.run_id) for handle in handles]
     assert outcomes == ["paid", "refunded"] * 5
     assert not [path for events in histories for path in repeated_steps(events)]
+
+
+def test_a_team_of_agents_goes_on_with_its_private_memories(kafka_bootstrap: str, tmp_path: Path) -> None:
+    with agent(kafka_bootstrap, tmp_path, "examples.agents.supervisor:team", team) as one:
+        handle = one.client.start(team, goal="a note")
+        one.until(lambda: handle.run_id in {view.run_id for view in one.history.projection.runs()})
+        for count in (2, 5):
+            one.until(lambda count=count: steps_done(one, handle.run_id, count))  # type: ignore[misc]
+            one.kill_and_start()
+        result = handle.result(LIVENESS_S)
+        one.until(lambda: one.view(handle.run_id).status == "succeeded")
+        events = one.events(handle.run_id)
+    assert result == "researcher (2 notes) researcher (2 notes) writer (2 notes)"
+    assert not repeated_steps(events)
 
 
 def resolved(one: Agent, run_id: str) -> bool:

@@ -9,7 +9,7 @@ from tests.unit.runs.flows import plan_with
 from tests.unit.runs.scripts import flow_of, step_block
 
 from logkeel.cli.answer_forms import Form, form_of, problems_of, refuse_misfit
-from logkeel.definitions import HumanBlock, LoopBlock, SleepBlock, encode_document
+from logkeel.definitions import FieldDefinition, HumanBlock, InlineBlock, LoopBlock, SleepBlock, encode_document
 from logkeel.errors import InvalidInput
 
 
@@ -35,6 +35,19 @@ def test_the_form_is_that_of_the_question_in_any_round() -> None:
     form = form_of(data, "refine[2]/approve")
     assert form.schema == SCHEMA
     assert form.defaults == {"verdict": None, "decision": None, "order": None}
+
+
+def test_a_question_of_an_inner_workflow_has_the_defaults_of_its_own_fields() -> None:
+    asked = HumanBlock(id="approve", question="?", writes="mood", answer_schema="{}")
+    inner = InlineBlock(
+        id="sub",
+        workflow="inner",
+        version="1",
+        fields=(FieldDefinition(name="mood", control_type="string", default="calm"),),
+        flow=asked,
+    )
+    form = form_of(encode_document(plan_with(flow_of(step_block("a"), inner)).document), "sub/approve")
+    assert form == Form(schema={}, defaults={"mood": "calm"})
 
 
 @pytest.mark.parametrize("path", ["nap", "refine", "approve", "nowhere[1]"])

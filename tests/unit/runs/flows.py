@@ -7,6 +7,8 @@ from tests.unit.runs.scripts import T0, failed, identity, text
 from logkeel.definitions import (
     Block,
     FieldDefinition,
+    InlineBlock,
+    Mapped,
     RetryPolicy,
     StepDefinition,
     WorkflowDocument,
@@ -36,24 +38,20 @@ Timer = tuple[str, int, str, int]
 """kind, due, path, number"""
 
 VERDICTS = ("yes", "no")
+CONTROLS = ("verdict", "decision", "order")
+HELLO = Payload(encoding="json", data=b'"hello"')
+TOPIC = Mapped(inner="topic", outer="topic")
 
 
 def plan_with(flow: Block, *, returns: tuple[str, ...] = ()) -> Plan:
     """Every step `x` writes its field `x` and, if it is told to, the control fields `verdict` and `decision`."""
-    names = sorted(set(_steps(flow)))
-    controls = ("verdict", "decision", "order")
-    fields = (
-        FieldDefinition(name="topic", required=True),
-        *(FieldDefinition(name=name, control_type="string", nullable=True) for name in controls),
-        FieldDefinition(name="letter"),
-        *(FieldDefinition(name=name) for name in names),
-    )
+    names, fields = sorted(set(_steps(flow))), fields_of(flow)
     steps = tuple(
         StepDefinition(
             name=name,
             effect="IDEMPOTENT",
             reads=("topic", "verdict"),
-            writes=(WriteDefinition(field=name), *(WriteDefinition(field=each) for each in controls)),
+            writes=(WriteDefinition(field=name), *(WriteDefinition(field=each) for each in CONTROLS)),
             retry=RetryPolicy(max_attempts=2),
         )
         for name in names
@@ -62,6 +60,29 @@ def plan_with(flow: Block, *, returns: tuple[str, ...] = ()) -> Plan:
         name="work", version="1", schema_version=1, fields=fields, steps=steps, flow=flow, returns=returns
     )
     return Plan(document, "digest")
+
+
+def fields_of(flow: Block) -> tuple[FieldDefinition, ...]:
+    """The state that such a flow needs."""
+    return (
+        FieldDefinition(name="topic", required=True),
+        *(FieldDefinition(name=name, control_type="string", nullable=True) for name in CONTROLS),
+        FieldDefinition(name="letter"),
+        *(FieldDefinition(name=name) for name in sorted(set(_steps(flow)))),
+    )
+
+
+def inner(name: str, flow: Block, **details: object) -> InlineBlock:
+    """That flow as a workflow of its own; what its field `letter` holds goes to the outer `letter`."""
+    known: dict[str, object] = {"returns": "letter", "writes": "letter", "inputs": (TOPIC,)}
+    return InlineBlock(
+        id=name,
+        workflow="inner",
+        version="1",
+        fields=fields_of(flow),
+        flow=flow,
+        **{**known, **details},  # type: ignore[arg-type]  # by keyword
+    )
 
 
 def _steps(block: Block) -> list[str]:
@@ -144,9 +165,8 @@ class Flow:
         """The step raises."""
         self._turn(lambda turn: answer(turn, failed(self.state, path, kind)))
 
-    def signal(self, name: str, correlation: str | None = None) -> None:
+    def signal(self, name: str, correlation: str | None = None, payload: Payload = HELLO) -> None:
         """A signal comes."""
-        payload = Payload(encoding="json", data=b'"hello"')
         request = SignalRun(run_id="r", name=name, correlation=correlation, payload=payload)
         self._turn(lambda turn: requests.signal(turn, request, "q"))
 

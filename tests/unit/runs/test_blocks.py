@@ -1,7 +1,7 @@
 """Each block of a flow by itself: what follows what, on good days and on bad ones."""
 
 import pytest
-from tests.unit.runs.flows import Flow, plan_with
+from tests.unit.runs.flows import Flow, inner, plan_with
 from tests.unit.runs.scripts import flow_of, step_block
 
 from logkeel.definitions import (
@@ -19,6 +19,7 @@ from logkeel.definitions import (
     WithinBlock,
 )
 from logkeel.records import Payload
+from logkeel.runs.core.reading import inputs_of
 
 HOUR_MS = 3_600_000
 a, b, c = (step_block(name) for name in "abc")
@@ -368,4 +369,56 @@ def test_a_cancelled_run_waits_for_nothing() -> None:
     flow.cancel()
     assert flow.timers == set()
     assert flow.revoked == ["all/a"]
+    flow.check()
+
+
+def test_an_inner_workflow_sees_its_own_state_and_leaves_what_it_returns() -> None:
+    body = flow_of(a, SignalBlock(id="wait", name="go", writes="letter"), b)
+    flow = run(step_block("s"), inner("sub", body), c)
+    flow.succeed("s", verdict="yes")
+    assert flow.open_steps == ["sub/a"]
+    inputs = {value.field: value for value in inputs_of(flow.state, flow.plan, flow.plan.steps["sub/a"])}
+    assert inputs["topic"].payload == Payload(encoding="json", data=b'"kafka"')
+    assert inputs["verdict"].control is None, "the outer verdict is not seen inside"
+    flow.succeed("sub/a", verdict="no")
+    assert flow.value("verdict") == "yes", "and the inner one not outside"
+    flow.check()
+    flow.signal("go")
+    flow.succeed("sub/b")
+    assert flow.open_steps == ["c"]
+    assert flow.value("letter") == Payload(encoding="json", data=b'"hello"')
+    assert {scope for scope, _ in flow.state.fields} == {""}, "its state is gone"
+    flow.check()
+
+
+def test_an_inner_workflow_begins_anew_in_every_round() -> None:
+    body = flow_of(inner("sub", flow_of(a, CHOICE)), LeaveBlock(id="leave", field="verdict", value="yes"))
+    flow = run(LoopBlock(id="loop", body=body, max_rounds=2, on_exhausted="continue"), c)
+    for number in (1, 2):
+        flow.succeed(f"loop[{number}]/sub/a", verdict="no")
+        assert flow.open_steps == [f"loop[{number}]/sub/choice/b"]
+        flow.succeed(f"loop[{number}]/sub/choice/b")
+        flow.check()
+    assert flow.open_steps == ["c"]
+    assert {scope for scope, _ in flow.state.fields} == {""}
+
+
+def test_a_failure_inside_is_caught_outside_and_takes_the_inner_state_along() -> None:
+    body = inner("sub", flow_of(a, b))
+    flow = run(RescueBlock(id="rescue", body=body, handlers=(Handler(on="*", block=c),)))
+    flow.succeed("rescue/sub/a")
+    flow.fail("rescue/sub/b")
+    assert flow.open_steps == ["rescue/c"]
+    assert {scope for scope, _ in flow.state.fields} == {""}
+    flow.check()
+
+
+def test_a_large_value_is_copied_in_and_out_and_none_is_left_over() -> None:
+    large = Payload(encoding="json", data=b'"' + b"x" * 1_000 + b'"')
+    body = flow_of(SignalBlock(id="wait", name="go", writes="letter"), a)
+    flow = run(SignalBlock(id="first", name="first", writes="letter"), inner("sub", body), c)
+    flow.signal("first")
+    flow.signal("go", payload=large)
+    flow.succeed("sub/a")
+    assert list(flow.state.values.values()) == [large]
     flow.check()

@@ -13,7 +13,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 def test_the_table_of_blocks_names_blocks_that_are_there() -> None:
     page = (DOCS / "flows.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `(\w+)\(", page, re.MULTILINE))
-    assert named == {"parallel", "branch", "loop", "rescue", "within", "sleep", "wait_signal", "human"}
+    assert named == {"parallel", "branch", "loop", "rescue", "within", "sleep", "wait_signal", "human", "inline"}
     assert all(callable(getattr(blocks, name)) for name in named)
 
 

@@ -32,6 +32,10 @@ def entered(state: RunState, event: RunEvent, plan: Plan) -> None:
     elif shape in plan.limits:
         begin_wait(state, path, _wait("within", event))
         arrive(state, plan.limits[path].first, path)
+    elif shape in plan.inlines:
+        inline = plan.inlines[path]
+        write(state, inline.inner, event.writes, event.revision)
+        arrive(state, inline.first, path)
 
 
 def left(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -48,6 +52,11 @@ def left(state: RunState, event: RunEvent, plan: Plan) -> None:
     elif shape in plan.loops:
         clear_under(state, path)
         arrive(state, plan.loops[path].after, path)
+    elif shape in plan.inlines:
+        inline = plan.inlines[path]
+        clear_under(state, path)
+        write(state, inline.scope, event.writes, event.revision)
+        arrive(state, inline.after, path)
     else:
         end_wait(state, path)
         arrive(state, plan.limits[path].after, path)

@@ -15,12 +15,14 @@ from logkeel.runs.core.choosing import chosen, control_at, leaves
 from logkeel.runs.core.flow import cancel_under, clear_timers, complete, dispatch
 from logkeel.runs.core.paths import in_round, locate, round_of, static
 from logkeel.runs.core.places import PlacedRescue
-from logkeel.runs.core.reading import result_of, result_problem
+from logkeel.runs.core.reading import copied, result_of, result_problem
 from logkeel.runs.core.targets import (
     Target,
     ToChoice,
     ToEnd,
     ToFork,
+    ToInline,
+    ToInlineEnd,
     ToJoin,
     ToLeave,
     ToLimit,
@@ -162,6 +164,23 @@ def _in_time(turn: Activation, path: str) -> _Following:
     return (_Next(turn.plan.limits[path].after, path),)
 
 
+def _begin_inner(turn: Activation, path: str) -> _Following:
+    placed = turn.plan.inlines[path]
+    copies = (copied(turn.state, turn.plan, each.outer, placed.reading, each.inner) for each in placed.block.inputs)
+    writes = tuple(copy for copy in copies if copy is not None)
+    turn.record("block_entered", path=path, writes=writes, attributes={"inline": placed.block.workflow})
+    return (_Next(placed.first, path),)
+
+
+def _end_inner(turn: Activation, path: str) -> _Following:
+    placed, block = turn.plan.inlines[path], turn.plan.inlines[path].block
+    copy = None
+    if block.returns is not None and block.writes is not None:
+        copy = copied(turn.state, turn.plan, block.returns, (placed.inner,), block.writes)
+    turn.record("block_left", path=path, writes=() if copy is None else (copy,))
+    return (_Next(placed.after, path),)
+
+
 def _succeed(turn: Activation) -> None:
     """The flow has ended; a result that no completion can carry fails the run, and no step runs again for it."""
     result = result_of(turn.state, turn.plan)
@@ -205,4 +224,6 @@ _HANDLERS: dict[type[Target], Callable[[Activation, str], _Following]] = {
     ToLeave: _leave,
     ToLimit: _limit,
     ToLimitEnd: _in_time,
+    ToInline: _begin_inner,
+    ToInlineEnd: _end_inner,
 }

@@ -11,6 +11,7 @@ from logkeel.definitions import (
     BranchBlock,
     FieldDefinition,
     HumanBlock,
+    InlineBlock,
     LeaveBlock,
     LoopBlock,
     ParallelBlock,
@@ -25,10 +26,13 @@ from logkeel.definitions import (
     inner_blocks,
 )
 from logkeel.errors import InvariantViolation
+from logkeel.runs.core.paths import static
 from logkeel.runs.core.places import (
+    ROOT_SCOPE,
     PlacedBranch,
     PlacedChoice,
     PlacedFork,
+    PlacedInline,
     PlacedLeave,
     PlacedLimit,
     PlacedLoop,
@@ -36,12 +40,15 @@ from logkeel.runs.core.places import (
     PlacedStep,
     PlacedWait,
     Places,
+    inner_scope,
 )
 from logkeel.runs.core.targets import (
     Target,
     ToChoice,
     ToEnd,
     ToFork,
+    ToInline,
+    ToInlineEnd,
     ToJoin,
     ToLeave,
     ToLimit,
@@ -72,10 +79,20 @@ class Plan:
         self.limits: Places[PlacedLimit] = Places()
         self.rescues: Places[PlacedRescue] = Places()
         self.waits: Places[PlacedWait] = Places()
+        self.inlines: Places[PlacedInline] = Places()
         self.keeps_milestones = any(step.run_summary is True for step in document.steps) or not {
             *document.returns
         }.isdisjoint(VIEW_FIELDS)
+        self._inner_fields: dict[str, dict[str, FieldDefinition]] = {}
         self.first = _Placing(self).place(document.flow, _Around(), ToEnd())
+
+    def fields_at(self, root: str) -> Mapping[str, FieldDefinition]:
+        """The fields of the state whose scope this is: of the workflow, or of an inner one."""
+        return self.fields if root == ROOT_SCOPE else self._inner_fields[static(root)]
+
+    def add_inner(self, scope: str, block: InlineBlock) -> None:
+        """Note the fields of an inner workflow."""
+        self._inner_fields[scope] = {field.name: field for field in block.fields}
 
     def guards_of(self, path: str) -> tuple[str, ...]:
         """The rescue blocks around whatever can fail at this path, innermost first, as the definition has them."""
@@ -97,6 +114,7 @@ class _Around:
     scopes: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
     loop: str | None = None
+    root: str = ROOT_SCOPE
 
     def inside(self, path: str) -> "_Around":
         """The same, one segment deeper."""
@@ -131,17 +149,19 @@ class _Placing:
                 return self._rescue(block, around, after)
             case WithinBlock():
                 return self._limit(block, around, after)
+            case InlineBlock():
+                return self._inline(block, around, after)
             case SleepBlock() | SignalBlock() | HumanBlock():
                 path = self._unique(block, around)
                 self._plan.waits[path] = PlacedWait(
-                    path=path, scopes=around.scopes, after=after, guards=around.guards, block=block
+                    path=path, scopes=around.scopes, after=after, guards=around.guards, root=around.root, block=block
                 )
                 return ToWait(path)
 
     def _step(self, block: StepBlock, around: _Around, after: Target) -> Target:
         path, definition = self._unique(block, around), self._plan.definitions[block.step]
         self._plan.steps[path] = PlacedStep(
-            path=path, scopes=around.scopes, after=after, guards=around.guards, definition=definition
+            path=path, scopes=around.scopes, after=after, guards=around.guards, root=around.root, definition=definition
         )
         return ToStep(path)
 
@@ -153,10 +173,17 @@ class _Placing:
             inside = replace(around.inside(path), scopes=(*around.scopes, scope))
             first = self.place(branch, inside, ToJoin(path, index))
             written = set(self._written(branch))
-            branches.append(PlacedBranch(scope, first, tuple(name for name in self._plan.fields if name in written)))
+            known = self._plan.fields_at(around.root)
+            branches.append(PlacedBranch(scope, first, tuple(name for name in known if name in written)))
         needs = {"all": len(branches), "first": 1}.get(str(block.wait)) or int(block.wait)
         self._plan.forks[path] = PlacedFork(
-            path=path, scopes=around.scopes, after=after, guards=around.guards, branches=tuple(branches), needs=needs
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            branches=tuple(branches),
+            needs=needs,
         )
         return ToFork(path)
 
@@ -169,6 +196,7 @@ class _Placing:
             scopes=around.scopes,
             after=after,
             guards=around.guards,
+            root=around.root,
             field=block.field,
             cases=cases,
             otherwise=self._optional(block.otherwise, inside, after) or after,
@@ -183,6 +211,7 @@ class _Placing:
             scopes=around.scopes,
             after=after,
             guards=around.guards,
+            root=around.root,
             first=first,
             max_rounds=block.max_rounds,
             fails=block.on_exhausted == "fail",
@@ -194,7 +223,13 @@ class _Placing:
         if around.loop is None:
             raise InvariantViolation(f"{path} of {self._plan.document.name} is in no loop", path=path)
         self._plan.leaves[path] = PlacedLeave(
-            path=path, scopes=around.scopes, after=after, loop=around.loop, field=block.field, value=block.value
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            root=around.root,
+            loop=around.loop,
+            field=block.field,
+            value=block.value,
         )
         return ToLeave(path)
 
@@ -204,7 +239,12 @@ class _Placing:
         first = self.place(block.body, replace(inside, guards=(path, *around.guards)), after)
         handlers = tuple((handler, self.place(handler.block, inside, after)) for handler in block.handlers)
         self._plan.rescues[path] = PlacedRescue(
-            path=path, scopes=around.scopes, after=after, guards=around.guards, handlers=handlers
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            handlers=handlers,
         )
         return first
 
@@ -216,11 +256,29 @@ class _Placing:
             scopes=around.scopes,
             after=after,
             guards=around.guards,
+            root=around.root,
             first=self.place(block.body, inside, ToLimitEnd(path)),
             timeout_ms=block.timeout_ms,
             late=self._optional(block.on_timeout, inside, after),
         )
         return ToLimit(path)
+
+    def _inline(self, block: InlineBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        inner = inner_scope(path)
+        self._plan.add_inner(inner, block)
+        inside = replace(around.inside(path), scopes=(), loop=None, root=inner)
+        self._plan.inlines[path] = PlacedInline(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            block=block,
+            first=self.place(block.flow, inside, ToInlineEnd(path)),
+            inner=inner,
+        )
+        return ToInline(path)
 
     def _optional(self, block: Block | UnsetType, around: _Around, after: Target) -> Target | None:
         return None if isinstance(block, UnsetType) else self.place(block, around, after)
@@ -234,6 +292,8 @@ class _Placing:
             case HumanBlock(writes=name, answer=answer):
                 yield name
                 yield from () if answer is None else (answer,)
+            case InlineBlock(writes=written):
+                yield from () if written is None else (written,)
             case _:
                 for inner in inner_blocks(block):
                     yield from self._written(inner)

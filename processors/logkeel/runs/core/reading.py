@@ -4,7 +4,7 @@ A branch of a fork reads the state at the fork plus its own writes (AUTHORING, v
 the field gives it.
 """
 
-from logkeel.records import ErrorInfo, FieldValue
+from logkeel.records import ErrorInfo, FieldValue, FieldWrite
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, largest_first
 from logkeel.runs.core.places import ROOT_SCOPE, PlacedStep
 from logkeel.runs.core.plan import Plan
@@ -34,7 +34,7 @@ def result_of(state: RunState, plan: Plan) -> tuple[FieldValue, ...]:
 
 
 def field_value(state: RunState, plan: Plan, name: str, scopes: tuple[str, ...] = (ROOT_SCOPE,)) -> FieldValue | None:
-    """One field, as the first of `scopes` has it."""
+    """One field, as the first of `scopes` has it; the last one says whose field it is."""
     for scope in scopes:
         pointer = state.fields.get((scope, name))
         if pointer is None:
@@ -43,10 +43,18 @@ def field_value(state: RunState, plan: Plan, name: str, scopes: tuple[str, ...] 
             return FieldValue(field=name, revision=pointer.revision, is_control=True, control=pointer.control)
         payload = pointer.payload or state.values.get((name, pointer.revision))
         return FieldValue(field=name, revision=pointer.revision, payload=payload)
-    field = plan.fields[name]
+    field = plan.fields_at(scopes[-1])[name]
     if field.control_type is None or field.required:
         return None
     return FieldValue(field=name, revision=0, is_control=True, control=field.default)
+
+
+def copied(state: RunState, plan: Plan, name: str, scopes: tuple[str, ...], target: str) -> FieldWrite | None:
+    """A write of another field with the value of this one; None if it has none."""
+    value = field_value(state, plan, name, scopes)
+    if value is None:
+        return None
+    return FieldWrite(field=target, payload=value.payload, is_control=value.is_control, control=value.control)
 
 
 def command_problem(path: str, inputs: tuple[FieldValue, ...]) -> ErrorInfo | None:

@@ -79,10 +79,36 @@ class ToWait:
 
 
 @dataclass(frozen=True, slots=True)
+class ToInline:
+    """Begin this inner workflow."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToInlineEnd:
+    """This inner workflow has ended."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToEnd:
     """The flow has ended."""
 
 
 Target: TypeAlias = (
-    ToStep | ToFork | ToJoin | ToChoice | ToLoop | ToRound | ToLeave | ToLimit | ToLimitEnd | ToWait | ToEnd
+    ToStep
+    | ToFork
+    | ToJoin
+    | ToChoice
+    | ToLoop
+    | ToRound
+    | ToLeave
+    | ToLimit
+    | ToLimitEnd
+    | ToWait
+    | ToInline
+    | ToInlineEnd
+    | ToEnd
 )

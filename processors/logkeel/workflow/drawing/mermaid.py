@@ -12,6 +12,7 @@ from logkeel.definitions import (
     Block,
     BranchBlock,
     HumanBlock,
+    InlineBlock,
     LeaveBlock,
     LoopBlock,
     ParallelBlock,
@@ -92,6 +93,9 @@ def _draw(chart: _Chart, block: Block, ways: _Ways) -> _Ways:
             return (_Way(choice, "no"),)
         case RescueBlock() | WithinBlock():
             return _guarded(chart, block, ways)
+        case InlineBlock():
+            begin = chart.place(words_for(block), FORK, ways)
+            return _draw(chart, block.flow, (_Way(begin),))
         case HumanBlock():
             return (_Way(chart.place(words_for(block), HUMAN, ways)),)
         case _:

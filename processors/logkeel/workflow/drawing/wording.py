@@ -6,6 +6,7 @@ from logkeel.definitions import (
     Block,
     BranchBlock,
     HumanBlock,
+    InlineBlock,
     LeaveBlock,
     LoopBlock,
     ParallelBlock,
@@ -54,6 +55,8 @@ def words_for(block: Block) -> str:
             return block.id
         case WithinBlock():
             return f"{block.id} {time_of(block.timeout_ms)}"
+        case InlineBlock():
+            return f"workflow {block.workflow}"
         case SleepBlock() | SignalBlock() | HumanBlock():
             return _wait(block)
         case _:
