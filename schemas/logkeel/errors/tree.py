@@ -22,6 +22,7 @@
     ├── CallerError             the caller of client, CLI or HTTP changes the call
     │   ├── RunNotFound             run_not_found
     │   ├── LetterNotFound          letter_not_found
+    │   ├── QuestionNotFound        question_not_found
     │   ├── RunFailed               run_failed
     │   ├── RequestWasRejected      request_rejected
     │   └── WaitTimedOut            wait_timed_out
@@ -251,6 +252,12 @@ class LetterNotFound(CallerError):
     code: ClassVar[str] = "letter_not_found"
 
 
+class QuestionNotFound(CallerError):
+    """Nobody is asked there now; `run_id` and `path` say where."""
+
+    code: ClassVar[str] = "question_not_found"
+
+
 class RunFailed(CallerError):
     """The awaited run ended without success; `status` and `error` say how."""
 
@@ -389,6 +396,7 @@ __all__ = [
     "PositionOutOfRange",
     "ProducerFatal",
     "ProducerFenced",
+    "QuestionNotFound",
     "RecordTooLarge",
     "RequestWasRejected",
     "RetryAfter",
