@@ -1,19 +1,31 @@
-"""The workflows of a simulation: every effect, sequences and parallel blocks, a deadline, large records."""
+"""The workflows of a simulation: every effect, every kind of block, a deadline, large records."""
+
+from typing import Literal
 
 from tests.sim.outside import STAGE, TIMEOUT_MS, InCall
 
+from logkeel.runs.core.paths import round_of
 from logkeel.workflow import (
     CHECKED,
     IDEMPOTENT,
     KEYED,
     NONE,
     ONCE,
+    Fail,
     Retry,
     State,
     StepContext,
     Workflow,
+    branch,
     current_step,
+    human,
+    leave,
+    loop,
     parallel,
+    rescue,
+    sleep,
+    wait_signal,
+    within,
 )
 
 PATIENT = Retry(max_attempts=12, initial="20ms", maximum="200ms")
@@ -33,6 +45,8 @@ class Work(State):
     result: int | None = None
     left: str = ""
     right: str = ""
+    verdict: Literal["more", "enough"] | None = None
+    decision: Literal["approve", "reject"] = "approve"
 
 
 def _workflow(name: str, *, run_timeout: str | None = None) -> Workflow[Work]:
@@ -132,6 +146,28 @@ def _bulk(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
     return fill_left, fill_right, join
 
 
+def _weigh(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    @workflow.step(writes=lambda s: s.verdict, effect=NONE, timeout=TIMEOUT, retry=PATIENT)
+    async def weigh(number: int, step: StepContext) -> Literal["more", "enough"]:
+        """Has had enough in a round that the number says."""
+        await STAGE.outside.act(step, "NONE", has_effect=False)
+        return "enough" if round_of(step.path.rpartition("/")[0]) > number % 4 else "more"
+
+    return weigh
+
+
+def _stumble(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    @workflow.step(writes=lambda s: s.copied, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
+    async def stumble(number: int, step: StepContext) -> int:
+        """Fails for good with odd numbers."""
+        await STAGE.outside.act(step, "IDEMPOTENT")
+        if number % 2:
+            raise Fail("stumbled", "an odd number")
+        return number
+
+    return stumble
+
+
 def _reason(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
     async def act(name: str, effect: str, number: int) -> int:
         await STAGE.outside.act(InCall(current_step(), name), effect)
@@ -179,9 +215,25 @@ bulky = _workflow("bulky")
 _left, _right, _joined = _bulk(bulky)
 bulky.flow(parallel(_left, _right, name="fill"), _joined)
 
+winding = _workflow("winding")
+_posted, _pinged = _post(winding), _ping(winding)
+winding.flow(
+    parallel(
+        _double(winding),
+        loop(_weigh(winding), leave("verdict", "enough"), _pinged, max_rounds=3, on_exhausted="continue"),
+        human("ask", writes="decision", timeout="1500ms", remind="600ms", on_timeout="approve"),
+        name="work",
+    ),
+    within("20s", rescue(_stumble(winding), on={"stumbled": _copy(winding)})),
+    parallel(wait_signal("hint", timeout="900ms", on_timeout="continue"), sleep("400ms"), wait="first", name="pause"),
+    branch("decision", approve=_posted, reject=(sleep("200ms"), _posted)),
+    _pay(winding),
+)
+
+
 agent = _workflow("agent")
 agent.flow(_reason(agent))
 
-WORKFLOWS = (chain, fan, careful, hurried, bulky)
+WORKFLOWS = (chain, fan, careful, hurried, bulky, winding)
 WITH_AGENT = (*WORKFLOWS, agent)
 BY_NAME = {workflow.name: workflow for workflow in WITH_AGENT}

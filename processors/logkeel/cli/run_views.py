@@ -6,7 +6,10 @@ import msgspec
 from rich.text import Text
 from rich.tree import Tree
 
-from logkeel.projection import FieldView, RunView, StepView
+from logkeel.cli import wait_views
+from logkeel.cli.texts import one_line
+from logkeel.cli.times import duration
+from logkeel.projection import FieldView, RunView, StepView, WaitView
 from logkeel.records import ErrorInfo, RunEvent
 
 LONGEST_VALUE = 100
@@ -32,19 +35,6 @@ _SAID = {
 }
 
 
-def duration(milliseconds: float) -> str:
-    """`850ms`, `12.3s`, `4m 05s`, `3h 12m`, `2d 4h`."""
-    seconds = max(0.0, milliseconds / 1_000)
-    if seconds < 1:
-        return f"{milliseconds:.0f}ms"
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    minutes, hours = int(seconds // 60), int(seconds // 3_600)
-    if hours == 0:
-        return f"{minutes}m {int(seconds) % 60:02}s"
-    return f"{hours}h {minutes % 60:02}m" if hours < 24 else f"{hours // 24}d {hours % 24}h"
-
-
 def as_json(view: RunView, now_ms: int) -> dict[str, Any]:
     """Everything a run is."""
     return {
@@ -63,6 +53,7 @@ def as_json(view: RunView, now_ms: int) -> dict[str, Any]:
             for each in view.errors
         ],
         "signals": view.signals,
+        "answers": [msgspec.to_builtins(answer) for answer in view.answers],
         "history_complete": view.complete,
     }
 
@@ -77,14 +68,15 @@ def summary(view: RunView, now_ms: int) -> dict[str, Any]:
         "started_at_ms": view.started_at_ms,
         "age_ms": (view.finished_at_ms or now_ms) - view.started_at_ms,
         "current_steps": [_step(step) | {"for_ms": now_ms - step.since_ms} for step in view.current_steps],
+        "waits": [wait_views.as_json(wait, now_ms) for wait in view.waits.values()],
     }
 
 
 def current(view: RunView, now_ms: int) -> str:
     """What a run waits for, in a few words."""
-    return "; ".join(
-        f"{step.path} {_SAID[step.phase]} for {duration(now_ms - step.since_ms)}" for step in view.current_steps
-    )
+    steps = [f"{step.path} {_SAID[step.phase]} for {duration(now_ms - step.since_ms)}" for step in view.current_steps]
+    waits = [wait_views.sentence(wait, now_ms) for wait in view.waits.values() if wait.kind != "within"]
+    return "; ".join([*steps, *waits])
 
 
 def event_json(event: RunEvent) -> dict[str, Any]:
@@ -97,6 +89,8 @@ def event_json(event: RunEvent) -> dict[str, Any]:
         "attempt": event.attempt,
         "dispatch": event.dispatch,
         "due_ms": event.due_ms,
+        "name": event.name,
+        "actor": event.actor,
         "reason": event.reason,
         "error": _error(event.error),
         "writes": [write.field for write in event.writes],
@@ -107,27 +101,66 @@ def event_text(event: RunEvent, started_at_ms: int) -> str:
     """An event as a line for people."""
     place = "" if event.path is None else f"  {event.path}" + (f" (attempt {event.attempt})" if event.attempt else "")
     error = "" if event.error is None else f": {event.error.message} ({event.error.code})"
-    return f"{duration(event.at_ms - started_at_ms):>8}  {event.kind.replace('_', ' ')}{place}{error}"
+    said = f"{event.kind.replace('_', ' ')}{place}{one_line(_details(event))}{error}"
+    return f"{duration(event.at_ms - started_at_ms):>8}  {said}"
+
+
+def _details(event: RunEvent) -> str:
+    """What the kind alone does not say of waits, questions and signals."""
+    match event.kind:
+        case "question_asked":
+            return f": {event.reason}" + ("" if event.actor is None else f" (of {event.actor})")
+        case "question_answered":
+            by, said = f" by {event.actor}" if event.actor else "", f" ({event.reason})" if event.reason else ""
+            return f": {event.name}{by}{said}"
+        case "question_reassigned":
+            return f": to {event.name}, {'by ' + event.actor if event.actor else event.reason}"
+        case "wait_started" | "wait_ended" if event.name is not None:
+            return f": {event.name}" + ("" if event.reason is None else f" ({event.reason})")
+        case "signal_received":
+            return f": {event.name}"
+        case _:
+            return ""
 
 
 def tree(view: RunView, now_ms: int) -> Tree:
-    """The live picture: forks as branches, steps with attempts and times."""
+    """The live picture: blocks as branches, steps with attempts and times, and what the run waits for."""
     ended = view.finished_at_ms or now_ms
     head = f"{view.run_id}  {view.workflow}@{view.version}  {view.status}  {duration(ended - view.started_at_ms)}"
     root = Tree(Text(head, style="bold"))
     branches: dict[str, Tree] = {}
     for step in view.steps.values():
-        *forks, name = step.path.split("/")
-        parent, place = root, ""
-        for fork in forks:
-            place = f"{place}/{fork}"
-            if place not in branches:
-                branches[place] = parent.add(Text(fork, style="dim"))
-            parent = branches[place]
+        parent, name = _placed(root, branches, step.path)
         parent.add(_line(step, name, now_ms))
+    for wait in sorted(view.waits.values(), key=lambda wait: wait.kind == "within"):
+        parent, name = _placed(root, branches, wait.path)
+        if wait.kind == "within" and f"/{wait.path}" in branches:
+            branches[f"/{wait.path}"].label = _wait(wait, name, now_ms)
+        else:
+            parent.add(_wait(wait, name, now_ms))
     if view.error is not None:
         root.add(Text(f"{view.error.message} ({view.error.code})", style="red"))
     return root
+
+
+def _placed(root: Tree, branches: dict[str, Tree], path: str) -> tuple[Tree, str]:
+    """The branch that a path hangs on, and its last name."""
+    *blocks, name = path.split("/")
+    parent, place = root, ""
+    for block in blocks:
+        place = f"{place}/{block}"
+        if place not in branches:
+            branches[place] = parent.add(Text(block, style="dim"))
+        parent = branches[place]
+    return parent, name
+
+
+def _wait(wait: WaitView, name: str, now_ms: int) -> Text:
+    mark, style = _MARKS["in_doubt" if wait.kind == "human" else "waiting"]
+    line = Text.assemble((f"{mark} ", style), wait_views.sentence(wait, now_ms, name=name))
+    if wait.kind == "human":
+        line.append("; a human answers: logkeel approvals show", style=style)
+    return line
 
 
 def _line(step: StepView, name: str, now_ms: int) -> Text:
@@ -156,6 +189,8 @@ def value_of(field: FieldView) -> Any:
         return field.control
     if payload.encoding == "json" and payload.data is not None:
         return msgspec.json.decode(payload.data)
+    if payload.blob is not None:
+        return {"encoding": payload.encoding, "bytes": payload.blob.size_bytes, "uri": payload.blob.uri}
     return {"encoding": payload.encoding, "bytes": None if payload.data is None else len(payload.data)}
 
 

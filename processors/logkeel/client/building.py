@@ -6,48 +6,54 @@ own for inputs that are all JSON, and does not depend on whether the workflow wa
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from pydantic import BaseModel
 
-from logkeel.errors import InvalidInput, PayloadTooLarge
+from logkeel.errors import InvalidInput
+from logkeel.payloads import JSON_ENCODING
 from logkeel.records import FieldValue, FieldWrite, Payload
-from logkeel.records.limits import MAX_PAYLOAD_BYTES
 from logkeel.workflow import Workflow
-from logkeel.workflow.payloads import refuse_too_many
 
-JSON_ENCODING = "json"
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A control field's value where only names are known and payloads are encrypted: it goes as it is.
+
+    By name nobody knows which fields the engine has to read, so everything else is encrypted.
+    """
+
+    value: bool | int | float | str | None
 
 
 def inputs_of(workflow: "Workflow[Any] | str", values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
-    """The input as field writes; validated if the workflow is at hand. Raises `InvalidInput`, `PayloadTooLarge`."""
+    """The input as field writes; validated if the workflow is at hand. Raises `InvalidInput`."""
     if isinstance(workflow, Workflow):
         return workflow.encode_input(values)
     return plain_writes(values)
 
 
 def plain_writes(values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
-    """JSON-able values as field writes. Raises `InvalidInput`, `PayloadTooLarge`."""
-    writes = tuple(FieldWrite(field=name, payload=payload_of(name, value)) for name, value in values.items())
-    refuse_too_many(writes, "the input")
-    return writes
+    """JSON-able values as field writes. Raises `InvalidInput`."""
+    return tuple(_plain_write(name, value) for name, value in values.items())
 
 
 def payload_of(name: str, value: Any) -> Payload:
-    """A JSON-able value as payload. Raises `InvalidInput`, `PayloadTooLarge`."""
+    """A JSON-able value, or one with pydantic models in it, as payload. Raises `InvalidInput`."""
     try:
-        data = msgspec.json.encode(value)
+        data = msgspec.json.encode(value, enc_hook=_plain_model)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInput(f"{name}: is not JSON: {error}", field=name, problems=[f"{name}: {error}"]) from error
-    if len(data) > MAX_PAYLOAD_BYTES:
-        raise PayloadTooLarge(
-            f"{name} has {len(data)} bytes; a payload has at most {MAX_PAYLOAD_BYTES}."
-            " Keep large values outside and send their address",
-            field=name,
-            size_bytes=len(data),
-            limit_bytes=MAX_PAYLOAD_BYTES,
-        )
     return Payload(encoding=JSON_ENCODING, data=data)
+
+
+def _plain_model(value: Any) -> Any:
+    """By field names, as a step's result is encoded."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
 def input_digest(inputs: Sequence[FieldWrite]) -> str:
@@ -63,6 +69,12 @@ def input_digest(inputs: Sequence[FieldWrite]) -> str:
 def plain_result(fields: Sequence[FieldValue]) -> dict[str, Any]:
     """A completion's result by field name, without the workflow's types; bytes of other encodings stay bytes."""
     return {value.field: _plain(value) for value in fields}
+
+
+def _plain_write(name: str, value: Any) -> FieldWrite:
+    if isinstance(value, Readable):
+        return FieldWrite(field=name, is_control=True, control=value.value)
+    return FieldWrite(field=name, payload=payload_of(name, value))
 
 
 def _plain(value: FieldValue) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from logkeel.projection import waits
+from logkeel.projection.waits import AnswerView, WaitView, answer_in
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
 
 Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
@@ -63,13 +65,16 @@ class FieldView:
 class RunView:
     """One run, one incarnation. `completed_steps` are step paths in order of completion.
 
-    `complete` is False if the beginning of its history was not seen: fields and steps of it are then missing.
+    `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
+    `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`. `complete` is False if the
+    beginning of its history was not seen: fields and steps of it are then missing.
     """
 
     run_id: str
     incarnation: str
     workflow: str
     version: str
+    definition_digest: str = ""
     schema_version: int = 1
     routing_key: str | None = None
     conversation_id: str | None = None
@@ -87,12 +92,21 @@ class RunView:
     errors: list[StepFailure] = field(default_factory=list)
     fields: dict[str, FieldView] = field(default_factory=dict)
     signals: list[str] = field(default_factory=list)
+    waits: dict[str, WaitView] = field(default_factory=dict)
+    answers: list[AnswerView] = field(default_factory=list)
+    inner: list[str] = field(default_factory=list)
     complete: bool = True
 
     @property
     def current_steps(self) -> list[StepView]:
         """Steps the run waits for now."""
         return [step for step in self.steps.values() if step.is_open]
+
+    @property
+    def questions(self) -> list[WaitView]:
+        """Open questions to humans, the oldest first."""
+        found = (wait for wait in self.waits.values() if wait.kind == "human")
+        return sorted(found, key=lambda wait: wait.number)
 
 
 def view_from(event: RunEvent) -> RunView:
@@ -102,6 +116,7 @@ def view_from(event: RunEvent) -> RunView:
         incarnation=event.incarnation,
         workflow=event.workflow,
         version=event.version,
+        definition_digest=event.definition_digest,
         schema_version=event.schema_version,
         routing_key=event.routing_key,
         started_at_ms=event.at_ms,
@@ -198,6 +213,56 @@ def _run_completed(view: RunView, event: RunEvent) -> None:
     view.error = event.error
     view.reason = event.reason or view.reason
     view.finished_at_ms = event.at_ms
+    view.waits.clear()
+
+
+def _block_entered(view: RunView, event: RunEvent) -> None:
+    """Also an inner workflow, whose fields are shown with its path before their names while it runs."""
+    waits.block_entered(view.waits, event)
+    if "inline" in event.attributes:
+        view.inner.append(event.path or "")
+        _write(view, event.writes, event, inside=event.path or "")
+
+
+def _block_left(view: RunView, event: RunEvent) -> None:
+    path = event.path or ""
+    if path in view.inner:
+        view.inner.remove(path)
+        for name in [name for name in view.fields if name.startswith(f"{path}/")]:
+            del view.fields[name]
+    _over(view, event)
+
+
+def _over(view: RunView, event: RunEvent) -> None:
+    """A block, a wait or a question has ended; what it wrote is written."""
+    waits.over(view.waits, event)
+    _write(view, event.writes, event)
+
+
+def _wait_started(view: RunView, event: RunEvent) -> None:
+    waits.wait_started(view.waits, event)
+
+
+def _question_asked(view: RunView, event: RunEvent) -> None:
+    waits.question_asked(view.waits, event)
+
+
+def _question_answered(view: RunView, event: RunEvent) -> None:
+    view.answers.append(answer_in(event))
+    _over(view, event)
+
+
+def _question_reassigned(view: RunView, event: RunEvent) -> None:
+    waits.question_reassigned(view.waits, event)
+
+
+def _question_reminded(view: RunView, event: RunEvent) -> None:
+    waits.question_reminded(view.waits, event)
+
+
+def _block_rescued(view: RunView, event: RunEvent) -> None:
+    """A failure was caught: what else ran in the block is over."""
+    waits.over(view.waits, event)
 
 
 def _noted(view: RunView, event: RunEvent) -> None:
@@ -220,8 +285,16 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "step_journaled": _noted,
     "step_suspended": _step_suspended,
     "step_resumed": _noted,
-    "block_entered": _noted,
-    "block_left": _noted,
+    "block_entered": _block_entered,
+    "block_left": _block_left,
+    "block_rescued": _block_rescued,
+    "block_timed_out": _over,
+    "wait_started": _wait_started,
+    "wait_ended": _over,
+    "question_asked": _question_asked,
+    "question_answered": _question_answered,
+    "question_reassigned": _question_reassigned,
+    "question_reminded": _question_reminded,
     "signal_received": _signal_received,
     "cancel_requested": _cancel_requested,
     "answer_ignored": _noted,
@@ -251,9 +324,12 @@ def _ended(step: StepView, event: RunEvent) -> StepView:
     return replace(step, started_at_ms=event.started_at_ms or step.started_at_ms, finished_at_ms=event.at_ms)
 
 
-def _write(view: RunView, writes: tuple[FieldWrite, ...], event: RunEvent) -> None:
+def _write(view: RunView, writes: tuple[FieldWrite, ...], event: RunEvent, *, inside: str | None = None) -> None:
+    if inside is None:
+        around = [path for path in view.inner if (event.path or "").startswith(f"{path}/")]
+        inside = max(around, key=len, default="")
     for write in writes:
-        view.fields[write.field] = FieldView(
+        view.fields[f"{inside}/{write.field}" if inside else write.field] = FieldView(
             revision=event.revision,
             path=event.path,
             payload=write.payload,

@@ -8,7 +8,16 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from logkeel.errors import CallFailed, Fail, InvalidInput, LogkeelError, NotDone, RetryAfter
+from logkeel.errors import (
+    BlobStoreUnavailable,
+    CallFailed,
+    Fail,
+    InvalidInput,
+    LogkeelError,
+    NotDone,
+    RetryAfter,
+    StepProcessDied,
+)
 from logkeel.records import (
     ErrorInfo,
     FieldReference,
@@ -128,6 +137,8 @@ def _classified(error: BaseException) -> ErrorInfo:
             return ErrorInfo(code=error.code, message=message, kind="not_done")
         case InvalidInput():
             return ErrorInfo(code=error.code, message=message, kind="invalid_input")
+        case BlobStoreUnavailable() | StepProcessDied():
+            return ErrorInfo(code=error.code, message=message, kind="retryable")
         case LogkeelError():
             return ErrorInfo(code=error.code, message=message, kind="fatal")
         case _:

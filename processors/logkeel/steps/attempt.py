@@ -1,6 +1,7 @@
 """One execution on its way through a worker, and the StepContext that its step sees."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +23,8 @@ from logkeel.workflow.views import view_of
 class Attempt:
     """State of one execution. `started_at_ms` and `deadline_s` (monotonic) are set once and never moved (P25, P35).
 
-    `called`: the author's function was entered; its check does not count. `lease` belongs to a step with a journal.
+    `called`: the author's function was entered; its check does not count. `kill` ends its code for certain, where
+    that is possible: in a process. `lease` belongs to a step with a journal.
     """
 
     start: StartStep
@@ -40,6 +42,7 @@ class Attempt:
     details: bytes | None = None
     task: "asyncio.Task[None] | None" = None
     thread: "Future[Any] | None" = None
+    kill: Callable[[], None] | None = None
     timer: asyncio.TimerHandle | None = None
     lease: Lease | None = None
 

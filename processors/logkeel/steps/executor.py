@@ -80,6 +80,7 @@ class StepExecutor:
     ) -> None:
         """`loop` None: threads. Otherwise inline, on that loop; one with `run_ready` is never waited for."""
         threaded = loop is None
+        self.enforces_deadlines = True
         self._clock = clock
         self._loop = loop or asyncio.new_event_loop()
         self._inline = self._loop if isinstance(self._loop, InlineLoop) else None
@@ -121,6 +122,8 @@ class StepExecutor:
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         attempts = [new_attempt(start, claimed_at_s=claimed_at_s, now_ms=now_ms, now_s=now_s) for start in starts]
         for attempt in attempts:
+            if not self.enforces_deadlines:
+                attempt.deadline_s = None
             self._open[attempt.key] = attempt
         self._soon(self._begin, attempts)
 
@@ -188,6 +191,7 @@ class StepExecutor:
             _wait(ending)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(5.0)
+        self._execution.close()
         if self._pool is not None:
             self._pool.close()
         if not self._loop.is_running():
@@ -238,7 +242,12 @@ class StepExecutor:
     def _cancel_task(self, attempt: Attempt) -> None:
         if attempt.task is None or not attempt.begun:
             return
-        if attempt.must_end and attempt.thread is not None and attempt.cut != "drained":
+        if attempt.thread is not None and attempt.kill is not None:
+            if attempt.thread.cancel():
+                attempt.called = False  # It waited for a process.
+            else:
+                attempt.kill()
+        elif attempt.must_end and attempt.thread is not None and attempt.cut != "drained":
             if not attempt.thread.cancel():
                 return  # A thread cannot be cut: what it returns or raises is the answer.
             attempt.called = False

@@ -20,6 +20,7 @@ import structlog
 from logkeel.errors import LogkeelError
 from logkeel.exactly_once.slots import SlotLock, directory_identity, take_slot
 from logkeel.log import SESSION_TIMEOUT_MS, Clock, LogClient, Record, TopicPartition
+from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records import (
     JournalEntry,
     StepCommand,
@@ -58,10 +59,13 @@ log = structlog.get_logger("logkeel.worker")
 class WorkerOptions:
     """How a worker runs. `slot` None: the lowest free one. `threaded` False: everything on the caller's thread.
 
+    `payloads`: what happens to values on their way; clients need the same keys and blob store.
     `new_loop` makes the event loop that steps run on when not threaded; `incarnation` names this life of the process
     (None: by chance).
     `leave_on_close`: whether a drain begins by handing the partitions over, or lets them wait for this slot until its
     session ends (a rolling update whose process comes back within seconds).
+    `debug`: time-outs of steps are not enforced here. A person at a breakpoint takes the time they need; the engine
+    waits as long as heartbeats come.
     """
 
     queue: str = "default"
@@ -70,10 +74,12 @@ class WorkerOptions:
     drain_s: float = 25.0
     threaded: bool = True
     overrides: Overrides | None = None
+    payloads: PayloadChain = PLAIN
     new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     incarnation: str | None = None
     session_timeout_ms: int = SESSION_TIMEOUT_MS
     leave_on_close: bool = True
+    debug: bool = False
 
 
 def _holder(state_dir: Path, options: WorkerOptions, slot: int) -> Holder:
@@ -125,13 +131,14 @@ class StepWorker:
         )
         self._member = QueueMember(consumer, client.admin(), names.step_commands(options.queue), self)
         self._executor = StepExecutor(
-            StepCatalog(workflows),
+            StepCatalog(workflows, payloads=options.payloads),
             clock,
             holder=str(self.holder),
             concurrency=options.concurrency,
             loop=None if options.threaded else options.new_loop(),
             overrides=options.overrides,
         )
+        self._executor.enforces_deadlines = not options.debug
         self._executor.open(self._reported, lambda: self._post(m.SlotFreed()), self)
 
     @property

@@ -7,6 +7,7 @@ days pass at once. Steps run one batch after the other on one event loop, plain 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -16,6 +17,7 @@ from logkeel.errors import RunNotFound
 from logkeel.exactly_once import LoopPorts, LoopSettings, TransactionalLoop
 from logkeel.log import Admin, OutputRecord, TopicPartition, TopicPlan
 from logkeel.log.partitioner import partition_for
+from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.projection import HistoryReader
 from logkeel.records import Request, RequestRejected, RunCompleted, RunEvent
 from logkeel.records.topics import TopicNames, topic_policies
@@ -27,7 +29,9 @@ from logkeel.workflow import Workflow
 
 FIRST_JUMP_MS = 10.0
 LONGEST_JUMP_MS = 3_600_000.0
-QUIET_MS = 30 * 24 * 3_600_000.0
+"""At first; after ten hours of quiet a tenth of it, so that a year takes no thousands of jumps."""
+
+QUIET_MS = 400 * 24 * 3_600_000.0
 """Who does not move in so long waits for somebody outside."""
 
 UNSTARTED = "started=-1"
@@ -36,7 +40,8 @@ UNSTARTED = "started=-1"
 class MemoryApplication:
     """Workflows with everything they need to run; use it as a context manager, on a thread without an event loop.
 
-    `resources` replaces openers of resources, by the function or by its name. Not safe to share between threads.
+    `resources` replaces openers of resources, by the function or by its name. `payloads` is the workers': who sends
+    wraps, who looks unwraps. Not safe to share between threads.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class MemoryApplication:
         resources: Mapping[Any, Any] | None = None,
         partitions: int = 1,
         settings: RunSettings | None = None,
+        payloads: PayloadChain = PLAIN,
     ) -> None:
         """Make topics, publish the workflows, start engine and workers. Raises `DefinitionError`."""
         self.cluster = SimulatedCluster(SimulatedClock(int(time.time() * 1_000)))
@@ -60,10 +66,8 @@ class MemoryApplication:
             directory = Path(stack.enter_context(TemporaryDirectory(prefix="logkeel-memory-")))
             self._engine = self._make_engine(settings)
             stack.callback(self._engine.close)
-            self._workers = [
-                self._make_worker(workflows, directory, WorkerOptions(queue=queue, threaded=False, overrides=resources))
-                for queue in queues
-            ]
+            options = WorkerOptions(threaded=False, overrides=resources, payloads=payloads)
+            self._workers = [self._make_worker(workflows, directory, replace(options, queue=queue)) for queue in queues]
             for worker in self._workers:
                 stack.callback(worker.close)
             self._producer = self.client.producer()
@@ -91,8 +95,11 @@ class MemoryApplication:
         self._producer.produce(OutputRecord(self.names.run_requests, key.encode(), encode(request), partition))
         self._producer.flush(1.0)
 
-    def run_until(self, met: Callable[[], bool]) -> bool:
-        """Turn engine and workers until `met`; False if no run moved for 30 days of the application's time."""
+    def run_until(self, met: Callable[[], bool], *, outside: Callable[[], bool] | None = None) -> bool:
+        """Turn engine and workers until `met`; False if no run moved for 400 days of the application's time.
+
+        `outside` is called whenever nothing moves, before time jumps: it may send something, and says whether it did.
+        """
         jump_ms, quiet_ms, written = FIRST_JUMP_MS, 0.0, self._written()
         while not met():
             began_s = time.monotonic()
@@ -103,12 +110,14 @@ class MemoryApplication:
                 jump_ms, quiet_ms, written = FIRST_JUMP_MS, 0.0, self._written()
             if moved or any(worker.running for worker in self._workers):
                 self.cluster.advance((time.monotonic() - began_s) * 1_000)
+            elif outside is not None and outside():
+                pass
             elif quiet_ms > QUIET_MS:
                 return False
             else:
                 self.cluster.advance(jump_ms)
                 quiet_ms += jump_ms
-                jump_ms = min(2 * jump_ms, LONGEST_JUMP_MS)
+                jump_ms = min(2 * jump_ms, max(LONGEST_JUMP_MS, quiet_ms / 10))
         return True
 
     def _written(self) -> int:

@@ -12,13 +12,26 @@ from logkeel.errors import (
 )
 from logkeel.workflow.annotations import Control, Reducer
 from logkeel.workflow.binding import BoundCheck, BoundFunction, BoundStep
-from logkeel.workflow.blocks import FlowBlock, parallel, sequence
+from logkeel.workflow.blocks import (
+    FlowBlock,
+    branch,
+    human,
+    leave,
+    loop,
+    parallel,
+    rescue,
+    sequence,
+    sleep,
+    wait_signal,
+    within,
+)
 from logkeel.workflow.context import RunView, StepContext, StepErrorView, StepLogger
 from logkeel.workflow.current import current_step
 from logkeel.workflow.durable import Durable, durable
 from logkeel.workflow.durable_code import CallOptions, DurableCalls, DurableCode
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, EffectDeclaration
+from logkeel.workflow.inlining import inline
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import State
@@ -63,9 +76,18 @@ __all__ = [
     "StepLogger",
     "Timeout",
     "Workflow",
+    "branch",
     "current_step",
     "durable",
+    "human",
+    "inline",
+    "leave",
+    "loop",
     "parallel",
+    "rescue",
     "sequence",
+    "sleep",
     "to_milliseconds",
+    "wait_signal",
+    "within",
 ]

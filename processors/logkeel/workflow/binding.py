@@ -10,7 +10,7 @@ from typing import Any
 from logkeel.errors import InvalidInput, StepSignatureError
 from logkeel.records import FieldValue, FieldWrite
 from logkeel.workflow.context import RunView
-from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons, refuse_too_many
+from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.signature import Read, Signature
 from logkeel.workflow.state import StateField
@@ -33,6 +33,11 @@ class BoundFunction:
     def is_async(self) -> bool:
         """Whether calling it gives a coroutine."""
         return self.signature.is_async
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it is called in a process of its own."""
+        return False
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -106,6 +111,12 @@ class BoundStep(BoundFunction):
     name: str
     writes: tuple[str, ...]
     check_signature: Signature | None
+    cpu: bool
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it was declared with `cpu=True`; its check never is."""
+        return self.cpu
 
     @property
     def check(self) -> BoundCheck | None:
@@ -117,7 +128,7 @@ class BoundStep(BoundFunction):
     def encode_result(self, value: Any) -> tuple[FieldWrite, ...]:
         """Field writes from what the step returned, in the order of `writes=`.
 
-        Raises `StepSignatureError` with all `problems` when it does not fit the fields, and `PayloadTooLarge`.
+        Raises `StepSignatureError` with all `problems` when it does not fit the fields.
         """
         problems: list[str] = []
         writes: list[FieldWrite] = []
@@ -128,7 +139,6 @@ class BoundStep(BoundFunction):
                 problems += [f"{name}: {reason}" for reason in reasons(error)]
         if problems:
             raise self._unfit(problems)
-        refuse_too_many(writes, f"the result of step {self.name!r}")
         return tuple(writes)
 
     def _parts(self, value: Any) -> Sequence[Any]:
@@ -155,4 +165,5 @@ def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
         name=step.name,
         writes=step.settings.writes,
         check_signature=step.check_signature,
+        cpu=step.settings.cpu,
     )

@@ -30,6 +30,7 @@ class StepOptions:
     retry: Retry | None
     queue: str
     name: str | None
+    cpu: bool = False
     journal: bool = False
 
 
@@ -40,6 +41,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
     writes = () if options.writes is None else recorded_fields(options.writes, shape.fields, place=place)
     name = options.name or function.__name__
     raise_for([*_name_problems(name, place), *_effect_problems(name, options, writes, place)])
+    raise_for(_cpu_problems(name, signature) if options.cpu else [])
     raise_for([*_result_problems(name, writes, signature.result, place), *_journal_problems(name, options, signature)])
     settings = StepSettings(
         name=name,
@@ -48,6 +50,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
         timeout=_timeout(name, options.timeout, place),
         retry=RetryPolicy() if options.retry is None else options.retry.policy(),
         queue=options.queue,
+        cpu=options.cpu,
         journal=options.journal,
     )
     return Step(function, settings, signature, lambda check: signature_of(check, shape))
@@ -73,6 +76,26 @@ def _effect_problems(name: str, options: StepOptions, writes: tuple[str, ...], p
         what = f"step {name!r} is ONCE, but its retry repeats more than NotDone"
         return [Problem(what, place, 'write Retry(..., on="not_done"), or leave retry= out')]
     return []
+
+
+def _cpu_problems(name: str, signature: Signature) -> list[Problem]:
+    """What cannot be done in another process."""
+    what, place = f"step {name!r} is declared with cpu=True", signature.place
+    problems: list[Problem] = []
+    if signature.is_async:
+        remedy = "write it as a plain `def`, or leave cpu=True out: async steps wait, and need no process"
+        problems.append(Problem(f"{what}, but is async", place, remedy))
+    if signature.resources:
+        taken = ", ".join(signature.resources)
+        remedy = "let another step fetch what is needed and write it to a field, which this one reads"
+        problems.append(Problem(f"{what}, and takes resources, which live in the worker: {taken}", place, remedy))
+    if signature.context_parameter is not None:
+        remedy = "leave the parameter out; what it needs to know goes into fields, or into a RunView parameter"
+        problems.append(Problem(f"{what}, and takes the StepContext, which lives in the worker", place, remedy))
+    if "<" in signature.function.__qualname__:
+        remedy = "define it at the top of a module, where another process finds it by its name"
+        problems.append(Problem(f"{what}, but is defined inside of a function", place, remedy))
+    return problems
 
 
 def _result_problems(name: str, writes: tuple[str, ...], result: Any, place: str) -> list[Problem]:

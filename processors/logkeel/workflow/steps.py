@@ -37,6 +37,7 @@ class StepSettings:
     timeout: Timeout
     retry: RetryPolicy
     queue: str
+    cpu: bool = False
     journal: bool = False
 
 

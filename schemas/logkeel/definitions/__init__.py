@@ -6,8 +6,10 @@ from logkeel.definitions.blocks import (
     Case,
     Handler,
     HumanBlock,
+    InlineBlock,
     LeaveBlock,
     LoopBlock,
+    Mapped,
     ParallelBlock,
     RescueBlock,
     SequenceBlock,
@@ -17,11 +19,12 @@ from logkeel.definitions.blocks import (
     Verb,
     WaitBlock,
     WithinBlock,
+    all_blocks,
+    inner_blocks,
 )
+from logkeel.definitions.fields import ControlType, FieldDefinition
 from logkeel.definitions.model import (
     VIEW_FIELDS,
-    ControlType,
-    FieldDefinition,
     RetryPolicy,
     StepDefinition,
     WorkflowDocument,
@@ -32,6 +35,8 @@ from logkeel.definitions.model import (
 )
 
 __all__ = [
+    "all_blocks",
+    "inner_blocks",
     "Block",
     "BranchBlock",
     "Case",
@@ -39,8 +44,10 @@ __all__ = [
     "FieldDefinition",
     "Handler",
     "HumanBlock",
+    "InlineBlock",
     "LeaveBlock",
     "LoopBlock",
+    "Mapped",
     "ParallelBlock",
     "RescueBlock",
     "RetryPolicy",

@@ -13,21 +13,8 @@ from typing import Final, Literal
 import msgspec
 
 from logkeel.definitions.blocks import Block
-from logkeel.records import Control, Effect, Operation
-
-ControlType = Literal["bool", "int", "float", "string"]
-
-
-class FieldDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """One field of the state. `control_type` None: an opaque payload. `required`: part of the run's input."""
-
-    name: str
-    required: bool = False
-    control_type: ControlType | None = None
-    choices: tuple[str | int | bool, ...] = ()
-    nullable: bool = False
-    default: Control = None
-    reducer: Operation = "replace"
+from logkeel.definitions.fields import FieldDefinition
+from logkeel.records import Effect, Operation
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,6 @@ EventKind = Literal[
     "block_left",
     "block_rescued",
     "block_timed_out",
-    "block_cancelled",
     "wait_started",
     "wait_ended",
     "question_asked",

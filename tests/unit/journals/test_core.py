@@ -108,21 +108,21 @@ def test_a_sleep_suspends_the_step_and_its_end_sends_it_again_as_the_same_attemp
     assert life.kept() == ["step_suspended"]
     assert (life.state.steps["a"].phase, life.turn.events[-1].reason) == ("suspended", "go")
     assert life.state.head.open_steps == 1
-    waking.wait_due(life.next(after_ms=48 * HOUR_MS), *place_of_timer(timer_path("a", "0")))
+    waking.journal_wait_due(life.next(after_ms=48 * HOUR_MS), *place_of_timer(timer_path("a", "0")))
     assert life.kept() == ["step_resumed", "step_dispatched"]
     step = life.state.steps["a"]
     assert (step.phase, step.attempt, step.dispatch) == ("dispatched", 1, 2)
     assert step.suspended_ms == 48 * HOUR_MS
     assert dispatched(life) == ["0 done"]
     assert not life.state.journal_waits
-    waking.wait_due(life.next(), "a", "0")
+    waking.journal_wait_due(life.next(), "a", "0")
     assert life.kept() == []
 
 
 def test_a_wait_that_ended_before_its_step_was_suspended_is_not_missed() -> None:
     life = Life()
     say(life, wait("sleep", due_ms=life.now_ms + 1_500), wait("signal", "1"))
-    waking.wait_due(life.next(), "a", "0")
+    waking.journal_wait_due(life.next(), "a", "0")
     assert life.kept() == ["step_resumed"]
     answer(life.next(), suspended(life.state, "0", "1"))
     assert life.kept() == ["step_suspended", "step_dispatched"]
@@ -160,7 +160,7 @@ def test_a_signal_that_does_not_come_is_a_failed_wait() -> None:
     say(life, wait("signal", due_ms=life.now_ms + HOUR_MS))
     answer(life.next(), suspended(life.state, "0"))
     life.kept()
-    waking.wait_due(life.next(after_ms=HOUR_MS), "a", "0")
+    waking.journal_wait_due(life.next(after_ms=HOUR_MS), "a", "0")
     assert life.kept() == ["step_resumed", "step_dispatched"]
     error = life.state.journal["a", "0"].error
     assert error is not None

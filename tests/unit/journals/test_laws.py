@@ -97,7 +97,7 @@ MOVES: dict[str, Move] = {
     "wait": lambda w, p, at, d: w.answer(entry_sent(w.state, wait("signal", at), p, dispatch=d)),
     "suspend": lambda w, p, at, d: w.answer(suspended(w.state, at, path=p, dispatch=d)),
     "signal": lambda w, p, at, d: requests.signal(w.next(), SignalRun(run_id="r", name="go"), "q"),
-    "due": lambda w, p, at, d: waking.wait_due(w.next(), *place_of_timer(timer_path(p, at))),
+    "due": lambda w, p, at, d: waking.journal_wait_due(w.next(), *place_of_timer(timer_path(p, at))),
     "beat": lambda w, p, at, d: w.answer(heartbeat(w.state, p)),
     "lost": lambda w, p, at, d: w.answer(reclaimed(w.state, p, holder_dead=True)),
     "given back": lambda w, p, at, d: w.answer(released(w.state, p, was_started=True)),

@@ -7,13 +7,13 @@ from msgspec import UNSET
 from logkeel.definitions import (
     Block,
     FieldDefinition,
-    ParallelBlock,
     RetryPolicy,
     SequenceBlock,
     StepBlock,
     StepDefinition,
     WorkflowDocument,
     WriteDefinition,
+    inner_blocks,
 )
 from logkeel.records import (
     Effect,
@@ -87,12 +87,10 @@ def plan_of(
 
 
 def _names(block: Block) -> Iterable[str]:
-    match block:
-        case StepBlock(step=name):
-            yield name
-        case SequenceBlock(blocks=inner) | ParallelBlock(branches=inner):
-            for each in inner:
-                yield from _names(each)
+    if isinstance(block, StepBlock):
+        yield block.step
+    for each in inner_blocks(block):
+        yield from _names(each)
 
 
 def text(field: str, value: str) -> FieldWrite:

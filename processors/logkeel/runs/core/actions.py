@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from logkeel.records import FieldValue, JournalEntry, RunSummary
 
-TimerKind: TypeAlias = Literal["step", "run_deadline", "start_deadline", "journal"]
+TimerKind: TypeAlias = Literal["step", "run_deadline", "start_deadline", "block", "reminder", "journal"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,9 @@ from logkeel.runs.core.actions import HoldLease, KeepDetails
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.doubt import in_doubt, lost
 from logkeel.runs.core.failing import after_failure
-from logkeel.runs.core.flow import ask_a_human, dispatch, go_to, leave_waiting, settle, wait_until
+from logkeel.runs.core.flow import ask_a_human, dispatch, leave_waiting, settle, wait_until
 from logkeel.runs.core.journals import call_in_doubt, is_known, journaled, suspended
+from logkeel.runs.core.moving import go_to
 from logkeel.runs.core.state import StepState
 from logkeel.runs.core.timing import NOT_STARTED_AGAIN_MS, not_after_ms, refused_delay_ms
 
@@ -98,7 +99,7 @@ def _succeeded(turn: Activation, message: StepSucceeded, step: StepState) -> Non
         reads=message.reads,
         reason="check" if message.from_check else None,
     )
-    go_to(turn, turn.plan.steps[path].after)
+    go_to(turn, turn.plan.steps[path].after, path)
 
 
 def _failed(turn: Activation, message: StepFailed, step: StepState) -> None:

@@ -5,27 +5,19 @@ The engine applies an event when it decides it, a replay when it reads it; so th
 committing. Illegal means that the step is in no phase of `_LEGAL` for that event.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import MappingProxyType
 
 from msgspec.structs import replace
 
 from logkeel.errors import InvariantViolation
-from logkeel.records import ErrorInfo, FieldWrite, RunEvent
+from logkeel.records import ErrorInfo, RunEvent
+from logkeel.runs.core import apply_blocks as blocks
 from logkeel.runs.core import journal_events
-from logkeel.runs.core.plan import ROOT_SCOPE, Plan, Target, ToJoin
-from logkeel.runs.core.state import (
-    FieldPointer,
-    Milestone,
-    Phase,
-    RunState,
-    ScopeState,
-    StepState,
-    StoredSignal,
-)
-
-INLINE_BYTES = 512
-"""A payload up to this size stands in its field's pointer: one row instead of two."""
+from logkeel.runs.core.changing import arrive, path_of, write
+from logkeel.runs.core.places import ROOT_SCOPE
+from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.state import Milestone, Phase, RunState, StepState, StoredSignal
 
 KEPT_FAILURES = 20
 """Of one step, for those who ask what failed; a step may be repeated without end."""
@@ -67,11 +59,11 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 
 def _run_started(state: RunState, event: RunEvent, plan: Plan) -> None:
-    _write(state, ROOT_SCOPE, event.writes, event.revision)
+    write(state, ROOT_SCOPE, event.writes, event.revision)
 
 
 def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
-    path, head = _path(event), state.head
+    path, head = path_of(event), state.head
     former = state.steps.get(path)
     dispatch, attempt = event.dispatch or 0, event.attempt or 0
     if former is not None and (not former.is_open or dispatch <= former.dispatch):
@@ -117,11 +109,11 @@ def _step_started(state: RunState, event: RunEvent, plan: Plan) -> None:
     step = replace(step, phase="started", holder=event.holder, started_at_ms=started_at_ms, heard_ms=heard_ms)
     if event.name is not None:
         step = replace(step, reclaims=0, given_back=0, progress=event.name)
-    state.steps[_path(event)] = step
+    state.steps[path_of(event)] = step
 
 
 def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
-    path, step = _path(event), _legal(state, event)
+    path, step = path_of(event), _legal(state, event)
     placed = plan.steps[path]
     state.head.steps_completed += 1
     _close(state, path, replace(step, phase="done", holder=event.holder or step.holder, finished_at_ms=event.at_ms))
@@ -129,13 +121,13 @@ def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
         state.milestones[path, 0] = Milestone(revision=event.revision, attempt=step.attempt)
     if placed.definition.journaled is True:
         journal_events.forget(state, path)
-    _write(state, placed.scope, event.writes, event.revision)
-    _arrive(state, placed.after)
+    write(state, placed.scope, event.writes, event.revision)
+    arrive(state, placed.after, path)
 
 
 def _step_failed(state: RunState, event: RunEvent, plan: Plan) -> None:
     """The attempt failed. Whether the step goes on is said by the event behind this one, if there is one."""
-    path, step = _path(event), _legal(state, event)
+    path, step = path_of(event), _legal(state, event)
     _close(
         state,
         path,
@@ -170,7 +162,7 @@ def _keep_failure(state: RunState, path: str, event: RunEvent, error: ErrorInfo)
 
 
 def _step_retry_scheduled(state: RunState, event: RunEvent, plan: Plan) -> None:
-    path = _path(event)
+    path = path_of(event)
     step = state.steps.get(path)
     if step is None or step.phase != "failed" or not state.running:
         raise _illegal(state, event, step)
@@ -180,7 +172,7 @@ def _step_retry_scheduled(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 def _step_in_doubt(state: RunState, event: RunEvent, plan: Plan) -> None:
     """Nobody knows. With `due_ms` a check will tell (CHECKED), without it a human decides (P35)."""
-    path, step = _path(event), state.steps.get(_path(event))
+    path, step = path_of(event), state.steps.get(path_of(event))
     if step is None or step.phase not in ("dispatched", "started", "waiting", "failed"):
         raise _illegal(state, event, step)
     if step.phase == "failed":
@@ -200,17 +192,17 @@ def _step_resolved(state: RunState, event: RunEvent, plan: Plan) -> None:
         journal_events.call_resolved(state, event)
     if event.reason != "did":
         again = step.attempt + 1
-        state.steps[_path(event)] = replace(step, next_attempt=again, effect_since_ms=None, reclaims=0, given_back=0)
+        state.steps[path_of(event)] = replace(step, next_attempt=again, effect_since_ms=None, reclaims=0, given_back=0)
 
 
 def _step_reclaimed(state: RunState, event: RunEvent, plan: Plan) -> None:
     """Somebody asked, and the holder's lease runs (`reason` "asked"), or the holder is lost (`reason` "lost")."""
     step = _legal(state, event)
     if event.reason == "asked":
-        state.steps[_path(event)] = replace(step, reclaimed=True)
+        state.steps[path_of(event)] = replace(step, reclaimed=True)
     else:
         since_ms = _effect_since(step, event)
-        state.steps[_path(event)] = replace(
+        state.steps[path_of(event)] = replace(
             step, reclaims=step.reclaims + 1, next_attempt=step.attempt + 1, effect_since_ms=since_ms
         )
 
@@ -228,17 +220,17 @@ def _step_released(state: RunState, event: RunEvent, plan: Plan) -> None:
         step = replace(step, given_back=step.given_back + 1)
     if event.due_ms is not None:
         step = replace(step, phase="waiting", due_ms=event.due_ms, reclaimed=False, holder=None)
-    state.steps[_path(event)] = step
+    state.steps[path_of(event)] = step
 
 
 def _step_refused(state: RunState, event: RunEvent, plan: Plan) -> None:
     step = _legal(state, event)
     waiting = replace(step, phase="waiting", refusals=step.refusals + 1, due_ms=event.due_ms, next_attempt=step.attempt)
-    state.steps[_path(event)] = replace(waiting, holder=None)
+    state.steps[path_of(event)] = replace(waiting, holder=None)
 
 
 def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
-    path, step = _path(event), _legal(state, event)
+    path, step = path_of(event), _legal(state, event)
     unknown = step.phase not in ("waiting", "suspended") and plan.steps[path].definition.effect != "NONE"
     _close(state, path, replace(step, phase="revoked", due_ms=None, effect_unknown=unknown, finished_at_ms=event.at_ms))
 
@@ -251,7 +243,7 @@ def _step_journaled(state: RunState, event: RunEvent, plan: Plan) -> None:
 def _step_suspended(state: RunState, event: RunEvent, plan: Plan) -> None:
     """Nobody holds it. It goes on with the next dispatch of the same attempt."""
     step = _legal(state, event)
-    state.steps[_path(event)] = replace(
+    state.steps[path_of(event)] = replace(
         step, phase="suspended", suspended_since_ms=event.at_ms, reclaimed=False, holder=None
     )
 
@@ -261,34 +253,16 @@ def _step_resumed(state: RunState, event: RunEvent, plan: Plan) -> None:
     step = _legal(state, event)
     journal_events.wait_over(state, event)
     if step.phase == "suspended":
-        state.steps[_path(event)] = replace(step, reclaims=0, given_back=0)
-
-
-def _block_entered(state: RunState, event: RunEvent, plan: Plan) -> None:
-    fork = plan.forks[_path(event)]
-    state.forks[fork.path] = ScopeState(len(fork.branches))
-    for branch in fork.branches:
-        _arrive(state, branch.first)
-
-
-def _block_left(state: RunState, event: RunEvent, plan: Plan) -> None:
-    """Join: the branches' writes move into the surrounding scope, in branch order (AUTHORING, visibility)."""
-    fork = plan.forks[_path(event)]
-    open_fork = state.forks.get(fork.path)
-    if open_fork is None or open_fork.remaining:
-        raise InvariantViolation(f"{fork.path} cannot be joined", run_id=state.info.run_id)
-    del state.forks[fork.path]
-    for branch in fork.branches:
-        for name in branch.fields:
-            pointer = state.fields.pop((branch.scope, name), None)
-            if pointer is not None:
-                _point(state, fork.scope, name, pointer)
-    _arrive(state, fork.after)
+        state.steps[path_of(event)] = replace(step, reclaims=0, given_back=0)
 
 
 def _signal_received(state: RunState, event: RunEvent, plan: Plan) -> None:
     state.signals[event.revision] = StoredSignal(
-        name=event.name or "", received_ms=event.at_ms, payload=event.payload, sent_by=event.actor
+        name=event.name or "",
+        received_ms=event.at_ms,
+        payload=event.payload,
+        sent_by=event.actor,
+        correlation=event.attributes.get("correlation"),
     )
 
 
@@ -298,7 +272,7 @@ def _noted(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 def _answer_ignored(state: RunState, event: RunEvent, plan: Plan) -> None:
     """An orphan; if it tells what became of a revoked step, its effect is not unknown any more (P36)."""
-    path = _path(event)
+    path = path_of(event)
     step = state.steps.get(path)
     if step is not None and step.effect_unknown and event.dispatch == step.dispatch:
         state.steps[path] = replace(step, effect_unknown=False)
@@ -310,6 +284,7 @@ def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
     state.head.status = event.status
     state.head.error = event.error
     state.head.finished_at_ms = event.at_ms
+    blocks.end_all_waits(state)
 
 
 _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
@@ -328,37 +303,21 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "step_journaled": _step_journaled,
     "step_suspended": _step_suspended,
     "step_resumed": _step_resumed,
-    "block_entered": _block_entered,
-    "block_left": _block_left,
+    "block_entered": blocks.entered,
+    "block_left": blocks.left,
+    "block_rescued": blocks.rescued,
+    "block_timed_out": blocks.timed_out,
+    "wait_started": blocks.wait_started,
+    "wait_ended": blocks.wait_ended,
+    "question_asked": blocks.question_asked,
+    "question_answered": blocks.wait_ended,
+    "question_reassigned": blocks.question_reassigned,
+    "question_reminded": blocks.question_reminded,
     "signal_received": _signal_received,
     "cancel_requested": _noted,
     "answer_ignored": _answer_ignored,
     "run_completed": _run_completed,
 }
-
-
-def _write(state: RunState, scope: str, writes: Iterable[FieldWrite], revision: int) -> None:
-    for write in writes:
-        if write.is_control or write.payload is None:
-            pointer = FieldPointer(revision=revision, is_control=write.is_control, control=write.control)
-        else:
-            small = write.payload.data is not None and len(write.payload.data) <= INLINE_BYTES
-            pointer = FieldPointer(revision=revision, payload=write.payload if small else None)
-            if not small:
-                state.values[write.field, revision] = write.payload
-        _point(state, scope, write.field, pointer)
-
-
-def _point(state: RunState, scope: str, name: str, pointer: FieldPointer) -> None:
-    former = state.fields.get((scope, name))
-    if former is not None and not former.is_control and former.payload is None:
-        state.values.pop((name, former.revision), None)
-    state.fields[scope, name] = pointer
-
-
-def _arrive(state: RunState, after: Target) -> None:
-    if isinstance(after, ToJoin):
-        state.forks[after.path] = ScopeState(state.forks[after.path].remaining - 1)
 
 
 def _close(state: RunState, path: str, step: StepState) -> None:
@@ -368,7 +327,7 @@ def _close(state: RunState, path: str, step: StepState) -> None:
 
 def _waiting(step: StepState, event: RunEvent, plan: Plan, *, checks: bool) -> StepState:
     """`checks`: the former attempt may have had its effect, so a CHECKED step is asked about first."""
-    definition = plan.steps[_path(event)].definition
+    definition = plan.steps[path_of(event)].definition
     check_first = step.check_first or (checks and definition.effect == "CHECKED")
     return replace(
         step,
@@ -396,12 +355,8 @@ def _effect_since(step: StepState, event: RunEvent) -> int:
     return max(step.dispatched_ms, min(started_ms, event.at_ms))
 
 
-def _path(event: RunEvent) -> str:
-    return event.path or ""
-
-
 def _legal(state: RunState, event: RunEvent) -> StepState:
-    step = state.steps.get(_path(event))
+    step = state.steps.get(path_of(event))
     if step is None or step.phase not in _LEGAL[event.kind]:
         raise _illegal(state, event, step)
     return step

@@ -1,9 +1,10 @@
-"""What a failed attempt leads to: another one, a check, a human, or the end of the run. Pure."""
+"""What a failed attempt leads to: another one, a check, a human, a rescue, or the end of the run. Pure."""
 
 from logkeel.definitions import StepDefinition
-from logkeel.records import ErrorInfo, RunStatus
+from logkeel.records import ErrorInfo
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.flow import complete, wait_until
+from logkeel.runs.core.flow import wait_until
+from logkeel.runs.core.moving import fail
 from logkeel.runs.core.state import StepState
 from logkeel.runs.core.timing import key_expired, retry_delay_ms
 
@@ -11,7 +12,7 @@ FINAL_KINDS = frozenset({"fatal", "invalid_input", "worker_lost", "cancelled"})
 
 
 def after_failure(turn: Activation, path: str, error: ErrorInfo) -> None:
-    """Behind a recorded `step_failed`: retry, or fail the run.
+    """Behind a recorded `step_failed`: retry, or fail for good.
 
     A CHECKED step whose attempt may have had its effect waits for its settle time, then is asked about first. A KEYED
     step whose key has expired counts as ONCE: a human decides.
@@ -36,9 +37,8 @@ def after_failure(turn: Activation, path: str, error: ErrorInfo) -> None:
 
 
 def fail_run(turn: Activation, path: str, error: ErrorInfo) -> None:
-    """The step has failed for good, and the run with it."""
-    status: RunStatus = "invalid_input" if error.kind == "invalid_input" else "failed"
-    complete(turn, status, error, reason=f"step {path} failed")
+    """The step has failed for good: a rescue block around it goes on, or the run ends."""
+    fail(turn, path, error, f"step {path} failed")
 
 
 def _may_retry(step: StepState, definition: StepDefinition, error: ErrorInfo) -> bool:

@@ -1,6 +1,5 @@
-"""Moving through the flow: dispatch, fork, join, end; and ending early. Pure."""
+"""What becomes of steps and runs: dispatch, settle, ask, cancel, end. Pure. `moving` says what follows what."""
 
-from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, FieldValue, RunStatus
 from logkeel.runs.core.actions import (
     ClearTimer,
@@ -13,46 +12,11 @@ from logkeel.runs.core.actions import (
 )
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.journal_timers import clear_wait_timers, journal_of, journal_problem, set_wait_timers
-from logkeel.runs.core.plan import Target, ToEnd, ToFork, ToJoin, ToStep
-from logkeel.runs.core.reading import command_problem, inputs_of, result_of, result_problem
-from logkeel.runs.core.state import StepState
+from logkeel.runs.core.paths import is_under
+from logkeel.runs.core.reading import command_problem, inputs_of
+from logkeel.runs.core.state import StepState, WaitState
 from logkeel.runs.core.summary import summary_of
 from logkeel.runs.core.timing import key_expired, start_deadline_ms, start_limit_ms
-
-
-def go_to(turn: Activation, target: Target) -> None:
-    """Go on with `target`, as far as it goes without waiting."""
-    match target:
-        case ToStep(path=path):
-            dispatch(turn, path)
-        case ToFork(path=path):
-            turn.record("block_entered", path=path)
-            for branch in turn.plan.forks[path].branches:
-                if turn.state.running:
-                    go_to(turn, branch.first)
-        case ToJoin(path=path):
-            _join(turn, path)
-        case ToEnd():
-            _succeed(turn)
-
-
-def _join(turn: Activation, path: str) -> None:
-    fork = turn.state.forks.get(path)
-    if fork is None:
-        raise InvariantViolation(f"{path} is joined, but not open", path=path)
-    if fork.remaining == 0:
-        turn.record("block_left", path=path)
-        go_to(turn, turn.plan.forks[path].after)
-
-
-def _succeed(turn: Activation) -> None:
-    """The flow has ended; a result that no completion can carry fails the run, and no step runs again for it."""
-    result = result_of(turn.state, turn.plan)
-    problem = result_problem(result)
-    if problem is None:
-        complete(turn, "succeeded", result=result)
-    else:
-        complete(turn, "failed", problem, reason="the result is too large")
 
 
 def dispatch(turn: Activation, path: str) -> None:
@@ -142,12 +106,11 @@ def complete(
     reason: str | None = None,
     result: tuple[FieldValue, ...] = (),
 ) -> None:
-    """End the run: open steps are revoked first (P36), then it is announced.
+    """End the run: what is open is cancelled first (P36), then it is announced.
 
     Only a run that succeeded has a result: every other end must fit into a record whatever the state holds.
     """
-    if turn.state.head.open_steps:
-        _revoke_all(turn, reason or status)
+    cancel_under(turn, "", reason or status)
     info = turn.state.info
     if info.deadline_ms is not None:
         turn.do(ClearTimer("run_deadline", info.deadline_ms))
@@ -155,9 +118,31 @@ def complete(
     turn.do(CompleteRun(result))
 
 
-def _revoke_all(turn: Activation, reason: str) -> None:
-    for path, step in [(path, step) for path, step in turn.state.steps.items() if step.is_open]:
-        settle(turn, path, step)
-        turn.record("step_revoked", path=path, step=step.step, dispatch=step.dispatch, reason=reason)
-        if step.phase not in ("waiting", "suspended"):
-            turn.do(RevokeStep(path, step.dispatch, reason))
+def cancel_under(turn: Activation, path: str, reason: str) -> None:
+    """Revoke the open steps inside of a block ("": of the run), and clear the timers of what waits there.
+
+    The waits themselves go with the event that the caller records next.
+    """
+    if turn.state.head.open_steps:
+        for each, step in [(each, step) for each, step in turn.state.steps.items() if step.is_open]:
+            if not path or is_under(each, path):
+                _revoke(turn, each, step, reason)
+    if turn.state.head.open_waits:
+        for each, wait in list(turn.state.waits.items()):
+            if not path or is_under(each, path):
+                clear_timers(turn, each, wait)
+
+
+def _revoke(turn: Activation, path: str, step: StepState, reason: str) -> None:
+    settle(turn, path, step)
+    turn.record("step_revoked", path=path, step=step.step, dispatch=step.dispatch, reason=reason)
+    if step.phase not in ("waiting", "suspended"):
+        turn.do(RevokeStep(path, step.dispatch, reason))
+
+
+def clear_timers(turn: Activation, path: str, wait: WaitState) -> None:
+    """Clear what was set for a wait."""
+    if wait.due_ms is not None:
+        turn.do(ClearTimer("block", wait.due_ms, path, wait.number))
+    if wait.remind_ms is not None:
+        turn.do(ClearTimer("reminder", wait.remind_ms, path, wait.number))

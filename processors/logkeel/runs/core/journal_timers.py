@@ -7,7 +7,7 @@ from logkeel.records import ErrorInfo, FieldValue, JournalEntry
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, journal_bytes
 from logkeel.runs.core.actions import ClearTimer, SetTimer
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.plan import PlacedStep
+from logkeel.runs.core.places import PlacedStep
 from logkeel.runs.core.state import RunState
 
 

@@ -1,99 +1,67 @@
-"""A workflow's definition, compiled: every step and fork with its path, its scope and what follows it. Pure.
+"""A workflow's definition, compiled: every block with its path, its scope, what guards it and what follows. Pure."""
 
-A path joins the ids of the enclosing blocks and of the step with "/"; sequences add no segment. A branch of a fork has
-a scope of its own, `<fork path>#<index>`, in which its writes live until the join; `scopes` lists them outermost first
-and does not name the root scope "".
-"""
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+from msgspec import UnsetType
 
 from logkeel.definitions import (
     VIEW_FIELDS,
     Block,
+    BranchBlock,
     FieldDefinition,
+    HumanBlock,
+    InlineBlock,
+    LeaveBlock,
+    LoopBlock,
     ParallelBlock,
+    RescueBlock,
     SequenceBlock,
+    SignalBlock,
+    SleepBlock,
     StepBlock,
     StepDefinition,
+    WithinBlock,
     WorkflowDocument,
+    inner_blocks,
 )
 from logkeel.errors import InvariantViolation
-
-ROOT_SCOPE = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ToStep:
-    """Go on with this step."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToFork:
-    """Go on with all branches of this fork."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToJoin:
-    """A branch of this fork has ended."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToEnd:
-    """The flow has ended."""
-
-
-Target: TypeAlias = ToStep | ToFork | ToJoin | ToEnd
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedStep:
-    """A step at its place in the flow."""
-
-    path: str
-    definition: StepDefinition
-    scopes: tuple[str, ...]
-    after: Target
-
-    @property
-    def scope(self) -> str:
-        """Where its writes go."""
-        return self.scopes[-1] if self.scopes else ROOT_SCOPE
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedBranch:
-    """A branch of a fork: where it begins, and the fields that may be written inside, in the order of the state."""
-
-    scope: str
-    first: Target
-    fields: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedFork:
-    """A parallel block at its place."""
-
-    path: str
-    scopes: tuple[str, ...]
-    branches: tuple[PlacedBranch, ...]
-    after: Target
-
-    @property
-    def scope(self) -> str:
-        """Where the joined writes go."""
-        return self.scopes[-1] if self.scopes else ROOT_SCOPE
+from logkeel.runs.core.paths import static
+from logkeel.runs.core.places import (
+    ROOT_SCOPE,
+    PlacedBranch,
+    PlacedChoice,
+    PlacedFork,
+    PlacedInline,
+    PlacedLeave,
+    PlacedLimit,
+    PlacedLoop,
+    PlacedRescue,
+    PlacedStep,
+    PlacedWait,
+    Places,
+    inner_scope,
+)
+from logkeel.runs.core.targets import (
+    Target,
+    ToChoice,
+    ToEnd,
+    ToFork,
+    ToInline,
+    ToInlineEnd,
+    ToJoin,
+    ToLeave,
+    ToLimit,
+    ToLimitEnd,
+    ToLoop,
+    ToRound,
+    ToStep,
+    ToWait,
+)
 
 
 class Plan:
-    """A compiled definition. Immutable; cached by digest.
+    """A compiled definition. Its content does not change; cached by digest.
 
     `keeps_milestones`: a step or the completion asks for what the run has behind it. `has_journals`: the code of a step
     is durable.
@@ -104,50 +72,237 @@ class Plan:
         self.digest = digest
         self.fields: dict[str, FieldDefinition] = {field.name: field for field in document.fields}
         self.definitions: dict[str, StepDefinition] = {step.name: step for step in document.steps}
-        self.steps: dict[str, PlacedStep] = {}
-        self.forks: dict[str, PlacedFork] = {}
+        self.steps: Places[PlacedStep] = Places()
+        self.forks: Places[PlacedFork] = Places()
+        self.choices: Places[PlacedChoice] = Places()
+        self.loops: Places[PlacedLoop] = Places()
+        self.leaves: Places[PlacedLeave] = Places()
+        self.limits: Places[PlacedLimit] = Places()
+        self.rescues: Places[PlacedRescue] = Places()
+        self.waits: Places[PlacedWait] = Places()
+        self.inlines: Places[PlacedInline] = Places()
         self.keeps_milestones = any(step.run_summary is True for step in document.steps) or not {
             *document.returns
         }.isdisjoint(VIEW_FIELDS)
         self.has_journals = any(step.journaled is True for step in document.steps)
-        self.first = self._place(document.flow, "", (), ToEnd())
+        self._inner_fields: dict[str, dict[str, FieldDefinition]] = {}
+        self.first = _Placing(self).place(document.flow, _Around(), ToEnd())
 
-    def _place(self, block: Block, prefix: str, scopes: tuple[str, ...], after: Target) -> Target:
+    def fields_at(self, root: str) -> Mapping[str, FieldDefinition]:
+        """The fields of the state whose scope this is: of the workflow, or of an inner one."""
+        return self.fields if root == ROOT_SCOPE else self._inner_fields[static(root)]
+
+    def add_inner(self, scope: str, block: InlineBlock) -> None:
+        """Note the fields of an inner workflow."""
+        self._inner_fields[scope] = {field.name: field for field in block.fields}
+
+    def guards_of(self, path: str) -> tuple[str, ...]:
+        """The rescue blocks around whatever can fail at this path, innermost first, as the definition has them."""
+        kinds: tuple[Mapping[str, PlacedStep | PlacedLoop | PlacedLimit | PlacedWait], ...]
+        kinds = (self.steps, self.loops, self.limits, self.waits)
+        for places in kinds:
+            try:
+                return places[path].guards
+            except KeyError:
+                continue
+        raise InvariantViolation(f"nothing at {path} can fail", path=path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What is around a block: the prefix of its path, its scopes, its guards, and its loop."""
+
+    prefix: str = ""
+    scopes: tuple[str, ...] = ()
+    guards: tuple[str, ...] = ()
+    loop: str | None = None
+    root: str = ROOT_SCOPE
+
+    def inside(self, path: str) -> "_Around":
+        """The same, one segment deeper."""
+        return replace(self, prefix=f"{path}/")
+
+
+class _Placing:
+    """Walks the blocks of a document once, each from what follows it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._taken: set[str] = set()
+
+    def place(self, block: Block, around: _Around, after: Target) -> Target:
+        """Place a block that `after` follows; gives where it begins."""
         match block:
-            case StepBlock():
-                return self._place_step(block, prefix, scopes, after)
             case SequenceBlock(blocks=blocks):
                 for each in reversed(blocks):
-                    after = self._place(each, prefix, scopes, after)
+                    after = self.place(each, around, after)
                 return after
+            case StepBlock():
+                return self._step(block, around, after)
             case ParallelBlock():
-                return self._place_fork(block, prefix, scopes, after)
+                return self._fork(block, around, after)
+            case BranchBlock():
+                return self._choice(block, around, after)
+            case LoopBlock():
+                return self._loop(block, around, after)
+            case LeaveBlock():
+                return self._leave(block, around, after)
+            case RescueBlock():
+                return self._rescue(block, around, after)
+            case WithinBlock():
+                return self._limit(block, around, after)
+            case InlineBlock():
+                return self._inline(block, around, after)
+            case SleepBlock() | SignalBlock() | HumanBlock():
+                path = self._unique(block, around)
+                self._plan.waits[path] = PlacedWait(
+                    path=path, scopes=around.scopes, after=after, guards=around.guards, root=around.root, block=block
+                )
+                return ToWait(path)
 
-    def _place_step(self, block: StepBlock, prefix: str, scopes: tuple[str, ...], after: Target) -> Target:
-        path = self._unique(prefix + block.id)
-        self.steps[path] = PlacedStep(path, self.definitions[block.step], scopes, after)
+    def _step(self, block: StepBlock, around: _Around, after: Target) -> Target:
+        path, definition = self._unique(block, around), self._plan.definitions[block.step]
+        self._plan.steps[path] = PlacedStep(
+            path=path, scopes=around.scopes, after=after, guards=around.guards, root=around.root, definition=definition
+        )
         return ToStep(path)
 
-    def _place_fork(self, block: ParallelBlock, prefix: str, scopes: tuple[str, ...], after: Target) -> Target:
-        path = self._unique(prefix + block.id)
+    def _fork(self, block: ParallelBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
         branches = []
         for index, branch in enumerate(block.branches):
             scope = f"{path}#{index}"
-            first = self._place(branch, f"{path}/", (*scopes, scope), ToJoin(path))
+            inside = replace(around.inside(path), scopes=(*around.scopes, scope))
+            first = self.place(branch, inside, ToJoin(path, index))
             written = set(self._written(branch))
-            branches.append(PlacedBranch(scope, first, tuple(name for name in self.fields if name in written)))
-        self.forks[path] = PlacedFork(path, scopes, tuple(branches), after)
+            known = self._plan.fields_at(around.root)
+            branches.append(PlacedBranch(scope, first, tuple(name for name in known if name in written)))
+        needs = {"all": len(branches), "first": 1}.get(str(block.wait)) or int(block.wait)
+        self._plan.forks[path] = PlacedFork(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            branches=tuple(branches),
+            needs=needs,
+        )
         return ToFork(path)
+
+    def _choice(self, block: BranchBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        inside = around.inside(path)
+        cases = tuple((case.value, self.place(case.block, inside, after)) for case in block.cases)
+        self._plan.choices[path] = PlacedChoice(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            field=block.field,
+            cases=cases,
+            otherwise=self._optional(block.otherwise, inside, after) or after,
+        )
+        return ToChoice(path)
+
+    def _loop(self, block: LoopBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        first = self.place(block.body, replace(around.inside(path), loop=path), ToRound(path))
+        self._plan.loops[path] = PlacedLoop(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            first=first,
+            max_rounds=block.max_rounds,
+            fails=block.on_exhausted == "fail",
+        )
+        return ToLoop(path)
+
+    def _leave(self, block: LeaveBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        if around.loop is None:
+            raise InvariantViolation(f"{path} of {self._plan.document.name} is in no loop", path=path)
+        self._plan.leaves[path] = PlacedLeave(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            root=around.root,
+            loop=around.loop,
+            field=block.field,
+            value=block.value,
+        )
+        return ToLeave(path)
+
+    def _rescue(self, block: RescueBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        inside = around.inside(path)
+        first = self.place(block.body, replace(inside, guards=(path, *around.guards)), after)
+        handlers = tuple((handler, self.place(handler.block, inside, after)) for handler in block.handlers)
+        self._plan.rescues[path] = PlacedRescue(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            handlers=handlers,
+        )
+        return first
+
+    def _limit(self, block: WithinBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        inside = around.inside(path)
+        self._plan.limits[path] = PlacedLimit(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            first=self.place(block.body, inside, ToLimitEnd(path)),
+            timeout_ms=block.timeout_ms,
+            late=self._optional(block.on_timeout, inside, after),
+        )
+        return ToLimit(path)
+
+    def _inline(self, block: InlineBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        inner = inner_scope(path)
+        self._plan.add_inner(inner, block)
+        inside = replace(around.inside(path), scopes=(), loop=None, root=inner)
+        self._plan.inlines[path] = PlacedInline(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            block=block,
+            first=self.place(block.flow, inside, ToInlineEnd(path)),
+            inner=inner,
+        )
+        return ToInline(path)
+
+    def _optional(self, block: Block | UnsetType, around: _Around, after: Target) -> Target | None:
+        return None if isinstance(block, UnsetType) else self.place(block, around, after)
 
     def _written(self, block: Block) -> Iterator[str]:
         match block:
             case StepBlock(step=name):
-                yield from (write.field for write in self.definitions[name].writes)
-            case SequenceBlock(blocks=inner) | ParallelBlock(branches=inner):
-                for each in inner:
-                    yield from self._written(each)
+                yield from (write.field for write in self._plan.definitions[name].writes)
+            case SignalBlock(writes=str(name)):
+                yield name
+            case HumanBlock(writes=name, answer=answer):
+                yield name
+                yield from () if answer is None else (answer,)
+            case InlineBlock(writes=written):
+                yield from () if written is None else (written,)
+            case _:
+                for inner in inner_blocks(block):
+                    yield from self._written(inner)
 
-    def _unique(self, path: str) -> str:
-        if path in self.steps or path in self.forks:
-            raise InvariantViolation(f"two blocks of {self.document.name} have the path {path}", path=path)
+    def _unique(self, block: Block, around: _Around) -> str:
+        path = around.prefix + block.id
+        if path in self._taken:
+            raise InvariantViolation(f"two blocks of {self._plan.document.name} have the path {path}", path=path)
+        self._taken.add(path)
         return path

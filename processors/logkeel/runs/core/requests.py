@@ -3,12 +3,14 @@
 from logkeel.records import CancelRun, ErrorInfo, FieldWrite, ResolveStep, SignalRun
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.flow import complete, dispatch, go_to, settle
+from logkeel.runs.core.flow import complete, dispatch, settle
 from logkeel.runs.core.journals import RESULT_FIELD, offer_signals, resolve_call
+from logkeel.runs.core.moving import go_to
+from logkeel.runs.core.waits import fits, take_signal
 
 
 def signal(turn: Activation, request: SignalRun, request_id: str) -> None:
-    """Store a signal until a block consumes it."""
+    """Give a signal to the block that has waited for it longest, or store it until one does."""
     if not turn.state.running:
         turn.do(Reject("run_finished", f"run {request.run_id} has ended as {turn.state.head.status}"))
         return
@@ -18,9 +20,27 @@ def signal(turn: Activation, request: SignalRun, request_id: str) -> None:
         payload=request.payload,
         actor=request.sent_by,
         request_id=request_id,
+        attributes={} if request.correlation is None else {"correlation": request.correlation},
         trace=request.trace,
     )
-    offer_signals(turn, request.name)
+    revision = turn.state.head.revision
+    if turn.state.head.open_waits:
+        _deliver(turn, revision)
+    if revision in turn.state.signals:
+        offer_signals(turn, request.name)
+
+
+def _deliver(turn: Activation, revision: int) -> None:
+    signal = turn.state.signals[revision]
+    waiting = (
+        (wait.number, path)
+        for path, wait in turn.state.waits.items()
+        if wait.kind == "signal" and fits(signal, wait.name, wait.correlation)
+    )
+    first = min(waiting, default=None)
+    if first is not None:
+        take_signal(turn, first[1], revision)
+        go_to(turn, turn.plan.waits[first[1]].after, first[1])
 
 
 def cancel(turn: Activation, request: CancelRun, request_id: str) -> None:
@@ -67,7 +87,7 @@ def resolve(turn: Activation, request: ResolveStep, request_id: str, writes: tup
         reason="decided by a human",
         actor=request.decided_by,
     )
-    go_to(turn, turn.plan.steps[request.path].after)
+    go_to(turn, turn.plan.steps[request.path].after, request.path)
 
 
 def _refusal(turn: Activation, request: ResolveStep) -> Reject | None:

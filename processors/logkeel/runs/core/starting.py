@@ -4,7 +4,8 @@ from logkeel.definitions import FieldDefinition
 from logkeel.records import CancelRun, ErrorInfo, FieldWrite, StartRun
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.flow import complete, go_to
+from logkeel.runs.core.flow import complete
+from logkeel.runs.core.moving import go_to
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.requests import cancel
 from logkeel.runs.core.state import LOGIC, RunInfo

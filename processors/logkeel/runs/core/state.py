@@ -50,7 +50,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
-    """What every event changes. `open_steps` counts steps in an open phase."""
+    """What every event changes. `open_steps` counts steps in an open phase, `open_waits` the items of `waits`."""
 
     status: RunStatus = "running"
     revision: int = 0
@@ -60,6 +60,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     attempts: int = 0
     finished_at_ms: int | None = None
     error: ErrorInfo | None = None
+    open_waits: int = 0
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -111,9 +112,31 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class ScopeState(msgspec.Struct, frozen=True):
-    """An open fork: how many branches have not ended."""
+    """An open fork: how many branches have not ended, and the indexes of those that have."""
 
     remaining: int
+    arrived: tuple[int, ...] = ()
+
+
+BlockWaitKind = Literal["sleep", "signal", "question", "within"]
+
+
+class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An open wait, or a block whose time is limited. `number`: the revision at which it began; the id of a question.
+
+    `due_ms`: when its time is over. A signal's `name` and `correlation` are what it waits for. `assignee`: whom a
+    question is for; `escalated`: its first deadline is behind it.
+    """
+
+    kind: BlockWaitKind
+    number: int
+    since_ms: int
+    due_ms: int | None = None
+    remind_ms: int | None = None
+    name: str = ""
+    correlation: str | None = None
+    assignee: str | None = None
+    escalated: bool = False
 
 
 class FieldPointer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -134,6 +157,7 @@ class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     received_ms: int
     payload: Payload | None = None
     sent_by: str | None = None
+    correlation: str | None = None
 
 
 class JournalWait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -182,6 +206,7 @@ class RunState:
     values: MutableMapping[ValueKey, Payload] = field(default_factory=dict)
     signals: MutableMapping[int, StoredSignal] = field(default_factory=dict)
     milestones: MutableMapping[MilestoneKey, Milestone] = field(default_factory=dict)
+    waits: MutableMapping[str, WaitState] = field(default_factory=dict)
     journal: ByPath[JournalEntry] = field(default_factory=PathDict)
     journal_waits: ByPath[JournalWait] = field(default_factory=PathDict)
 

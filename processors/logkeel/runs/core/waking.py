@@ -1,6 +1,6 @@
 """Due timers and leases that ran out. Pure. A timer that does not fit the step any more is ignored (P23)."""
 
-from logkeel.definitions import StepDefinition
+from logkeel.definitions import HumanBlock, SignalBlock, StepDefinition
 from logkeel.records import ErrorInfo
 from logkeel.runs.core.actions import RevokeStep
 from logkeel.runs.core.activation import Activation
@@ -8,7 +8,9 @@ from logkeel.runs.core.doubt import in_doubt, lost
 from logkeel.runs.core.failing import fail_run
 from logkeel.runs.core.flow import complete, dispatch, leave_waiting, not_started_in_time
 from logkeel.runs.core.journals import wait_timed_out
-from logkeel.runs.core.state import StepState
+from logkeel.runs.core.moving import fail, go_to, limit_over
+from logkeel.runs.core.questions import no_answer
+from logkeel.runs.core.state import StepState, WaitState
 
 
 def step_due(turn: Activation, path: str, number: int) -> None:
@@ -20,7 +22,7 @@ def step_due(turn: Activation, path: str, number: int) -> None:
     dispatch(turn, path)
 
 
-def wait_due(turn: Activation, path: str, position: str) -> None:
+def journal_wait_due(turn: Activation, path: str, position: str) -> None:
     """A wait of a step's code has come to its end: a sleep is over, a signal or an answer has not come."""
     step = turn.state.steps.get(path)
     wait = turn.state.journal_waits.get((path, position))
@@ -77,6 +79,35 @@ def _may_run_twice(definition: StepDefinition) -> bool:
     if definition.effect == "KEYED":
         return definition.key_valid_for_ms is None
     return definition.effect in ("NONE", "IDEMPOTENT")
+
+
+def wait_due(turn: Activation, path: str, number: int) -> None:
+    """A sleep is over, a signal did not come, nobody has answered, or the time of a block is over."""
+    wait = turn.state.waits.get(path)
+    if not turn.state.running or wait is None or wait.number != number:
+        turn.ignore("nothing waits there any more")
+        return
+    if wait.due_ms is None or wait.due_ms > turn.now_ms:
+        turn.ignore("its deadline was moved")
+    elif wait.kind == "within":
+        limit_over(turn, path)
+    else:
+        _over(turn, path, wait)
+
+
+def _over(turn: Activation, path: str, wait: WaitState) -> None:
+    placed = turn.plan.waits[path]
+    if isinstance(placed.block, HumanBlock):
+        no_answer(turn, path, wait, placed.block)
+        return
+    is_signal = isinstance(placed.block, SignalBlock)
+    turn.record("wait_ended", path=path, name=wait.name or "sleep", reason="timed out" if is_signal else "due")
+    if isinstance(placed.block, SignalBlock) and placed.block.on_timeout == "fail":
+        message = f"no signal {placed.block.name!r} has come to {path} in time"
+        error = ErrorInfo(code="signal_timed_out", kind="timeout", message=message)
+        fail(turn, path, error, f"no signal has come to {path}")
+    else:
+        go_to(turn, placed.after, path)
 
 
 def run_deadline_over(turn: Activation) -> None:

@@ -6,7 +6,8 @@ from math import gcd
 from logkeel.log.partitioner import partition_for
 from logkeel.records import StepCommand, StepIdentity
 from logkeel.runs.core.actions import DispatchStep
-from logkeel.runs.core.plan import PlacedStep, Plan
+from logkeel.runs.core.places import PlacedStep
+from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunInfo, RunState
 from logkeel.runs.core.timing import not_after_ms
 

@@ -11,8 +11,9 @@ from logkeel.errors import InvalidInput, UndecodableRecord
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord, Record
 from logkeel.log.partitioner import partition_for
-from logkeel.records import CancelRun, RequestRejected, ResolveStep, SignalRun, StartRun
+from logkeel.records import AnswerQuestion, CancelRun, RequestRejected, ResolveStep, SignalRun, StartRun
 from logkeel.records.limits import MAX_ATTRIBUTES_BYTES, attributes_bytes
+from logkeel.runs.core import questions
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
@@ -40,6 +41,7 @@ _KINDS: dict[type, RequestKind] = {
     SignalRun: "signal",
     CancelRun: "cancel",
     ResolveStep: "resolve",
+    AnswerQuestion: "answer",
 }
 
 
@@ -196,6 +198,8 @@ class RequestHandler:
             case ResolveStep() as request:
                 writes = as_fields(plan, request.writes)
                 core.resolve(activation, request, what.request_id, writes)
+            case AnswerQuestion() as request:
+                questions.answer(activation, request, what.request_id)
             case StartRun():
                 raise InvalidInput("a StartRun is no request to a run")
             case _:

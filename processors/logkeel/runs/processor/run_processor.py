@@ -17,7 +17,7 @@ from logkeel.exactly_once import SideEvent, Timer, Turn
 from logkeel.log import Record
 from logkeel.records import ErrorInfo, StepAnswer, WorkflowDefinition
 from logkeel.records.topics import TopicNames
-from logkeel.runs.core import waking
+from logkeel.runs.core import questions, waking
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.flow import complete
@@ -198,7 +198,11 @@ def _fire(activation: Activation, name: TimerName) -> None:
             waking.start_deadline_over(activation, name.path, name.dispatch)
         case "run_deadline":
             waking.run_deadline_over(activation)
+        case "block":
+            waking.wait_due(activation, name.path, name.dispatch)
+        case "reminder":
+            questions.remind(activation, name.path, name.dispatch)
         case "journal":
-            waking.wait_due(activation, *place_of_timer(name.path))
+            waking.journal_wait_due(activation, *place_of_timer(name.path))
         case _:
             raise InvariantViolation(f"timer of unknown kind {name.kind}")

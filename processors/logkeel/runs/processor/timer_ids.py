@@ -1,6 +1,7 @@
 """Ids of the run processor's timers and wake-ups. Pure.
 
-kind (1 byte) text(run id) text(path) number(dispatch); those of the partition: kind (1 byte), then what it is about
+kind (1 byte) text(run id) text(path) number(dispatch, or number of a wait); those of the partition: kind (1 byte), then
+what it is about
 """
 
 from typing import NamedTuple
@@ -8,7 +9,14 @@ from typing import NamedTuple
 from logkeel.log import keys
 from logkeel.runs.core.actions import TimerKind
 
-_BYTES: dict[TimerKind, bytes] = {"step": b"s", "run_deadline": b"d", "start_deadline": b"q", "journal": b"j"}
+_BYTES: dict[TimerKind, bytes] = {
+    "step": b"s",
+    "run_deadline": b"d",
+    "start_deadline": b"q",
+    "block": b"b",
+    "reminder": b"r",
+    "journal": b"j",
+}
 _KINDS = {byte: kind for kind, byte in _BYTES.items()}
 _LEASE = b"L"
 

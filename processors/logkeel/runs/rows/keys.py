@@ -11,6 +11,7 @@
 | `10` text(run id) `06` number(revision) | StoredSignal |
 | `10` text(run id) `07` text(path) | heartbeat details, raw bytes |
 | `10` text(run id) `08` text(path) number(place) | Milestone: a completion or failure that somebody asks for |
+| `10` text(run id) `09` text(path) | WaitState of an open wait, or of a block whose time is limited |
 | `10` text(run id) `0a` text(path) text(position) | JournalEntry of a step that has not succeeded |
 | `10` text(run id) `0b` text(path) text(position) | JournalWait: an entry that waits for something |
 | `20` text(request id) | SeenRequest |
@@ -42,8 +43,8 @@ OPEN_RUN = b"\x27"
 PARKED_COUNT = b"\x28"
 PARTITION_COUNT = b"\x29"
 
-_HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE, _SIGNAL, _DETAILS, _MILESTONE = (bytes([number]) for number in range(9))
-_JOURNAL, _JOURNAL_WAIT = b"\x0a", b"\x0b"
+_HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE = (bytes([number]) for number in range(6))
+_SIGNAL, _DETAILS, _MILESTONE, _WAIT, _JOURNAL, _JOURNAL_WAIT = (bytes([number]) for number in range(6, 12))
 
 
 class RunKeys:
@@ -51,7 +52,7 @@ class RunKeys:
 
     __slots__ = (
         *("fields", "forks", "head", "info", "journal", "journal_waits", "milestones", "prefix", "signals", "steps"),
-        "values",
+        *("values", "waits"),
     )
 
     def __init__(self, run_id: str) -> None:
@@ -64,6 +65,7 @@ class RunKeys:
         self.values = prefix + _VALUE
         self.signals = prefix + _SIGNAL
         self.milestones = prefix + _MILESTONE
+        self.waits = prefix + _WAIT
         self.journal = prefix + _JOURNAL
         self.journal_waits = prefix + _JOURNAL_WAIT
 

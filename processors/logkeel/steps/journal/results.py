@@ -13,11 +13,12 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError
 
 from logkeel.errors import PayloadTooLarge, StepSignatureError
+from logkeel.payloads import JSON_ENCODING
 from logkeel.records import FieldWrite, Payload
 from logkeel.records.limits import MAX_PAYLOAD_BYTES
 from logkeel.workflow.annotations import function_hints, name_of, without_none
 from logkeel.workflow.context import StepContext
-from logkeel.workflow.payloads import JSON_ENCODING, reasons
+from logkeel.workflow.payloads import reasons
 
 RESULT_FIELD = "result"
 KEY_PARAMETER = "idempotency_key"

@@ -263,5 +263,6 @@ class _Frozen:
 
 
 def _values(state: RunState) -> tuple[object, ...]:
-    maps = (state.steps, state.forks, state.fields, state.values, state.signals, state.journal, state.journal_waits)
-    return (state.info, state.head, *(dict(each.items()) for each in maps))
+    maps = (state.steps, state.forks, state.fields, state.values, state.signals, state.milestones, state.waits)
+    journals = (state.journal, state.journal_waits)
+    return (state.info, state.head, *(dict(each.items()) for each in (*maps, *journals)))

@@ -1,0 +1,229 @@
+"""Moving through the flow: what follows what has ended, as far as it goes without waiting. Pure.
+
+One list of what is to be gone on with, worked off from its end: a loop of many short rounds nests nothing. A failure
+looks for the innermost rescue block around it that has a handler for it; without one the run ends.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from logkeel.errors import InvariantViolation
+from logkeel.records import ErrorInfo, RunStatus
+from logkeel.runs.core.actions import SetTimer
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.choosing import chosen, control_at, leaves
+from logkeel.runs.core.flow import cancel_under, clear_timers, complete, dispatch
+from logkeel.runs.core.paths import in_round, locate, round_of, static
+from logkeel.runs.core.places import PlacedRescue
+from logkeel.runs.core.reading import copied, result_of, result_problem
+from logkeel.runs.core.targets import (
+    Target,
+    ToChoice,
+    ToEnd,
+    ToFork,
+    ToInline,
+    ToInlineEnd,
+    ToJoin,
+    ToLeave,
+    ToLimit,
+    ToLimitEnd,
+    ToLoop,
+    ToRound,
+    ToStep,
+    ToWait,
+)
+from logkeel.runs.core.waits import begin
+
+
+class _Next(NamedTuple):
+    """A target, the run's path that it is reached from, and the fork that must be open still."""
+
+    target: Target
+    inside: str
+    fork: str | None = None
+
+
+_Following = tuple[_Next, ...]
+
+
+def go_to(turn: Activation, target: Target, inside: str = "") -> None:
+    """Go on with `target`, coming from the run's path `inside`."""
+    _work_off(turn, (_Next(target, inside),))
+
+
+def fail(turn: Activation, path: str, error: ErrorInfo, reason: str) -> None:
+    """Something at this path has failed for good: a handler goes on, or the run ends."""
+    _work_off(turn, _failed(turn, path, error, reason))
+
+
+def limit_over(turn: Activation, path: str) -> None:
+    """The time of a block is over: it is cancelled, and what was said for this follows."""
+    cancel_under(turn, path, "its time is over")
+    turn.record("block_timed_out", path=path)
+    late = turn.plan.limits[path].late
+    if late is not None:
+        go_to(turn, late, path)
+        return
+    message = f"{path} did not end within {turn.plan.limits[path].timeout_ms} ms"
+    fail(turn, path, ErrorInfo(code="timeout", kind="timeout", message=message), f"{path} timed out")
+
+
+def _work_off(turn: Activation, following: _Following) -> None:
+    pending = [*reversed(following)]
+    while pending and turn.state.running:
+        target, inside, fork = pending.pop()
+        if fork is None or fork in turn.state.forks:
+            pending.extend(reversed(_go(turn, target, inside)))
+
+
+def _go(turn: Activation, target: Target, inside: str) -> _Following:
+    if isinstance(target, ToEnd):
+        _succeed(turn)
+        return ()
+    return _HANDLERS[type(target)](turn, locate(target.path, inside))
+
+
+def _step(turn: Activation, path: str) -> _Following:
+    dispatch(turn, path)
+    return ()
+
+
+def _wait(turn: Activation, path: str) -> _Following:
+    return (_Next(turn.plan.waits[path].after, path),) if begin(turn, path) else ()
+
+
+def _fork(turn: Activation, path: str) -> _Following:
+    turn.record("block_entered", path=path)
+    return tuple(_Next(branch.first, path, path) for branch in turn.plan.forks[path].branches)
+
+
+def _join(turn: Activation, path: str) -> _Following:
+    fork, placed = turn.state.forks.get(path), turn.plan.forks[path]
+    if fork is None:
+        raise InvariantViolation(f"{path} is joined, but not open", path=path)
+    if len(placed.branches) - fork.remaining < placed.needs:
+        return ()
+    if fork.remaining:
+        cancel_under(turn, path, f"{placed.needs} of {len(placed.branches)} branches have ended")
+    turn.record("block_left", path=path)
+    return (_Next(placed.after, path),)
+
+
+def _choose(turn: Activation, path: str) -> _Following:
+    choice = turn.plan.choices[path]
+    first = chosen(turn.state, turn.plan, choice)
+    value = control_at(turn.state, turn.plan, choice, choice.field)
+    turn.record("block_entered", path=path, name=choice.field, reason=str(value))
+    return (_Next(first, path),)
+
+
+def _first_round(turn: Activation, path: str) -> _Following:
+    return _round(turn, in_round(path, 1))
+
+
+def _round(turn: Activation, path: str) -> _Following:
+    turn.record("block_entered", path=path)
+    return (_Next(turn.plan.loops[path].first, path),)
+
+
+def _next_round(turn: Activation, path: str) -> _Following:
+    loop, number = turn.plan.loops[path], round_of(path)
+    if number < loop.max_rounds:
+        return _round(turn, in_round(path, number + 1))
+    if loop.fails:
+        message = f"{static(path)} was not left within {loop.max_rounds} rounds"
+        error = ErrorInfo(code="loop_exhausted", kind="fatal", message=message)
+        return _failed(turn, path, error, message)
+    turn.record("block_left", path=path, reason="exhausted")
+    return (_Next(loop.after, path),)
+
+
+def _leave(turn: Activation, path: str) -> _Following:
+    leave = turn.plan.leaves[path]
+    if not leaves(turn.state, turn.plan, leave):
+        return (_Next(leave.after, path),)
+    loop = locate(leave.loop, path)
+    cancel_under(turn, loop, "the loop is left")
+    turn.record("block_left", path=loop, reason=f"{leave.field} is {leave.value}")
+    return (_Next(turn.plan.loops[loop].after, loop),)
+
+
+def _limit(turn: Activation, path: str) -> _Following:
+    placed = turn.plan.limits[path]
+    turn.record("block_entered", path=path, due_ms=turn.now_ms + placed.timeout_ms)
+    turn.do(SetTimer("block", turn.now_ms + placed.timeout_ms, path, turn.state.waits[path].number))
+    return (_Next(placed.first, path),)
+
+
+def _in_time(turn: Activation, path: str) -> _Following:
+    wait = turn.state.waits.get(path)
+    if wait is None:
+        raise InvariantViolation(f"{path} ends, but is not open", path=path)
+    clear_timers(turn, path, wait)
+    turn.record("block_left", path=path)
+    return (_Next(turn.plan.limits[path].after, path),)
+
+
+def _begin_inner(turn: Activation, path: str) -> _Following:
+    placed = turn.plan.inlines[path]
+    copies = (copied(turn.state, turn.plan, each.outer, placed.reading, each.inner) for each in placed.block.inputs)
+    writes = tuple(copy for copy in copies if copy is not None)
+    turn.record("block_entered", path=path, writes=writes, attributes={"inline": placed.block.workflow})
+    return (_Next(placed.first, path),)
+
+
+def _end_inner(turn: Activation, path: str) -> _Following:
+    placed, block = turn.plan.inlines[path], turn.plan.inlines[path].block
+    copy = None
+    if block.returns is not None and block.writes is not None:
+        copy = copied(turn.state, turn.plan, block.returns, (placed.inner,), block.writes)
+    turn.record("block_left", path=path, writes=() if copy is None else (copy,))
+    return (_Next(placed.after, path),)
+
+
+def _succeed(turn: Activation) -> None:
+    """The flow has ended; a result that no completion can carry fails the run, and no step runs again for it."""
+    result = result_of(turn.state, turn.plan)
+    problem = result_problem(result)
+    if problem is None:
+        complete(turn, "succeeded", result=result)
+    else:
+        complete(turn, "failed", problem, reason="the result is too large")
+
+
+def _failed(turn: Activation, path: str, error: ErrorInfo, reason: str) -> _Following:
+    for guard in turn.plan.guards_of(path):
+        where = locate(guard, path)
+        handler = _handler(turn.plan.rescues[where], error)
+        if handler is not None:
+            name, first = handler
+            cancel_under(turn, where, reason)
+            turn.record("block_rescued", path=where, name=name, error=error, reason=reason)
+            return (_Next(first, where),)
+    status: RunStatus = "invalid_input" if error.kind == "invalid_input" else "failed"
+    complete(turn, status, error, reason=reason)
+    return ()
+
+
+def _handler(rescue: PlacedRescue, error: ErrorInfo) -> tuple[str, Target] | None:
+    for wanted in (error.code, error.kind, "*"):
+        for handler, first in rescue.handlers:
+            if handler.on == wanted:
+                return handler.on, first
+    return None
+
+
+_HANDLERS: dict[type[Target], Callable[[Activation, str], _Following]] = {
+    ToStep: _step,
+    ToWait: _wait,
+    ToFork: _fork,
+    ToJoin: _join,
+    ToChoice: _choose,
+    ToLoop: _first_round,
+    ToRound: _next_round,
+    ToLeave: _leave,
+    ToLimit: _limit,
+    ToLimitEnd: _in_time,
+    ToInline: _begin_inner,
+    ToInlineEnd: _end_inner,
+}

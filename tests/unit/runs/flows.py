@@ -1,0 +1,217 @@
+"""Flows of every kind of block for tests of the run core, and one run of such a flow with the timers a shell keeps."""
+
+from collections.abc import Callable
+
+from tests.unit.runs.scripts import T0, failed, identity, text
+
+from logkeel.definitions import (
+    Block,
+    FieldDefinition,
+    InlineBlock,
+    Mapped,
+    RetryPolicy,
+    StepDefinition,
+    WorkflowDocument,
+    WriteDefinition,
+    inner_blocks,
+)
+from logkeel.records import (
+    AnswerQuestion,
+    CancelRun,
+    FieldWrite,
+    Payload,
+    RunEvent,
+    SignalRun,
+    StartRun,
+    StepSucceeded,
+)
+from logkeel.runs.core import questions, requests, waking
+from logkeel.runs.core.actions import ClearTimer, CompleteRun, Reject, RevokeStep, SetTimer
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.answers import answer
+from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.replay import replay
+from logkeel.runs.core.starting import info_of, start
+from logkeel.runs.core.state import RunState
+
+Timer = tuple[str, int, str, int]
+"""kind, due, path, number"""
+
+VERDICTS = ("yes", "no")
+CONTROLS = ("verdict", "decision", "order")
+HELLO = Payload(encoding="json", data=b'"hello"')
+TOPIC = Mapped(inner="topic", outer="topic")
+
+
+def plan_with(flow: Block, *, returns: tuple[str, ...] = ()) -> Plan:
+    """Every step `x` writes its field `x` and, if it is told to, the control fields `verdict` and `decision`."""
+    names, fields = sorted(set(_steps(flow))), fields_of(flow)
+    steps = tuple(
+        StepDefinition(
+            name=name,
+            effect="IDEMPOTENT",
+            reads=("topic", "verdict"),
+            writes=(WriteDefinition(field=name), *(WriteDefinition(field=each) for each in CONTROLS)),
+            retry=RetryPolicy(max_attempts=2),
+        )
+        for name in names
+    )
+    document = WorkflowDocument(
+        name="work", version="1", schema_version=1, fields=fields, steps=steps, flow=flow, returns=returns
+    )
+    return Plan(document, "digest")
+
+
+def fields_of(flow: Block) -> tuple[FieldDefinition, ...]:
+    """The state that such a flow needs."""
+    return (
+        FieldDefinition(name="topic", required=True),
+        *(FieldDefinition(name=name, control_type="string", nullable=True) for name in CONTROLS),
+        FieldDefinition(name="letter"),
+        *(FieldDefinition(name=name) for name in sorted(set(_steps(flow)))),
+    )
+
+
+def inner(name: str, flow: Block, **details: object) -> InlineBlock:
+    """That flow as a workflow of its own; what its field `letter` holds goes to the outer `letter`."""
+    known: dict[str, object] = {"returns": "letter", "writes": "letter", "inputs": (TOPIC,)}
+    return InlineBlock(
+        id=name,
+        workflow="inner",
+        version="1",
+        fields=fields_of(flow),
+        flow=flow,
+        **{**known, **details},  # type: ignore[arg-type]  # by keyword
+    )
+
+
+def _steps(block: Block) -> list[str]:
+    own = [block.step] if hasattr(block, "step") else []
+    return own + [name for inner in inner_blocks(block) for name in _steps(inner)]
+
+
+def control(field: str, value: str) -> FieldWrite:
+    """A write of a control field."""
+    return FieldWrite(field=field, is_control=True, control=value)
+
+
+class Flow:
+    """One run, its history, its timers, and what has been revoked."""
+
+    def __init__(self, plan: Plan) -> None:
+        request = StartRun(workflow="work", run_id="r", inputs=(text("topic", "kafka"),))
+        info = info_of(request, plan, run_id="r", request_id="q", incarnation="0-0-0", now_ms=T0)
+        self.plan, self.now_ms = plan, T0
+        self.state = RunState(info)
+        self.history: list[RunEvent] = []
+        self.timers: set[Timer] = set()
+        self.revoked: list[str] = []
+        self.completions = 0
+        self._turn(lambda turn: start(turn, request, request.inputs))
+
+    def _turn(self, act: Callable[[Activation], None]) -> Activation:
+        turn = Activation(self.state, self.plan, self.now_ms)
+        act(turn)
+        self.history += turn.events
+        for action in turn.actions:
+            match action:
+                case SetTimer(kind=kind, due_ms=due_ms, path=path, dispatch=number):
+                    self.timers.add((kind, due_ms, path, number))
+                case ClearTimer(kind=kind, due_ms=due_ms, path=path, dispatch=number):
+                    self.timers.discard((kind, due_ms, path, number))
+                case RevokeStep(path=path):
+                    self.revoked.append(path)
+                case CompleteRun():
+                    self.completions += 1
+                case _:
+                    pass
+        return turn
+
+    @property
+    def open_steps(self) -> list[str]:
+        """Paths of steps that have not ended."""
+        return sorted(path for path, step in self.state.steps.items() if step.is_open)
+
+    @property
+    def waits(self) -> list[str]:
+        """Paths of what waits."""
+        return sorted(self.state.waits)
+
+    @property
+    def status(self) -> str:
+        """Of the run."""
+        return self.state.head.status
+
+    @property
+    def kinds(self) -> list[str]:
+        """The history in short: kinds and paths."""
+        return [f"{event.kind} {event.path}" if event.path else event.kind for event in self.history]
+
+    def succeed(self, path: str, **controls: str) -> None:
+        """The step returns."""
+        step = self.state.steps[path]
+        if step.phase == "waiting":
+            self.fire_next()
+        message = StepSucceeded(
+            identity=identity(self.state, path),
+            holder="w",
+            started_at_ms=T0,
+            finished_at_ms=T0,
+            writes=(text(step.step, f"by {path}"), *(control(name, value) for name, value in controls.items())),
+        )
+        self._turn(lambda turn: answer(turn, message))
+
+    def fail(self, path: str, kind: str = "fatal") -> None:
+        """The step raises."""
+        self._turn(lambda turn: answer(turn, failed(self.state, path, kind)))
+
+    def signal(self, name: str, correlation: str | None = None, payload: Payload = HELLO) -> None:
+        """A signal comes."""
+        request = SignalRun(run_id="r", name=name, correlation=correlation, payload=payload)
+        self._turn(lambda turn: requests.signal(turn, request, "q"))
+
+    def answer(self, path: str, verb: str, **details: object) -> Reject | None:
+        """A human answers; what came back."""
+        request = AnswerQuestion(run_id="r", path=path, verb=verb, **details)  # type: ignore[arg-type]  # by keyword
+        turn = self._turn(lambda turn: questions.answer(turn, request, "q"))
+        return next((action for action in turn.actions if isinstance(action, Reject)), None)
+
+    def cancel(self) -> None:
+        """The run is cancelled."""
+        self._turn(lambda turn: requests.cancel(turn, CancelRun(run_id="r"), "q"))
+
+    def fire(self, timer: Timer) -> None:
+        """A timer fires at its time or now, whichever is later; it may be one that was cleared."""
+        kind, due_ms, path, number = timer
+        self.now_ms = max(self.now_ms, due_ms)
+        self.timers.discard(timer)
+        wake = {"step": waking.step_due, "block": waking.wait_due, "reminder": questions.remind}[kind]
+        self._turn(lambda turn: wake(turn, path, number))
+
+    def fire_next(self) -> Timer:
+        """The first timer fires."""
+        timer = min(self.timers, key=lambda each: each[1])
+        self.fire(timer)
+        return timer
+
+    def value(self, field: str) -> object:
+        """What the root scope has."""
+        pointer = self.state.fields.get(("", field))
+        return None if pointer is None else pointer.control if pointer.is_control else pointer.payload
+
+    def check(self) -> None:
+        """History is state; what waits has its timers, and nothing else has one; counts are right."""
+        assert replay(self.history, self.plan) == self.state
+        state = self.state
+        waits = {("block", w.due_ms, p, w.number) for p, w in state.waits.items() if w.due_ms is not None}
+        waits |= {("reminder", w.remind_ms, p, w.number) for p, w in state.waits.items() if w.remind_ms is not None}
+        steps = {("step", s.due_ms, p, s.dispatch) for p, s in state.steps.items() if s.phase == "waiting"}
+        assert self.timers == waits | steps
+        assert state.head.open_waits == len(state.waits)
+        assert state.head.open_steps == len(self.open_steps)
+        assert state.running == (self.completions == 0)
+        if state.running:
+            assert state.waits or self.open_steps, "a run that neither works nor waits is stuck"
+        else:
+            assert not state.waits
+            assert not self.open_steps
