@@ -7,9 +7,10 @@ give it without being made; so code between the calls must decide by nothing els
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
 
+from logkeel.definitions import Verb
 from logkeel.errors import StepSignatureError
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
@@ -47,6 +48,24 @@ class CallOptions:
     def timeout_ms(self) -> int | None:
         """`timeout` in milliseconds."""
         return None if self.timeout is None else to_milliseconds(self.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[T]):
+    """What a human answered. `value` comes with `edit` and `respond`, else it is None; `message` is their remark."""
+
+    verb: Verb
+    value: T | None = None
+    message: str = ""
+    answered_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """To whom a question goes: `assignee` says whose turn it is, `notify` names a channel."""
+
+    assignee: str | None = None
+    notify: str | None = None
 
 
 class DurableCalls(Protocol):
@@ -117,4 +136,21 @@ class DurableCode(DurableCalls, Protocol):
 
     async def wait_signal(self, name: str, as_type: Any = None, *, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - as above
         """Wait for a signal to the run, which may have come before; its payload. Raises TimeoutError."""
+        ...
+
+    async def ask(
+        self,
+        question: str,
+        as_type: type[T],
+        *,
+        show: Any = None,
+        timeout: Duration | None,  # noqa: ASYNC109 - as above
+        allow: tuple[Verb, ...] = ("approve", "reject"),
+        to: Asking | None = None,
+    ) -> Answered[T]:
+        """Ask a human, as a `human` block does, and wait; None as `timeout` must be written out: for ever.
+
+        `show`: data that they are to see. Answer it at the path `step path?position`, by CLI, client or record. Raises
+        TimeoutError.
+        """
         ...
