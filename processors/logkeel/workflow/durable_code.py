@@ -4,7 +4,7 @@ Each call is a record, acknowledged before `run` returns. When the step is execu
 give it without being made; so code between the calls must decide by nothing else than its arguments and their results.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
@@ -72,9 +72,7 @@ class DurableCalls(Protocol):
     """Makes journaled calls, with the options it was made with."""
 
     @overload
-    async def run(
-        self, name: str, function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T: ...
+    async def run(self, name: str, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
     @overload
     async def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
