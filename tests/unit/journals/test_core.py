@@ -1,6 +1,7 @@
 """Journals in the run core: entries, commands, suspension, waits, and calls in doubt."""
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.journals.scripts import Life, approval, call, entry_sent, journaled_plan, question, suspended, wait
 from tests.unit.runs.scripts import T0, failed, heartbeat, identity, reclaimed, released, succeeded, text
 
@@ -73,6 +74,26 @@ def test_an_entry_is_a_sign_of_life_of_a_step_with_a_holder() -> None:
     life.kept()
     answer(life.next(), entry_sent(life.state, call()))
     assert life.turn.actions == [HoldLease("a", life.now_ms + 10_000)]
+
+
+def test_losses_with_calls_done_between_them_do_not_add_up() -> None:
+    life = Life()
+    for number in range(8):
+        say(life, call(f"{number}"))
+        answer(life.next(), reclaimed(life.state, "a", holder_dead=True))
+        assert life.kept() == ["step_reclaimed", "step_dispatched"]
+    for _ in range(4):
+        # A call that kills its process is announced again and again, and never done.
+        say(
+            life,
+            call("8", "intent", effect="CHECKED"),
+            replace(call("8", "intent", effect="CHECKED"), at_ms=life.now_ms),
+        )
+        answer(life.next(), reclaimed(life.state, "a", holder_dead=True))
+        life.kept()
+    error = life.state.head.error
+    assert error is not None
+    assert error.code == "worker_lost"
 
 
 def test_a_retried_step_has_its_journal() -> None:

@@ -236,8 +236,12 @@ def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 
 def _step_journaled(state: RunState, event: RunEvent, plan: Plan) -> None:
-    _legal(state, event)
+    step = _legal(state, event)
     journal_events.journaled(state, event)
+    outcome = event.journal is not None and event.journal.state != "intent"
+    if outcome and (step.reclaims or step.given_back):
+        # It has got further than the worker before it, which was lost (P32).
+        state.steps[path_of(event)] = replace(step, reclaims=0, given_back=0)
 
 
 def _step_suspended(state: RunState, event: RunEvent, plan: Plan) -> None:

@@ -21,6 +21,9 @@ from logkeel.workflow.retry import Retry
 
 T = TypeVar("T")
 
+MAX_QUESTION_CHARACTERS = 2_000
+"""What is asked stands in the history; what is to be looked at goes to `show`."""
+
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 
 
@@ -146,6 +149,8 @@ async def _waited(
     journal: Journal, kind: WaitKind, name: str, *, timeout_ms: int | None, writes: tuple[FieldWrite, ...] = ()
 ) -> tuple[FieldWrite, ...]:
     """Wait for what the engine tells; what it brings. Raises TimeoutError."""
+    if len(name) > MAX_QUESTION_CHARACTERS:
+        raise StepSignatureError(f"a {kind} is named by at most {MAX_QUESTION_CHARACTERS} characters, not {len(name)}")
     lane = journal.lane()
     if kind != "sleep" and not lane.can_be_suspended:
         raise StepSignatureError(
