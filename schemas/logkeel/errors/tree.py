@@ -26,6 +26,7 @@
     ├── EngineError             the loop reacts by itself; an operator sees it when it lasts
     │   ├── LogUnavailable          log_unavailable
     │   │   └── LogTimeout              log_timeout
+    │   ├── ClientStuck             client_stuck
     │   ├── TransactionAbortable    transaction_abortable
     │   │   └── StaleGeneration         stale_generation
     │   ├── ProducerFatal           producer_fatal
@@ -267,6 +268,12 @@ class LogTimeout(LogUnavailable):
     code: ClassVar[str] = "log_timeout"
 
 
+class ClientStuck(EngineError):
+    """A call of the client does not return; the process ended itself."""
+
+    code: ClassVar[str] = "client_stuck"
+
+
 class TransactionAbortable(EngineError):
     """The transaction must be aborted; then the work goes on."""
 
@@ -348,6 +355,7 @@ __all__ = [
     "InvariantViolation",
     "LetterNotFound",
     "LogTimeout",
+    "ClientStuck",
     "LogUnavailable",
     "LogkeelError",
     "NotDone",
