@@ -29,7 +29,7 @@ from logkeel.records import (
     StepSucceeded,
     StepSuspended,
 )
-from logkeel.steps.journal.session import CallInDoubt, LeaseLost, Stop, Suspended, WentAnotherWay
+from logkeel.steps.journal.session import CallInDoubt, LeaseLost, NotHere, Stop, Suspended, WentAnotherWay
 from logkeel.workflow.durations import to_milliseconds
 
 STACK_CHARACTERS = 8_000
@@ -70,7 +70,7 @@ def failed(
 
 def stopped(
     command: StepCommand, holder: str, why: Stop, *, times_ms: tuple[int, int]
-) -> StepSuspended | StepFailed | StepReleased:
+) -> StepSuspended | StepFailed | StepReleased | StepRefused:
     """Durable code that did not end by itself."""
     identity = command.identity
     match why:
@@ -81,6 +81,8 @@ def stopped(
         case CallInDoubt(position, error):
             doubt = failed(command, holder, error, times_ms=times_ms, in_doubt=True)
             return replace(doubt, position=position)
+        case NotHere(reason):
+            return refused(command, holder, reason)
         case WentAnotherWay(error):
             info = error_info(error, called=True, once=False)
             return failed(command, holder, info, times_ms=times_ms, in_doubt=False)

@@ -27,10 +27,11 @@ from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.cpu import CpuProcesses, cpu_call, processes_at_once
 from logkeel.steps.journal.calls import Caller
 from logkeel.steps.journal.lease import Lease
-from logkeel.steps.journal.session import Journal, SendEntry, Stopped
+from logkeel.steps.journal.session import EntryValues, Journal, SendEntry, Stopped
+from logkeel.steps.refusing import NotForThisWorker
 from logkeel.steps.resources import ResourcePool
 from logkeel.steps.threads import DaemonThreads
-from logkeel.steps.values import NotForThisWorker, StepValues
+from logkeel.steps.values import StepValues
 
 CLAIM_VALID_S = 2.0
 """A claim older than this is made again before the call (P39): well below the session time-out of 10 s."""
@@ -145,7 +146,8 @@ class Execution:
 
     async def _durably(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any], lease: Lease) -> Any:
         """Call a function whose code is durable. Raises `Stopped` where it does not return and does not fail."""
-        journal = Journal(attempt.command, send=self._send_entry, clock=self._clock, lease=lease)
+        values = EntryValues(partial(self._values.sealed_call, attempt), partial(self._values.opened_call, attempt))
+        journal = Journal(attempt.command, values, send=self._send_entry, clock=self._clock, lease=lease)
         caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key), self._threads)
         context = arguments.get(bound.context_parameter or "")
         if isinstance(context, WorkerStepContext):

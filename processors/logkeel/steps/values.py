@@ -12,10 +12,11 @@ from typing import Any, Final, TypeVar
 from logkeel.errors import BlobStoreUnavailable, OperatorError
 from logkeel.log import Clock
 from logkeel.payloads import PayloadChain
-from logkeel.records import FieldWrite
+from logkeel.records import FieldValue, FieldWrite
 from logkeel.steps.attempt import Attempt
 from logkeel.steps.bound import BoundFunction
 from logkeel.steps.machine.messages import Key
+from logkeel.steps.refusing import NotForThisWorker
 from logkeel.steps.threads import DaemonThreads
 
 PAYLOAD_THREADS: Final = 8
@@ -32,10 +33,7 @@ SLOW_S: Final = 1.0
 KEPT_READY: Final = 4
 
 T = TypeVar("T")
-
-
-class NotForThisWorker(Exception):
-    """This process lacks a key or a store that another one may have: the command is to go elsewhere, or to wait."""
+F = TypeVar("F", FieldValue, FieldWrite)
 
 
 class StepValues:
@@ -56,11 +54,7 @@ class StepValues:
         inputs = attempt.command.inputs
 
         def opened() -> dict[str, Any]:
-            try:
-                plain = self._chain.unwrap_fields(inputs)
-            except OperatorError as error:
-                raise NotForThisWorker(f"{error.message} ({error.code})") from error
-            return bound.decode_inputs(plain)
+            return bound.decode_inputs(self._opened(inputs))
 
         place = (attempt.key, bound.function)
         ready = self._ready.pop(place, None)
@@ -83,6 +77,21 @@ class StepValues:
         what = f"the result of step {attempt.command.identity.step!r}"
         quick = self._chain.is_quick(writes)
         return await self._patiently(attempt, lambda: self._chain.wrap_writes(writes, what), quick=quick)
+
+    async def sealed_call(self, attempt: Attempt, writes: Sequence[FieldWrite], what: str) -> tuple[FieldWrite, ...]:
+        """The result of a journaled call as it is sent. Raises as `writes`."""
+        quick = self._chain.is_quick(writes)
+        return await self._patiently(attempt, lambda: self._chain.wrap_writes(writes, what), quick=quick)
+
+    async def opened_call(self, attempt: Attempt, writes: Sequence[FieldWrite]) -> tuple[FieldWrite, ...]:
+        """What an entry of a journal brings. Raises as `arguments`."""
+        return await self._patiently(attempt, lambda: self._opened(writes), quick=self._chain.is_quick(writes))
+
+    def _opened(self, fields: Sequence[F]) -> tuple[F, ...]:
+        try:
+            return self._chain.unwrap_fields(fields)
+        except OperatorError as error:
+            raise NotForThisWorker(f"{error.message} ({error.code})") from error
 
     def close(self) -> None:
         """End the threads; nobody waits for what they do."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.unit.steps.commands import SOURCE
 
+from logkeel.payloads import PLAIN
 from logkeel.records import FieldValue, FieldWrite, JournalEntry, StepCommand, StepIdentity
 from logkeel.simulation import SimulatedClock, SimulatedEventLoop
 from logkeel.steps.attempt import Attempt, new_attempt
@@ -29,6 +30,7 @@ class Stage:
         self.entries: dict[str, JournalEntry] = {}
         self.sent: list[JournalEntry] = []
         self.dispatch = 0
+        self.payloads = PLAIN
         self.lose_after: int | None = None
         self.on_kept: Callable[[JournalEntry], None] = lambda _: None
 
@@ -71,7 +73,7 @@ class Stage:
     async def _execute(self) -> Outcome | None:
         self.died = self.loop.create_future()
         execution = Execution(
-            StepCatalog([self.workflow]),
+            StepCatalog([self.workflow], payloads=self.payloads),
             self.clock,
             holder="me",
             resources=ResourcePool(),

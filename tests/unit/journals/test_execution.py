@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 from tests.unit.journals.stage import Stage
+from tests.unit.payloads.chains import chain
 
 from logkeel.errors import NotDone
-from logkeel.records import StepFailed, StepReleased, StepSucceeded, StepSuspended
+from logkeel.payloads import PLAIN
+from logkeel.records import StepFailed, StepRefused, StepReleased, StepSucceeded, StepSuspended
 from logkeel.workflow import (
     CHECKED,
     KEYED,
@@ -396,6 +398,24 @@ def test_a_journaled_call_makes_no_journaled_calls() -> None:
 
     assert Stage(code).result() == "step_signature"
     assert outside.calls == []
+
+
+def test_results_in_a_journal_are_encrypted_and_who_has_no_key_gives_the_step_back() -> None:
+    outside = Outside()
+    stage = Stage(agent(outside), question="why")
+    stage.payloads = chain()
+    assert stage.execute(lose_after=3) is None
+    payloads = [write.payload for entry in stage.sent for write in entry.writes]
+    assert all(payload is not None and b"said" not in (payload.data or b"") for payload in payloads)
+    made = list(outside.calls)
+    stage.payloads = PLAIN
+    outcome = stage.execute()
+    assert isinstance(outcome, StepRefused)
+    assert "unknown_payload_key" in outcome.reason
+    assert outside.calls == made
+    stage.payloads = chain()
+    assert isinstance(stage.execute(), StepSucceeded)
+    assert len(outside.calls) == len(made) + 3
 
 
 def test_a_result_that_is_no_data_is_the_calls_failure() -> None:

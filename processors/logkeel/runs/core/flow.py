@@ -31,11 +31,8 @@ def dispatch(turn: Activation, path: str) -> None:
     attempt = 1 if former is None else max(former.next_attempt, former.attempt)
     inputs = inputs_of(turn.state, turn.plan, placed)
     journal = journal_of(turn.state, placed)
-    problem = (
-        command_problem(path, inputs)
-        or journal_problem(path, inputs, journal)
-        or _too_late(turn, path, former, attempt)
-    )
+    problem = command_problem(path, inputs)
+    problem = problem or journal_problem(path, inputs, journal) or _too_late(turn, path, former, attempt)
     if problem is not None:
         complete(turn, "failed", problem, reason=f"step {path} cannot be dispatched")
         return

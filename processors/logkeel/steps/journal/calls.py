@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from logkeel.errors import CallFailed, JournalDiverged, PayloadTooLarge, StepSignatureError
-from logkeel.records import ErrorInfo, FieldWrite, JournalEntry
+from logkeel.records import ErrorInfo, JournalEntry
 from logkeel.steps.answers import error_info
 from logkeel.steps.journal.book import MAX_NAME_CHARACTERS, Place, key_of
 from logkeel.steps.journal.results import KEY_PARAMETER, Callee, callee_of, read, written
@@ -98,10 +98,9 @@ class Caller:
         if entry is None or entry.state == "intent":
             entry = await self._outcome(call, entry)
         lane.seen_ms = max(lane.seen_ms, entry.at_ms)
-        return self._given(call, entry)
+        return await self._given(call, entry)
 
-    @staticmethod
-    def _given(call: Call, entry: JournalEntry) -> Any:
+    async def _given(self, call: Call, entry: JournalEntry) -> Any:
         """What the code gets to see of an outcome, now and in every further execution."""
         error = entry.error
         if entry.state == "failed" and error is not None:
@@ -112,7 +111,7 @@ class Caller:
                 kind=error.kind,
                 position=entry.position,
             )
-        return read(call.callee.adapter, entry.writes, call.what)
+        return read(call.callee.adapter, await self._journal.opened(entry.writes), call.what)
 
     async def _outcome(self, call: Call, intent: JournalEntry | None) -> JournalEntry:
         """Make the call, or find out about it; the entry is durable."""
@@ -138,7 +137,7 @@ class Caller:
                 await self._journal.require_lease()
             try:
                 value = await self._invoke(call, call.function, call.callee)
-                return self._done(call, written(call.callee.adapter, value, call.what))
+                return await self._done(call, value)
             except Exception as error:  # noqa: BLE001 - the call boundary
                 info = self._failure(call, error)
             if call.options.effect.kind == "ONCE" and info.kind != "not_done":
@@ -237,12 +236,13 @@ class Caller:
         if answer is None or answer is False:
             return None
         result = answer.result if isinstance(answer, Happened) else None if answer is True else answer
-        return self._done(call, written(call.callee.adapter, result, call.what))
+        return await self._done(call, result)
 
     # Entries ----------------------------------------------------------------------------------------------------
 
-    def _done(self, call: Call, write: FieldWrite) -> JournalEntry:
-        return self._entry(call, "done", writes=(write,))
+    async def _done(self, call: Call, result: Any) -> JournalEntry:
+        write = written(call.callee.adapter, result, call.what)
+        return self._entry(call, "done", writes=await self._journal.values.seal((write,), call.what))
 
     def _entry(self, call: Call, state: Any, **more: Any) -> JournalEntry:
         name, ordinal, position = call.place

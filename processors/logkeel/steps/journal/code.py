@@ -102,7 +102,8 @@ class Code:
         journal, _ = self._made_durable()
         timeout_ms = None if timeout is None else to_milliseconds(timeout)
         adapter = adapter_of(as_type)
-        return read(adapter, await _waited(journal, "signal", name, timeout_ms=timeout_ms), f"signal {name!r}")
+        writes = await _waited(journal, "signal", name, timeout_ms=timeout_ms)
+        return read(adapter, await journal.opened(writes), f"signal {name!r}")
 
 
 async def _waited(

@@ -12,10 +12,9 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError
 
-from logkeel.errors import PayloadTooLarge, StepSignatureError
+from logkeel.errors import StepSignatureError
 from logkeel.payloads import JSON_ENCODING
 from logkeel.records import FieldWrite, Payload
-from logkeel.records.limits import MAX_PAYLOAD_BYTES
 from logkeel.workflow.annotations import function_hints, name_of, without_none
 from logkeel.workflow.context import StepContext
 from logkeel.workflow.payloads import reasons
@@ -60,7 +59,7 @@ def adapter_of(hint: Any) -> TypeAdapter[Any]:
 
 
 def written(adapter: TypeAdapter[Any], value: Any, what: str) -> FieldWrite:
-    """`value` as the write of an entry. Raises `StepSignatureError` and `PayloadTooLarge`."""
+    """`value` as the write of an entry. Raises `StepSignatureError`."""
     try:
         data = adapter.dump_json(adapter.validate_python(value), warnings="error")
     except PydanticSerializationError as error:
@@ -70,13 +69,6 @@ def written(adapter: TypeAdapter[Any], value: Any, what: str) -> FieldWrite:
         raise StepSignatureError(
             f"{what} does not fit its annotation: {'; '.join(problems)}", problems=problems
         ) from error
-    if len(data) > MAX_PAYLOAD_BYTES:
-        raise PayloadTooLarge(
-            f"{what} has {len(data)} bytes; a journal entry has at most {MAX_PAYLOAD_BYTES}."
-            " Keep large values outside and return their address",
-            size_bytes=len(data),
-            limit_bytes=MAX_PAYLOAD_BYTES,
-        )
     return FieldWrite(field=RESULT_FIELD, payload=Payload(encoding=JSON_ENCODING, data=data))
 
 

@@ -8,17 +8,18 @@ such end is told by `Stopped`, and to the code by cancelling it: a call that may
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 from logkeel.errors import JournalDiverged, PayloadTooLarge, StepSignatureError
 from logkeel.log import Clock
-from logkeel.records import ErrorInfo, JournalEntry, StepCommand
+from logkeel.records import ErrorInfo, FieldWrite, JournalEntry, StepCommand
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, journal_bytes
 from logkeel.steps.journal.book import Book, Lane
 from logkeel.steps.journal.lease import Lease
+from logkeel.steps.refusing import NotForThisWorker
 from logkeel.workflow.current import CURRENT
 
 T = TypeVar("T")
@@ -48,13 +49,20 @@ class LeaseLost:
 
 
 @dataclass(frozen=True, slots=True)
+class NotHere:
+    """This process cannot read the journal; another one may."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class WentAnotherWay:
     """The code does not make the calls of its journal."""
 
     error: JournalDiverged
 
 
-Stop: TypeAlias = Suspended | CallInDoubt | LeaseLost | WentAnotherWay
+Stop: TypeAlias = Suspended | CallInDoubt | LeaseLost | NotHere | WentAnotherWay
 
 
 class Stopped(Exception):
@@ -63,6 +71,17 @@ class Stopped(Exception):
     def __init__(self, why: Stop) -> None:
         super().__init__(str(why))
         self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class EntryValues:
+    """Results on their way into entries and out of them: compressed, encrypted, kept elsewhere, as the worker does it.
+
+    `seal` takes the writes and what they are, for its errors; `open` raises `NotForThisWorker`.
+    """
+
+    seal: Callable[[Sequence[FieldWrite], str], Awaitable[tuple[FieldWrite, ...]]]
+    open: Callable[[Sequence[FieldWrite]], Awaitable[tuple[FieldWrite, ...]]]
 
 
 class SendEntry(Protocol):
@@ -77,8 +96,11 @@ _LANE: ContextVar[Lane] = ContextVar("logkeel_lane")
 class Journal:
     """State of one execution; made for it, used on its loop only."""
 
-    def __init__(self, command: StepCommand, *, send: SendEntry, clock: Clock, lease: Lease) -> None:
+    def __init__(
+        self, command: StepCommand, values: EntryValues, *, send: SendEntry, clock: Clock, lease: Lease
+    ) -> None:
         self.command = command
+        self.values = values
         self.clock = clock
         self.book = Book(command.journal)
         self._send = send
@@ -214,6 +236,13 @@ class Journal:
         self._room_bytes -= journal_bytes((entry,))
         self._send(self.command, entry, done)
         await kept
+
+    async def opened(self, writes: tuple[FieldWrite, ...]) -> tuple[FieldWrite, ...]:
+        """What an entry brings, serialized and inline."""
+        try:
+            return await self.values.open(writes)
+        except NotForThisWorker as error:
+            await self.halt(NotHere(str(error)))
 
     def require_room(self) -> None:
         """Before a new call: its entry must fit into the next command. Raises `PayloadTooLarge`."""
