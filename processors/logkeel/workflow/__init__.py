@@ -28,7 +28,7 @@ from logkeel.workflow.blocks import (
 from logkeel.workflow.context import RunView, StepContext, StepErrorView, StepLogger
 from logkeel.workflow.current import current_step
 from logkeel.workflow.durable import Durable, durable
-from logkeel.workflow.durable_code import CallOptions, DurableCalls, DurableCode
+from logkeel.workflow.durable_code import Answered, Asking, CallOptions, DurableCalls, DurableCode
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, EffectDeclaration
 from logkeel.workflow.inlining import inline
@@ -40,6 +40,8 @@ from logkeel.workflow.timeouts import Timeout
 from logkeel.workflow.workflow import Workflow
 
 __all__ = [
+    "Answered",
+    "Asking",
     "BoundCheck",
     "BoundFunction",
     "BoundStep",

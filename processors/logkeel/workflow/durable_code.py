@@ -4,12 +4,13 @@ Each call is a record, acknowledged before `run` returns. When the step is execu
 give it without being made; so code between the calls must decide by nothing else than its arguments and their results.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
 
+from logkeel.definitions import Verb
 from logkeel.errors import StepSignatureError
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
@@ -49,13 +50,29 @@ class CallOptions:
         return None if self.timeout is None else to_milliseconds(self.timeout)
 
 
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[T]):
+    """What a human answered. `value` comes with `edit` and `respond`, else it is None; `message` is their remark."""
+
+    verb: Verb
+    value: T | None = None
+    message: str = ""
+    answered_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """To whom a question goes: `assignee` says whose turn it is, `notify` names a channel."""
+
+    assignee: str | None = None
+    notify: str | None = None
+
+
 class DurableCalls(Protocol):
     """Makes journaled calls, with the options it was made with."""
 
     @overload
-    async def run(
-        self, name: str, function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T: ...
+    async def run(self, name: str, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
     @overload
     async def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -117,4 +134,21 @@ class DurableCode(DurableCalls, Protocol):
 
     async def wait_signal(self, name: str, as_type: Any = None, *, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - as above
         """Wait for a signal to the run, which may have come before; its payload. Raises TimeoutError."""
+        ...
+
+    async def ask(
+        self,
+        question: str,
+        as_type: type[T],
+        *,
+        show: Any = None,
+        timeout: Duration | None,  # noqa: ASYNC109 - as above
+        allow: tuple[Verb, ...] = ("approve", "reject"),
+        to: Asking | None = None,
+    ) -> Answered[T]:
+        """Ask a human, as a `human` block does, and wait; None as `timeout` must be written out: for ever.
+
+        `show`: data that they are to see. Answer it at the path `step path?position`, by CLI, client or record. Raises
+        TimeoutError.
+        """
         ...

@@ -1,9 +1,20 @@
 """A run of one step with a journal, and what its worker sends, for tests of the run core."""
 
+from typing import Any
+
 from msgspec.structs import replace
 from tests.unit.runs.scripts import T0, flow_of, identity, plan_of, started, step_block, text
 
-from logkeel.records import Effect, JournalEntry, RunEvent, StepJournaled, StepSuspended, WaitKind
+from logkeel.records import (
+    AnswerQuestion,
+    Effect,
+    FieldWrite,
+    JournalEntry,
+    RunEvent,
+    StepJournaled,
+    StepSuspended,
+    WaitKind,
+)
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import replay
@@ -38,6 +49,18 @@ def wait(kind: WaitKind, position: str = "0", *, name: str = "go", due_ms: int |
     return JournalEntry(
         name=name, ordinal=0, state="intent", position=position, at_ms=T0, due_ms=due_ms, waits_for=kind
     )
+
+
+def question(position: str = "0", *, due_ms: int | None = None) -> JournalEntry:
+    """The beginning of a question."""
+    allow = FieldWrite(field="allow", is_control=True, control="approve,edit")
+    return replace(wait("question", position, name="May I?", due_ms=due_ms), writes=(allow, text("show", "this")))
+
+
+def approval(path: str = "a?0", verb: str = "approve", **more: Any) -> AnswerQuestion:
+    """A human's answer."""
+    assignee = "bob" if verb == "delegate" else None
+    return AnswerQuestion(run_id="r", path=path, verb=verb, answered_by="ada", assignee=assignee, **more)
 
 
 def entry_sent(state: RunState, entry: JournalEntry, path: str = "a", *, dispatch: int | None = None) -> StepJournaled:

@@ -1,13 +1,16 @@
 """Journals in the run core: entries, commands, suspension, waits, and calls in doubt."""
 
 import pytest
-from tests.unit.journals.scripts import Life, call, entry_sent, journaled_plan, suspended, wait
+from msgspec.structs import replace
+from tests.unit.journals.scripts import Life, approval, call, entry_sent, journaled_plan, question, suspended, wait
 from tests.unit.runs.scripts import T0, failed, heartbeat, identity, reclaimed, released, succeeded, text
 
+from logkeel.projection.projection import fold
+from logkeel.projection.waits import shown
 from logkeel.records import CancelRun, JournalEntry, Payload, ResolveStep, SignalRun, StepFailed
 from logkeel.records.limits import MAX_FIELDS_BYTES
-from logkeel.runs.core import requests, waking
-from logkeel.runs.core.actions import ClearTimer, DispatchStep, HoldLease, Ignored, RevokeStep, SetTimer
+from logkeel.runs.core import questions, requests, waking
+from logkeel.runs.core.actions import ClearTimer, DispatchStep, HoldLease, Ignored, Reject, RevokeStep, SetTimer
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.journal_timers import place_of_timer, timer_path
 
@@ -71,6 +74,26 @@ def test_an_entry_is_a_sign_of_life_of_a_step_with_a_holder() -> None:
     life.kept()
     answer(life.next(), entry_sent(life.state, call()))
     assert life.turn.actions == [HoldLease("a", life.now_ms + 10_000)]
+
+
+def test_losses_with_calls_done_between_them_do_not_add_up() -> None:
+    life = Life()
+    for number in range(8):
+        say(life, call(f"{number}"))
+        answer(life.next(), reclaimed(life.state, "a", holder_dead=True))
+        assert life.kept() == ["step_reclaimed", "step_dispatched"]
+    for _ in range(4):
+        # A call that kills its process is announced again and again, and never done.
+        say(
+            life,
+            call("8", "intent", effect="CHECKED"),
+            replace(call("8", "intent", effect="CHECKED"), at_ms=life.now_ms),
+        )
+        answer(life.next(), reclaimed(life.state, "a", holder_dead=True))
+        life.kept()
+    error = life.state.head.error
+    assert error is not None
+    assert error.code == "worker_lost"
 
 
 def test_a_retried_step_has_its_journal() -> None:
@@ -249,3 +272,51 @@ def test_a_step_without_a_journal_by_its_definition_gets_none() -> None:
     answer(life.next(), entry_sent(life.state, call("0"), "b"))
     life.kept()
     assert ("b", "0") in life.state.journal
+
+
+def test_a_question_of_code_is_asked_and_answered_like_that_of_a_block() -> None:
+    life = Life()
+    due_ms = life.now_ms + HOUR_MS
+    answer(life.next(), entry_sent(life.state, question("3.0.1", due_ms=due_ms)))
+    assert life.kept() == ["step_journaled", "question_asked"]
+    view = fold(life.history)
+    (asked,) = view.questions
+    assert (asked.path, asked.question, asked.allow) == ("a?3.0.1", "May I?", ("approve", "edit"))
+    assert shown(asked, life.history)[0].payload == text("show", "this").payload
+    answer(life.next(), suspended(life.state, "3.0.1"))
+    life.kept()
+    for refused in (
+        approval("a?3.0.1", "reject"),
+        approval("a?3.0.1", "edit"),
+        approval("a?9"),
+        approval("a?3.0.1", question=asked.number - 1),
+    ):
+        questions.answer(life.next(), refused, "q")
+        assert life.kept() == []
+        assert isinstance(life.turn.actions[-1], Reject)
+    questions.answer(life.next(), approval("a?3.0.1", "delegate"), "q")
+    assert life.kept() == ["question_reassigned"]
+    assert fold(life.history).questions[0].assignee == "bob"
+    payload = Payload(encoding="json", data=b"7")
+    edited = approval("a?3.0.1", "edit", payload=payload, question=asked.number, comment="rather")
+    questions.answer(life.next(), edited, "q")
+    assert life.kept() == ["question_answered", "step_dispatched"]
+    outcome = {write.field: write.control or write.payload for write in life.state.journal["a", "3.0.1"].writes}
+    assert outcome == {"verb": "edit", "message": "rather", "by": "ada", "result": payload}
+    assert ClearTimer("journal", due_ms, timer_path("a", "3.0.1")) in life.turn.actions
+    assert fold(life.history).questions == []
+    questions.answer(life.next(), edited, "q2")
+    assert isinstance(life.turn.actions[-1], Reject)
+
+
+def test_a_question_that_nobody_answers_in_time_is_a_failed_wait() -> None:
+    life = Life()
+    say(life, question(due_ms=life.now_ms + HOUR_MS))
+    answer(life.next(), suspended(life.state, "0"))
+    life.kept()
+    waking.journal_wait_due(life.next(after_ms=HOUR_MS), "a", "0")
+    assert life.kept() == ["question_answered", "step_dispatched"]
+    error = life.state.journal["a", "0"].error
+    assert error is not None
+    assert error.code == "human_timed_out"
+    assert fold(life.history).answers[0].in_time is False

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from logkeel.definitions import StepBlock, StepDefinition
 from logkeel.errors import DefinitionError, InvalidInput, RunFailed, StepSignatureError
-from logkeel.records import Payload, RunEvent, SignalRun, StartRun
+from logkeel.records import AnswerQuestion, Payload, RunCompleted, RunEvent, SignalRun, StartRun
 from logkeel.testing.memory import MemoryApplication
 from logkeel.workflow import NONE, Resource, Retry, State, StepContext, Workflow, durable
 
@@ -200,6 +200,32 @@ def test_signals_wake_code_that_nobody_holds() -> None:
     assert result == "Ada: yes, 2"
     assert [event.attempt for event in history if event.kind == "step_dispatched"] == [1, 1, 1]
     assert max(event.dispatch or 0 for event in history) == 3
+
+
+@durable
+async def careful(step: StepContext, amount: int) -> str:
+    answer = await step.ask("pay?", int, show={"amount": amount}, timeout="2d", allow=("approve", "edit", "reject"))
+    try:
+        await step.ask("again?", int, timeout="1h")
+    except TimeoutError as error:
+        return f"{answer.verb} {answer.value} by {answer.answered_by}: {answer.message}; {error}"
+    return "never"
+
+
+def test_a_human_answers_code_that_nobody_holds() -> None:
+    with MemoryApplication([careful]) as application:
+        start = StartRun(workflow="careful", version="1", run_id="r", inputs=careful.encode_input({"amount": 7}))
+        application.send(start, key="r")
+        application.run_until(lambda: steps_of(application)[-1:] == ["step_suspended"])
+        payload = Payload(encoding="json", data=b"5")
+        request = AnswerQuestion(
+            run_id="r", path="careful?0", verb="edit", payload=payload, answered_by="ada", comment="less"
+        )
+        application.send(request, key="r")
+        application.run_until(lambda: application.outcome("r") is not None)
+        outcome = application.outcome("r")
+        assert isinstance(outcome, RunCompleted)
+        assert careful.result(outcome.result) == "edit 5 by ada: less; nobody has answered 'again?' in time"
 
 
 def test_a_plain_call_of_a_durable_function_is_the_function() -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.journals.scripts import Life, call, entry_sent, journaled_plan, suspended, wait
+from tests.unit.journals.scripts import Life, approval, call, entry_sent, journaled_plan, question, suspended, wait
 from tests.unit.runs.scripts import failed, heartbeat, reclaimed, released, succeeded, text
 
 from logkeel.records import JournalEntry, ResolveStep, SignalRun
-from logkeel.runs.core import requests, waking
+from logkeel.runs.core import questions, requests, waking
 from logkeel.runs.core.actions import ClearTimer, DispatchStep, SetTimer
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.journal_timers import place_of_timer, timer_path
@@ -16,6 +16,7 @@ from logkeel.runs.core.journal_timers import place_of_timer, timer_path
 POSITIONS = ("0", "1", "2.0.0", "2.1.0", "10")
 PATHS = ("a", "b")
 OUTCOMES = ("done", "failed")
+TAKEN = ("step_journaled", "step_resumed", "step_resolved", "question_answered")
 
 
 class World(Life):
@@ -50,8 +51,8 @@ class World(Life):
                 case _:
                     pass
         for event in self.turn.events:
-            if event.journal is not None and event.kind in ("step_journaled", "step_resumed", "step_resolved"):
-                key = (event.path or "", event.journal.position)
+            if event.journal is not None and event.kind in TAKEN:
+                key = ((event.path or "").partition("?")[0], event.journal.position)
                 assert key not in self.accepted, "an outcome was taken for another one"
                 if event.journal.state in OUTCOMES:
                     self.accepted[key] = event.journal
@@ -95,6 +96,9 @@ MOVES: dict[str, Move] = {
         entry_sent(w.state, wait("sleep", at, due_ms=w.now_ms + 5_000), p, dispatch=d)
     ),
     "wait": lambda w, p, at, d: w.answer(entry_sent(w.state, wait("signal", at), p, dispatch=d)),
+    "ask": lambda w, p, at, d: w.answer(entry_sent(w.state, question(at, due_ms=w.now_ms + 9_000), p, dispatch=d)),
+    "answer": lambda w, p, at, d: questions.answer(w.next(), approval(f"{p}?{at}"), "q"),
+    "delegate": lambda w, p, at, d: questions.answer(w.next(), approval(f"{p}?{at}", "delegate"), "q"),
     "suspend": lambda w, p, at, d: w.answer(suspended(w.state, at, path=p, dispatch=d)),
     "signal": lambda w, p, at, d: requests.signal(w.next(), SignalRun(run_id="r", name="go"), "q"),
     "due": lambda w, p, at, d: waking.journal_wait_due(w.next(), *place_of_timer(timer_path(p, at))),

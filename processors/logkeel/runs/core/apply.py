@@ -239,8 +239,12 @@ def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 
 def _step_journaled(state: RunState, event: RunEvent, plan: Plan) -> None:
-    _legal(state, event)
+    step = _legal(state, event)
     journal_events.journaled(state, event)
+    outcome = event.journal is not None and event.journal.state != "intent"
+    if outcome and (step.reclaims or step.given_back):
+        # It has got further than the worker before it, which was lost (P32).
+        state.steps[path_of(event)] = replace(step, reclaims=0, given_back=0)
 
 
 def _step_suspended(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -309,6 +313,20 @@ def _step_held(state: RunState, event: RunEvent, plan: Plan) -> None:
         state.steps[path] = replace(step, phase="waiting", due_ms=None, reclaimed=False, holder=None)
 
 
+def _of_block_or_code(
+    of_block: Callable[[RunState, RunEvent, Plan], None], of_code: Callable[[RunState, RunEvent], None]
+) -> Callable[[RunState, RunEvent, Plan], None]:
+    """A question of code has its journal entry in the event."""
+
+    def handle(state: RunState, event: RunEvent, plan: Plan) -> None:
+        if event.journal is None:
+            of_block(state, event, plan)
+        else:
+            of_code(state, event)
+
+    return handle
+
+
 _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "run_started": _run_started,
     "step_dispatched": _step_dispatched,
@@ -331,9 +349,9 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "block_timed_out": blocks.timed_out,
     "wait_started": blocks.wait_started,
     "wait_ended": blocks.wait_ended,
-    "question_asked": blocks.question_asked,
-    "question_answered": blocks.wait_ended,
-    "question_reassigned": blocks.question_reassigned,
+    "question_asked": _of_block_or_code(blocks.question_asked, journal_events.question_asked),
+    "question_answered": _of_block_or_code(blocks.wait_ended, journal_events.question_answered),
+    "question_reassigned": _of_block_or_code(blocks.question_reassigned, journal_events.noted),
     "question_reminded": blocks.question_reminded,
     "signal_received": _signal_received,
     "cancel_requested": _noted,

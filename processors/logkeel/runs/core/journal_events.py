@@ -4,6 +4,8 @@ One row per entry: an intent and its outcome share one, by their position. A wai
 lasts, so that a signal finds it without reading journals.
 """
 
+from msgspec.structs import replace
+
 from logkeel.errors import InvariantViolation
 from logkeel.records import JournalEntry, RunEvent
 from logkeel.runs.core.state import JournalWait, RunState
@@ -28,6 +30,26 @@ def wait_over(state: RunState, event: RunEvent) -> None:
         del state.signals[read.revision]
 
 
+def question_asked(state: RunState, event: RunEvent) -> None:
+    """A wait is a question to a human; its number is that of this event."""
+    key = _place_of_question(event)
+    state.journal_waits[key] = replace(state.journal_waits[key], revision=event.revision)
+
+
+def question_answered(state: RunState, event: RunEvent) -> None:
+    """A human has answered, or nobody has in time."""
+    key = _place_of_question(event)
+    state.journal[key] = _entry(event)
+    del state.journal_waits[key]
+    step = state.steps[key[0]]
+    if step.phase == "suspended":
+        state.steps[key[0]] = replace(step, reclaims=0, given_back=0)
+
+
+def noted(state: RunState, event: RunEvent) -> None:
+    """The history has it; the state does not change."""
+
+
 def call_resolved(state: RunState, event: RunEvent) -> None:
     """A human has told of a call in doubt: it happened, with this outcome, or it is as if it had never been tried."""
     entry = _entry(event)
@@ -43,6 +65,10 @@ def forget(state: RunState, path: str) -> None:
         del state.journal[path, position]
     for position, _ in state.journal_waits.of(path):
         del state.journal_waits[path, position]
+
+
+def _place_of_question(event: RunEvent) -> tuple[str, str]:
+    return (event.path or "").rpartition("?")[0], _entry(event).position
 
 
 def _entry(event: RunEvent) -> JournalEntry:

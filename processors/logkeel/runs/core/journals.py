@@ -19,6 +19,7 @@ from logkeel.records import (
     StepJournaled,
     StepSuspended,
 )
+from logkeel.runs.core import journal_questions
 from logkeel.runs.core.actions import ClearTimer, HoldLease, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.flow import dispatch, leave_waiting
@@ -55,6 +56,8 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
         return
     if entry.due_ms is not None:
         turn.do(SetTimer("journal", entry.due_ms, timer_path(path, entry.position)))
+    if entry.waits_for == "question":
+        journal_questions.ask(turn, path, entry)
     if entry.waits_for == "signal":
         offer_signals(turn, entry.name)
 
@@ -121,6 +124,9 @@ def wait_timed_out(turn: Activation, path: str, position: str) -> None:
     wait = turn.state.journal_waits[path, position]
     if wait.kind == "sleep":
         _end_wait(turn, path, position)
+        return
+    if wait.kind == "question":
+        journal_questions.no_answer(turn, path, position)
         return
     message = f"{wait.kind} {wait.name!r} did not come in time"
     _end_wait(turn, path, position, error=ErrorInfo(code="wait_timed_out", kind="timeout", message=message))

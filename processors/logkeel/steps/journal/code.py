@@ -5,18 +5,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+from msgspec.structs import replace
+
+from logkeel.definitions import Verb
 from logkeel.errors import JournalDiverged, StepSignatureError
 from logkeel.records import FieldWrite, JournalEntry, WaitKind
 from logkeel.steps.journal.book import drawn
 from logkeel.steps.journal.calls import Caller
-from logkeel.steps.journal.results import adapter_of, read
+from logkeel.steps.journal.results import RESULT_FIELD, adapter_of, read, written
 from logkeel.steps.journal.session import Journal, WentAnotherWay
-from logkeel.workflow.durable_code import DEFAULT_CALL_TIMEOUT, CallOptions
+from logkeel.workflow.durable_code import DEFAULT_CALL_TIMEOUT, Answered, Asking, CallOptions
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
 from logkeel.workflow.retry import Retry
 
 T = TypeVar("T")
+
+MAX_QUESTION_CHARACTERS = 2_000
+"""What is asked stands in the history; what is to be looked at goes to `show`."""
 
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 
@@ -105,11 +111,46 @@ class Code:
         writes = await _waited(journal, "signal", name, timeout_ms=timeout_ms)
         return read(adapter, await journal.opened(writes), f"signal {name!r}")
 
+    async def ask(
+        self,
+        question: str,
+        as_type: Any,
+        *,
+        show: Any = None,
+        timeout: Duration | None,  # noqa: ASYNC109 - as above
+        allow: tuple[Verb, ...] = ("approve", "reject"),
+        to: Asking | None = None,
+    ) -> Answered[Any]:
+        """See `DurableCode.ask`."""
+        journal, _ = self._made_durable()
+        adapter = adapter_of(as_type)
+        texts = {"allow": ",".join(allow), "assignee": to and to.assignee, "notify": to and to.notify}
+        writes = [FieldWrite(field=name, is_control=True, control=text) for name, text in texts.items() if text]
+        if show is not None:
+            shown = replace(written(adapter_of(Any), show, f"what {question!r} shows"), field="show")
+            writes += await journal.values.seal((shown,), f"what {question!r} shows")
+        timeout_ms = None if timeout is None else to_milliseconds(timeout)
+        told = await _waited(journal, "question", question, timeout_ms=timeout_ms, writes=tuple(writes))
+        answer = {write.field: write for write in told}
+        result = await journal.opened(tuple(write for write in told if write.field == RESULT_FIELD))
+        return Answered(
+            verb=answer["verb"].control,  # type: ignore[arg-type]  # the engine takes none but those allowed
+            value=read(adapter, result, f"the answer to {question!r}") if result else None,
+            message=_text(answer.get("message")),
+            answered_by=_text(answer.get("by")) or None,
+        )
+
+
+def _text(write: FieldWrite | None) -> str:
+    return "" if write is None or write.control is None else str(write.control)
+
 
 async def _waited(
     journal: Journal, kind: WaitKind, name: str, *, timeout_ms: int | None, writes: tuple[FieldWrite, ...] = ()
 ) -> tuple[FieldWrite, ...]:
     """Wait for what the engine tells; what it brings. Raises TimeoutError."""
+    if len(name) > MAX_QUESTION_CHARACTERS:
+        raise StepSignatureError(f"a {kind} is named by at most {MAX_QUESTION_CHARACTERS} characters, not {len(name)}")
     lane = journal.lane()
     if kind != "sleep" and not lane.can_be_suspended:
         raise StepSignatureError(
