@@ -1,4 +1,4 @@
-"""`logkeel run start|show|list|watch|cancel|signal|resolve`: runs, from a terminal or a script."""
+"""`logkeel run start|show|list|watch|signal|resolve`: runs, from a terminal or a script; `run_control` has the rest."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias, get_args
 
 import typer
 
-from logkeel.cli import run_views
+from logkeel.cli import run_control, run_views
 from logkeel.cli.histories import history_of, time_ms
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix
 from logkeel.cli.output import Format, data, print_json, print_rows, print_value, say
@@ -23,7 +23,8 @@ from logkeel.errors import ConfigInvalid, InvalidInput
 from logkeel.projection import RunView
 from logkeel.records import RunCompleted, RunStatus
 
-app = typer.Typer(no_args_is_help=True, help="Start, show, watch, cancel and resolve runs.")
+app = typer.Typer(no_args_is_help=True, help="Start, show, watch, pause, resume, cancel and resolve runs.")
+app.registered_commands.extend(run_control.app.registered_commands)
 
 RunId: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 RoutingKey: TypeAlias = Annotated[str | None, typer.Option("--routing-key", help="If the run was started with one.")]
@@ -136,25 +137,6 @@ def watch(
 
     settings = _settings(bootstrap_servers, prefix, config)
     watch_run(connect(settings), settings.names, run_id, output)
-
-
-@app.command()
-def cancel(
-    run_id: RunId,
-    reason: Annotated[str | None, typer.Option("--reason", help="Kept in the history.")] = None,
-    routing_key: RoutingKey = None,
-    bootstrap_servers: Bootstrap = None,
-    prefix: Prefix = None,
-    config: Config = None,
-    output: Output = Format.TABLE,
-) -> None:
-    """Cancel a run: nothing more is sent to workers, and what runs is told to stop."""
-
-    def send(client: Client, view: RunView, key: str | None) -> str:
-        return client.cancel(run_id, reason=reason, routing_key=key)
-
-    settings = _settings(bootstrap_servers, prefix, config)
-    print_taken(tell(settings, run_id, send, routing_key=routing_key), run_id, output)
 
 
 @app.command()

@@ -64,6 +64,7 @@ def summary(view: RunView, now_ms: int) -> dict[str, Any]:
         "run_id": view.run_id,
         "workflow": f"{view.workflow}@{view.version}",
         "status": view.status,
+        "paused_at_ms": view.paused_at_ms,
         "revision": view.revision,
         "started_at_ms": view.started_at_ms,
         "age_ms": (view.finished_at_ms or now_ms) - view.started_at_ms,
@@ -76,7 +77,8 @@ def current(view: RunView, now_ms: int) -> str:
     """What a run waits for, in a few words."""
     steps = [f"{step.path} {_SAID[step.phase]} for {duration(now_ms - step.since_ms)}" for step in view.current_steps]
     waits = [wait_views.sentence(wait, now_ms) for wait in view.waits.values() if wait.kind != "within"]
-    return "; ".join([*steps, *waits])
+    paused = [] if view.paused_at_ms is None else [f"paused for {duration(now_ms - view.paused_at_ms)}"]
+    return "; ".join([*paused, *steps, *waits])
 
 
 def event_json(event: RunEvent) -> dict[str, Any]:
@@ -127,6 +129,8 @@ def tree(view: RunView, now_ms: int) -> Tree:
     """The live picture: blocks as branches, steps with attempts and times, and what the run waits for."""
     ended = view.finished_at_ms or now_ms
     head = f"{view.run_id}  {view.workflow}@{view.version}  {view.status}  {duration(ended - view.started_at_ms)}"
+    if view.paused_at_ms is not None and view.finished_at_ms is None:
+        head += f"  paused for {duration(now_ms - view.paused_at_ms)}: logkeel run resume {view.run_id}"
     root = Tree(Text(head, style="bold"))
     branches: dict[str, Tree] = {}
     for step in view.steps.values():

@@ -130,6 +130,14 @@ class AsyncClient:
         """See `Client.cancel`."""
         return await self._do(lambda: self._client.cancel(run_id, reason=reason, routing_key=routing_key))
 
+    async def pause(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """See `Client.pause`."""
+        return await self._do(lambda: self._client.pause(run_id, reason=reason, routing_key=routing_key))
+
+    async def resume(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """See `Client.resume`."""
+        return await self._do(lambda: self._client.resume(run_id, reason=reason, routing_key=routing_key))
+
     async def resolve(
         self,
         run_id: str,

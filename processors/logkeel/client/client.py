@@ -26,10 +26,12 @@ from logkeel.projection import HistoryReader, OpenQuestion
 from logkeel.records import (
     CancelRun,
     FieldValue,
+    PauseRun,
     Payload,
     Request,
     RequestRejected,
     ResolveStep,
+    ResumeRun,
     RunCompleted,
     SignalRun,
     StartRun,
@@ -190,6 +192,16 @@ class Client:
     def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
         """Ask to cancel a run; returns the request id. Raises as `start` does."""
         request = CancelRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
+        return self._send(request, routing_key or run_id)
+
+    def pause(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """Ask a run to send no more commands until it is resumed; returns the request id. Raises as `start` does."""
+        request = PauseRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
+        return self._send(request, routing_key or run_id)
+
+    def resume(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """Let a paused run go on; returns the request id. Raises as `start` does."""
+        request = ResumeRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
         return self._send(request, routing_key or run_id)
 
     def resolve(

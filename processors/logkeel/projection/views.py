@@ -94,6 +94,7 @@ class RunView:
     signals: list[str] = field(default_factory=list)
     waits: dict[str, WaitView] = field(default_factory=dict)
     answers: list[AnswerView] = field(default_factory=list)
+    paused_at_ms: int | None = None
     inner: list[str] = field(default_factory=list)
     complete: bool = True
 
@@ -265,6 +266,14 @@ def _block_rescued(view: RunView, event: RunEvent) -> None:
     waits.over(view.waits, event)
 
 
+def _run_paused(view: RunView, event: RunEvent) -> None:
+    view.paused_at_ms = event.at_ms
+
+
+def _run_resumed(view: RunView, event: RunEvent) -> None:
+    view.paused_at_ms = None
+
+
 def _noted(view: RunView, event: RunEvent) -> None:
     """In the history, but not in what is shown."""
 
@@ -297,6 +306,9 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "question_reminded": _question_reminded,
     "signal_received": _signal_received,
     "cancel_requested": _cancel_requested,
+    "run_paused": _run_paused,
+    "run_resumed": _run_resumed,
+    "step_held": _noted,
     "answer_ignored": _noted,
     "run_completed": _run_completed,
 }

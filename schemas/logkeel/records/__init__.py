@@ -8,7 +8,16 @@ from logkeel.records.outcomes import (
     RunStatus,
     WorkflowDefinition,
 )
-from logkeel.records.requests import AnswerQuestion, CancelRun, Request, ResolveStep, SignalRun, StartRun
+from logkeel.records.requests import (
+    AnswerQuestion,
+    CancelRun,
+    PauseRun,
+    Request,
+    ResolveStep,
+    ResumeRun,
+    SignalRun,
+    StartRun,
+)
 from logkeel.records.steps import (
     JournalEntry,
     StepAnswer,
@@ -55,10 +64,12 @@ __all__ = [
     "JournalEntry",
     "Operation",
     "Origin",
+    "PauseRun",
     "Payload",
     "Request",
     "RequestRejected",
     "ResolveStep",
+    "ResumeRun",
     "RunCompleted",
     "RunEvent",
     "RunStatus",

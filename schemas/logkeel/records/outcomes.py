@@ -37,6 +37,9 @@ EventKind = Literal[
     "question_reminded",
     "signal_received",
     "cancel_requested",
+    "run_paused",
+    "run_resumed",
+    "step_held",
     "answer_ignored",
     "run_completed",
 ]

@@ -137,6 +137,19 @@ def test_large_values_go_by_reference(tmp_path: Path) -> None:
     assert workflow.result(opened)["letter"] == f"{note}, good"
 
 
+def test_a_blob_that_went_too_early_ends_the_run_by_name(tmp_path: Path) -> None:
+    which = chain(compression="none", blobs=BlobStore([tmp_path.as_uri()]))
+    request = ask(which, cases(), note=SECRET * 100_000)
+    for blob in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        blob.unlink()
+    with MemoryApplication([cases()], payloads=which) as application:
+        application.send(request, key="r")
+        completed = ended(application)
+    assert completed.error is not None
+    assert completed.error.code == "blob_missing"
+    assert "longer than the log" in completed.error.message
+
+
 class Wide(State):
     """Together more than a record takes."""
 

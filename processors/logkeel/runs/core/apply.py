@@ -14,7 +14,7 @@ from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
 from logkeel.runs.core import journal_events
-from logkeel.runs.core.changing import arrive, path_of, write
+from logkeel.runs.core.changing import arrive, hold, let_go, path_of, write
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import Milestone, Phase, RunState, StepState, StoredSignal
@@ -68,6 +68,7 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
     dispatch, attempt = event.dispatch or 0, event.attempt or 0
     if former is not None and (not former.is_open or dispatch <= former.dispatch):
         raise _illegal(state, event, former)
+    let_go(state, path)
     head.attempts += former is None or attempt > former.attempt
     if former is None:
         head.open_steps += 1
@@ -182,6 +183,7 @@ def _step_in_doubt(state: RunState, event: RunEvent, plan: Plan) -> None:
     else:
         error = event.error or step.error
         doubt = None if event.journal is None else event.journal.position
+        let_go(state, path)
         state.steps[path] = replace(step, phase="in_doubt", error=error, reclaimed=False, due_ms=None, doubt=doubt)
 
 
@@ -231,6 +233,7 @@ def _step_refused(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
     path, step = path_of(event), _legal(state, event)
+    let_go(state, path)
     unknown = step.phase not in ("waiting", "suspended") and plan.steps[path].definition.effect != "NONE"
     _close(state, path, replace(step, phase="revoked", due_ms=None, effect_unknown=unknown, finished_at_ms=event.at_ms))
 
@@ -289,6 +292,25 @@ def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
     state.head.error = event.error
     state.head.finished_at_ms = event.at_ms
     blocks.end_all_waits(state)
+    for path in list(state.held) if state.head.held_steps else ():
+        let_go(state, path)
+
+
+def _run_paused(state: RunState, event: RunEvent, plan: Plan) -> None:
+    state.head.paused_at_ms = event.at_ms
+
+
+def _run_resumed(state: RunState, event: RunEvent, plan: Plan) -> None:
+    state.head.paused_at_ms = None
+
+
+def _step_held(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """It would be sent now. Whoever held it is gone; it waits without a timer."""
+    path = path_of(event)
+    hold(state, path, event.revision)
+    step = state.steps.get(path)
+    if step is not None:
+        state.steps[path] = replace(step, phase="waiting", due_ms=None, reclaimed=False, holder=None)
 
 
 def _of_block_or_code(
@@ -333,6 +355,9 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "question_reminded": blocks.question_reminded,
     "signal_received": _signal_received,
     "cancel_requested": _noted,
+    "run_paused": _run_paused,
+    "run_resumed": _run_resumed,
+    "step_held": _step_held,
     "answer_ignored": _answer_ignored,
     "run_completed": _run_completed,
 }

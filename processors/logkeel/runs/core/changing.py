@@ -50,11 +50,26 @@ def end_wait(state: RunState, path: str) -> None:
         state.head.open_waits -= 1
 
 
+def hold(state: RunState, path: str, revision: int) -> None:
+    """The step is sent when the run goes on."""
+    state.head.held_steps += path not in state.held
+    state.held[path] = revision
+
+
+def let_go(state: RunState, path: str) -> None:
+    """The step is not held back any more."""
+    if state.head.held_steps and state.held.pop(path, None) is not None:
+        state.head.held_steps -= 1
+
+
 def clear_under(state: RunState, path: str) -> None:
     """Forget what is open inside of a block: waits, forks, and what their branches wrote. Its steps have ended."""
     if state.head.open_waits:
         for each in [each for each in state.waits if is_under(each, path)]:
             end_wait(state, each)
+    if state.head.held_steps:
+        for each in [each for each in state.held if is_under(each, path)]:
+            let_go(state, each)
     for each in [each for each in state.forks if is_under(each, path)]:
         del state.forks[each]
     for scope, name in [key for key in state.fields if is_under(key[0], path)]:

@@ -22,11 +22,14 @@ from logkeel.runs.core.timing import key_expired, start_deadline_ms, start_limit
 def dispatch(turn: Activation, path: str) -> None:
     """Send the step's next command: the first one, or one more.
 
-    The run fails if no command can carry its inputs, or if it is too late to start. A KEYED step whose key may be
-    forgotten outside counts as ONCE: a human decides (P35).
+    While the run is paused it is held back instead. The run fails if no command can carry its inputs, or if it is too
+    late to start. A KEYED step whose key may be forgotten outside counts as ONCE: a human decides (P35).
     """
     former = turn.state.steps.get(path)
     placed = turn.plan.steps[path]
+    if turn.state.head.paused_at_ms is not None:
+        _hold(turn, path, former, placed.definition.name)
+        return
     number = 1 if former is None else former.dispatch + 1
     attempt = 1 if former is None else max(former.next_attempt, former.attempt)
     inputs = inputs_of(turn.state, turn.plan, placed)
@@ -49,6 +52,14 @@ def dispatch(turn: Activation, path: str) -> None:
     deadline_ms = start_deadline_ms(placed.definition, turn.state.steps[path])
     if deadline_ms is not None:
         turn.do(SetTimer("start_deadline", deadline_ms, path, number))
+
+
+def _hold(turn: Activation, path: str, former: StepState | None, name: str) -> None:
+    if path in turn.state.held:
+        return
+    if former is not None:
+        leave_waiting(turn, path, former)
+    turn.record("step_held", path=path, step=name)
 
 
 def _too_late(turn: Activation, path: str, former: StepState | None, attempt: int) -> ErrorInfo | None:

@@ -50,7 +50,10 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
-    """What every event changes. `open_steps` counts steps in an open phase, `open_waits` the items of `waits`."""
+    """What every event changes. `open_steps` counts steps in an open phase, `open_waits` the items of `waits`,
+
+    `held_steps` those of `held`. `paused_at_ms`: since when it sends no commands.
+    """
 
     status: RunStatus = "running"
     revision: int = 0
@@ -61,6 +64,8 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     finished_at_ms: int | None = None
     error: ErrorInfo | None = None
     open_waits: int = 0
+    paused_at_ms: int | None = None
+    held_steps: int = 0
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -195,7 +200,8 @@ class RunState:
     """A run in hand. The maps are read and written item by item; only cancelling and showing iterate.
 
     `milestones` is kept only where the definition asks for it. `journal` has the entries of steps that have not
-    succeeded, by (step path, position), `journal_waits` those of them that are waits and not over.
+    succeeded, by (step path, position), `journal_waits` those of them that are waits and not over. `held`: steps that
+    would have been dispatched while the run is paused, with the revision that said so.
     """
 
     info: RunInfo
@@ -207,6 +213,7 @@ class RunState:
     signals: MutableMapping[int, StoredSignal] = field(default_factory=dict)
     milestones: MutableMapping[MilestoneKey, Milestone] = field(default_factory=dict)
     waits: MutableMapping[str, WaitState] = field(default_factory=dict)
+    held: MutableMapping[str, int] = field(default_factory=dict)
     journal: ByPath[JournalEntry] = field(default_factory=PathDict)
     journal_waits: ByPath[JournalWait] = field(default_factory=PathDict)
 

@@ -14,6 +14,7 @@
 | `10` text(run id) `09` text(path) | WaitState of an open wait, or of a block whose time is limited |
 | `10` text(run id) `0a` text(path) text(position) | JournalEntry of a step that has not succeeded |
 | `10` text(run id) `0b` text(path) text(position) | JournalWait: an entry that waits for something |
+| `10` text(run id) `0c` text(path) | number: a step held back since that revision, while the run is paused |
 | `20` text(request id) | SeenRequest |
 | `21` number(expires ms) text(request id) | empty: expiry of a seen request |
 | `22` number(expires ms) text(run id) | empty: expiry of a finished run |
@@ -44,14 +45,26 @@ PARKED_COUNT = b"\x28"
 PARTITION_COUNT = b"\x29"
 
 _HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE = (bytes([number]) for number in range(6))
-_SIGNAL, _DETAILS, _MILESTONE, _WAIT, _JOURNAL, _JOURNAL_WAIT = (bytes([number]) for number in range(6, 12))
+_SIGNAL, _DETAILS, _MILESTONE, _WAIT, _JOURNAL, _JOURNAL_WAIT, _HELD = (bytes([number]) for number in range(6, 13))
 
 
 class RunKeys:
     """Keys of one run's rows: `head` and `info` whole, the others as prefixes. Get one from `run_keys`."""
 
     __slots__ = (
-        *("fields", "forks", "head", "info", "journal", "journal_waits", "milestones", "prefix", "signals", "steps"),
+        *(
+            "fields",
+            "forks",
+            "head",
+            "held",
+            "info",
+            "journal",
+            "journal_waits",
+            "milestones",
+            "prefix",
+            "signals",
+            "steps",
+        ),
         *("values", "waits"),
     )
 
@@ -66,6 +79,7 @@ class RunKeys:
         self.signals = prefix + _SIGNAL
         self.milestones = prefix + _MILESTONE
         self.waits = prefix + _WAIT
+        self.held = prefix + _HELD
         self.journal = prefix + _JOURNAL
         self.journal_waits = prefix + _JOURNAL_WAIT
 

@@ -38,6 +38,7 @@ _VALUES = packed(Payload, pack_value, unpack_value)
 _SIGNALS = packed(StoredSignal, pack_revision, unpack_revision)
 _MILESTONES = packed(Milestone, pack_value, unpack_value)
 _WAITS = packed(WaitState, pack_path, unpack_path)
+_HELD = packed(int, pack_path, unpack_path)
 _JOURNAL = packed(JournalEntry, pack_field, unpack_field)
 _JOURNAL_WAITS = packed(JournalWait, pack_field, unpack_field)
 _ENCODER = msgspec.msgpack.Encoder()
@@ -86,6 +87,7 @@ def _mapped(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState
         signals=RowMap(rows, keys.signals, _SIGNALS, keys.prefix),
         milestones=RowMap(rows, keys.milestones, _MILESTONES, keys.prefix),
         waits=RowMap(rows, keys.waits, _WAITS, keys.prefix),
+        held=RowMap(rows, keys.held, _HELD, keys.prefix),
         journal=PathRowMap(rows, keys.journal, _JOURNAL, keys.prefix),
         journal_waits=PathRowMap(rows, keys.journal_waits, _JOURNAL_WAITS, keys.prefix),
     )

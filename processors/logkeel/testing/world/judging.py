@@ -263,6 +263,15 @@ class _Frozen:
 
 
 def _values(state: RunState) -> tuple[object, ...]:
-    maps = (state.steps, state.forks, state.fields, state.values, state.signals, state.milestones, state.waits)
+    maps = (
+        state.steps,
+        state.forks,
+        state.fields,
+        state.values,
+        state.signals,
+        state.milestones,
+        state.waits,
+        state.held,
+    )
     journals = (state.journal, state.journal_waits)
     return (state.info, state.head, *(dict(each.items()) for each in (*maps, *journals)))
