@@ -1,5 +1,6 @@
 """The workflows of a simulation: every effect, every kind of block, a deadline, large records."""
 
+from contextlib import suppress
 from typing import Literal
 
 from tests.sim.outside import STAGE, TIMEOUT_MS, InCall
@@ -191,6 +192,8 @@ def _reason(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as abo
             calls["CHECKED"].run("note", act, "note", "CHECKED", number),
         )
         await step.sleep("700ms")
+        with suppress(TimeoutError):
+            await step.ask("go on?", int, show=number, timeout="3s")
         await calls["ONCE"].run("pay", act, "pay", "ONCE", number)
         return first + await plain.run("write", act, "write", "IDEMPOTENT", number)
 
