@@ -9,16 +9,23 @@ from logkeel.workflow import (
     CHECKED,
     KEYED,
     NONE,
+    Add,
+    Append,
     Control,
+    Put,
     Resource,
     State,
     StepContext,
+    StepErrorView,
     Workflow,
     branch,
+    each,
     human,
     leave,
     loop,
     parallel,
+    removed,
+    replaced,
     rescue,
     sequence,
     sleep,
@@ -147,3 +154,38 @@ async def typed() -> None:
     """A step stays the function it was."""
     text: str | None = write("topic")
     await drafts.try_out(topic=text, humans={"approve": ("edit", "letter")}, signals=[("paid", {})])
+
+
+class Pages(State):
+    """Fields with reducers."""
+
+    pages: Annotated[list[str], Append] = []  # noqa: RUF012  # pydantic copies defaults
+    length: int | None = None
+    lengths: Annotated[dict[str, int], Put] = {}  # noqa: RUF012  # pydantic copies defaults
+    failed: Annotated[dict[str, StepErrorView], Put] = {}  # noqa: RUF012  # pydantic copies defaults
+    cost: Annotated[float, Control, Add] = 0.0
+
+
+pages = Workflow("pages", state=Pages, returns="lengths")
+
+
+@pages.step(writes=lambda s: (s.pages, s.lengths))
+def add() -> tuple[list[str], dict[str, int]]:
+    return ["one"], {"zero": 0}
+
+
+@pages.step(writes=lambda s: (s.length, s.cost))
+async def measure(page: str) -> tuple[int, float]:
+    return len(page), 0.5
+
+
+@pages.step(writes=lambda s: (removed(s.lengths), replaced(s.pages)))
+def tidy(lengths: dict[str, int]) -> tuple[list[str], list[str]]:
+    return [key for key, length in lengths.items() if not length], []
+
+
+pages.flow(
+    add,
+    each("pages", measure, item="page", value="length", collect="lengths", failed="failed", max_failures="5%"),
+    tidy,
+)

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MUST_FAIL = Path(__file__).with_name("must_fail.txt")
-MUST_PASS = (Path(__file__).with_name("must_pass.py"), *sorted((ROOT / "examples" / "agents").glob("*.py")))
+EXAMPLES = [path for folder in ("agents", "documents") for path in sorted((ROOT / "examples" / folder).glob("*.py"))]
+MUST_PASS = (Path(__file__).with_name("must_pass.py"), *EXAMPLES)
 TIMEOUT_S = 240
 
 Checker = Callable[[Sequence[Path], Path], dict[str, list[str]]]

@@ -39,11 +39,16 @@ def readable_values(asked: OpenQuestion, chain: PayloadChain) -> OpenQuestion:
 
 
 def _opened(field: FieldView, chain: PayloadChain) -> FieldView:
-    return replace(field, payload=_readable(field.payload, chain))
+    elements = field.elements and {key: _unwrapped(payload, chain) for key, payload in field.elements.items()}
+    return replace(field, payload=_readable(field.payload, chain), elements=elements)
 
 
 def _readable(payload: Payload | None, chain: PayloadChain) -> Payload | None:
-    if payload is None or (payload.blob is not None and payload.blob.size_bytes > SHOWN_BYTES):
+    return None if payload is None else _unwrapped(payload, chain)
+
+
+def _unwrapped(payload: Payload, chain: PayloadChain) -> Payload:
+    if payload.blob is not None and payload.blob.size_bytes > SHOWN_BYTES:
         return payload
     try:
         return chain.unwrap(payload)

@@ -10,7 +10,7 @@ from logkeel.cli import wait_views
 from logkeel.cli.texts import one_line
 from logkeel.cli.times import duration
 from logkeel.projection import FieldView, RunView, StepView, WaitView
-from logkeel.records import ErrorInfo, RunEvent
+from logkeel.records import ErrorInfo, Payload, RunEvent
 
 LONGEST_VALUE = 100
 _MARKS = {
@@ -188,9 +188,13 @@ def _line(step: StepView, name: str, now_ms: int) -> Text:
 
 def value_of(field: FieldView) -> Any:
     """A field's value; of an encoding that cannot be read here, what is known of it."""
-    payload = field.payload
-    if field.is_control or payload is None:
-        return field.control
+    if field.elements is not None:
+        values = {key: _value(payload) for key, payload in field.elements.items()}
+        return list(values.values()) if 0 in values else values
+    return field.control if field.is_control or field.payload is None else _value(field.payload)
+
+
+def _value(payload: Payload) -> Any:
     if payload.encoding == "json" and payload.data is not None:
         return msgspec.json.decode(payload.data)
     if payload.blob is not None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from logkeel.errors import InvalidInput
 from logkeel.payloads import JSON_ENCODING
 from logkeel.records import FieldValue, FieldWrite, Payload
+from logkeel.wire import texts_of
 from logkeel.workflow import Workflow
 
 
@@ -59,10 +60,8 @@ def _plain_model(value: Any) -> Any:
 def input_digest(inputs: Sequence[FieldWrite]) -> str:
     """Hex SHA-256 over names and JSON texts, by name: what "same input" compares (P28)."""
     digest = hashlib.sha256()
-    for write in sorted(inputs, key=lambda each: each.field):
-        inline = write.payload.data if write.payload is not None else None
-        text = msgspec.json.encode(write.control) if inline is None else inline
-        digest.update(b"%d:%s%d:%s" % (len(write.field), write.field.encode(), len(text), text))
+    for name, text in texts_of(inputs, lambda write: msgspec.json.encode(write.control)):
+        digest.update(b"%d:%s%d:%s" % (len(name), name.encode(), len(text), text))
     return digest.hexdigest()
 
 
@@ -80,7 +79,13 @@ def _plain_write(name: str, value: Any) -> FieldWrite:
 def _plain(value: FieldValue) -> Any:
     if value.is_control:
         return value.control
-    payload = value.payload
+    if value.elements:
+        items = [(each.key, _plain_payload(each.payload)) for each in value.elements]
+        return dict(items) if items[0][0] is not None else [item for _, item in items]
+    return _plain_payload(value.payload)
+
+
+def _plain_payload(payload: Payload | None) -> Any:
     if payload is None or payload.data is None:
         return None
     return msgspec.json.decode(payload.data) if payload.encoding == JSON_ENCODING else payload.data

@@ -103,7 +103,7 @@ class PayloadChain:
     def is_quick(self, fields: Iterable[FieldValue | FieldWrite]) -> bool:
         """Whether wrapping or unwrapping these takes no I/O and well below a millisecond, so that a loop may do it."""
         limit_bytes = _QUICK_BYTES if self.blobs is None else min(_QUICK_BYTES, self.blob_above_bytes)
-        payloads = [field.payload for field in fields if field.payload is not None]
+        payloads = [payload for field in fields for payload in _payloads_of(field)]
         return all(it.blob is None for it in payloads) and sum(len(it.data or b"") for it in payloads) <= limit_bytes
 
     def _wrap_write(self, write: FieldWrite) -> FieldWrite:
@@ -148,10 +148,14 @@ class PayloadChain:
         return Payload(encoding=encoding, data=data)
 
     def _unwrap_field(self, field: Field) -> Field:
-        payload = field.payload
-        if payload is None or (payload.encoding == JSON_ENCODING and payload.blob is None):
+        if all(payload.encoding == JSON_ENCODING and payload.blob is None for payload in _payloads_of(field)):
             return field
-        return replace(field, payload=self.unwrap(payload))
+        if field.payload is not None:
+            return replace(field, payload=self.unwrap(field.payload))
+        assert isinstance(field, FieldValue)  # noqa: S101  # no write has elements
+        return replace(
+            field, elements=tuple(replace(each, payload=self.unwrap(each.payload)) for each in field.elements)
+        )
 
     def _fetched(self, payload: Payload) -> bytes:
         if payload.blob is None:
@@ -178,6 +182,11 @@ class PayloadChain:
         if self.blobs is not None:
             return "Its control fields and names are what is large: shorten them"
         return "Give clients and workers a blob store (--blob-store), or store it yourself and keep its address"
+
+
+def _payloads_of(field: FieldValue | FieldWrite) -> list[Payload]:
+    elements = [each.payload for each in field.elements] if isinstance(field, FieldValue) else []
+    return elements if field.payload is None else [field.payload, *elements]
 
 
 _NO_KEYS = KeyRing(SealingKey("", b""), {})

@@ -11,6 +11,7 @@ from typing import Literal
 from logkeel.projection import waits
 from logkeel.projection.waits import AnswerView, WaitView, answer_in
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
+from logkeel.records.combining import COMBINING_OPERATIONS, combined
 
 Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
 OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt", "suspended"})
@@ -52,13 +53,17 @@ class StepFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldView:
-    """A state field: the revision that wrote it last, by which step (None: the input), and its value."""
+    """A state field: the revision that wrote it last, by which step (None: the input), and its value.
+
+    `elements` of a field that is kept element by element: by key, or by number in a list; later views of it share them.
+    """
 
     revision: int
     path: str | None = None
     payload: Payload | None = None
     is_control: bool = False
     control: Control = None
+    elements: dict[str | int, Payload] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,8 +71,9 @@ class RunView:
     """One run, one incarnation. `completed_steps` are step paths in order of completion.
 
     `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
-    `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`. `complete` is False if the
-    beginning of its history was not seen: fields and steps of it are then missing.
+    `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`, as do those of `elements`
+    that are worked on. `complete` is False if the beginning of its history was not seen: fields and steps of it are
+    then missing.
     """
 
     run_id: str
@@ -96,6 +102,7 @@ class RunView:
     answers: list[AnswerView] = field(default_factory=list)
     paused_at_ms: int | None = None
     inner: list[str] = field(default_factory=list)
+    elements: dict[str, int] = field(default_factory=dict)
     complete: bool = True
 
     @property
@@ -218,8 +225,10 @@ def _run_completed(view: RunView, event: RunEvent) -> None:
 
 
 def _block_entered(view: RunView, event: RunEvent) -> None:
-    """Also an inner workflow, whose fields are shown with its path before their names while it runs."""
+    """Also an inner workflow or an element, whose fields have its path before their names while it runs."""
     waits.block_entered(view.waits, event)
+    if "element" in event.attributes:
+        view.elements[event.path or ""] = event.revision
     if "inline" in event.attributes:
         view.inner.append(event.path or "")
         _write(view, event.writes, event, inside=event.path or "")
@@ -227,8 +236,9 @@ def _block_entered(view: RunView, event: RunEvent) -> None:
 
 def _block_left(view: RunView, event: RunEvent) -> None:
     path = event.path or ""
-    if path in view.inner:
-        view.inner.remove(path)
+    if path in view.inner or path in view.elements:
+        view.elements.pop(path, None)
+        view.inner = [inner for inner in view.inner if inner != path]
         for name in [name for name in view.fields if name.startswith(f"{path}/")]:
             del view.fields[name]
     _over(view, event)
@@ -337,14 +347,26 @@ def _ended(step: StepView, event: RunEvent) -> StepView:
 
 
 def _write(view: RunView, writes: tuple[FieldWrite, ...], event: RunEvent, *, inside: str | None = None) -> None:
-    if inside is None:
-        around = [path for path in view.inner if (event.path or "").startswith(f"{path}/")]
-        inside = max(around, key=len, default="")
     for write in writes:
-        view.fields[f"{inside}/{write.field}" if inside else write.field] = FieldView(
-            revision=event.revision,
-            path=event.path,
-            payload=write.payload,
-            is_control=write.is_control,
-            control=write.control,
-        )
+        # Numbers with a reducer get out of an element, other values stay with it.
+        scopes = view.inner if write.operation in COMBINING_OPERATIONS else [*view.inner, *view.elements]
+        around = [path for path in scopes if (event.path or "").startswith(f"{path}/")]
+        scope = max(around, key=len, default="") if inside is None else inside
+        name = f"{scope}/{write.field}" if scope else write.field
+        view.fields[name] = _written(view.fields.get(name), write, event)
+
+
+def _written(former: FieldView | None, write: FieldWrite, event: RunEvent) -> FieldView:
+    field = FieldView(revision=event.revision, path=event.path, payload=write.payload)
+    if write.operation in ("append", "put", "remove"):
+        elements = {} if former is None or former.elements is None else former.elements
+        key = write.element_key if write.operation != "append" and write.element_key else len(elements)
+        if write.operation == "remove":
+            elements.pop(key, None)
+        elif write.payload is not None:
+            elements[key] = write.payload
+        return replace(field, payload=None, elements=elements)
+    control = write.control
+    if write.operation in COMBINING_OPERATIONS and former is not None:
+        control = combined(write.operation, former.control, control)
+    return replace(field, is_control=write.is_control, control=control)

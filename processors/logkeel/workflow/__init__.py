@@ -15,6 +15,7 @@ from logkeel.workflow.binding import BoundCheck, BoundFunction, BoundStep
 from logkeel.workflow.blocks import (
     FlowBlock,
     branch,
+    each,
     human,
     leave,
     loop,
@@ -32,6 +33,7 @@ from logkeel.workflow.durable_code import Answered, Asking, CallOptions, Durable
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, EffectDeclaration
 from logkeel.workflow.inlining import inline
+from logkeel.workflow.reducers import Add, Append, Elements, Max, Min, Put, removed, replaced
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import State
@@ -40,7 +42,9 @@ from logkeel.workflow.timeouts import Timeout
 from logkeel.workflow.workflow import Workflow
 
 __all__ = [
+    "Add",
     "Answered",
+    "Append",
     "Asking",
     "BoundCheck",
     "BoundFunction",
@@ -55,6 +59,7 @@ __all__ = [
     "DurableCode",
     "Duration",
     "EffectDeclaration",
+    "Elements",
     "Fail",
     "FlowBlock",
     "Happened",
@@ -62,10 +67,13 @@ __all__ = [
     "InvalidInput",
     "JournalDiverged",
     "KEYED",
+    "Max",
+    "Min",
     "NONE",
     "NotDone",
     "ONCE",
     "PayloadTooLarge",
+    "Put",
     "Reducer",
     "Resource",
     "Retry",
@@ -81,11 +89,14 @@ __all__ = [
     "branch",
     "current_step",
     "durable",
+    "each",
     "human",
     "inline",
     "leave",
     "loop",
     "parallel",
+    "removed",
+    "replaced",
     "rescue",
     "sequence",
     "sleep",

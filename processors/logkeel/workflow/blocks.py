@@ -10,6 +10,7 @@ from typing import Any, Literal, Required, TypeAlias, TypedDict, Unpack
 
 from logkeel.definitions import Verb
 from logkeel.workflow.durations import Duration
+from logkeel.workflow.each import Each, Gathering, each
 from logkeel.workflow.inlining import Inline, inline
 from logkeel.workflow.steps import Step
 
@@ -135,6 +136,7 @@ FlowBlock: TypeAlias = (
     | WaitSignal
     | Human
     | Inline
+    | Each
     | tuple[Any, ...]
 )
 """A step, a block, or a tuple of blocks, which is a sequence."""
@@ -234,7 +236,9 @@ def human(name: str, *, writes: str, **how: Unpack[Asking]) -> Human:
 __all__ = [
     "Asking",
     "Branch",
+    "Each",
     "FlowBlock",
+    "Gathering",
     "Human",
     "Inline",
     "Leave",
@@ -246,6 +250,7 @@ __all__ = [
     "WaitSignal",
     "Within",
     "branch",
+    "each",
     "human",
     "inline",
     "leave",

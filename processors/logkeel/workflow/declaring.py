@@ -10,6 +10,7 @@ from logkeel.workflow.durations import Duration
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.recording import recorded_fields
+from logkeel.workflow.reducers import Named
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.signature import Signature, signature_of, tuple_length
 from logkeel.workflow.state import StateShape
@@ -38,11 +39,13 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
     """The step that `function` becomes. Raises `DefinitionError`."""
     signature = signature_of(function, shape)
     place = place_of(function)
-    writes = () if options.writes is None else recorded_fields(options.writes, shape.fields, place=place)
+    named = () if options.writes is None else recorded_fields(options.writes, shape.fields, place=place)
+    writes = tuple(each.name for each in named)
     name = options.name or function.__name__
     raise_for([*_name_problems(name, place), *_effect_problems(name, options, writes, place)])
     raise_for(_cpu_problems(name, signature) if options.cpu else [])
     raise_for([*_result_problems(name, writes, signature.result, place), *_journal_problems(name, options, signature)])
+    raise_for(_operation_problems(name, named, shape, place))
     settings = StepSettings(
         name=name,
         effect=options.effect or IDEMPOTENT,
@@ -52,6 +55,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
         queue=options.queue,
         cpu=options.cpu,
         journal=options.journal,
+        operations=tuple(each.operation or shape.fields[each.name].definition.reducer for each in named),
     )
     return Step(function, settings, signature, lambda check: signature_of(check, shape))
 
@@ -119,6 +123,15 @@ def _journal_problems(name: str, options: StepOptions, signature: Signature) -> 
         remedy = f"declare {options.effect.kind} where the effect is: step.options(effect=...).run(...)"
         return [Problem(f"{what}is {options.effect.kind} as a whole: its code is executed again", place, remedy)]
     return []
+
+
+def _operation_problems(name: str, named: tuple[Named, ...], shape: StateShape, place: str) -> list[Problem]:
+    strange = [each for each in named if each.operation == "remove" and shape.fields[each.name].elements != "map"]
+    remedy = "mark the field as Annotated[dict[str, ...], Put], or let the step return the whole new value"
+    return [
+        Problem(f"step {name!r} removes elements of {each.name!r}, which is not kept by key", place, remedy)
+        for each in strange
+    ]
 
 
 def _timeout(name: str, timeout: Timeout | Duration | None, place: str) -> Timeout:

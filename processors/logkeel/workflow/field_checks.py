@@ -129,6 +129,11 @@ class FieldCheck:
                 f"field {name!r} is a control field, and {what} is opaque to the engine",
                 "use a field of another type, and let a step look at it",
             )
+        if known is not None and known.elements is not None:
+            self._problem(
+                f"field {name!r} is kept element by element, and {what} is one value",
+                "use a field without reducer, and let a step add it",
+            )
 
     def _known(self, name: str) -> StateField | None:
         found = self.fields.get(name)

@@ -4,7 +4,7 @@ Pure. Walks the blocks of a definition in order; a place is the path of block id
 written for certain at its block, whatever way the run took to it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, assert_never
@@ -14,6 +14,7 @@ from msgspec import UnsetType
 from logkeel.definitions import (
     Block,
     BranchBlock,
+    EachBlock,
     HumanBlock,
     InlineBlock,
     LeaveBlock,
@@ -30,14 +31,18 @@ from logkeel.definitions import (
     all_blocks,
     inner_blocks,
 )
+from logkeel.workflow.each import field_of_item
+from logkeel.workflow.each_checks import EachCheck
 from logkeel.workflow.field_checks import FieldCheck
 from logkeel.workflow.flow_contents import Contents
 from logkeel.workflow.problems import Problem
-from logkeel.workflow.signature import Read
+from logkeel.workflow.signature import Read, type_problems, unknown_parameter
 from logkeel.workflow.state import StateField
 from logkeel.workflow.steps import Step
 
 Written = frozenset[str]
+
+_SEPARATE = "write separate fields and merge them behind the block, or give the field a reducer"
 
 _BREAKABLE = ("NONE", "IDEMPOTENT")
 """Effects of steps that may be cancelled half-way without harm."""
@@ -52,7 +57,7 @@ class FlowCheck:
     inner: Mapping[str, Sequence[StepDefinition]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     _ways_out: list[list[Written] | None] = field(default_factory=list)
-    """Of each loop around: what is written at each of its leaves. None stands for a parallel block."""
+    """Of each loop around: what is written at each of its leaves. None stands for a parallel or an each block."""
 
     def run(self, flow: Block) -> list[Problem]:
         """All problems of `flow`, in its order."""
@@ -85,6 +90,8 @@ class FlowCheck:
             case InlineBlock():
                 self._fields(inside).inline(block, written)
                 return written | ({block.writes} if block.writes is not None else set())
+            case EachBlock():
+                return self._each(block, written, inside)
             case SleepBlock() | SignalBlock() | HumanBlock():
                 return self._wait(block, written, inside)
             case _:
@@ -96,10 +103,20 @@ class FlowCheck:
     def _check_reads(self, block: StepBlock, written: Written, place: str) -> None:
         step = self.steps[block.step]
         reads = [*step.signature.reads, *(step.check_signature.reads if step.check_signature else ())]
+        self.problems += _item_problems(step, reads, self.fields)
+        reads = [read for read in reads if read.field in self.fields]
         for read in dict.fromkeys(read.field for read in reads if not _is_filled(read, self.fields, written)):
             what = f"step {block.step!r} reads {read!r} before any step on its way has written it"
             remedy = f"put a step that writes {read!r} before it, let the parameter accept None, or give it a default"
             self.problems.append(Problem(what, place, remedy))
+
+    def _each(self, block: EachBlock, written: Written, place: str) -> Written:
+        check = EachCheck(block, self.fields, Contents(self.steps), place, self.problems)
+        check.run()
+        fields = {**self.fields, block.item: field_of_item(block, self.fields)}
+        body = FlowCheck(self.steps, fields, self.inner, self.problems, [None])
+        body._walk(block.body, written, place)
+        return written | {name for name in (block.collect, block.failed) if name is not None}
 
     def _parallel(self, block: ParallelBlock, written: Written, place: str) -> Written:
         self._check_branches(block, place)
@@ -141,7 +158,7 @@ class FlowCheck:
         if around is not None:
             around.append(written)
         elif self._ways_out:
-            what, remedy = "leave stands in a branch of parallel", "put it behind the parallel block"
+            what, remedy = "leave stands in parallel or each, and its loop around it", "put it behind that block"
             self.problems.append(Problem(what, place, remedy))
         else:
             self.problems.append(Problem("leave stands in no loop", place, "put it into loop(...), or take it out"))
@@ -163,9 +180,9 @@ class FlowCheck:
         contents = Contents(self.steps)
         for left, right in combinations(block.branches, 2):
             for name in sorted(contents.writes(left) & contents.writes(right)):
-                if block.wait != "first":
+                if block.wait != "first" and not (contents.adds(left, name) and contents.adds(right, name)):
                     what = f"branches {left.id!r} and {right.id!r} both write {name!r}"
-                    self.problems.append(Problem(what, place, "write separate fields and merge them behind the block"))
+                    self.problems.append(Problem(what, place, _SEPARATE))
             self._check_sibling(contents, left, right, place)
             self._check_sibling(contents, right, left, place)
 
@@ -184,6 +201,16 @@ class FlowCheck:
             what = f"step {name!r} is {effect} and may be cancelled after its effect"
             remedy = "branches that are not waited for are cancelled: put the step behind the block"
             self.problems.append(Problem(what, place, remedy))
+
+
+def _item_problems(step: Step[..., Any], reads: Iterable[Read], fields: Mapping[str, StateField]) -> Iterator[Problem]:
+    """Of parameters that are no fields of the state: they are elements of an each block around the step."""
+    place = step.signature.place
+    for read in {read.field: read for read in reads if read.item is not None}.values():
+        if read.field not in fields:
+            yield unknown_parameter(step.name, read.field, fields, place)
+        else:
+            yield from type_problems(step.name, read.field, read.annotation, fields[read.field].annotation, place)
 
 
 def _common(ways: Iterable[Written]) -> Written:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from logkeel.definitions import (
     Block,
     BranchBlock,
     Case,
+    EachBlock,
     FieldDefinition,
     Handler,
     InlineBlock,
@@ -126,9 +128,17 @@ class Inlining:
             kinds = [each.control_type or "a payload" for each in (inner, outer)]
             what = f"field {inner.name!r} inside is {kinds[0]}, and {outer.name!r} outside is {kinds[1]}"
             self._problem(what, place, "give both the same type")
+        if inner.elements != outer.elements:
+            kept = [_kept(each) for each in (inner, outer)]
+            what = f"field {inner.name!r} inside is kept as {kept[0]}, and {outer.name!r} outside as {kept[1]}"
+            self._problem(what, place, "declare both alike")
 
     def _problem(self, what: str, place: str, remedy: str) -> None:
         self.problems.append(Problem(what, place, remedy))
+
+
+def _kept(field: FieldDefinition) -> str:
+    return "one value" if field.elements is UNSET else f"a {field.elements} of elements"
 
 
 def inner_steps(name: str, document: WorkflowDocument) -> Iterator[StepDefinition]:
@@ -149,7 +159,7 @@ def qualified(block: Block, name: str) -> Block:
         case BranchBlock():
             cases = tuple(Case(value=case.value, block=qualified(case.block, name)) for case in block.cases)
             return replace(block, cases=cases, otherwise=_optional(block.otherwise, name))
-        case LoopBlock():
+        case LoopBlock() | EachBlock():
             return replace(block, body=qualified(block.body, name))
         case RescueBlock():
             handlers = tuple(Handler(on=each.on, block=qualified(each.block, name)) for each in block.handlers)

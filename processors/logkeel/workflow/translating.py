@@ -16,6 +16,7 @@ from logkeel.definitions import (
     Block,
     BranchBlock,
     Case,
+    EachBlock,
     Handler,
     HumanBlock,
     InlineBlock,
@@ -46,6 +47,8 @@ from logkeel.workflow.blocks import (
     Within,
 )
 from logkeel.workflow.durations import Duration, to_milliseconds
+from logkeel.workflow.each import Each, each_block, with_item
+from logkeel.workflow.flow_contents import Contents
 from logkeel.workflow.inlining import Inline, Inlining
 from logkeel.workflow.naming import Names
 from logkeel.workflow.problems import Problem
@@ -122,6 +125,8 @@ class Translation:
                 return self._human(block, names, place)
             case Inline():
                 return self._inline(block, names, place)
+            case Each():
+                return self._each(block, names, place)
             case _:
                 self._problem(f"{block!r} is no block of a flow", place, _BLOCKS)
                 return None
@@ -136,6 +141,15 @@ class Translation:
         identity = names.fresh(block.name or block.workflow.name)
         inlining = Inlining(self.fields, self.problems, self.inner)
         return inlining.block(block, identity, f"{place}/{identity}")
+
+    def _each(self, block: Each, names: Names, place: str) -> EachBlock:
+        identity = names.fresh(block.how.get("name", block.items))
+        inside = f"{place}/{identity}"
+        within = Translation(with_item(self.fields, block), self.problems, self.used, self.inner)
+        body = within._body(block.body, Names(), inside)
+        written = Contents({step.name: step for step in self.used}).writes(body)
+        plain = [name for name in written if name in self.fields and self.fields[name].definition.reducer == "replace"]
+        return each_block(block, identity, body, written=plain, problems=self.problems, place=inside)
 
     def _optional(self, block: FlowBlock | None, names: Names, place: str) -> Block | UnsetType:
         return UNSET if block is None else self._body(block, names, place)

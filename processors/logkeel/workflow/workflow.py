@@ -18,7 +18,7 @@ from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.flow_checks import FlowCheck
 from logkeel.workflow.inlining import SEPARATOR, inner_steps
-from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons
+from logkeel.workflow.payloads import decode_field, encode_write, is_absent, reasons
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import StateShape, shape_of
@@ -185,7 +185,7 @@ class Workflow(Generic[S]):
         writes: list[FieldWrite] = []
         for name in (name for name in fields if name in values):
             try:
-                writes.append(encode_field(fields[name], values[name]))
+                writes += encode_write(fields[name], values[name], "replace")
             except ValueError as error:
                 problems += [f"{name}: {reason}" for reason in reasons(error)]
         if problems:
@@ -293,7 +293,7 @@ class Workflow(Generic[S]):
         known = self.shape.fields
         values: dict[str, Any] = {}
         for value in fields:
-            if value.field not in known or is_absent(value):
+            if value.field not in known or (is_absent(value) and known[value.field].elements is None):
                 continue
             try:
                 values[value.field] = decode_field(known[value.field], value)

@@ -4,6 +4,7 @@ from logkeel.definitions.blocks import (
     Block,
     BranchBlock,
     Case,
+    EachBlock,
     Handler,
     HumanBlock,
     InlineBlock,
@@ -22,7 +23,7 @@ from logkeel.definitions.blocks import (
     all_blocks,
     inner_blocks,
 )
-from logkeel.definitions.fields import ControlType, FieldDefinition
+from logkeel.definitions.fields import ControlType, Elements, FieldDefinition
 from logkeel.definitions.model import (
     VIEW_FIELDS,
     RetryPolicy,
@@ -41,6 +42,8 @@ __all__ = [
     "BranchBlock",
     "Case",
     "ControlType",
+    "EachBlock",
+    "Elements",
     "FieldDefinition",
     "Handler",
     "HumanBlock",

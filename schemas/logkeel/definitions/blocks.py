@@ -2,7 +2,8 @@
 
 Every block has an `id`, unique among the blocks that share its path segment. A block path joins the ids of the
 enclosing blocks and its own with "/"; sequences add no segment. A round of a loop stands in brackets behind the loop's
-id: `refine[2]/judge`. So every occurrence of a step has a path of its own (P30).
+id, `refine[2]/judge`, and the key of an element behind that of an each block, `items[42]/summarise`. So every
+occurrence of a step has a path of its own (P30).
 
 Optional fields are unset rather than None where they came later than the block, so that digests stay as they were.
 """
@@ -178,6 +179,27 @@ class InlineBlock(msgspec.Struct, frozen=True, kw_only=True, tag="inline"):
     writes: str | None = None
 
 
+class EachBlock(msgspec.Struct, frozen=True, kw_only=True, tag="each"):
+    """The body once for every element of a field that is kept element by element, `concurrency` of them at a time.
+
+    The body reads the element as `item`; what it writes stays with the element, but for numbers with a reducer. `value`
+    is the field of the body's whose value goes into `collect`, in the order of the elements. An element that fails goes
+    into the map `failed`, by its key. More failures than `max_failures` (a count) or `max_failures_percent` of all
+    elements are the failure `too_many_failures` of the block; both None: any number may fail.
+    """
+
+    id: str
+    items: str
+    body: "Block"
+    item: str
+    value: str | None = None
+    collect: str | None = None
+    failed: str | None = None
+    concurrency: int = 100
+    max_failures: int | None = None
+    max_failures_percent: float | None = None
+
+
 Block = (
     StepBlock
     | SequenceBlock
@@ -191,6 +213,7 @@ Block = (
     | SignalBlock
     | HumanBlock
     | InlineBlock
+    | EachBlock
 )
 WaitBlock = SleepBlock | SignalBlock | HumanBlock
 
@@ -203,7 +226,7 @@ def inner_blocks(block: Block) -> tuple[Block, ...]:
         case BranchBlock(cases=cases, otherwise=otherwise):
             rest = () if isinstance(otherwise, msgspec.UnsetType) else (otherwise,)
             return (*(case.block for case in cases), *rest)
-        case LoopBlock(body=body) | InlineBlock(flow=body):
+        case LoopBlock(body=body) | InlineBlock(flow=body) | EachBlock(body=body):
             return (body,)
         case RescueBlock(body=body, handlers=handlers):
             return (body, *(handler.block for handler in handlers))

@@ -1,7 +1,9 @@
 """Flows of every kind of block for tests of the run core, and one run of such a flow with the timers a shell keeps."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
 from tests.unit.runs.scripts import T0, failed, identity, text
 
 from logkeel.definitions import (
@@ -31,10 +33,12 @@ from logkeel.runs.core import pausing, questions, requests, waking
 from logkeel.runs.core.actions import ClearTimer, CompleteRun, Reject, RevokeStep, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
+from logkeel.runs.core.paths import without_element
 from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.reading import field_value
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.starting import info_of, start
-from logkeel.runs.core.state import RunState
+from logkeel.runs.core.state import RunInfo, RunState
 
 Timer = tuple[str, int, str, int]
 """kind, due, path, number"""
@@ -43,6 +47,7 @@ VERDICTS = ("yes", "no")
 CONTROLS = ("verdict", "decision", "order")
 HELLO = Payload(encoding="json", data=b'"hello"')
 TOPIC = Mapped(inner="topic", outer="topic")
+DOCS = Mapped(inner="docs", outer="docs")
 
 
 def plan_with(flow: Block, *, returns: tuple[str, ...] = ()) -> Plan:
@@ -70,13 +75,17 @@ def fields_of(flow: Block) -> tuple[FieldDefinition, ...]:
         FieldDefinition(name="topic", required=True),
         *(FieldDefinition(name=name, control_type="string", nullable=True) for name in CONTROLS),
         FieldDefinition(name="letter"),
+        FieldDefinition(name="docs", elements="list", reducer="append"),
+        FieldDefinition(name="notes", elements="list", reducer="append"),
+        FieldDefinition(name="results", elements="map", reducer="put"),
+        FieldDefinition(name="failed", elements="map", reducer="put"),
         *(FieldDefinition(name=name) for name in sorted(set(_steps(flow)))),
     )
 
 
 def inner(name: str, flow: Block, **details: object) -> InlineBlock:
     """That flow as a workflow of its own; what its field `letter` holds goes to the outer `letter`."""
-    known: dict[str, object] = {"returns": "letter", "writes": "letter", "inputs": (TOPIC,)}
+    known: dict[str, object] = {"returns": "letter", "writes": "letter", "inputs": (TOPIC, DOCS)}
     return InlineBlock(
         id=name,
         workflow="inner",
@@ -100,21 +109,30 @@ def control(field: str, value: str) -> FieldWrite:
 class Flow:
     """One run, its history, its timers, and what has been revoked."""
 
-    def __init__(self, plan: Plan) -> None:
-        request = StartRun(workflow="work", run_id="r", inputs=(text("topic", "kafka"),))
+    def __init__(self, plan: Plan, docs: Sequence[str] = ("a", "b", "c")) -> None:
+        listed = (replace(text("docs", each), operation="append") for each in docs)
+        request = StartRun(workflow="work", run_id="r", inputs=(text("topic", "kafka"), *listed))
         info = info_of(request, plan, run_id="r", request_id="q", incarnation="0-0-0", now_ms=T0)
         self.plan, self.now_ms = plan, T0
-        self.state = RunState(info)
+        self.state = self.begin(info)
         self.history: list[RunEvent] = []
         self.timers: set[Timer] = set()
         self.revoked: list[str] = []
         self.completions = 0
         self._turn(lambda turn: start(turn, request, request.inputs))
 
+    def keep(self) -> None:
+        """The turn is over."""
+
+    def begin(self, info: RunInfo) -> RunState:
+        """A run without a history."""
+        return RunState(info)
+
     def _turn(self, act: Callable[[Activation], None]) -> Activation:
         turn = Activation(self.state, self.plan, self.now_ms)
         act(turn)
         self.history += turn.events
+        self.keep()
         for action in turn.actions:
             match action:
                 case SetTimer(kind=kind, due_ms=due_ms, path=path, dispatch=number):
@@ -223,9 +241,32 @@ class Flow:
         assert not state.held or state.head.paused_at_ms is not None
         assert state.head.open_steps == len(self.open_steps)
         assert state.running == (self.completions == 0)
+        self._check_elements()
         if state.running:
             assert state.waits or self.open_steps or state.held, "a run that neither works nor waits is stuck"
         else:
             assert not state.waits
             assert not state.held
             assert not self.open_steps
+            if self.status == "succeeded":
+                assert not state.forks
+                assert not state.eaches
+                assert {scope for scope, _ in state.fields} <= {""}
+
+    def _check_elements(self) -> None:
+        """Counters are those of the elements that are open, and every row of a field belongs to a pointer."""
+        state = self.state
+        opened = Counter(without_element(path) for path in state.items)
+        assert {path: each.open for path, each in state.eaches.items() if each.open} == opened
+        assert all(each.open <= self.plan.eaches[path].block.concurrency for path, each in state.eaches.items())
+        pointed = {(name, pointer.generation) for (_, name), pointer in state.fields.items()}
+        assert state.head.stale == len(state.stale)
+        assert {(name, generation) for name, generation, _ in state.elements} <= pointed | set(state.stale)
+        keyed = {(name, generation, row.key, at) for (name, generation, at), row in state.elements.items() if row.key}
+        assert {(*key, at) for key, at in state.positions.items()} == keyed
+
+    def elements(self, field: str) -> list[tuple[str | None, str]]:
+        """What the root scope has of a field that is kept element by element."""
+        value = field_value(self.state, self.plan, field)
+        known = () if value is None else value.elements
+        return [(each.key, (each.payload.data or b"").decode()) for each in known]

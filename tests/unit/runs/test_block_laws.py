@@ -9,6 +9,7 @@ from logkeel.definitions import (
     Block,
     BranchBlock,
     Case,
+    EachBlock,
     Handler,
     HumanBlock,
     LeaveBlock,
@@ -23,7 +24,7 @@ from logkeel.records import Payload
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import replay
 
-KINDS = ("fork", "branch", "loop", "rescue", "within", "sleep", "signal", "human", "sequence", "inline")
+KINDS = ("fork", "branch", "loop", "rescue", "within", "sleep", "signal", "human", "sequence", "inline", "each")
 ANSWER = Payload(encoding="json", data=b"1")
 MOVES = (
     "succeed",
@@ -77,12 +78,30 @@ def plans(draw: st.DrawFn) -> Plan:
                 return WithinBlock(id=name, timeout_ms=draw(st.integers(1, 5_000)), body=inside(), **late)
             case "sleep" | "signal" | "human":
                 return _wait(draw, kind, name)
+            case "each":
+                return _each(draw, name, inside(loop=False))
             case "inline":
                 return inner(name, inside(loop=False))
             case _:
                 return step_block(name)
 
     return plan_with(flow_of(*(block(3, in_loop=False) for _ in range(draw(st.integers(1, 2))))))
+
+
+def _each(draw: st.DrawFn, name: str, body: Block) -> EachBlock:
+    value, collect = draw(st.sampled_from(((None, None), ("verdict", "results"), ("letter", "notes"))))
+    return EachBlock(
+        id=name,
+        items="docs",
+        body=body,
+        item="doc",
+        value=value,
+        collect=collect,
+        failed=draw(st.sampled_from((None, "failed"))),
+        concurrency=draw(st.integers(1, 3)),
+        max_failures=draw(st.sampled_from((None, 0, 1))),
+        max_failures_percent=draw(st.sampled_from((None, 50.0))),
+    )
 
 
 def _wait(draw: st.DrawFn, kind: str, name: str) -> Block:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from logkeel.definitions import HumanBlock
 from logkeel.workflow import blocks
-from logkeel.workflow.blocks import Asking, Human
+from logkeel.workflow.blocks import Asking, Gathering, Human
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
@@ -13,7 +13,18 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 def test_the_table_of_blocks_names_blocks_that_are_there() -> None:
     page = (DOCS / "flows.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `(\w+)\(", page, re.MULTILINE))
-    assert named == {"parallel", "branch", "loop", "rescue", "within", "sleep", "wait_signal", "human", "inline"}
+    assert named == {
+        "parallel",
+        "branch",
+        "loop",
+        "rescue",
+        "within",
+        "sleep",
+        "wait_signal",
+        "human",
+        "inline",
+        "each",
+    }
     assert all(callable(getattr(blocks, name)) for name in named)
 
 
@@ -25,3 +36,13 @@ def test_the_question_of_the_page_can_be_asked() -> None:
     assert isinstance(asked, Human)
     assert set(asked.how) == set(Asking.__annotations__)
     assert {*Asking.__annotations__} - {"timeout", "remind"} <= {*HumanBlock.__struct_fields__}
+
+
+def test_the_page_on_each_names_its_options_and_no_others() -> None:
+    page = (DOCS / "each.md").read_text(encoding="utf-8")
+    table = page.partition("## `each`")[2].partition("- **The elements**")[0]
+    named = {name for row in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert named == set(Gathering.__annotations__)
+    assert all(
+        f"`{name}" in page or f", {name}]" in page for name in ("Append", "Put", "Elements", "Add", "Max", "Min")
+    )

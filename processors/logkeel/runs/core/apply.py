@@ -14,7 +14,8 @@ from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
 from logkeel.runs.core import journal_events
-from logkeel.runs.core.changing import arrive, hold, let_go, path_of, write
+from logkeel.runs.core.changing import arrive, hold, path_of, unhold, write
+from logkeel.runs.core.elements import sweep
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import Milestone, Phase, RunState, StepState, StoredSignal
@@ -56,6 +57,8 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
     head.revision = event.revision
     head.last_ms = event.at_ms
     _HANDLERS[event.kind](state, event, plan)
+    if head.stale:
+        sweep(state)
 
 
 def _run_started(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -68,7 +71,7 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
     dispatch, attempt = event.dispatch or 0, event.attempt or 0
     if former is not None and (not former.is_open or dispatch <= former.dispatch):
         raise _illegal(state, event, former)
-    let_go(state, path)
+    unhold(state, path)
     head.attempts += former is None or attempt > former.attempt
     if former is None:
         head.open_steps += 1
@@ -183,7 +186,7 @@ def _step_in_doubt(state: RunState, event: RunEvent, plan: Plan) -> None:
     else:
         error = event.error or step.error
         doubt = None if event.journal is None else event.journal.position
-        let_go(state, path)
+        unhold(state, path)
         state.steps[path] = replace(step, phase="in_doubt", error=error, reclaimed=False, due_ms=None, doubt=doubt)
 
 
@@ -233,7 +236,7 @@ def _step_refused(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
     path, step = path_of(event), _legal(state, event)
-    let_go(state, path)
+    unhold(state, path)
     unknown = step.phase not in ("waiting", "suspended") and plan.steps[path].definition.effect != "NONE"
     _close(state, path, replace(step, phase="revoked", due_ms=None, effect_unknown=unknown, finished_at_ms=event.at_ms))
 
@@ -293,7 +296,7 @@ def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
     state.head.finished_at_ms = event.at_ms
     blocks.end_all_waits(state)
     for path in list(state.held) if state.head.held_steps else ():
-        let_go(state, path)
+        unhold(state, path)
 
 
 def _run_paused(state: RunState, event: RunEvent, plan: Plan) -> None:

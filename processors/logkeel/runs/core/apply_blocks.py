@@ -5,7 +5,8 @@ from msgspec.structs import replace
 from logkeel.definitions import HumanBlock, SignalBlock, SleepBlock, WaitBlock
 from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
-from logkeel.runs.core.changing import arrive, begin_wait, clear_under, end_wait, path_of, point, write
+from logkeel.runs.core import apply_each
+from logkeel.runs.core.changing import arrive, begin_wait, clear_under, end_wait, merge, path_of, write
 from logkeel.runs.core.choosing import chosen
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.plan import Plan
@@ -19,7 +20,7 @@ TIMED_OUT = "timed out"
 
 
 def entered(state: RunState, event: RunEvent, plan: Plan) -> None:
-    """A fork, a case of a branch, a round of a loop, or a block whose time is limited from now on."""
+    """A fork, a case of a branch, a round of a loop, a block whose time is limited from now on, elements."""
     path = path_of(event)
     shape = static(path)
     if shape in plan.forks:
@@ -36,6 +37,8 @@ def entered(state: RunState, event: RunEvent, plan: Plan) -> None:
         inline = plan.inlines[path]
         write(state, inline.inner, event.writes, event.revision)
         arrive(state, inline.first, path)
+    elif shape in plan.eaches:
+        apply_each.entered(state, event, plan)
 
 
 def left(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -47,7 +50,7 @@ def left(state: RunState, event: RunEvent, plan: Plan) -> None:
     path = path_of(event)
     shape = static(path)
     if shape in plan.forks:
-        _join(state, path, plan)
+        _join(state, path, plan, event.revision)
         arrive(state, plan.forks[path].after, path)
     elif shape in plan.loops:
         clear_under(state, path)
@@ -57,12 +60,14 @@ def left(state: RunState, event: RunEvent, plan: Plan) -> None:
         clear_under(state, path)
         write(state, inline.scope, event.writes, event.revision)
         arrive(state, inline.after, path)
+    elif shape in plan.eaches:
+        apply_each.left(state, event, plan)
     else:
         end_wait(state, path)
         arrive(state, plan.limits[path].after, path)
 
 
-def _join(state: RunState, path: str, plan: Plan) -> None:
+def _join(state: RunState, path: str, plan: Plan, revision: int) -> None:
     fork, open_fork = plan.forks[path], state.forks.get(path)
     count = len(fork.branches)
     if open_fork is None or count - open_fork.remaining < fork.needs:
@@ -74,7 +79,7 @@ def _join(state: RunState, path: str, plan: Plan) -> None:
         for name in branch.fields:
             pointer = state.fields.pop((branch.scope, name), None)
             if pointer is not None:
-                point(state, fork.scope, name, pointer)
+                merge(state, fork.scope, name, pointer, revision)
     if open_fork.remaining:
         clear_under(state, path)
 

@@ -12,7 +12,7 @@ from logkeel.runs.core.actions import (
 )
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.journal_timers import clear_wait_timers, journal_of, journal_problem, set_wait_timers
-from logkeel.runs.core.paths import is_under
+from logkeel.runs.core.paths import below
 from logkeel.runs.core.reading import command_problem, inputs_of
 from logkeel.runs.core.state import StepState, WaitState
 from logkeel.runs.core.summary import summary_of
@@ -135,13 +135,12 @@ def cancel_under(turn: Activation, path: str, reason: str) -> None:
     The waits themselves go with the event that the caller records next.
     """
     if turn.state.head.open_steps:
-        for each, step in [(each, step) for each, step in turn.state.steps.items() if step.is_open]:
-            if not path or is_under(each, path):
+        for each, step in below(turn.state.steps, path):
+            if step.is_open:
                 _revoke(turn, each, step, reason)
     if turn.state.head.open_waits:
-        for each, wait in list(turn.state.waits.items()):
-            if not path or is_under(each, path):
-                clear_timers(turn, each, wait)
+        for each, wait in below(turn.state.waits, path):
+            clear_timers(turn, each, wait)
 
 
 def _revoke(turn: Activation, path: str, step: StepState, reason: str) -> None:

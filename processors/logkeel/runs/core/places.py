@@ -8,7 +8,7 @@ and does not name the root scope "". A place in a loop is asked for by the path 
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from logkeel.definitions import Handler, InlineBlock, StepDefinition, WaitBlock
+from logkeel.definitions import EachBlock, Handler, InlineBlock, StepDefinition, WaitBlock
 from logkeel.records import Control
 from logkeel.runs.core.paths import is_placed, locate_scope, static
 from logkeel.runs.core.targets import Target
@@ -17,6 +17,9 @@ ROOT_SCOPE = ""
 
 INNER = "inner"
 """Stands where a branch has its index in the name of a scope."""
+
+ELEMENT = "element"
+"""The same for an element of an each block."""
 
 KEPT_PLACES = 10_000
 """Places in rounds of loops that a plan remembers, for all runs together."""
@@ -129,6 +132,19 @@ class PlacedInline(Placed):
     inner: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedEach(Placed):
+    """An each block. `first`: where an element begins. `fields`: what its body may write, in the order of the state.
+
+    `combining`: those of them whose numbers are combined with what is outside when an element ends.
+    """
+
+    block: EachBlock
+    first: Target
+    fields: tuple[str, ...]
+    combining: tuple[str, ...]
+
+
 P = TypeVar("P", bound=Placed)
 
 
@@ -156,6 +172,16 @@ def _in_rounds(place: P, path: str) -> P:
     if isinstance(place, PlacedInline):
         return replace(place, inner=inner_scope(path))
     return place
+
+
+def element_scope(path: str) -> str:
+    """The scope of an element; of the each block's own path, as the definition has it."""
+    return f"{path}#{ELEMENT}"
+
+
+def is_root(scope: str) -> bool:
+    """Whether a view of the state ends at this scope."""
+    return scope == ROOT_SCOPE or scope.endswith(f"#{INNER}")
 
 
 def inner_scope(path: str) -> str:

@@ -9,6 +9,7 @@ from logkeel.definitions import (
     VIEW_FIELDS,
     Block,
     BranchBlock,
+    EachBlock,
     FieldDefinition,
     HumanBlock,
     InlineBlock,
@@ -26,11 +27,13 @@ from logkeel.definitions import (
     inner_blocks,
 )
 from logkeel.errors import InvariantViolation
+from logkeel.records.combining import COMBINING_OPERATIONS
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.places import (
     ROOT_SCOPE,
     PlacedBranch,
     PlacedChoice,
+    PlacedEach,
     PlacedFork,
     PlacedInline,
     PlacedLeave,
@@ -40,11 +43,14 @@ from logkeel.runs.core.places import (
     PlacedStep,
     PlacedWait,
     Places,
+    element_scope,
     inner_scope,
 )
 from logkeel.runs.core.targets import (
     Target,
     ToChoice,
+    ToEach,
+    ToElementEnd,
     ToEnd,
     ToFork,
     ToInline,
@@ -81,6 +87,7 @@ class Plan:
         self.rescues: Places[PlacedRescue] = Places()
         self.waits: Places[PlacedWait] = Places()
         self.inlines: Places[PlacedInline] = Places()
+        self.eaches: Places[PlacedEach] = Places()
         self.keeps_milestones = any(step.run_summary is True for step in document.steps) or not {
             *document.returns
         }.isdisjoint(VIEW_FIELDS)
@@ -97,9 +104,12 @@ class Plan:
         self._inner_fields[scope] = {field.name: field for field in block.fields}
 
     def guards_of(self, path: str) -> tuple[str, ...]:
-        """The rescue blocks around whatever can fail at this path, innermost first, as the definition has them."""
-        kinds: tuple[Mapping[str, PlacedStep | PlacedLoop | PlacedLimit | PlacedWait], ...]
-        kinds = (self.steps, self.loops, self.limits, self.waits)
+        """The rescue blocks around whatever can fail at this path, innermost first, as the definition has them.
+
+        An each block is the last of them: an element that fails concerns nobody outside.
+        """
+        kinds: tuple[Mapping[str, PlacedStep | PlacedLoop | PlacedLimit | PlacedWait | PlacedEach], ...]
+        kinds = (self.steps, self.loops, self.limits, self.waits, self.eaches)
         for places in kinds:
             try:
                 return places[path].guards
@@ -147,18 +157,27 @@ class _Placing:
                 return self._loop(block, around, after)
             case LeaveBlock():
                 return self._leave(block, around, after)
-            case RescueBlock():
-                return self._rescue(block, around, after)
-            case WithinBlock():
-                return self._limit(block, around, after)
-            case InlineBlock():
-                return self._inline(block, around, after)
             case SleepBlock() | SignalBlock() | HumanBlock():
                 path = self._unique(block, around)
                 self._plan.waits[path] = PlacedWait(
                     path=path, scopes=around.scopes, after=after, guards=around.guards, root=around.root, block=block
                 )
                 return ToWait(path)
+            case _:
+                return self._around_body(block, around, after)
+
+    def _around_body(
+        self, block: RescueBlock | WithinBlock | InlineBlock | EachBlock, around: _Around, after: Target
+    ) -> Target:
+        match block:
+            case RescueBlock():
+                return self._rescue(block, around, after)
+            case WithinBlock():
+                return self._limit(block, around, after)
+            case InlineBlock():
+                return self._inline(block, around, after)
+            case EachBlock():
+                return self._each(block, around, after)
 
     def _step(self, block: StepBlock, around: _Around, after: Target) -> Target:
         path, definition = self._unique(block, around), self._plan.definitions[block.step]
@@ -282,6 +301,25 @@ class _Placing:
         )
         return ToInline(path)
 
+    def _each(self, block: EachBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        scopes = (*around.scopes, element_scope(path))
+        inside = replace(around.inside(path), scopes=scopes, guards=(path,), loop=None)
+        written, known = set(self._written(block.body)), self._plan.fields_at(around.root)
+        fields = tuple(name for name in known if name in written)
+        self._plan.eaches[path] = PlacedEach(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            block=block,
+            first=self.place(block.body, inside, ToElementEnd(path)),
+            fields=fields,
+            combining=tuple(name for name in fields if known[name].reducer in COMBINING_OPERATIONS),
+        )
+        return ToEach(path)
+
     def _optional(self, block: Block | UnsetType, around: _Around, after: Target) -> Target | None:
         return None if isinstance(block, UnsetType) else self.place(block, around, after)
 
@@ -296,6 +334,10 @@ class _Placing:
                 yield from () if answer is None else (answer,)
             case InlineBlock(writes=written):
                 yield from () if written is None else (written,)
+            case EachBlock(collect=collect, failed=failed, body=body):
+                yield from (name for name in (collect, failed) if name is not None)
+                # Of all that the body writes only numbers with a reducer get out; who asks knows the fields.
+                yield from self._written(body)
             case _:
                 for inner in inner_blocks(block):
                     yield from self._written(inner)

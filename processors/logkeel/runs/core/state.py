@@ -18,7 +18,17 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from logkeel.records import Control, ErrorInfo, JournalEntry, Origin, Payload, RunStatus, TraceContext, WaitKind
+from logkeel.records import (
+    Control,
+    ErrorInfo,
+    JournalEntry,
+    Operation,
+    Origin,
+    Payload,
+    RunStatus,
+    TraceContext,
+    WaitKind,
+)
 from logkeel.runs.core.by_path import ByPath, PathDict
 
 LOGIC = 1
@@ -50,9 +60,9 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
-    """What every event changes. `open_steps` counts steps in an open phase, `open_waits` the items of `waits`,
+    """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps` and `stale` the
 
-    `held_steps` those of `held`. `paused_at_ms`: since when it sends no commands.
+    items of `waits`, `held` and `stale`. `paused_at_ms`: since when it sends no commands.
     """
 
     status: RunStatus = "running"
@@ -66,6 +76,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     open_waits: int = 0
     paused_at_ms: int | None = None
     held_steps: int = 0
+    stale: int = 0
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -147,12 +158,58 @@ class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class FieldPointer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a field stands: the revision that wrote it. A control value and a small payload stand here; a larger
     payload stands in `values`, where a pointer that moves does not copy it.
+
+    `generation`: its elements stand in `elements`, `count` of them at positions below `end`. `extends`: it adds to what
+    the scopes around it have, by this operation.
     """
 
     revision: int
     is_control: bool = False
     control: Control = None
     payload: Payload | None = None
+    generation: int | None = None
+    end: int = 0
+    count: int = 0
+    extends: Operation | None = None
+
+
+class ElementRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One element; `key` None: of a list. Without payload it hides the element of that key in the scopes around it."""
+
+    key: str | None = None
+    payload: Payload | None = None
+
+
+class StaleRows(msgspec.Struct, frozen=True, array_like=True):
+    """Positions of elements that nothing points at any more."""
+
+    start: int
+    end: int
+
+
+class EachState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An open each block: its elements as they were at its begin, and how far it is.
+
+    `layers`: what the value is made of. `layer` and `position`: where the next element is looked for. Results and
+    failures have places of their own, in the order of the elements, from `collect_from` and `failed_from` on.
+    """
+
+    layers: tuple[FieldPointer, ...]
+    total: int
+    collect_from: int = 0
+    failed_from: int = 0
+    layer: int = 0
+    position: int = 0
+    entered: int = 0
+    open: int = 0
+    failed: int = 0
+
+
+class OpenElement(msgspec.Struct, frozen=True, array_like=True):
+    """An element that has begun; the how-manieth it is, from 0."""
+
+    key: str
+    ordinal: int
 
 
 class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -191,6 +248,12 @@ ValueKey: TypeAlias = tuple[str, int]
 """(field, revision)"""
 
 
+ElementKey: TypeAlias = tuple[str, int, int]
+"""(field, generation, position)"""
+
+PositionKey: TypeAlias = tuple[str, int, str]
+"""(field, generation, key of the element)"""
+
 MilestoneKey: TypeAlias = tuple[str, int]
 """(step path, 0 for its completion or the place of one of its failures)"""
 
@@ -216,6 +279,11 @@ class RunState:
     held: MutableMapping[str, int] = field(default_factory=dict)
     journal: ByPath[JournalEntry] = field(default_factory=PathDict)
     journal_waits: ByPath[JournalWait] = field(default_factory=PathDict)
+    elements: MutableMapping[ElementKey, ElementRow] = field(default_factory=dict)
+    positions: MutableMapping[PositionKey, int] = field(default_factory=dict)
+    stale: MutableMapping[ValueKey, StaleRows] = field(default_factory=dict)
+    eaches: MutableMapping[str, EachState] = field(default_factory=dict)
+    items: MutableMapping[str, OpenElement] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:

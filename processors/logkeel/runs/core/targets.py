@@ -93,6 +93,27 @@ class ToInlineEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class ToEach:
+    """Begin this each block."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToElements:
+    """Begin as many elements of this each block as may be open; or leave it, if all have ended."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToElementEnd:
+    """An element of this each block has ended."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToEnd:
     """The flow has ended."""
 
@@ -110,5 +131,8 @@ Target: TypeAlias = (
     | ToWait
     | ToInline
     | ToInlineEnd
+    | ToEach
+    | ToElements
+    | ToElementEnd
     | ToEnd
 )

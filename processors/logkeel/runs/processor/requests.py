@@ -7,6 +7,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from logkeel.definitions import StepDefinition
 from logkeel.errors import InvalidInput, UndecodableRecord
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord, Record
@@ -26,13 +27,14 @@ from logkeel.runs.core import pausing, questions
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.starting import info_of, start
 from logkeel.runs.core.state import RunState
 from logkeel.runs.processor.carrying import Carrier
 from logkeel.runs.processor.definitions import Definitions
 from logkeel.runs.processor.identity import REROUTED_HEADER, Identified, identify, incarnation_of
 from logkeel.runs.processor.settings import RunSettings
-from logkeel.runs.processor.starting import as_fields, input_digest, same_input
+from logkeel.runs.processor.starting import as_fields, as_result, input_digest, same_input
 from logkeel.runs.processor.timer_ids import OFFER, PARKED, UNPARK
 from logkeel.runs.rows.ledger import (
     Ledger,
@@ -207,7 +209,7 @@ class RequestHandler:
             case CancelRun() as request:
                 core.cancel(activation, request, what.request_id)
             case ResolveStep() as request:
-                writes = as_fields(plan, request.writes)
+                writes = as_result(plan, _step_of(plan, request), request.writes)
                 core.resolve(activation, request, what.request_id, writes)
             case AnswerQuestion() as request:
                 questions.answer(activation, request, what.request_id)
@@ -294,6 +296,13 @@ class RequestHandler:
 
 def _record(parked: ParkedRequest, partition: int) -> Record:
     return Record(parked.topic, partition, parked.offset, parked.timestamp_ms, parked.key, parked.value, parked.headers)
+
+
+def _step_of(plan: Plan, request: ResolveStep) -> StepDefinition | None:
+    try:
+        return plan.steps[request.path].definition
+    except KeyError:
+        return None
 
 
 def _with_digest(request: StartRun) -> StartRun:

@@ -11,6 +11,7 @@ from msgspec import UnsetType
 from logkeel.definitions import (
     Block,
     BranchBlock,
+    EachBlock,
     HumanBlock,
     InlineBlock,
     LeaveBlock,
@@ -93,13 +94,19 @@ def _draw(chart: _Chart, block: Block, ways: _Ways) -> _Ways:
             return (_Way(choice, "no"),)
         case RescueBlock() | WithinBlock():
             return _guarded(chart, block, ways)
-        case InlineBlock():
-            begin = chart.place(words_for(block), FORK, ways)
-            return _draw(chart, block.flow, (_Way(begin),))
+        case InlineBlock() | EachBlock():
+            return _inside(chart, block, ways)
         case HumanBlock():
             return (_Way(chart.place(words_for(block), HUMAN, ways)),)
         case _:
             return (_Way(chart.place(words_for(block), WAIT, ways)),)
+
+
+def _inside(chart: _Chart, block: InlineBlock | EachBlock, ways: _Ways) -> _Ways:
+    begin = (_Way(chart.place(words_for(block), FORK, ways)),)
+    if isinstance(block, InlineBlock):
+        return _draw(chart, block.flow, begin)
+    return (_Way(chart.place("all elements", FORK, _draw(chart, block.body, begin))),)
 
 
 def _branch(chart: _Chart, block: BranchBlock, ways: _Ways) -> _Ways:

@@ -5,6 +5,7 @@ from typing import assert_never
 from logkeel.definitions import (
     Block,
     BranchBlock,
+    EachBlock,
     HumanBlock,
     InlineBlock,
     LeaveBlock,
@@ -55,12 +56,18 @@ def words_for(block: Block) -> str:
             return block.id
         case WithinBlock():
             return f"{block.id} {time_of(block.timeout_ms)}"
-        case InlineBlock():
-            return f"workflow {block.workflow}"
+        case InlineBlock() | EachBlock():
+            return _inside(block)
         case SleepBlock() | SignalBlock() | HumanBlock():
             return _wait(block)
         case _:
             assert_never(block)
+
+
+def _inside(block: InlineBlock | EachBlock) -> str:
+    if isinstance(block, InlineBlock):
+        return f"workflow {block.workflow}"
+    return f"{block.id}: for each {block.item} of {block.items}, {block.concurrency} at a time"
 
 
 def _wait(block: SleepBlock | SignalBlock | HumanBlock) -> str:
