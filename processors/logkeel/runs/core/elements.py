@@ -51,10 +51,11 @@ class Rows:
 
     def clear(self) -> None:
         """The value is empty from now on."""
-        if self._generation == self._revision:
-            drop(self._state, self._name, self._generation, StaleRows(0, self.end))
-        elif self._former is not None:
+        if self._former is not None and self._former.generation != self._revision:
             let_go(self._state, self._name, self._former)
+        else:
+            # Begun by this event: its positions are counted anew at once.
+            drop(self._state, self._name, self._generation, StaleRows(0, self.end))
         self._former = None
         self._generation, self.end, self._count, self._extends = self._revision, 0, 0, None
 
