@@ -4,7 +4,7 @@ from collections import deque
 from random import Random
 
 import msgspec
-from tests.sim.outside import Outside
+from tests.sim.outside import Outside, call_path
 from tests.sim.plan import Plan, RunPlan, Sending
 from tests.sim.workload import BY_NAME, WORKFLOWS
 
@@ -14,6 +14,8 @@ from logkeel.log.partitioner import partition_for
 from logkeel.records import (
     AnswerQuestion,
     CancelRun,
+    FieldWrite,
+    Payload,
     Request,
     ResolveStep,
     RunCompleted,
@@ -25,6 +27,8 @@ from logkeel.testing.world import World
 from logkeel.wire import decode, decode_as, encode
 
 ANSWER_AFTER_MS = 200.0
+NOTHING = FieldWrite(field="result", payload=Payload(encoding="json", data=b"0"))
+"""What a journaled call that happened is said to have returned."""
 
 
 class Sender:
@@ -112,6 +116,7 @@ class Human:
         self._reader.assign({TopicPartition(t, n): 0 for t in topics for n in range(world.settings.partitions)})
         self._doubts: dict[tuple[str, str, int], float] = {}
         self._replies: list[tuple[float, AnswerQuestion]] = []
+        self._places: dict[tuple[str, str, int], str] = {}
         self.ended: set[str] = set()
         self.asked = 0
 
@@ -137,6 +142,7 @@ class Human:
         key = (event.run_id, event.path or "", event.dispatch or 0)
         if event.kind == "step_in_doubt" and event.due_ms is None:
             self._doubts[key] = self._world.elapsed_ms + ANSWER_AFTER_MS
+            self._places[key] = key[1] if event.journal is None else call_path(key[1], event.journal.name)
         elif event.kind == "question_asked":
             self._consider(event)
         elif event.kind in ("step_succeeded", "step_resolved", "step_revoked"):
@@ -168,13 +174,14 @@ class Human:
             self._producer.produce(OutputRecord(self._world.names.run_requests, key, encode(request)))
 
     def _answer(self, run_id: str, path: str, dispatch: int) -> None:
-        if self._somebody_is_at_it(run_id, path):
+        place = self._places[run_id, path, dispatch]
+        if self._somebody_is_at_it(run_id, place):
             self._doubts[run_id, path, dispatch] = self._world.elapsed_ms + ANSWER_AFTER_MS
             return
         del self._doubts[run_id, path, dispatch]
         self.asked += 1
         happened = any(
-            line.what == "effect" and (line.run_id, line.path) == (run_id, path) for line in self._outside.lines
+            line.what == "effect" and (line.run_id, line.path) == (run_id, place) for line in self._outside.lines
         )
         request = ResolveStep(
             run_id=run_id,
@@ -182,6 +189,7 @@ class Human:
             decision="did" if happened else "did_not",
             request_id=f"answer/{run_id}/{path}/{dispatch}",
             dispatch=dispatch,
+            writes=(NOTHING,) if happened and place != path else (),
         )
         self._world.trace.note(self._world.elapsed_ms, "human", "ANSWERS", f"{request.decision} {run_id} {path}")
         self._producer.produce(OutputRecord(self._world.names.run_requests, run_id.encode(), encode(request)))

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from tests.sim.journals import faults_of_journals
 from tests.sim.outside import Line, Outside
 from tests.sim.plan import Plan, RunPlan
 
@@ -34,6 +35,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += _faults_of_effects(outside.lines)
     found += _faults_of_outcomes(world, plan, histories)
     found += _lost_effects(histories, outside.lines)
+    found += faults_of_journals(histories, outside.lines)
     found += _faults_of_signals(plan, histories)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)
@@ -91,7 +93,7 @@ def _lost_effects(histories: Histories, lines: Iterable[Line]) -> Iterator[str]:
     happened = {(line.run_id, line.incarnation, line.path) for line in lines if line.what == "effect"}
     for (run_id, incarnation), events in histories.items():
         for event in events:
-            has_effect = event.step not in ("double", "fill_left", "fill_right", "join", "weigh")
+            has_effect = event.step not in ("double", "fill_left", "fill_right", "join", "weigh", "reason")
             place = (run_id, incarnation, event.path or "")
             if event.kind == "step_succeeded" and has_effect and place not in happened:
                 yield f"{place}: is done, and its effect never happened"

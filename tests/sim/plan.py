@@ -17,6 +17,9 @@ ROCKS_EVERY = 100
 WINDING_FROM = 10_000
 """`found.toml` names seeds below; what they do stays as it was."""
 
+AGENTS_EVERY, AGENTS_AT = 8, 5
+"""The seeds from there on that have agents as well."""
+
 EFFECTS = 700
 """About as many effects as a seed without faults has."""
 
@@ -108,7 +111,7 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"run-{number}", draw.choice(names), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 4, 4, 5, 6)))
     )
-    return straight + _winding_runs(seed) + _many_runs(seed)
+    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed)
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -120,6 +123,13 @@ def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"flow-{number}", "winding", draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((1, 1, 2)))
     )
+
+
+def _agents(seed: int) -> tuple[RunPlan, ...]:
+    if seed < WINDING_FROM or seed % AGENTS_EVERY != AGENTS_AT:
+        return ()
+    draw = Random(f"{seed}/agents")
+    return tuple(RunPlan(f"agent-{number}", "agent", draw.randrange(1_000), _sendings(draw)) for number in range(2))
 
 
 def _many_runs(seed: int) -> tuple[RunPlan, ...]:

@@ -1,8 +1,9 @@
 """The workflows of a simulation: every effect, every kind of block, a deadline, large records."""
 
+from contextlib import suppress
 from typing import Annotated, Literal
 
-from tests.sim.outside import STAGE, TIMEOUT_MS
+from tests.sim.outside import STAGE, TIMEOUT_MS, InCall
 
 from logkeel.runs.core.paths import round_of
 from logkeel.workflow import (
@@ -22,6 +23,7 @@ from logkeel.workflow import (
     StepErrorView,
     Workflow,
     branch,
+    current_step,
     each,
     human,
     leave,
@@ -173,6 +175,37 @@ def _stumble(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as ab
     return stumble
 
 
+def _reason(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    async def act(name: str, effect: str, number: int) -> int:
+        await STAGE.outside.act(InCall(current_step(), name), effect)
+        return number
+
+    async def was_noted(name: str, effect: str, number: int) -> int | None:
+        return number if STAGE.outside.happened(InCall(current_step(), name)) else None
+
+    @workflow.step(writes=lambda s: s.result, timeout=None, retry=PATIENT, journal=True)
+    async def reason(number: int, step: StepContext) -> int:
+        """Durable code: each call has an effect of its own kind; two of them at the same time."""
+        calls = {
+            "KEYED": step.options(effect=KEYED, timeout=TIMEOUT, retry=PATIENT),
+            "CHECKED": step.options(effect=SETTLE, timeout=TIMEOUT, retry=PATIENT, check=was_noted),
+            "ONCE": step.options(effect=ONCE, timeout=TIMEOUT, retry=Retry(12, initial="20ms", on="not_done")),
+        }
+        plain = step.options(timeout=TIMEOUT, retry=PATIENT)
+        first = await plain.run("think", act, "think", "IDEMPOTENT", number)
+        await step.gather(
+            calls["KEYED"].run("post", act, "post", "KEYED", number),
+            calls["CHECKED"].run("note", act, "note", "CHECKED", number),
+        )
+        await step.sleep("700ms")
+        with suppress(TimeoutError):
+            await step.ask("go on?", int, show=number, timeout="3s")
+        await calls["ONCE"].run("pay", act, "pay", "ONCE", number)
+        return first + await plain.run("write", act, "write", "IDEMPOTENT", number)
+
+    return reason
+
+
 chain = _workflow("chain")
 chain.flow(_double(chain), _post(chain), _mail(chain), _pay(chain))
 
@@ -205,6 +238,10 @@ winding.flow(
     branch("decision", approve=_posted, reject=(sleep("200ms"), _posted)),
     _pay(winding),
 )
+
+
+agent = _workflow("agent")
+agent.flow(_reason(agent))
 
 
 class Many(State):
@@ -255,4 +292,7 @@ many.flow(
 )
 
 WORKFLOWS = (chain, fan, careful, hurried, bulky, winding)
-BY_NAME = {workflow.name: workflow for workflow in (*WORKFLOWS, many)}
+MORE = (agent, many)
+"""Only in the worlds of seeds that have runs of them."""
+
+BY_NAME = {workflow.name: workflow for workflow in (*WORKFLOWS, *MORE)}

@@ -7,17 +7,20 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from logkeel.cli import run_views
+from logkeel.cli import approval_views
+from logkeel.cli.approval_choice import chosen, refuse_unfit, with_remedy
+from logkeel.cli.form_reading import form_for, refuse_unfit_value
+from logkeel.cli.histories import history_of, time_ms
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix
-from logkeel.cli.output import Format, data, print_json, print_rows, say
-from logkeel.cli.payloads import opened, payload_chain
-from logkeel.cli.run_answers import known, tell
+from logkeel.cli.output import Format, print_json, print_rows, print_text, say
+from logkeel.cli.payloads import payload_chain, readable_values
+from logkeel.cli.run_answers import known, print_taken, tell
 from logkeel.cli.run_inputs import json_of
 from logkeel.cli.settings import Settings, load_settings
-from logkeel.client import Client
-from logkeel.client.answers import DELEGATE, NOTHING, Answer
-from logkeel.errors import InvalidInput
-from logkeel.projection import Projection, RunView, WaitView
+from logkeel.client import Answer, Client
+from logkeel.client.answers import DELEGATE, NOTHING
+from logkeel.errors import CallerError, RequestWasRejected
+from logkeel.projection import RunView, WaitView
 
 app = typer.Typer(no_args_is_help=True, help="List, show and answer questions that runs have asked.")
 
@@ -25,8 +28,8 @@ RunId: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="The run's 
 Path_: TypeAlias = Annotated[str | None, typer.Option("--path", help="Which question, if several are open: its path.")]
 By: TypeAlias = Annotated[str | None, typer.Option("--by", help="Who answers; else your login. For the history.")]
 Comment: TypeAlias = Annotated[str | None, typer.Option("--comment", help="Kept in the history.")]
-Make: TypeAlias = Callable[[RunView, WaitView], Answer]
 RoutingKey: TypeAlias = Annotated[str | None, typer.Option("--routing-key", help="If the run was started with one.")]
+Make: TypeAlias = Callable[[RunView, WaitView], Answer]
 
 
 @app.command("list")
@@ -39,30 +42,15 @@ def list_open(
     output: Output = Format.TABLE,
 ) -> None:
     """List open questions, the oldest first."""
-    projection = _history(_settings(bootstrap_servers, prefix, config), None)
-    now_ms = _now_ms()
-    found = [
-        (view, wait)
-        for view in projection.runs(status="running", workflow=workflow)
-        for wait in view.questions
-        if assignee is None or wait.assignee == assignee
-    ]
-    found.sort(key=lambda each: each[1].since_ms)
+    found = history_of(_settings(bootstrap_servers, prefix, config), None).questions(assignee=assignee)
+    questions = [each for each in found if workflow in (None, each.workflow)]
+    now_ms = time_ms()
     if output is Format.JSON:
-        print_json([run_views.question_json(view, wait, now_ms) for view, wait in found])
-        return
-    rows = [
-        (
-            view.run_id,
-            wait.path,
-            wait.question,
-            wait.assignee or "",
-            run_views.duration(now_ms - wait.since_ms),
-            "" if wait.due_ms is None else run_views.duration(wait.due_ms - now_ms),
-        )
-        for view, wait in found
-    ]
-    print_rows(("run", "path", "question", "for", "asked ago", "due in"), list(rows), output)
+        print_json([approval_views.summary(each, now_ms) for each in questions])
+    else:
+        print_rows(approval_views.COLUMNS, [approval_views.row(each, now_ms) for each in questions], output)
+    of = "" if assignee is None else f" of {assignee}"
+    say(f"{len(questions)} open questions{of}" + ("; one of them: logkeel approvals show RUN" if questions else ""))
 
 
 @app.command()
@@ -76,14 +64,17 @@ def show(
 ) -> None:
     """Show a question: what is asked, what one is to see, and which answers are taken."""
     settings = _settings(bootstrap_servers, prefix, config)
-    view = opened(known(_history(settings, run_id), run_id), payload_chain(settings))
-    wait, now_ms = question_of(view, path), _now_ms()
+    projection = history_of(settings, run_id)
+    question = chosen(known(projection, run_id), path)
+    asked = next(each for each in projection.questions(run_id=run_id) if each.path == question.path)
+    asked = readable_values(asked, payload_chain(settings))
+    form = form_for(settings, asked.definition_digest, asked.path)
     if output is Format.JSON:
-        print_json(run_views.question_json(view, wait, now_ms))
+        print_json(approval_views.as_json(asked, form, time_ms()))
         return
-    for line in run_views.question_lines(view, wait, now_ms):
-        data.print(line, markup=False, soft_wrap=True)
-    say(f"answer: logkeel approvals answer {run_id} {'|'.join(wait.allow)}")
+    for line in approval_views.lines(asked, form, time_ms()):
+        print_text(line)
+    say(approval_views.how_to_answer(asked))
 
 
 @app.command()
@@ -91,6 +82,7 @@ def answer(
     run_id: RunId,
     verb: Annotated[str, typer.Argument(help="approve, reject, edit or respond: what the question allows.")],
     value: Annotated[str | None, typer.Option("--value", help="Of edit and respond: JSON, or @file.json.")] = None,
+    value_file: Annotated[Path | None, typer.Option("--value-file", help="The same from a file of JSON.")] = None,
     path: Path_ = None,
     by: By = None,
     comment: Comment = None,
@@ -101,23 +93,16 @@ def answer(
     output: Output = Format.TABLE,
 ) -> None:
     """Answer a question. The first valid answer counts."""
-    content: Any = NOTHING if value is None else json_of(value, "--value")
+    content = _value(value, value_file)
+    settings = _settings(bootstrap_servers, prefix, config)
 
-    def make(view: RunView, wait: WaitView) -> Answer:
-        if verb not in wait.allow:
-            allowed = ", ".join(wait.allow)
-            raise InvalidInput(f"{wait.path!r} of run {run_id} takes {allowed}, not {verb!r}", run_id=run_id)
-        return Answer(
-            run_id=run_id,
-            path=wait.path,
-            verb=verb,
-            value=content,
-            question=wait.number,
-            answered_by=by or getpass.getuser(),
-            comment=comment,
-        )
+    def make(view: RunView, question: WaitView) -> Answer:
+        refuse_unfit(verb, question, run_id, has_value=content is not NOTHING)
+        if content is not NOTHING:
+            refuse_unfit_value(settings, view, question, content)
+        return _answer(view, question, verb, by=by, comment=comment, value=content)
 
-    _tell(_settings(bootstrap_servers, prefix, config), run_id, make, path=path, key=routing_key, output=output)
+    _tell(settings, run_id, make, path=path, key=routing_key, output=output)
 
 
 @app.command()
@@ -135,57 +120,45 @@ def delegate(
 ) -> None:
     """Hand a question on to somebody else; its deadline stays."""
 
-    def make(view: RunView, wait: WaitView) -> Answer:
-        return Answer(
-            run_id=run_id,
-            path=wait.path,
-            verb=DELEGATE,
-            question=wait.number,
-            answered_by=by or getpass.getuser(),
-            assignee=to,
-            comment=comment,
-        )
+    def make(view: RunView, question: WaitView) -> Answer:
+        return _answer(view, question, DELEGATE, by=by, comment=comment, assignee=to)
 
-    _tell(_settings(bootstrap_servers, prefix, config), run_id, make, path=path, key=routing_key, output=output)
+    settings = _settings(bootstrap_servers, prefix, config)
+    _tell(settings, run_id, make, path=path, key=routing_key, output=output)
 
 
-def question_of(view: RunView, path: str | None) -> WaitView:
-    """The open question of a run at that path, or its only one. Raises `InvalidInput`."""
-    found = {wait.path: wait for wait in view.questions}
-    if path is None and len(found) == 1:
-        return next(iter(found.values()))
-    if path in found:
-        return found[path]
-    if not found:
-        state = view.status if view.status != "running" else "waits for no human"
-        raise InvalidInput(f"run {view.run_id} has no open question: it {state}", run_id=view.run_id)
-    wanted = "several questions are open" if path is None else f"no question is open at {path!r}"
-    raise InvalidInput(f"{wanted}; say --path, one of {', '.join(found)}", run_id=view.run_id)
+def _answer(view: RunView, question: WaitView, verb: str, *, by: str | None, **said: Any) -> Answer:
+    """To this question of this incarnation, and to no later one."""
+    return Answer(
+        run_id=view.run_id,
+        path=question.path,
+        verb=verb,
+        question=question.number,
+        incarnation=view.incarnation,
+        answered_by=by or getpass.getuser(),
+        **said,
+    )
 
 
 def _tell(settings: Settings, run_id: str, make: Make, *, path: str | None, key: str | None, output: Format) -> None:
     def send(client: Client, view: RunView, routing_key: str | None) -> str:
-        return client.answer(make(view, question_of(view, path)), routing_key=routing_key)
+        return client.answer(make(view, chosen(view, path)), routing_key=routing_key)
 
-    request_id = tell(settings, run_id, send, routing_key=key)
-    say(f"accepted; what became of it: logkeel run show {run_id}")
-    if output is Format.JSON:
-        print_json({"run_id": run_id, "request_id": request_id})
-    else:
-        typer.echo(request_id)
+    try:
+        request_id = tell(settings, run_id, send, routing_key=key)
+    except RequestWasRejected as error:
+        raise with_remedy(error, run_id) from error
+    print_taken(request_id, run_id, output)
 
 
 def _settings(bootstrap_servers: str | None, prefix: str | None, config: Path | None) -> Settings:
     return load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
 
 
-def _history(settings: Settings, run_id: str | None) -> Projection:
-    from logkeel.cli.run import history_of
-
-    return history_of(settings, run_id)
-
-
-def _now_ms() -> int:
-    from logkeel.kafka import SystemClock
-
-    return SystemClock().now_ms()
+def _value(value: str | None, value_file: Path | None) -> Any:
+    """The answer; null is one, too."""
+    if value is not None and value_file is not None:
+        raise CallerError("the answer is given twice: leave out --value or --value-file")
+    if value_file is not None:
+        return json_of(f"@{value_file}", "--value-file")
+    return NOTHING if value is None else json_of(value, "--value")

@@ -3,10 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from logkeel.cli.settings import Settings
 from logkeel.errors import LogkeelError
 from logkeel.payloads import BlobStore, PayloadChain, read_keys
-from logkeel.projection import FieldView, RunView
+from logkeel.projection import FieldView, OpenQuestion, RunView
 from logkeel.records import Payload
 
 SHOWN_BYTES = 64 * 1024
@@ -30,10 +32,19 @@ def opened(view: RunView, chain: PayloadChain) -> RunView:
     return replace(view, fields={name: _opened(field, chain) for name, field in view.fields.items()})
 
 
+def readable_values(asked: OpenQuestion, chain: PayloadChain) -> OpenQuestion:
+    """The question with the values that can be read here; the others stay as they are."""
+    shown = tuple(msgspec.structs.replace(each, payload=_readable(each.payload, chain)) for each in asked.shown)
+    return replace(asked, shown=shown)
+
+
 def _opened(field: FieldView, chain: PayloadChain) -> FieldView:
     elements = field.elements and {key: _unwrapped(payload, chain) for key, payload in field.elements.items()}
-    payload = field.payload and _unwrapped(field.payload, chain)
-    return replace(field, payload=payload, elements=elements)
+    return replace(field, payload=_readable(field.payload, chain), elements=elements)
+
+
+def _readable(payload: Payload | None, chain: PayloadChain) -> Payload | None:
+    return None if payload is None else _unwrapped(payload, chain)
 
 
 def _unwrapped(payload: Payload, chain: PayloadChain) -> Payload:

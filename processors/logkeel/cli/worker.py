@@ -44,6 +44,7 @@ def worker(
     from logkeel.cli.applications import load_workflows
     from logkeel.cli.garbage import collect_less_often
     from logkeel.cli.logs import configure_logs
+    from logkeel.cli.watchdog import WORKER_LIMIT_S, watch
     from logkeel.cli.wiring import connect, make_worker
     from logkeel.steps import publish_definitions
 
@@ -70,5 +71,6 @@ def worker(
     names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
     say(f"worker {member.holder.slot} runs {names} from queue {settings.queue!r} on {settings.bootstrap_servers}")
     collect_less_often()
+    watch(stop, WORKER_LIMIT_S)
     member.run(stop)
     say("worker has left; what it did not finish it has given back")

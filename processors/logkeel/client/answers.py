@@ -21,7 +21,8 @@ class Answer:
     """`verb`: approve, edit, reject or respond; `delegate` asks the `assignee` instead.
 
     `value`: the answer of edit and respond, anything that JSON can hold. `question`: which question is meant, by its
-    number; without it the one that is open at `path`. `answered_by` stands in the history.
+    number; without it the one that is open at `path`. `incarnation`: of which run of that id. `answered_by` stands in
+    the history.
     """
 
     run_id: str
@@ -29,6 +30,7 @@ class Answer:
     verb: str
     value: Any = NOTHING
     question: int | None = None
+    incarnation: str | None = None
     answered_by: str | None = None
     assignee: str | None = None
     comment: str | None = None
@@ -42,6 +44,7 @@ class Answer:
             request_id=request_id,
             routing_key=routing_key,
             question=self.question,
+            incarnation=self.incarnation,
             payload=None if isinstance(self.value, _Nothing) else payload_of(self.path, self.value),
             answered_by=self.answered_by,
             assignee=self.assignee,

@@ -11,6 +11,7 @@ from logkeel.client.book import Wait
 from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_out
 from logkeel.log import LogClient
 from logkeel.payloads import PLAIN, PayloadChain
+from logkeel.projection import OpenQuestion
 from logkeel.records import RunCompleted
 from logkeel.records.topics import TopicNames
 from logkeel.workflow import Duration, Workflow
@@ -121,9 +122,21 @@ class AsyncClient:
         """See `Client.answer`."""
         return await self._do(lambda: self._client.answer(answer, request_id=request_id, routing_key=routing_key))
 
+    async def questions(self, run_id: str | None = None, *, assignee: str | None = None) -> list[OpenQuestion]:
+        """See `Client.questions`."""
+        return await self._do(lambda: self._client.questions(run_id, assignee=assignee))
+
     async def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
         """See `Client.cancel`."""
         return await self._do(lambda: self._client.cancel(run_id, reason=reason, routing_key=routing_key))
+
+    async def pause(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """See `Client.pause`."""
+        return await self._do(lambda: self._client.pause(run_id, reason=reason, routing_key=routing_key))
+
+    async def resume(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """See `Client.resume`."""
+        return await self._do(lambda: self._client.resume(run_id, reason=reason, routing_key=routing_key))
 
     async def resolve(
         self,

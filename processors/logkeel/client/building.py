@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from pydantic import BaseModel
 
 from logkeel.errors import InvalidInput
 from logkeel.payloads import JSON_ENCODING
@@ -41,12 +42,19 @@ def plain_writes(values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
 
 
 def payload_of(name: str, value: Any) -> Payload:
-    """A JSON-able value as payload. Raises `InvalidInput`."""
+    """A JSON-able value, or one with pydantic models in it, as payload. Raises `InvalidInput`."""
     try:
-        data = msgspec.json.encode(value)
+        data = msgspec.json.encode(value, enc_hook=_plain_model)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInput(f"{name}: is not JSON: {error}", field=name, problems=[f"{name}: {error}"]) from error
     return Payload(encoding=JSON_ENCODING, data=data)
+
+
+def _plain_model(value: Any) -> Any:
+    """By field names, as a step's result is encoded."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
 def input_digest(inputs: Sequence[FieldWrite]) -> str:

@@ -4,6 +4,7 @@ Sends nothing twice by itself: a request id makes a repetition by the caller har
 the one it is given; ids that nobody gives are made here.
 """
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
@@ -17,11 +18,24 @@ from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
-from logkeel.errors import LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
+from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
 from logkeel.log import Admin, LogClient, OutputRecord, Producer, TopicPartition
 from logkeel.log.partitioner import partition_for
 from logkeel.payloads import PLAIN, PayloadChain
-from logkeel.records import CancelRun, Payload, Request, RequestRejected, ResolveStep, RunCompleted, SignalRun, StartRun
+from logkeel.projection import HistoryReader, OpenQuestion
+from logkeel.records import (
+    CancelRun,
+    FieldValue,
+    PauseRun,
+    Payload,
+    Request,
+    RequestRejected,
+    ResolveStep,
+    ResumeRun,
+    RunCompleted,
+    SignalRun,
+    StartRun,
+)
 from logkeel.records.topics import TopicNames
 from logkeel.wire import encode
 from logkeel.workflow import Duration, Workflow, to_milliseconds
@@ -162,9 +176,32 @@ class Client:
             request = replace(request, payload=self._payloads.wrap(request.payload, f"the answer at {answer.path}"))
         return self._send(request, routing_key or answer.run_id)
 
+    def questions(self, run_id: str | None = None, *, assignee: str | None = None) -> list[OpenQuestion]:
+        """What humans are being asked now, by one run or by all, the oldest question first.
+
+        Reads the history that is kept from its start: for people and small services. Values that cannot be opened here
+        stay as they travel. Raises `RunNotFound`, `LogTimeout`, `LogUnavailable`, `TopicMissing`.
+        """
+        reader = HistoryReader(self._log, self._names, run_id=run_id)
+        try:
+            found = reader.catch_up().questions(run_id=run_id, assignee=assignee)
+        finally:
+            reader.close()
+        return [dataclasses.replace(each, shown=tuple(map(self._opened_value, each.shown))) for each in found]
+
     def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
         """Ask to cancel a run; returns the request id. Raises as `start` does."""
         request = CancelRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
+        return self._send(request, routing_key or run_id)
+
+    def pause(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """Ask a run to send no more commands until it is resumed; returns the request id. Raises as `start` does."""
+        request = PauseRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
+        return self._send(request, routing_key or run_id)
+
+    def resume(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """Let a paused run go on; returns the request id. Raises as `start` does."""
+        request = ResumeRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
         return self._send(request, routing_key or run_id)
 
     def resolve(
@@ -198,6 +235,15 @@ class Client:
         Raises `UnknownPayloadKey`, `PayloadTampered`, `BlobMissing`, `BlobStoreUnavailable`, `ConfigInvalid`.
         """
         return replace(completed, result=self._payloads.unwrap_fields(completed.result))
+
+    def _opened_value(self, value: FieldValue) -> FieldValue:
+        """The value in plain JSON, or as it travels if this client has no key for it."""
+        if value.payload is None:
+            return value
+        try:
+            return replace(value, payload=self._payloads.unwrap(value.payload))
+        except LogkeelError:
+            return value
 
     def home_of(self, routing_key: str) -> int:
         """The partition a routing key lives on (P27). Raises `TopicMissing`."""

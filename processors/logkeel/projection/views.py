@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from logkeel.projection import waits
-from logkeel.projection.waits import WaitView
+from logkeel.projection.waits import AnswerView, WaitView, answer_in
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
 from logkeel.records.combining import COMBINING_OPERATIONS, combined
 
-Phase = Literal["dispatched", "started", "waiting", "in_doubt", "done", "failed", "revoked"]
-OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
+Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
+OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt", "suspended"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,7 @@ class FieldView:
 class RunView:
     """One run, one incarnation. `completed_steps` are step paths in order of completion.
 
+    `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
     `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`, as do those of `elements`
     that are worked on. `complete` is False if the beginning of its history was not seen: fields and steps of it are
     then missing.
@@ -79,6 +80,7 @@ class RunView:
     incarnation: str
     workflow: str
     version: str
+    definition_digest: str = ""
     schema_version: int = 1
     routing_key: str | None = None
     conversation_id: str | None = None
@@ -97,6 +99,8 @@ class RunView:
     fields: dict[str, FieldView] = field(default_factory=dict)
     signals: list[str] = field(default_factory=list)
     waits: dict[str, WaitView] = field(default_factory=dict)
+    answers: list[AnswerView] = field(default_factory=list)
+    paused_at_ms: int | None = None
     inner: list[str] = field(default_factory=list)
     elements: dict[str, int] = field(default_factory=dict)
     complete: bool = True
@@ -120,6 +124,7 @@ def view_from(event: RunEvent) -> RunView:
         incarnation=event.incarnation,
         workflow=event.workflow,
         version=event.version,
+        definition_digest=event.definition_digest,
         schema_version=event.schema_version,
         routing_key=event.routing_key,
         started_at_ms=event.at_ms,
@@ -192,6 +197,12 @@ def _step_in_doubt(view: RunView, event: RunEvent) -> None:
     view.steps[step.path] = replace(step, due_ms=event.due_ms, error=event.error or step.error, finished_at_ms=None)
 
 
+def _step_suspended(view: RunView, event: RunEvent) -> None:
+    """No worker holds it; `reason` says what its code waits for."""
+    step = _step(view, event, "suspended")
+    view.steps[step.path] = replace(step, holder=None)
+
+
 def _step_revoked(view: RunView, event: RunEvent) -> None:
     step = _step(view, event, "revoked")
     view.steps[step.path] = _ended(step, event)
@@ -247,6 +258,11 @@ def _question_asked(view: RunView, event: RunEvent) -> None:
     waits.question_asked(view.waits, event)
 
 
+def _question_answered(view: RunView, event: RunEvent) -> None:
+    view.answers.append(answer_in(event))
+    _over(view, event)
+
+
 def _question_reassigned(view: RunView, event: RunEvent) -> None:
     waits.question_reassigned(view.waits, event)
 
@@ -258,6 +274,14 @@ def _question_reminded(view: RunView, event: RunEvent) -> None:
 def _block_rescued(view: RunView, event: RunEvent) -> None:
     """A failure was caught: what else ran in the block is over."""
     waits.over(view.waits, event)
+
+
+def _run_paused(view: RunView, event: RunEvent) -> None:
+    view.paused_at_ms = event.at_ms
+
+
+def _run_resumed(view: RunView, event: RunEvent) -> None:
+    view.paused_at_ms = None
 
 
 def _noted(view: RunView, event: RunEvent) -> None:
@@ -278,7 +302,7 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "step_refused": _step_waits,
     "step_revoked": _step_revoked,
     "step_journaled": _noted,
-    "step_suspended": _noted,
+    "step_suspended": _step_suspended,
     "step_resumed": _noted,
     "block_entered": _block_entered,
     "block_left": _block_left,
@@ -287,11 +311,14 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "wait_started": _wait_started,
     "wait_ended": _over,
     "question_asked": _question_asked,
-    "question_answered": _over,
+    "question_answered": _question_answered,
     "question_reassigned": _question_reassigned,
     "question_reminded": _question_reminded,
     "signal_received": _signal_received,
     "cancel_requested": _cancel_requested,
+    "run_paused": _run_paused,
+    "run_resumed": _run_resumed,
+    "step_held": _noted,
     "answer_ignored": _noted,
     "run_completed": _run_completed,
 }

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +21,15 @@ from logkeel.errors import LogkeelError
 from logkeel.exactly_once.slots import SlotLock, directory_identity, take_slot
 from logkeel.log import SESSION_TIMEOUT_MS, Clock, LogClient, Record, TopicPartition
 from logkeel.payloads import PLAIN, PayloadChain
-from logkeel.records import StepCommand, StepFailed, StepHeartbeat, StepReclaimed, StepReleased
+from logkeel.records import (
+    JournalEntry,
+    StepCommand,
+    StepFailed,
+    StepHeartbeat,
+    StepJournaled,
+    StepReclaimed,
+    StepReleased,
+)
 from logkeel.records.topics import TopicNames
 from logkeel.steps.attempt import Attempt
 from logkeel.steps.bound import RunnableWorkflow
@@ -130,7 +139,7 @@ class StepWorker:
             overrides=options.overrides,
         )
         self._executor.enforces_deadlines = not options.debug
-        self._executor.open(self._reported, lambda: self._post(m.SlotFreed()))
+        self._executor.open(self._reported, lambda: self._post(m.SlotFreed()), self)
 
     @property
     def slot(self) -> SlotLock:
@@ -283,6 +292,15 @@ class StepWorker:
         )
         self._post(m.Reported(attempt.key, slot_free))
 
+    def send_entry(self, command: StepCommand, entry: JournalEntry, kept: Callable[[], None]) -> None:
+        """On the loop's thread: an entry of a step's journal goes out at once."""
+        message = StepJournaled(identity=command.identity, holder=str(self.holder), entry=entry)
+        self._sender.send(command, message, kept)
+
+    def serve(self) -> None:
+        """On the loop's thread: ask for acknowledgements."""
+        self._sender.serve()
+
     def _serve(self) -> None:
         for _ in range(len(self._inbox)):
             self._progress += 1
@@ -357,7 +375,7 @@ class StepWorker:
                 started_at_ms = started_at_ms if attempt is None else attempt.started_at_ms
                 details = None if attempt is None else attempt.details
                 beat = StepHeartbeat(identity=identity, holder=holder, started_at_ms=started_at_ms, details=details)
-                self._sender.send(command, beat)
+                self._sender.send(command, beat, None if attempt is None else self._confirming(attempt))
             case m.SendReclaimed(_, dead):
                 log.info("step_reclaimed", run_id=identity.run_id, step=identity.step, holder_dead=dead)
                 self._sender.send(command, StepReclaimed(identity=identity, holder=holder, holder_dead=dead))
@@ -372,6 +390,11 @@ class StepWorker:
                     identity=identity, holder=holder, was_started=was_started, started_at_ms=begun_at_ms
                 )
                 self._sender.send(command, released)
+
+    def _confirming(self, attempt: Attempt) -> Callable[[], None] | None:
+        """Once this heartbeat is acknowledged, the step is surely held from now on for its lease (P39)."""
+        lease = attempt.lease
+        return None if lease is None else partial(lease.confirm, self._clock.monotonic_s())
 
     def _submit(self) -> None:
         if self._starts:

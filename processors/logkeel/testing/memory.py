@@ -28,7 +28,9 @@ from logkeel.wire import decode_as, encode
 from logkeel.workflow import Workflow
 
 FIRST_JUMP_MS = 10.0
-LONGEST_JUMP_MS = 24 * 3_600_000.0
+LONGEST_JUMP_MS = 3_600_000.0
+"""At first; after ten hours of quiet a tenth of it, so that a year takes no thousands of jumps."""
+
 QUIET_MS = 400 * 24 * 3_600_000.0
 """Who does not move in so long waits for somebody outside."""
 
@@ -115,7 +117,7 @@ class MemoryApplication:
             else:
                 self.cluster.advance(jump_ms)
                 quiet_ms += jump_ms
-                jump_ms = min(2 * jump_ms, LONGEST_JUMP_MS)
+                jump_ms = min(2 * jump_ms, max(LONGEST_JUMP_MS, quiet_ms / 10))
         return True
 
     def _written(self) -> int:

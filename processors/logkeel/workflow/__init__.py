@@ -1,6 +1,15 @@
 """The author's API: state, steps, effects and flows. Knows nothing of Kafka and does no I/O."""
 
-from logkeel.errors import DefinitionError, Fail, InvalidInput, NotDone, PayloadTooLarge, RetryAfter
+from logkeel.errors import (
+    CallFailed,
+    DefinitionError,
+    Fail,
+    InvalidInput,
+    JournalDiverged,
+    NotDone,
+    PayloadTooLarge,
+    RetryAfter,
+)
 from logkeel.workflow.annotations import Control, Reducer
 from logkeel.workflow.binding import BoundCheck, BoundFunction, BoundStep
 from logkeel.workflow.blocks import (
@@ -18,6 +27,9 @@ from logkeel.workflow.blocks import (
     within,
 )
 from logkeel.workflow.context import RunView, StepContext, StepErrorView, StepLogger
+from logkeel.workflow.current import current_step
+from logkeel.workflow.durable import Durable, durable
+from logkeel.workflow.durable_code import Answered, Asking, CallOptions, DurableCalls, DurableCode
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, EffectDeclaration
 from logkeel.workflow.inlining import inline
@@ -31,13 +43,20 @@ from logkeel.workflow.workflow import Workflow
 
 __all__ = [
     "Add",
+    "Answered",
     "Append",
+    "Asking",
     "BoundCheck",
     "BoundFunction",
     "BoundStep",
     "CHECKED",
+    "CallFailed",
+    "CallOptions",
     "Control",
     "DefinitionError",
+    "Durable",
+    "DurableCalls",
+    "DurableCode",
     "Duration",
     "EffectDeclaration",
     "Elements",
@@ -46,6 +65,7 @@ __all__ = [
     "Happened",
     "IDEMPOTENT",
     "InvalidInput",
+    "JournalDiverged",
     "KEYED",
     "Max",
     "Min",
@@ -67,6 +87,8 @@ __all__ = [
     "Timeout",
     "Workflow",
     "branch",
+    "current_step",
+    "durable",
     "each",
     "human",
     "inline",

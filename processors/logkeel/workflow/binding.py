@@ -42,6 +42,11 @@ class BoundFunction:
         return self.signature.is_async
 
     @property
+    def is_cpu(self) -> bool:
+        """Whether it is called in a process of its own."""
+        return False
+
+    @property
     def resources(self) -> Mapping[str, Resource]:
         """Resources by parameter name."""
         return self.signature.resources
@@ -124,6 +129,12 @@ class BoundStep(BoundFunction):
     writes: tuple[str, ...]
     operations: tuple[Operation, ...]
     check_signature: Signature | None
+    cpu: bool
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it was declared with `cpu=True`; its check never is."""
+        return self.cpu
 
     @property
     def check(self) -> BoundCheck | None:
@@ -173,4 +184,5 @@ def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
         writes=step.settings.writes,
         operations=step.settings.operations,
         check_signature=step.check_signature,
+        cpu=step.settings.cpu,
     )

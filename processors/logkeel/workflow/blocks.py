@@ -168,7 +168,7 @@ def branch(
     """The block whose value a control field has: `branch("decision", approve=publish, reject=archive)`.
 
     Values that are no Python names go into a mapping: `branch("ok", {True: go_on, False: stop})`. Exhaustive over the
-    field's choices, unless `otherwise` says what to do with the rest.
+    field's choices, unless `otherwise` says what to do with the rest: a block, or () for nothing.
     """
     return Branch(field, (*(cases or {}).items(), *by_text.items()), otherwise, name or field)
 

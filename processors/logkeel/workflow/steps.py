@@ -38,6 +38,8 @@ class StepSettings:
     timeout: Timeout
     retry: RetryPolicy
     queue: str
+    cpu: bool = False
+    journal: bool = False
     operations: tuple[Operation, ...] = ()
 
 
@@ -99,6 +101,7 @@ class Step(Generic[P, R]):
             key_valid_for_ms=settings.effect.valid_for_ms,
             settle_ms=settings.effect.settle_ms,
             run_summary=True if any(signature.asks_run_view for signature in signatures) else UNSET,
+            journaled=True if settings.journal else UNSET,
         )
 
 

@@ -132,6 +132,9 @@ class Translation:
                 return None
 
     def _body(self, block: FlowBlock, names: Names, place: str) -> Block:
+        """One of several ways, or a body; an empty tuple is the way that does nothing."""
+        if block == ():
+            return SequenceBlock(id=names.fresh("nothing"), blocks=())
         return self._block(block, names, place) or SequenceBlock(id=names.fresh("sequence"), blocks=())
 
     def _inline(self, block: Inline, names: Names, place: str) -> InlineBlock:

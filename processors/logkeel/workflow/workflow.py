@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -29,6 +29,13 @@ from logkeel.workflow.views import view_from_result
 
 S = TypeVar("S")
 T = TypeVar("T")
+
+
+class MoreOfAStep(TypedDict, total=False):
+    """Options of a step that few steps need."""
+
+    cpu: bool
+    journal: bool
 
 
 class Workflow(Generic[S]):
@@ -72,6 +79,7 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        **more: Unpack[MoreOfAStep],
     ) -> StepDecorator[T]: ...
 
     @overload
@@ -83,6 +91,7 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        **more: Unpack[MoreOfAStep],
     ) -> StepDecorator[None]: ...
 
     def step(
@@ -94,12 +103,14 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        **more: Unpack[MoreOfAStep],
     ) -> StepDecorator[Any]:
         """Declare a step. `timeout` bounds one attempt, None must be written out; a `Timeout` bounds more than that.
 
-        Raises `DefinitionError`.
+        `cpu`: it computes for long, so it is called in a process of its own, which a time-out or cancel ends.
+        `journal`: the code inside is durable, by what its StepContext has of `DurableCode`. Raises `DefinitionError`.
         """
-        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name)
+        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, **more)
         return StepDecorator(lambda function: self._declare(function, options))
 
     def flow(self, *blocks: FlowBlock) -> None:

@@ -3,11 +3,13 @@
     LogkeelError
     ├── AuthorError             the author of a workflow changes code
     │   ├── DefinitionError         definition_invalid
-    │   └── StepSignatureError      step_signature
+    │   ├── StepSignatureError      step_signature
+    │   └── JournalDiverged         journal_diverged
     ├── StepError               raised by step code, decides about retries
     │   ├── Fail                    (the author's code)  never retried
     │   ├── RetryAfter              retry_after          retried no earlier than said
-    │   └── NotDone                 not_done             a ONCE effect surely did not happen
+    │   ├── NotDone                 not_done             a ONCE effect surely did not happen
+    │   └── CallFailed              call_failed          a journaled call failed for good
     ├── DataError               the sender of a record or input changes it
     │   ├── UndecodableRecord       undecodable_record
     │   ├── UnknownSchema           unknown_schema
@@ -20,12 +22,14 @@
     ├── CallerError             the caller of client, CLI or HTTP changes the call
     │   ├── RunNotFound             run_not_found
     │   ├── LetterNotFound          letter_not_found
+    │   ├── QuestionNotFound        question_not_found
     │   ├── RunFailed               run_failed
     │   ├── RequestWasRejected      request_rejected
     │   └── WaitTimedOut            wait_timed_out
     ├── EngineError             the loop reacts by itself; an operator sees it when it lasts
     │   ├── LogUnavailable          log_unavailable
     │   │   └── LogTimeout              log_timeout
+    │   ├── ClientStuck             client_stuck
     │   ├── TransactionAbortable    transaction_abortable
     │   │   └── StaleGeneration         stale_generation
     │   ├── ProducerFatal           producer_fatal
@@ -122,6 +126,15 @@ class StepSignatureError(AuthorError):
     code: ClassVar[str] = "step_signature"
 
 
+class JournalDiverged(AuthorError):
+    """A step's code does not make the calls that its journal holds: `expected`, `found` and `position` say where.
+
+    The code was changed while runs were under way, or it decides by something that is not journaled.
+    """
+
+    code: ClassVar[str] = "journal_diverged"
+
+
 class StepError(LogkeelError):
     """Raised by step code to tell the engine how to go on."""
 
@@ -154,6 +167,15 @@ class NotDone(StepError):
     """A `ONCE` effect surely did not happen; only then may it be retried (P35)."""
 
     code: ClassVar[str] = "not_done"
+
+
+class CallFailed(StepError):
+    """A journaled call failed, its retries included; raised the same way whenever the step is executed again.
+
+    `call` names it, `failure_code` is the code of its last failure, `kind` what sort of failure that was.
+    """
+
+    code: ClassVar[str] = "call_failed"
 
 
 class DataError(LogkeelError):
@@ -230,6 +252,12 @@ class LetterNotFound(CallerError):
     code: ClassVar[str] = "letter_not_found"
 
 
+class QuestionNotFound(CallerError):
+    """Nobody is asked there now; `run_id` and `path` say where."""
+
+    code: ClassVar[str] = "question_not_found"
+
+
 class RunFailed(CallerError):
     """The awaited run ended without success; `status` and `error` say how."""
 
@@ -265,6 +293,12 @@ class LogTimeout(LogUnavailable):
     """One call was not answered in time."""
 
     code: ClassVar[str] = "log_timeout"
+
+
+class ClientStuck(EngineError):
+    """A call of the client does not return; the process ended itself."""
+
+    code: ClassVar[str] = "client_stuck"
 
 
 class TransactionAbortable(EngineError):
@@ -330,6 +364,7 @@ __all__ = [
     "BrokerDied",
     "BrokerError",
     "BrokerLocked",
+    "CallFailed",
     "CallerError",
     "ChangelogReplaced",
     "ChangelogTruncated",
@@ -346,8 +381,10 @@ __all__ = [
     "Fail",
     "InvalidInput",
     "InvariantViolation",
+    "JournalDiverged",
     "LetterNotFound",
     "LogTimeout",
+    "ClientStuck",
     "LogUnavailable",
     "LogkeelError",
     "NotDone",
@@ -359,6 +396,7 @@ __all__ = [
     "PositionOutOfRange",
     "ProducerFatal",
     "ProducerFenced",
+    "QuestionNotFound",
     "RecordTooLarge",
     "RequestWasRejected",
     "RetryAfter",

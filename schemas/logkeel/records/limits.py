@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from logkeel.records.requests import StartRun
+from logkeel.records.steps import JournalEntry
 from logkeel.records.values import FieldValue, FieldWrite, Payload
 
 MAX_RECORD_BYTES: Final = 1_000_000
@@ -60,6 +61,22 @@ def _payload_bytes(payload: Payload) -> int:
 def fields_bytes(fields: Iterable[FieldWrite | FieldValue]) -> int:
     """An upper bound of what all of them take together: to be compared with `MAX_FIELDS_BYTES`."""
     return sum(map(field_bytes, fields))
+
+
+def journal_bytes(entries: Iterable[JournalEntry]) -> int:
+    """An upper bound of what these entries take; beside the fields of a command they are to be compared with
+    `MAX_FIELDS_BYTES`.
+    """
+    return sum(map(_entry_bytes, entries))
+
+
+def _entry_bytes(entry: JournalEntry) -> int:
+    size = _FRAME_BYTES + _text_bytes(entry.name) + _text_bytes(entry.position) + fields_bytes(entry.writes)
+    error = entry.error
+    if error is None:
+        return size
+    texts = (error.code, error.message, error.type_name or "", error.stack or "")
+    return size + _FRAME_BYTES + sum(map(_text_bytes, texts))
 
 
 def largest_first(fields: Iterable[FieldWrite | FieldValue]) -> str:

@@ -1,9 +1,14 @@
 """Encrypted and large payloads on a real broker: an engine without keys and store, workers and client with both."""
 
 import base64
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -51,6 +56,15 @@ class Clinic:
         """Whole blobs; a draft of a writer that was killed has a suffix."""
         return [path for path in self.blobs.rglob("*") if path.is_file() and not path.suffix]
 
+    def shown(self, run_id: str, *, keys: bool) -> Any:
+        """The fields as `logkeel run show` prints them."""
+        environment = {**os.environ, **self.worker.environment}
+        if not keys:
+            del environment["LOGKEEL_PAYLOAD_KEYS"]
+        command = [sys.executable, "-m", "logkeel.cli.main", "run", "show", run_id, "-o", "json"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        return json.loads(done.stdout)["fields"]
+
     def seen(self) -> bytes:
         """Keys and values of everything on the topics that carry values, as brokers and engines see it."""
         names = self.application.names
@@ -94,6 +108,8 @@ def test_nothing_on_the_log_tells_a_secret(clinic: Clinic) -> None:
     assert b"aesgcm:2026" in seen
     for secret in ("Ada", "Lovelace", "Dear", "Square"):
         assert secret.encode() not in seen
+    assert clinic.shown("visit", keys=True)["name"]["value"] == SECRET
+    assert clinic.shown("visit", keys=False)["name"]["value"]["encoding"] == "json+aesgcm:2026"
     again = clinic.client.start(patients, run_id="visit", name=SECRET).wait(WAIT_S)
     assert again.reannounced, "encrypted again it is the same input"
 

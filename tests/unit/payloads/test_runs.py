@@ -137,6 +137,54 @@ def test_large_values_go_by_reference(tmp_path: Path) -> None:
     assert workflow.result(opened)["letter"] == f"{note}, good"
 
 
+def test_a_blob_that_went_too_early_ends_the_run_by_name(tmp_path: Path) -> None:
+    which = chain(compression="none", blobs=BlobStore([tmp_path.as_uri()]))
+    request = ask(which, cases(), note=SECRET * 100_000)
+    for blob in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        blob.unlink()
+    with MemoryApplication([cases()], payloads=which) as application:
+        application.send(request, key="r")
+        completed = ended(application)
+    assert completed.error is not None
+    assert completed.error.code == "blob_missing"
+    assert "longer than the log" in completed.error.message
+
+
+class Wide(State):
+    """Together more than a record takes."""
+
+    a: str
+    b: str
+    c: str | None = None
+    d: str | None = None
+    size: int | None = None
+
+
+def test_many_fields_of_middle_size_are_read_together_with_a_lower_threshold(tmp_path: Path) -> None:
+    workflow: Workflow[Wide] = Workflow("cases", state=Wide, returns="size")
+
+    @workflow.step(writes=lambda s: (s.c, s.d))
+    async def more(a: str) -> tuple[str, str]:
+        return a, a
+
+    @workflow.step(writes=lambda s: s.size)
+    async def measure(a: str, b: str, c: str, d: str) -> int:
+        return len(a + b + c + d)
+
+    workflow.flow(more, measure)
+    outcomes = []
+    for above in (200_000, 262_144):
+        which = PayloadChain(blobs=BlobStore([tmp_path.as_uri()]), blob_above_bytes=above)
+        with MemoryApplication([workflow], payloads=which) as application:
+            application.send(ask(which, workflow, a="a" * 250_000, b="b" * 250_000), key="r")
+            outcomes.append(ended(application))
+    fits, does_not = outcomes
+    assert fits.status == "succeeded"
+    assert does_not.error is not None
+    assert does_not.error.code == "command_too_large"
+    assert "a lower --blob-above" in does_not.error.message
+
+
 class Sulky(BlobStore):
     """Fails its first writes."""
 

@@ -21,13 +21,15 @@ from logkeel.records import (
     AnswerQuestion,
     CancelRun,
     FieldWrite,
+    PauseRun,
     Payload,
+    ResumeRun,
     RunEvent,
     SignalRun,
     StartRun,
     StepSucceeded,
 )
-from logkeel.runs.core import questions, requests, waking
+from logkeel.runs.core import pausing, questions, requests, waking
 from logkeel.runs.core.actions import ClearTimer, CompleteRun, Reject, RevokeStep, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
@@ -198,6 +200,14 @@ class Flow:
         turn = self._turn(lambda turn: questions.answer(turn, request, "q"))
         return next((action for action in turn.actions if isinstance(action, Reject)), None)
 
+    def pause(self) -> None:
+        """The run is paused."""
+        self._turn(lambda turn: pausing.pause(turn, PauseRun(run_id="r"), "q"))
+
+    def resume(self) -> None:
+        """The run is resumed."""
+        self._turn(lambda turn: pausing.resume(turn, ResumeRun(run_id="r"), "q"))
+
     def cancel(self) -> None:
         """The run is cancelled."""
         self._turn(lambda turn: requests.cancel(turn, CancelRun(run_id="r"), "q"))
@@ -227,16 +237,20 @@ class Flow:
         state = self.state
         waits = {("block", w.due_ms, p, w.number) for p, w in state.waits.items() if w.due_ms is not None}
         waits |= {("reminder", w.remind_ms, p, w.number) for p, w in state.waits.items() if w.remind_ms is not None}
-        steps = {("step", s.due_ms, p, s.dispatch) for p, s in state.steps.items() if s.phase == "waiting"}
+        waiting = {p: s for p, s in state.steps.items() if s.phase == "waiting" and p not in state.held}
+        steps = {("step", s.due_ms, p, s.dispatch) for p, s in waiting.items()}
         assert self.timers == waits | steps
         assert state.head.open_waits == len(state.waits)
+        assert state.head.held_steps == len(state.held)
+        assert not state.held or state.head.paused_at_ms is not None
         assert state.head.open_steps == len(self.open_steps)
         assert state.running == (self.completions == 0)
         self._check_elements()
         if state.running:
-            assert state.waits or self.open_steps, "a run that neither works nor waits is stuck"
+            assert state.waits or self.open_steps or state.held, "a run that neither works nor waits is stuck"
         else:
             assert not state.waits
+            assert not state.held
             assert not self.open_steps
             if self.status == "succeeded":
                 assert not state.forks

@@ -26,7 +26,18 @@ from logkeel.runs.core.replay import replay
 
 KINDS = ("fork", "branch", "loop", "rescue", "within", "sleep", "signal", "human", "sequence", "inline", "each")
 ANSWER = Payload(encoding="json", data=b"1")
-MOVES = ("succeed", "fail", "fail for good", "signal", "answer", "fire", "fire an old timer", "delegate")
+MOVES = (
+    "succeed",
+    "fail",
+    "fail for good",
+    "signal",
+    "answer",
+    "fire",
+    "fire an old timer",
+    "delegate",
+    "pause",
+    "resume",
+)
 
 
 @st.composite
@@ -124,6 +135,8 @@ def happen(flow: Flow, move: str, data: st.DataObject) -> None:
     known = data.draw(st.sampled_from(steps)) if steps else None
     if move == "signal":
         flow.signal("go")
+    elif move in ("pause", "resume"):
+        getattr(flow, move)()
     elif move in ("fire", "fire an old timer") and flow.timers:
         timer = min(flow.timers, key=lambda each: each[1])
         flow.fire(timer)

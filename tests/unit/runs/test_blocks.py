@@ -422,3 +422,44 @@ def test_a_large_value_is_copied_in_and_out_and_none_is_left_over() -> None:
     flow.succeed("sub/a")
     assert list(flow.state.values.values()) == [large]
     flow.check()
+
+
+def test_a_paused_run_finishes_what_runs_and_sends_nothing_until_it_is_resumed() -> None:
+    flow = run(ParallelBlock(id="both", branches=(flow_of(a, b), c)), step_block("d"))
+    flow.pause()
+    flow.succeed("both/a")
+    flow.succeed("both/c")
+    assert flow.open_steps == []
+    assert list(flow.state.held) == ["both/b"]
+    flow.check()
+    flow.pause()
+    flow.resume()
+    assert flow.open_steps == ["both/b"]
+    flow.check()
+    flow.succeed("both/b")
+    flow.succeed("d")
+    assert flow.status == "succeeded"
+
+
+def test_while_a_run_is_paused_timers_and_answers_count_and_lead_nowhere_yet() -> None:
+    flow = run(ParallelBlock(id="all", branches=(flow_of(SleepBlock(id="nap", duration_ms=5), a), question(), c)), b)
+    flow.fail("all/c", "retryable")
+    flow.pause()
+    flow.answer("all/approve", "approve")
+    while flow.timers:
+        flow.fire_next()
+        flow.check()
+    assert sorted(flow.state.held) == ["all/a", "all/c"]
+    flow.resume()
+    assert flow.open_steps == ["all/a", "all/c"]
+    assert flow.state.steps["all/c"].attempt == 2
+    flow.check()
+
+
+def test_a_paused_run_can_be_cancelled() -> None:
+    flow = run(a, b)
+    flow.pause()
+    flow.succeed("a")
+    flow.cancel()
+    assert flow.status == "cancelled"
+    flow.check()

@@ -10,6 +10,7 @@ from logkeel.workflow import (
     Control,
     Retry,
     State,
+    StepContext,
     Workflow,
     branch,
     human,
@@ -325,4 +326,11 @@ def a_parameter_that_is_no_field(d: Drafts) -> None:
 def a_step_that_writes_no_field(d: Drafts) -> None:
     @d.workflow.step(writes=lambda s: s.thoughts)  # type: ignore[attr-defined]  # the mistake: mypy finds it too
     def think(topic: str) -> str:
+        return topic
+
+
+@mistake
+def a_step_for_a_process_that_stands_in_a_function_and_waits(d: Drafts) -> None:
+    @d.workflow.step(writes=lambda s: s.notes, cpu=True)
+    async def think(topic: str, step: StepContext) -> str:
         return topic

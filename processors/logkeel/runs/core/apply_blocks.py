@@ -10,7 +10,7 @@ from logkeel.runs.core.changing import arrive, begin_wait, clear_under, end_wait
 from logkeel.runs.core.choosing import chosen
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.state import RunState, ScopeState, WaitKind, WaitState
+from logkeel.runs.core.state import BlockWaitKind, RunState, ScopeState, WaitState
 
 FAIL = "fail"
 """Stands for the verb of an answer where the policy for no answer is a failure."""
@@ -107,7 +107,7 @@ def timed_out(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 def wait_started(state: RunState, event: RunEvent, plan: Plan) -> None:
     """A sleep, or a wait for a signal."""
-    kind: WaitKind = "sleep" if event.name == "sleep" else "signal"
+    kind: BlockWaitKind = "sleep" if event.name == "sleep" else "signal"
     wait = _wait(kind, event)
     if kind == "signal":
         wait = replace(wait, name=event.reason or "", correlation=event.attributes.get("correlation"))
@@ -171,7 +171,7 @@ def _fails(event: RunEvent, block: WaitBlock) -> bool:
             return False
 
 
-def _wait(kind: WaitKind, event: RunEvent) -> WaitState:
+def _wait(kind: BlockWaitKind, event: RunEvent) -> WaitState:
     return WaitState(kind=kind, number=event.revision, since_ms=event.at_ms, due_ms=event.due_ms)
 
 

@@ -92,11 +92,26 @@ def end_wait(state: RunState, path: str) -> None:
         state.head.open_waits -= 1
 
 
+def hold(state: RunState, path: str, revision: int) -> None:
+    """The step is sent when the run goes on."""
+    state.head.held_steps += path not in state.held
+    state.held[path] = revision
+
+
+def unhold(state: RunState, path: str) -> None:
+    """The step is not held back any more."""
+    if state.head.held_steps and state.held.pop(path, None) is not None:
+        state.head.held_steps -= 1
+
+
 def clear_under(state: RunState, path: str) -> None:
     """Forget what is open inside of a block: waits, forks, elements, and what they wrote. Its steps have ended."""
     if state.head.open_waits:
         for each, _ in below(state.waits, path):
             end_wait(state, each)
+    if state.head.held_steps:
+        for each, _ in below(state.held, path):
+            unhold(state, each)
     _forget(state.forks, path)
     _forget(state.eaches, path)
     _forget(state.items, path)

@@ -69,7 +69,8 @@ from logkeel.runs.core.targets import (
 class Plan:
     """A compiled definition. Its content does not change; cached by digest.
 
-    `keeps_milestones`: a step or the completion asks for what the run has behind it.
+    `keeps_milestones`: a step or the completion asks for what the run has behind it. `has_journals`: the code of a step
+    is durable.
     """
 
     def __init__(self, document: WorkflowDocument, digest: str) -> None:
@@ -90,6 +91,7 @@ class Plan:
         self.keeps_milestones = any(step.run_summary is True for step in document.steps) or not {
             *document.returns
         }.isdisjoint(VIEW_FIELDS)
+        self.has_journals = any(step.journaled is True for step in document.steps)
         self._inner_fields: dict[str, dict[str, FieldDefinition]] = {}
         self.first = _Placing(self).place(document.flow, _Around(), ToEnd())
 

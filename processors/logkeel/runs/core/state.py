@@ -5,6 +5,7 @@ Phases of a step, and the events that lead there:
     ── step_dispatched ──► DISPATCHED ── step_started ──► STARTED
        WAITING    a timer is set: retry, check after the former attempt's deadline, refused by a worker
        IN_DOUBT   a human decides
+       SUSPENDED  its code waits for a time, a signal or an answer, and no worker holds it
        DONE · FAILED · REVOKED     terminal
 
 Maps are given by the shell: dictionaries in tests and replays, rows of a table in the engine. All of them together with
@@ -17,13 +18,24 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from logkeel.records import Control, ErrorInfo, Operation, Origin, Payload, RunStatus, TraceContext
+from logkeel.records import (
+    Control,
+    ErrorInfo,
+    JournalEntry,
+    Operation,
+    Origin,
+    Payload,
+    RunStatus,
+    TraceContext,
+    WaitKind,
+)
+from logkeel.runs.core.by_path import ByPath, PathDict
 
 LOGIC = 1
 """Number of the fold's behaviour; chosen when a run starts and kept (ARCHITECTURE section 5)."""
 
-Phase = Literal["dispatched", "started", "waiting", "in_doubt", "done", "failed", "revoked"]
-OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
+Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
+OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt", "suspended"})
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,9 +60,9 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
-    """What every event changes. `open_steps` counts steps in an open phase, `open_waits` and `stale` the items of the
+    """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps` and `stale` the
 
-    maps of these names.
+    items of `waits`, `held` and `stale`. `paused_at_ms`: since when it sends no commands.
     """
 
     status: RunStatus = "running"
@@ -62,6 +74,8 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     finished_at_ms: int | None = None
     error: ErrorInfo | None = None
     open_waits: int = 0
+    paused_at_ms: int | None = None
+    held_steps: int = 0
     stale: int = 0
 
 
@@ -75,6 +89,8 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     has. `progress`: digest of the heartbeat details that showed progress last.
     `heard_ms`: when the engine, by its own clock, first heard that this execution had started. `given_back`: how often
     it was returned as not started, which a death within its first 200 ms looks like; reset as `reclaims` is.
+    `suspended_since_ms`, `suspended_ms`: since when it is suspended, and how long it was before. `doubt`: position of
+    the journaled call that is in doubt; None: the step itself is.
     """
 
     step: str
@@ -101,6 +117,9 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     progress: str | None = None
     heard_ms: int | None = None
     given_back: int = 0
+    suspended_since_ms: int | None = None
+    suspended_ms: int = 0
+    doubt: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -115,7 +134,7 @@ class ScopeState(msgspec.Struct, frozen=True):
     arrived: tuple[int, ...] = ()
 
 
-WaitKind = Literal["sleep", "signal", "question", "within"]
+BlockWaitKind = Literal["sleep", "signal", "question", "within"]
 
 
 class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -125,7 +144,7 @@ class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     question is for; `escalated`: its first deadline is behind it.
     """
 
-    kind: WaitKind
+    kind: BlockWaitKind
     number: int
     since_ms: int
     due_ms: int | None = None
@@ -203,6 +222,15 @@ class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     correlation: str | None = None
 
 
+class JournalWait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What code inside a step waits for. `revision`: of the event that said so; the oldest is served first."""
+
+    kind: WaitKind
+    name: str
+    revision: int
+    due_ms: int | None = None
+
+
 class Milestone(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A step that was completed (`number` 0), or its failure of that number. `revision`: of the event that said so."""
 
@@ -234,7 +262,9 @@ MilestoneKey: TypeAlias = tuple[str, int]
 class RunState:
     """A run in hand. The maps are read and written item by item; only cancelling and showing iterate.
 
-    `milestones` is kept only where the definition asks for it.
+    `milestones` is kept only where the definition asks for it. `journal` has the entries of steps that have not
+    succeeded, by (step path, position), `journal_waits` those of them that are waits and not over. `held`: steps that
+    would have been dispatched while the run is paused, with the revision that said so.
     """
 
     info: RunInfo
@@ -246,6 +276,9 @@ class RunState:
     signals: MutableMapping[int, StoredSignal] = field(default_factory=dict)
     milestones: MutableMapping[MilestoneKey, Milestone] = field(default_factory=dict)
     waits: MutableMapping[str, WaitState] = field(default_factory=dict)
+    held: MutableMapping[str, int] = field(default_factory=dict)
+    journal: ByPath[JournalEntry] = field(default_factory=PathDict)
+    journal_waits: ByPath[JournalWait] = field(default_factory=PathDict)
     elements: MutableMapping[ElementKey, ElementRow] = field(default_factory=dict)
     positions: MutableMapping[PositionKey, int] = field(default_factory=dict)
     stale: MutableMapping[ValueKey, StaleRows] = field(default_factory=dict)

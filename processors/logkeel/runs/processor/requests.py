@@ -12,9 +12,18 @@ from logkeel.errors import InvalidInput, UndecodableRecord
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord, Record
 from logkeel.log.partitioner import partition_for
-from logkeel.records import AnswerQuestion, CancelRun, RequestRejected, ResolveStep, SignalRun, StartRun
+from logkeel.records import (
+    AnswerQuestion,
+    CancelRun,
+    PauseRun,
+    RequestRejected,
+    ResolveStep,
+    ResumeRun,
+    SignalRun,
+    StartRun,
+)
 from logkeel.records.limits import MAX_ATTRIBUTES_BYTES, attributes_bytes
-from logkeel.runs.core import questions
+from logkeel.runs.core import pausing, questions
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
@@ -44,6 +53,8 @@ _KINDS: dict[type, RequestKind] = {
     CancelRun: "cancel",
     ResolveStep: "resolve",
     AnswerQuestion: "answer",
+    PauseRun: "pause",
+    ResumeRun: "resume",
 }
 
 
@@ -202,6 +213,10 @@ class RequestHandler:
                 core.resolve(activation, request, what.request_id, writes)
             case AnswerQuestion() as request:
                 questions.answer(activation, request, what.request_id)
+            case PauseRun() as request:
+                pausing.pause(activation, request, what.request_id)
+            case ResumeRun() as request:
+                pausing.resume(activation, request, what.request_id)
             case StartRun():
                 raise InvalidInput("a StartRun is no request to a run")
             case _:

@@ -12,6 +12,9 @@
 | `10` text(run id) `07` text(path) | heartbeat details, raw bytes |
 | `10` text(run id) `08` text(path) number(place) | Milestone: a completion or failure that somebody asks for |
 | `10` text(run id) `09` text(path) | WaitState of an open wait, or of a block whose time is limited |
+| `10` text(run id) `0a` text(path) text(position) | JournalEntry of a step that has not succeeded |
+| `10` text(run id) `0b` text(path) text(position) | JournalWait: an entry that waits for something |
+| `10` text(run id) `0c` text(path) | number: a step held back since that revision, while the run is paused |
 | `10` text(run id) `20` text(field) number(generation) number(position) | ElementRow (P19) |
 | `10` text(run id) `21` text(field) number(generation) text(key) | number: the position of that key's element |
 | `10` text(run id) `22` text(field) number(generation) | StaleRows: elements that are to be deleted |
@@ -46,8 +49,8 @@ OPEN_RUN = b"\x27"
 PARKED_COUNT = b"\x28"
 PARTITION_COUNT = b"\x29"
 
-_HEAD, _INFO, _STEP, _FORK, _FIELD = (bytes([number]) for number in range(5))
-_VALUE, _SIGNAL, _DETAILS, _MILESTONE, _WAIT = (bytes([number]) for number in range(5, 10))
+_HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE = (bytes([number]) for number in range(6))
+_SIGNAL, _DETAILS, _MILESTONE, _WAIT, _JOURNAL, _JOURNAL_WAIT, _HELD = (bytes([number]) for number in range(6, 13))
 _ELEMENT, _POSITION, _STALE, _EACH, _ITEM = (bytes([number]) for number in range(0x20, 0x25))
 
 
@@ -60,8 +63,11 @@ class RunKeys:
         "fields",
         "forks",
         "head",
+        "held",
         "info",
         "items",
+        "journal",
+        "journal_waits",
         "milestones",
         "positions",
         "prefix",
@@ -83,6 +89,9 @@ class RunKeys:
         self.signals = prefix + _SIGNAL
         self.milestones = prefix + _MILESTONE
         self.waits = prefix + _WAIT
+        self.held = prefix + _HELD
+        self.journal = prefix + _JOURNAL
+        self.journal_waits = prefix + _JOURNAL_WAIT
         self.elements = prefix + _ELEMENT
         self.positions = prefix + _POSITION
         self.stale = prefix + _STALE

@@ -100,3 +100,16 @@ class RowMap(MutableMapping[K, V]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+class PathRowMap(RowMap[tuple[str, str], V]):
+    """Items by (path, what below it), of which those of one path can be had alone (`core.by_path`)."""
+
+    __slots__ = ()
+
+    def of(self, path: str) -> list[tuple[str, V]]:
+        """Those of one path."""
+        prefix = self._prefix + keys.text(path)
+        start = len(self._prefix)
+        rows = self._rows.scan(prefix, prefix_end(prefix))
+        return [(self._format.unpack(key[start:])[1], self._format.decode(row)) for key, row in list(rows)]

@@ -4,11 +4,12 @@ from functools import lru_cache
 
 import msgspec
 
-from logkeel.records import Payload
+from logkeel.records import JournalEntry, Payload
 from logkeel.runs.core.state import (
     EachState,
     ElementRow,
     FieldPointer,
+    JournalWait,
     Milestone,
     OpenElement,
     RunHead,
@@ -36,7 +37,7 @@ from logkeel.runs.rows.keys import (
     unpack_revision,
     unpack_value,
 )
-from logkeel.runs.rows.row_map import RowMap, Rows, packed
+from logkeel.runs.rows.row_map import PathRowMap, RowMap, Rows, packed
 
 _STEPS = packed(StepState, pack_path, unpack_path)
 _FORKS = packed(ScopeState, pack_path, unpack_path)
@@ -45,6 +46,9 @@ _VALUES = packed(Payload, pack_value, unpack_value)
 _SIGNALS = packed(StoredSignal, pack_revision, unpack_revision)
 _MILESTONES = packed(Milestone, pack_value, unpack_value)
 _WAITS = packed(WaitState, pack_path, unpack_path)
+_HELD = packed(int, pack_path, unpack_path)
+_JOURNAL = packed(JournalEntry, pack_field, unpack_field)
+_JOURNAL_WAITS = packed(JournalWait, pack_field, unpack_field)
 _ELEMENTS = packed(ElementRow, pack_element, unpack_element)
 _POSITIONS = packed(int, pack_position, unpack_position)
 _STALE = packed(StaleRows, pack_value, unpack_value)
@@ -96,6 +100,9 @@ def _mapped(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState
         signals=RowMap(rows, keys.signals, _SIGNALS, keys.prefix),
         milestones=RowMap(rows, keys.milestones, _MILESTONES, keys.prefix),
         waits=RowMap(rows, keys.waits, _WAITS, keys.prefix),
+        held=RowMap(rows, keys.held, _HELD, keys.prefix),
+        journal=PathRowMap(rows, keys.journal, _JOURNAL, keys.prefix),
+        journal_waits=PathRowMap(rows, keys.journal_waits, _JOURNAL_WAITS, keys.prefix),
         elements=RowMap(rows, keys.elements, _ELEMENTS, keys.prefix),
         positions=RowMap(rows, keys.positions, _POSITIONS, keys.prefix),
         stale=RowMap(rows, keys.stale, _STALE, keys.prefix),

@@ -265,4 +265,5 @@ class _Frozen:
 def _values(state: RunState) -> tuple[object, ...]:
     flow = (state.steps, state.forks, state.waits, state.eaches, state.items, state.milestones, state.signals)
     fields = (state.fields, state.values, state.elements, state.positions, state.stale)
-    return (state.info, state.head, *(dict(each.items()) for each in (*flow, *fields)))
+    more = (state.held, state.journal, state.journal_waits)
+    return (state.info, state.head, *(dict(each.items()) for each in (*flow, *fields, *more)))
