@@ -146,7 +146,7 @@ def happen(flow: Flow, move: str, data: st.DataObject) -> None:
     elif move in ("answer", "delegate") and questions:
         verb = "delegate" if move == "delegate" else data.draw(st.sampled_from(("approve", "edit")))
         flow.answer(data.draw(st.sampled_from(sorted(questions))), verb, payload=ANSWER, assignee="bob")
-    elif known is not None and move == "succeed":
+    elif known is not None and move == "succeed" and known not in flow.state.held:
         flow.succeed(known, verdict=data.draw(st.sampled_from(VERDICTS)))
     elif known is not None and move in ("fail", "fail for good") and flow.state.steps[known].phase == "dispatched":
         flow.fail(known, "fatal" if move == "fail for good" else "retryable")
