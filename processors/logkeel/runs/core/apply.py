@@ -18,7 +18,7 @@ from logkeel.runs.core.changing import arrive, hold, path_of, unhold, write
 from logkeel.runs.core.elements import sweep
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.state import Milestone, Phase, RunState, StepState, StoredSignal
+from logkeel.runs.core.state import OPEN_PHASES, Milestone, Phase, RunState, StepState, StoredSignal
 
 KEPT_FAILURES = 20
 """Of one step, for those who ask what failed; a step may be repeated without end."""
@@ -27,7 +27,6 @@ CODE_CHARACTERS = 100
 MESSAGE_CHARACTERS = 200
 """Of a failure that is kept: so that some twenty of them, and as many bytes of paths, fit into a `RunSummary`."""
 
-_OPEN: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt", "suspended"})
 _OUT: frozenset[Phase] = frozenset({"dispatched", "started"})
 
 _LEGAL = MappingProxyType(
@@ -39,10 +38,10 @@ _LEGAL = MappingProxyType(
         "step_reclaimed": _OUT,
         "step_released": _OUT,
         "step_refused": _OUT,
-        "step_revoked": _OPEN,
+        "step_revoked": OPEN_PHASES,
         "step_journaled": _OUT,
         "step_suspended": _OUT,
-        "step_resumed": _OPEN,
+        "step_resumed": OPEN_PHASES,
     }
 )
 

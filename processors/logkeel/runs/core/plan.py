@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from msgspec import UnsetType
 
@@ -118,6 +119,16 @@ class Plan:
         raise InvariantViolation(f"nothing at {path} can fail", path=path)
 
 
+class _Where(TypedDict):
+    """What every `Placed` has."""
+
+    path: str
+    scopes: tuple[str, ...]
+    after: Target
+    guards: tuple[str, ...]
+    root: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Around:
     """What is around a block: the prefix of its path, its scopes, its guards, and its loop."""
@@ -131,6 +142,10 @@ class _Around:
     def inside(self, path: str) -> "_Around":
         """The same, one segment deeper."""
         return replace(self, prefix=f"{path}/")
+
+    def at(self, path: str, after: Target) -> _Where:
+        """Where a block with this path is, which `after` follows."""
+        return _Where(path=path, scopes=self.scopes, after=after, guards=self.guards, root=self.root)
 
 
 class _Placing:
@@ -159,9 +174,7 @@ class _Placing:
                 return self._leave(block, around, after)
             case SleepBlock() | SignalBlock() | HumanBlock():
                 path = self._unique(block, around)
-                self._plan.waits[path] = PlacedWait(
-                    path=path, scopes=around.scopes, after=after, guards=around.guards, root=around.root, block=block
-                )
+                self._plan.waits[path] = PlacedWait(**around.at(path, after), block=block)
                 return ToWait(path)
             case _:
                 return self._around_body(block, around, after)
@@ -181,9 +194,7 @@ class _Placing:
 
     def _step(self, block: StepBlock, around: _Around, after: Target) -> Target:
         path, definition = self._unique(block, around), self._plan.definitions[block.step]
-        self._plan.steps[path] = PlacedStep(
-            path=path, scopes=around.scopes, after=after, guards=around.guards, root=around.root, definition=definition
-        )
+        self._plan.steps[path] = PlacedStep(**around.at(path, after), definition=definition)
         return ToStep(path)
 
     def _fork(self, block: ParallelBlock, around: _Around, after: Target) -> Target:
@@ -193,16 +204,10 @@ class _Placing:
             scope = f"{path}#{index}"
             inside = replace(around.inside(path), scopes=(*around.scopes, scope))
             first = self.place(branch, inside, ToJoin(path, index))
-            written = set(self._written(branch))
-            known = self._plan.fields_at(around.root)
-            branches.append(PlacedBranch(scope, first, tuple(name for name in known if name in written)))
+            branches.append(PlacedBranch(scope, first, self._fields_written(branch, around)))
         needs = {"all": len(branches), "first": 1}.get(str(block.wait)) or int(block.wait)
         self._plan.forks[path] = PlacedFork(
-            path=path,
-            scopes=around.scopes,
-            after=after,
-            guards=around.guards,
-            root=around.root,
+            **around.at(path, after),
             branches=tuple(branches),
             needs=needs,
         )
@@ -213,11 +218,7 @@ class _Placing:
         inside = around.inside(path)
         cases = tuple((case.value, self.place(case.block, inside, after)) for case in block.cases)
         self._plan.choices[path] = PlacedChoice(
-            path=path,
-            scopes=around.scopes,
-            after=after,
-            guards=around.guards,
-            root=around.root,
+            **around.at(path, after),
             field=block.field,
             cases=cases,
             otherwise=self._optional(block.otherwise, inside, after) or after,
@@ -228,11 +229,7 @@ class _Placing:
         path = self._unique(block, around)
         first = self.place(block.body, replace(around.inside(path), loop=path), ToRound(path))
         self._plan.loops[path] = PlacedLoop(
-            path=path,
-            scopes=around.scopes,
-            after=after,
-            guards=around.guards,
-            root=around.root,
+            **around.at(path, after),
             first=first,
             max_rounds=block.max_rounds,
             fails=block.on_exhausted == "fail",
@@ -244,10 +241,7 @@ class _Placing:
         if around.loop is None:
             raise InvariantViolation(f"{path} of {self._plan.document.name} is in no loop", path=path)
         self._plan.leaves[path] = PlacedLeave(
-            path=path,
-            scopes=around.scopes,
-            after=after,
-            root=around.root,
+            **around.at(path, after),
             loop=around.loop,
             field=block.field,
             value=block.value,
@@ -260,11 +254,7 @@ class _Placing:
         first = self.place(block.body, replace(inside, guards=(path, *around.guards)), after)
         handlers = tuple((handler, self.place(handler.block, inside, after)) for handler in block.handlers)
         self._plan.rescues[path] = PlacedRescue(
-            path=path,
-            scopes=around.scopes,
-            after=after,
-            guards=around.guards,
-            root=around.root,
+            **around.at(path, after),
             handlers=handlers,
         )
         return first
@@ -273,11 +263,7 @@ class _Placing:
         path = self._unique(block, around)
         inside = around.inside(path)
         self._plan.limits[path] = PlacedLimit(
-            path=path,
-            scopes=around.scopes,
-            after=after,
-            guards=around.guards,
-            root=around.root,
+            **around.at(path, after),
             first=self.place(block.body, inside, ToLimitEnd(path)),
             timeout_ms=block.timeout_ms,
             late=self._optional(block.on_timeout, inside, after),
@@ -290,11 +276,7 @@ class _Placing:
         self._plan.add_inner(inner, block)
         inside = replace(around.inside(path), scopes=(), loop=None, root=inner)
         self._plan.inlines[path] = PlacedInline(
-            path=path,
-            scopes=around.scopes,
-            after=after,
-            guards=around.guards,
-            root=around.root,
+            **around.at(path, after),
             block=block,
             first=self.place(block.flow, inside, ToInlineEnd(path)),
             inner=inner,
@@ -305,14 +287,9 @@ class _Placing:
         path = self._unique(block, around)
         scopes = (*around.scopes, element_scope(path))
         inside = replace(around.inside(path), scopes=scopes, guards=(path,), loop=None)
-        written, known = set(self._written(block.body)), self._plan.fields_at(around.root)
-        fields = tuple(name for name in known if name in written)
+        known, fields = self._plan.fields_at(around.root), self._fields_written(block.body, around)
         self._plan.eaches[path] = PlacedEach(
-            path=path,
-            scopes=around.scopes,
-            after=after,
-            guards=around.guards,
-            root=around.root,
+            **around.at(path, after),
             block=block,
             first=self.place(block.body, inside, ToElementEnd(path)),
             fields=fields,
@@ -322,6 +299,11 @@ class _Placing:
 
     def _optional(self, block: Block | UnsetType, around: _Around, after: Target) -> Target | None:
         return None if isinstance(block, UnsetType) else self.place(block, around, after)
+
+    def _fields_written(self, block: Block, around: _Around) -> tuple[str, ...]:
+        """What may be written inside, in the order of the state."""
+        written = set(self._written(block))
+        return tuple(name for name in self._plan.fields_at(around.root) if name in written)
 
     def _written(self, block: Block) -> Iterator[str]:
         match block:
