@@ -20,11 +20,11 @@ from logkeel.records import (
     StepSuspended,
 )
 from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
-from logkeel.runs.core.actions import HoldLease, KeepDetails
+from logkeel.runs.core.actions import KeepDetails
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.doubt import in_doubt, lost
 from logkeel.runs.core.failing import after_failure
-from logkeel.runs.core.flow import ask_a_human, dispatch, leave_waiting, settle, wait_until
+from logkeel.runs.core.flow import ask_a_human, dispatch, hold_lease, leave_waiting, settle, wait_until
 from logkeel.runs.core.journals import call_in_doubt, is_known, journaled, suspended
 from logkeel.runs.core.moving import go_to
 from logkeel.runs.core.state import StepState
@@ -67,8 +67,7 @@ def _heartbeat(turn: Activation, message: StepHeartbeat, step: StepState) -> Non
             started_at_ms=message.started_at_ms,
             name=progress,
         )
-    timeout_ms = turn.plan.steps[path].definition.heartbeat_timeout_ms
-    turn.do(HoldLease(path, turn.now_ms + timeout_ms))
+    hold_lease(turn, path)
     if message.details is not None and len(message.details) <= MAX_HEARTBEAT_DETAILS_BYTES:
         turn.do(KeepDetails(path, message.details))
 
@@ -142,7 +141,7 @@ def _reclaimed(turn: Activation, message: StepReclaimed, step: StepState) -> Non
         "step_reclaimed", path=path, step=step.step, dispatch=step.dispatch, holder=message.holder, reason="asked"
     )
     if unheard:
-        turn.do(HoldLease(path, turn.now_ms + turn.plan.steps[path].definition.heartbeat_timeout_ms))
+        hold_lease(turn, path)
 
 
 GIVEN_BACK_TO_COUNT = 20

@@ -42,9 +42,9 @@ def end_element(turn: Activation, path: str) -> None:
 
 
 def fail_element(turn: Activation, path: str, error: ErrorInfo, reason: str) -> ErrorInfo | None:
-    """An element has failed: what is open in it is cancelled, the error is kept. The failure of the block, if it is one
+    """An element has failed: what is open in it is cancelled, the error is kept.
 
-    too many.
+    Gives the failure of the block if it is one too many.
     """
     whole = without_element(path)
     placed = turn.plan.eaches[whole]

@@ -6,6 +6,7 @@ from logkeel.runs.core.actions import (
     CompleteRun,
     DispatchStep,
     EndLease,
+    HoldLease,
     KeepDetails,
     RevokeStep,
     SetTimer,
@@ -19,8 +20,8 @@ from logkeel.runs.core.summary import summary_of
 from logkeel.runs.core.timing import key_expired, start_deadline_ms, start_limit_ms
 
 
-def dispatch(turn: Activation, path: str) -> None:
-    """Send the step's next command: the first one, or one more.
+def dispatch(turn: Activation, path: str, inputs: tuple[FieldValue, ...] | None = None) -> None:
+    """Send the step's next command: the first one, or one more. `inputs`: what the step reads, if it is known already.
 
     While the run is paused it is held back instead. The run fails if no command can carry its inputs, or if it is too
     late to start. A KEYED step whose key may be forgotten outside counts as ONCE: a human decides (P35).
@@ -32,7 +33,7 @@ def dispatch(turn: Activation, path: str) -> None:
         return
     number = 1 if former is None else former.dispatch + 1
     attempt = 1 if former is None else max(former.next_attempt, former.attempt)
-    inputs = inputs_of(turn.state, turn.plan, placed)
+    inputs = inputs_of(turn.state, turn.plan, placed) if inputs is None else inputs
     journal = journal_of(turn.state, placed)
     problem = command_problem(path, inputs)
     problem = problem or journal_problem(path, inputs, journal) or _too_late(turn, path, former, attempt)
@@ -101,6 +102,11 @@ def settle(turn: Activation, path: str, step: StepState) -> None:
     if step.phase != "dispatched" or step.dispatch > 1:
         # Otherwise nobody has sent a heartbeat, so nothing was kept.
         turn.do(KeepDetails(path, None))
+
+
+def hold_lease(turn: Activation, path: str) -> None:
+    """Its holder has given a sign of life: the lease runs from now."""
+    turn.do(HoldLease(path, turn.now_ms + turn.plan.steps[path].definition.heartbeat_timeout_ms))
 
 
 def wait_until(turn: Activation, path: str, due_ms: int) -> None:

@@ -8,7 +8,7 @@ from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, journal_bytes
 from logkeel.runs.core.actions import ClearTimer, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.places import PlacedStep
-from logkeel.runs.core.state import RunState
+from logkeel.runs.core.state import JournalWait, RunState
 
 
 def journal_of(state: RunState, placed: PlacedStep) -> tuple[JournalEntry, ...]:
@@ -41,6 +41,12 @@ def place_of_timer(path: str) -> tuple[str, str]:
     """(step path, position) of a wait's timer."""
     step_path, _, position = path.partition("\x00")
     return step_path, position
+
+
+def clear_wait_timer(turn: Activation, path: str, position: str, wait: JournalWait) -> None:
+    """Nobody is to be woken for this wait."""
+    if wait.due_ms is not None:
+        turn.do(ClearTimer("journal", wait.due_ms, timer_path(path, position)))
 
 
 def clear_wait_timers(turn: Activation, placed: PlacedStep) -> None:

@@ -20,10 +20,11 @@ from logkeel.records import (
     StepSuspended,
 )
 from logkeel.runs.core import journal_questions
-from logkeel.runs.core.actions import ClearTimer, HoldLease, SetTimer
+from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.flow import dispatch, leave_waiting
+from logkeel.runs.core.flow import dispatch, hold_lease, leave_waiting
 from logkeel.runs.core.journal_timers import timer_path
+from logkeel.runs.core.journal_waits import end_wait, outcome_of
 from logkeel.runs.core.state import RunState, StepState
 
 RESULT_FIELD = "result"
@@ -51,7 +52,7 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
     )
     if step.phase == "started" or step.reclaimed:
         # An entry is a sign of life: by it a worker knows how long the step is surely its own (P39).
-        turn.do(HoldLease(path, turn.now_ms + turn.plan.steps[path].definition.heartbeat_timeout_ms))
+        hold_lease(turn, path)
     if entry.waits_for is None:
         return
     if entry.due_ms is not None:
@@ -142,32 +143,22 @@ def _end_wait(
     read: FieldReference | None = None,
 ) -> None:
     step, wait = turn.state.steps[path], turn.state.journal_waits[path, position]
-    intent = turn.state.journal[path, position]
-    outcome = JournalEntry(
-        name=intent.name,
-        ordinal=intent.ordinal,
-        state="done" if error is None else "failed",
-        writes=() if result is None else (FieldWrite(field=RESULT_FIELD, payload=result),),
-        error=error,
-        position=position,
-        # A sleep may have ended at its worker meanwhile, by its due time: its code sees that time in each execution.
-        at_ms=wait.due_ms if wait.kind == "sleep" and wait.due_ms is not None else turn.now_ms,
-        waits_for=intent.waits_for,
-    )
-    if wait.due_ms is not None:
-        turn.do(ClearTimer("journal", wait.due_ms, timer_path(path, position)))
-    turn.record(
+    writes = () if result is None else (FieldWrite(field=RESULT_FIELD, payload=result),)
+    outcome = outcome_of(turn, turn.state.journal[path, position], writes, error)
+    if wait.kind == "sleep" and wait.due_ms is not None:
+        # It may have ended at its worker meanwhile, by its due time: its code sees that time in each execution.
+        outcome = replace(outcome, at_ms=wait.due_ms)
+    end_wait(
+        turn,
+        path,
+        outcome,
         "step_resumed",
         path=path,
-        step=step.step,
         attempt=step.attempt,
         dispatch=step.dispatch,
-        name=intent.name,
-        journal=outcome,
+        name=outcome.name,
         reads=() if read is None else (read,),
     )
-    if step.phase == "suspended":
-        dispatch(turn, path)
 
 
 def call_in_doubt(turn: Activation, message: StepFailed, step: StepState) -> bool:

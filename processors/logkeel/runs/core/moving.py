@@ -90,10 +90,11 @@ def _go(turn: Activation, target: Target, inside: str) -> _Following:
 def _step(turn: Activation, path: str) -> _Following:
     """One whose inputs fit into no command has failed, where somebody catches it; else the run has."""
     placed = turn.plan.steps[path]
-    problem = command_problem(path, inputs_of(turn.state, turn.plan, placed)) if placed.guards else None
+    inputs = inputs_of(turn.state, turn.plan, placed)
+    problem = command_problem(path, inputs) if placed.guards else None
     if problem is not None:
         return _failed(turn, path, problem, f"step {path} cannot be dispatched")
-    dispatch(turn, path)
+    dispatch(turn, path, inputs)
     return ()
 
 

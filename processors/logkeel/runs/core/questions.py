@@ -9,14 +9,11 @@ from logkeel.runs.core import journal_questions
 from logkeel.runs.core.actions import Reject, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.apply_blocks import FAIL
+from logkeel.runs.core.asking import DELEGATE, NO_ANSWER, WITH_ANSWER, reassign, refusal
 from logkeel.runs.core.flow import clear_timers
 from logkeel.runs.core.moving import fail, go_to
 from logkeel.runs.core.state import WaitState
 from logkeel.runs.core.waits import set_reminder
-
-DELEGATE = "delegate"
-NO_ANSWER = "no answer in time"
-_WITH_ANSWER = ("edit", "respond")
 
 
 def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
@@ -26,20 +23,12 @@ def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
         journal_questions.answer(turn, request, request_id)
         return
     wait, block = turn.state.waits.get(path), _block(turn, path)
-    refusal = _refusal(turn, request, wait, block)
-    if refusal is not None or wait is None or block is None:
-        turn.do(refusal or Reject("question_not_open", f"nobody is asked at {path}"))
+    refused = _refusal(turn, request, wait, block)
+    if refused is not None or wait is None or block is None:
+        turn.do(refused or Reject("question_not_open", f"nobody is asked at {path}"))
         return
     if request.verb == DELEGATE:
-        turn.record(
-            "question_reassigned",
-            path=path,
-            name=request.assignee,
-            actor=request.answered_by or "somebody",
-            reason=request.comment,
-            due_ms=wait.due_ms,
-            request_id=request_id,
-        )
+        reassign(turn, request, request_id, wait.due_ms)
         return
     clear_timers(turn, path, wait)
     turn.record(
@@ -90,7 +79,7 @@ def _escalate(turn: Activation, path: str, wait: WaitState, block: HumanBlock) -
 
 def _writes(block: HumanBlock, request: AnswerQuestion) -> tuple[FieldWrite, ...]:
     verb = FieldWrite(field=block.writes, is_control=True, control=request.verb)
-    if request.verb not in _WITH_ANSWER or block.answer is None or request.payload is None:
+    if request.verb not in WITH_ANSWER or block.answer is None or request.payload is None:
         return (verb,)
     return (verb, FieldWrite(field=block.answer, payload=request.payload))
 
@@ -108,19 +97,6 @@ def _block(turn: Activation, path: str) -> HumanBlock | None:
 def _refusal(
     turn: Activation, request: AnswerQuestion, wait: WaitState | None, block: HumanBlock | None
 ) -> Reject | None:
-    path, info = request.path, turn.state.info
-    if not turn.state.running:
-        return Reject("run_finished", f"run {request.run_id} has ended as {turn.state.head.status}")
-    if request.incarnation is not None and request.incarnation != info.incarnation:
-        return Reject("another_incarnation", f"run {request.run_id} is another one now")
     if wait is None or block is None:
-        return Reject("question_not_open", f"nobody is asked at {path}: it may be answered, or its time may be over")
-    if request.question is not None and request.question != wait.number:
-        return Reject("question_not_open", f"question {request.question} of {path} is over; {wait.number} is open")
-    if request.verb == DELEGATE:
-        return None if request.assignee else Reject("assignee_missing", "to delegate, say to whom")
-    if request.verb not in block.allow:
-        return Reject("verb_not_allowed", f"{path} takes {', '.join(block.allow)}, not {request.verb!r}")
-    if request.verb in _WITH_ANSWER and request.payload is None:
-        return Reject("answer_missing", f"{request.verb} of {path} needs an answer")
-    return None
+        return refusal(turn, request, None, (), "")
+    return refusal(turn, request, wait.number, block.allow, ", ".join(block.allow))
