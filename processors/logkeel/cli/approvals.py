@@ -11,12 +11,12 @@ from logkeel.cli import approval_views
 from logkeel.cli.approval_choice import chosen, refuse_unfit, with_remedy
 from logkeel.cli.form_reading import form_for, refuse_unfit_value
 from logkeel.cli.histories import history_of, time_ms
-from logkeel.cli.options import Bootstrap, Config, Output, Prefix
+from logkeel.cli.options import Bootstrap, Config, Output, Prefix, RoutingKey, RunId
 from logkeel.cli.output import Format, print_json, print_rows, print_text, say
 from logkeel.cli.payloads import payload_chain, readable_values
 from logkeel.cli.run_answers import known, print_taken, tell
 from logkeel.cli.run_inputs import json_of
-from logkeel.cli.settings import Settings, load_settings
+from logkeel.cli.settings import Settings, broker_settings
 from logkeel.client import Answer, Client
 from logkeel.client.answers import DELEGATE, NOTHING
 from logkeel.errors import CallerError, RequestWasRejected
@@ -24,11 +24,9 @@ from logkeel.projection import RunView, WaitView
 
 app = typer.Typer(no_args_is_help=True, help="List, show and answer questions that runs have asked.")
 
-RunId: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 Path_: TypeAlias = Annotated[str | None, typer.Option("--path", help="Which question, if several are open: its path.")]
 By: TypeAlias = Annotated[str | None, typer.Option("--by", help="Who answers; else your login. For the history.")]
 Comment: TypeAlias = Annotated[str | None, typer.Option("--comment", help="Kept in the history.")]
-RoutingKey: TypeAlias = Annotated[str | None, typer.Option("--routing-key", help="If the run was started with one.")]
 Make: TypeAlias = Callable[[RunView, WaitView], Answer]
 
 
@@ -42,7 +40,7 @@ def list_open(
     output: Output = Format.TABLE,
 ) -> None:
     """List open questions, the oldest first."""
-    found = history_of(_settings(bootstrap_servers, prefix, config), None).questions(assignee=assignee)
+    found = history_of(broker_settings(bootstrap_servers, prefix, config), None).questions(assignee=assignee)
     questions = [each for each in found if workflow in (None, each.workflow)]
     now_ms = time_ms()
     if output is Format.JSON:
@@ -63,7 +61,7 @@ def show(
     output: Output = Format.TABLE,
 ) -> None:
     """Show a question: what is asked, what one is to see, and which answers are taken."""
-    settings = _settings(bootstrap_servers, prefix, config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     projection = history_of(settings, run_id)
     question = chosen(known(projection, run_id), path)
     asked = next(each for each in projection.questions(run_id=run_id) if each.path == question.path)
@@ -94,7 +92,7 @@ def answer(
 ) -> None:
     """Answer a question. The first valid answer counts."""
     content = _value(value, value_file)
-    settings = _settings(bootstrap_servers, prefix, config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
 
     def make(view: RunView, question: WaitView) -> Answer:
         refuse_unfit(verb, question, run_id, has_value=content is not NOTHING)
@@ -123,7 +121,7 @@ def delegate(
     def make(view: RunView, question: WaitView) -> Answer:
         return _answer(view, question, DELEGATE, by=by, comment=comment, assignee=to)
 
-    settings = _settings(bootstrap_servers, prefix, config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     _tell(settings, run_id, make, path=path, key=routing_key, output=output)
 
 
@@ -149,10 +147,6 @@ def _tell(settings: Settings, run_id: str, make: Make, *, path: str | None, key:
     except RequestWasRejected as error:
         raise with_remedy(error, run_id) from error
     print_taken(request_id, run_id, output)
-
-
-def _settings(bootstrap_servers: str | None, prefix: str | None, config: Path | None) -> Settings:
-    return load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
 
 
 def _value(value: str | None, value_file: Path | None) -> Any:

@@ -7,7 +7,7 @@ import typer
 
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix
 from logkeel.cli.output import Format, data, print_json, print_rows, say
-from logkeel.cli.settings import Settings, load_settings
+from logkeel.cli.settings import Settings, broker_settings
 from logkeel.errors import CallerError, LetterNotFound
 from logkeel.exactly_once import Letter, Redriver, read_letters
 from logkeel.kafka import SystemClock
@@ -26,7 +26,7 @@ def show_list(
     output: Output = Format.TABLE,
 ) -> None:
     """List the letters that nobody redrove yet, the oldest first."""
-    settings = load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     letters = [each for each in _read(settings) if every or each.redriven_at_ms is None]
     columns = ("id", "topic", "partition", "offset", "error", "message", "at_ms", "redriven_at_ms")
     print_rows(columns, [_row(each) for each in letters], output)
@@ -42,7 +42,7 @@ def show(
     output: Output = Format.TABLE,
 ) -> None:
     """Show one letter: where it came from, why it is here, and its bytes."""
-    settings = load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     (found,) = _chosen(_read(settings), [letter])
     view = _view(found)
     if output is Format.JSON:
@@ -65,7 +65,7 @@ def redrive(
     """Send letters back to where they came from, each exactly once; repeating it is harmless."""
     if bool(letters) == every:
         raise CallerError("say which letters: their ids, or --all; `logkeel dead-letters list` names them")
-    settings = load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     from logkeel.cli.wiring import connect
 
     rows: list[tuple[Any, ...]] = []

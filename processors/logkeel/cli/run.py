@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeAlias, get_args
+from typing import Annotated, get_args
 
 import typer
 
 from logkeel.cli import run_control, run_views
 from logkeel.cli.histories import history_of, time_ms
-from logkeel.cli.options import Bootstrap, Config, Output, Prefix
+from logkeel.cli.options import Bootstrap, Config, Output, Prefix, RoutingKey, RunId
 from logkeel.cli.output import Format, data, print_json, print_rows, print_value, say
 from logkeel.cli.payloads import opened, payload_chain
 from logkeel.cli.run_answers import known, print_taken, tell
 from logkeel.cli.run_inputs import input_of, json_of, pairs_of, with_readable
-from logkeel.cli.settings import Settings, load_settings
+from logkeel.cli.settings import broker_settings
 from logkeel.cli.times import duration
 from logkeel.client import Client
 from logkeel.client.building import plain_result
@@ -26,8 +26,6 @@ from logkeel.records import RunCompleted, RunStatus
 app = typer.Typer(no_args_is_help=True, help="Start, show, watch, pause, resume, cancel and resolve runs.")
 app.registered_commands.extend(run_control.app.registered_commands)
 
-RunId: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
-RoutingKey: TypeAlias = Annotated[str | None, typer.Option("--routing-key", help="If the run was started with one.")]
 STATUSES: tuple[str, ...] = get_args(RunStatus)
 DECISIONS = ("did", "did_not", "retry")
 
@@ -77,7 +75,7 @@ def show(
     output: Output = Format.TABLE,
 ) -> None:
     """Show a run: which step it is on and for how long, its steps, state and errors."""
-    settings = _settings(bootstrap_servers, prefix, config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     projection = history_of(settings, run_id)
     view = known(projection, run_id) if revision is None else projection.state_at(run_id, revision)
     view = opened(view, payload_chain(settings))
@@ -102,7 +100,7 @@ def list_runs(
     """List runs of the history that is kept, the youngest first."""
     if status is not None and status not in STATUSES:
         raise ConfigInvalid(f"--status is one of {', '.join(STATUSES)}, not {status!r}")
-    projection = history_of(_settings(bootstrap_servers, prefix, config), None)
+    projection = history_of(broker_settings(bootstrap_servers, prefix, config), None)
     found = projection.runs(status=status, workflow=workflow, in_doubt=in_doubt)  # type: ignore[arg-type]
     now_ms = time_ms()
     if output is Format.JSON:
@@ -135,7 +133,7 @@ def watch(
     from logkeel.cli.watching import watch_run
     from logkeel.cli.wiring import connect
 
-    settings = _settings(bootstrap_servers, prefix, config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     watch_run(connect(settings), settings.names, run_id, output)
 
 
@@ -158,7 +156,7 @@ def signal(
     def send(client: Client, view: RunView, key: str | None) -> str:
         return client.signal(run_id, name, content, correlation=correlation, request_id=request_id, routing_key=key)
 
-    settings = _settings(bootstrap_servers, prefix, config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     print_taken(tell(settings, run_id, send, routing_key=routing_key), run_id, output)
 
 
@@ -187,22 +185,18 @@ def resolve(
             raise InvalidInput(f"step {path!r} of run {run_id} is not in doubt (in doubt: {others})", run_id=run_id)
         return client.resolve(run_id, path, decision, result=written, comment=comment, routing_key=key)
 
-    settings = _settings(bootstrap_servers, prefix, config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     print_taken(tell(settings, run_id, send, routing_key=routing_key), run_id, output)
 
 
 # Shared
 
 
-def _settings(bootstrap_servers: str | None, prefix: str | None, config: Path | None) -> Settings:
-    return load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
-
-
 @contextmanager
 def _client(bootstrap_servers: str | None, prefix: str | None, config: Path | None) -> Iterator[Client]:
     from logkeel.cli.wiring import connect
 
-    settings = _settings(bootstrap_servers, prefix, config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     with Client(connect(settings), prefix=settings.prefix, payloads=payload_chain(settings)) as client:
         yield client
 

@@ -1,15 +1,15 @@
 """`logkeel run pause|resume|cancel`: one run by its id, or every run that a query finds."""
 
-from collections.abc import Callable, Iterator
-from typing import Annotated, TypeAlias
+from collections.abc import Iterator
+from typing import Annotated, Protocol, TypeAlias
 
 import typer
 
 from logkeel.cli.histories import history_of, time_ms
-from logkeel.cli.options import Bootstrap, Config, Output, Prefix
+from logkeel.cli.options import Bootstrap, Config, Output, Prefix, RoutingKey
 from logkeel.cli.output import Format, print_json, print_rows, say
 from logkeel.cli.run_answers import print_taken, tell
-from logkeel.cli.settings import Settings, load_settings
+from logkeel.cli.settings import Settings, broker_settings
 from logkeel.cli.times import duration
 from logkeel.client import Client
 from logkeel.errors import ConfigInvalid
@@ -23,10 +23,13 @@ OfWorkflow: TypeAlias = Annotated[str | None, typer.Option("--workflow", help="E
 Older: TypeAlias = Annotated[str | None, typer.Option("--older-than", help="Only runs that began so long ago: 2h.")]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do it; without it the runs are only listed.")]
 Reason: TypeAlias = Annotated[str | None, typer.Option("--reason", help="Kept in the history.")]
-RoutingKey: TypeAlias = Annotated[str | None, typer.Option("--routing-key", help="If the run was started with one.")]
 
-Act: TypeAlias = Callable[[Client, str, str | None], str]
-"""Sends a request to the run with this id and routing key; returns the request's id."""
+
+class Act(Protocol):
+    """A method of the client that sends a request to a run; returns the request's id."""
+
+    def __call__(self, client: Client, run_id: str, /, *, reason: str | None, routing_key: str | None) -> str:
+        """Raises as the method does."""
 
 
 @app.command()
@@ -43,9 +46,9 @@ def pause(
     output: Output = Format.TABLE,
 ) -> None:
     """Let runs send no more commands to workers; what workers have is finished, and deadlines go on."""
-    settings = load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     query = Query(workflow, older_than, paused=False)
-    _act(settings, run_id, query, _pausing(reason), yes=yes, routing_key=routing_key, output=output)
+    _act(settings, run_id, query, Client.pause, reason=reason, yes=yes, routing_key=routing_key, output=output)
 
 
 @app.command()
@@ -62,9 +65,9 @@ def resume(
     output: Output = Format.TABLE,
 ) -> None:
     """Let paused runs go on: what was held back is sent now."""
-    settings = load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     query = Query(workflow, older_than, paused=True)
-    _act(settings, run_id, query, _resuming(reason), yes=yes, routing_key=routing_key, output=output)
+    _act(settings, run_id, query, Client.resume, reason=reason, yes=yes, routing_key=routing_key, output=output)
 
 
 @app.command()
@@ -81,9 +84,9 @@ def cancel(
     output: Output = Format.TABLE,
 ) -> None:
     """Cancel runs: nothing more is sent to workers, and what runs is told to stop."""
-    settings = load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+    settings = broker_settings(bootstrap_servers, prefix, config)
     query = Query(workflow, older_than)
-    _act(settings, run_id, query, _cancelling(reason), yes=yes, routing_key=routing_key, output=output)
+    _act(settings, run_id, query, Client.cancel, reason=reason, yes=yes, routing_key=routing_key, output=output)
 
 
 class Query:
@@ -112,6 +115,7 @@ def _act(
     query: Query,
     act: Act,
     *,
+    reason: str | None,
     yes: bool,
     routing_key: str | None,
     output: Format,
@@ -119,14 +123,18 @@ def _act(
     if (run_id is None) == (query.workflow is None):
         raise ConfigInvalid("say which run, or --workflow for every running run of one (and not both)")
     if run_id is not None:
-        request_id = tell(settings, run_id, lambda client, view, key: act(client, run_id, key), routing_key=routing_key)
+
+        def send(client: Client, view: RunView, key: str | None) -> str:
+            return act(client, run_id, reason=reason, routing_key=key)
+
+        request_id = tell(settings, run_id, send, routing_key=routing_key)
         print_taken(request_id, run_id, output)
         return
     now_ms = time_ms()
     runs = history_of(settings, None).runs(status="running", workflow=query.workflow)
     found = list(query.finds(runs, now_ms))
     if yes:
-        _send_all(settings, found, act)
+        _send_all(settings, found, act, reason)
     if output is Format.JSON:
         print_json([{"run_id": view.run_id, "age_ms": now_ms - view.started_at_ms, "asked": yes} for view in found])
     else:
@@ -135,23 +143,11 @@ def _act(
     say(f"{len(found)} runs were asked" if yes else f"{len(found)} runs are meant; to do it: --yes")
 
 
-def _send_all(settings: Settings, found: list[RunView], act: Act) -> None:
+def _send_all(settings: Settings, found: list[RunView], act: Act, reason: str | None) -> None:
     from logkeel.cli.wiring import connect
 
     with Client(connect(settings), prefix=settings.prefix) as client:
         for number, view in enumerate(found, start=1):
-            act(client, view.run_id, view.routing_key)
+            act(client, view.run_id, reason=reason, routing_key=view.routing_key)
             if number % 1_000 == 0:
                 say(f"{number} of {len(found)} …")
-
-
-def _pausing(reason: str | None) -> Act:
-    return lambda client, run_id, key: client.pause(run_id, reason=reason, routing_key=key)
-
-
-def _resuming(reason: str | None) -> Act:
-    return lambda client, run_id, key: client.resume(run_id, reason=reason, routing_key=key)
-
-
-def _cancelling(reason: str | None) -> Act:
-    return lambda client, run_id, key: client.cancel(run_id, reason=reason, routing_key=key)

@@ -78,6 +78,11 @@ def load_settings(
         raise ConfigInvalid(f"a setting is wrong: {error}; known settings: {known}") from error
 
 
+def broker_settings(bootstrap_servers: str | None, prefix: str | None, config: Path | None) -> Settings:
+    """Of a command that is told no more than broker, prefix and file. Raises as `load_settings`."""
+    return load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+
+
 def _from_file(file: Path | None) -> dict[str, Any]:
     path = file or DEFAULT_FILE
     if not path.exists():
