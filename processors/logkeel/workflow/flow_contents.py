@@ -13,6 +13,7 @@ from logkeel.definitions import (
     LeaveBlock,
     SignalBlock,
     StepBlock,
+    fields_written_by,
     inner_blocks,
 )
 from logkeel.workflow.reducers import COMBINING
@@ -36,17 +37,9 @@ class Contents:
         own = list(_own_blocks(block, outside=True))
         found = {name for each in own if isinstance(each, StepBlock) for name in self.known[each.step].settings.writes}
         for each in own:
-            match each:
-                case EachBlock(collect=collect, failed=failed, body=body):
-                    found |= {name for name in (collect, failed) if name is not None} | self._combined(body)
-                case SignalBlock(writes=str(name)):
-                    found.add(name)
-                case HumanBlock(writes=name, answer=answer):
-                    found |= {name} if answer is None else {name, answer}
-                case InlineBlock(writes=str(name)):
-                    found.add(name)
-                case _:
-                    pass
+            found.update(fields_written_by(each))
+            if isinstance(each, EachBlock):
+                found |= self._combined(each.body)
         return found
 
     def _combined(self, body: Block) -> set[str]:
@@ -85,13 +78,7 @@ class Contents:
 
 
 def _replaces(block: Block, name: str) -> bool:
-    match block:
-        case SignalBlock(writes=written):
-            return written == name
-        case HumanBlock(writes=written, answer=answer):
-            return name in (written, answer)
-        case _:
-            return False
+    return isinstance(block, SignalBlock | HumanBlock) and name in fields_written_by(block)
 
 
 def _own_blocks(block: Block, *, outside: bool = False) -> Iterator[Block]:

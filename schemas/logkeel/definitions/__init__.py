@@ -21,6 +21,7 @@ from logkeel.definitions.blocks import (
     WaitBlock,
     WithinBlock,
     all_blocks,
+    fields_written_by,
     inner_blocks,
 )
 from logkeel.definitions.fields import ControlType, Elements, FieldDefinition
@@ -37,6 +38,7 @@ from logkeel.definitions.model import (
 
 __all__ = [
     "all_blocks",
+    "fields_written_by",
     "inner_blocks",
     "Block",
     "BranchBlock",

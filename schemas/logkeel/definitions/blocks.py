@@ -241,3 +241,17 @@ def all_blocks(block: Block) -> Iterator[Block]:
     yield block
     for inner in inner_blocks(block):
         yield from all_blocks(inner)
+
+
+def fields_written_by(block: Block) -> tuple[str, ...]:
+    """The fields that a block itself writes, not those of steps and blocks inside of it."""
+    match block:
+        case SignalBlock(writes=name) | InlineBlock(writes=name):
+            names: tuple[str | None, ...] = (name,)
+        case HumanBlock(writes=name, answer=answer):
+            names = (name, answer)
+        case EachBlock(collect=collect, failed=failed):
+            names = (collect, failed)
+        case _:
+            names = ()
+    return tuple(name for name in names if name is not None)

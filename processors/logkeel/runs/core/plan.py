@@ -25,6 +25,7 @@ from logkeel.definitions import (
     StepDefinition,
     WithinBlock,
     WorkflowDocument,
+    fields_written_by,
     inner_blocks,
 )
 from logkeel.errors import InvariantViolation
@@ -309,18 +310,11 @@ class _Placing:
         match block:
             case StepBlock(step=name):
                 yield from (write.field for write in self._plan.definitions[name].writes)
-            case SignalBlock(writes=str(name)):
-                yield name
-            case HumanBlock(writes=name, answer=answer):
-                yield name
-                yield from () if answer is None else (answer,)
-            case InlineBlock(writes=written):
-                yield from () if written is None else (written,)
-            case EachBlock(collect=collect, failed=failed, body=body):
-                yield from (name for name in (collect, failed) if name is not None)
-                # Of all that the body writes only numbers with a reducer get out; who asks knows the fields.
-                yield from self._written(body)
+            case InlineBlock():
+                yield from fields_written_by(block)
             case _:
+                # Of all that the body of an each writes only numbers with a reducer get out; who asks knows the fields.
+                yield from fields_written_by(block)
                 for inner in inner_blocks(block):
                     yield from self._written(inner)
 
