@@ -119,8 +119,10 @@ def _details(event: RunEvent) -> str:
             return f": to {event.name}, {'by ' + event.actor if event.actor else event.reason}"
         case "wait_started" | "wait_ended" if event.name is not None:
             return f": {event.name}" + ("" if event.reason is None else f" ({event.reason})")
-        case "signal_received":
+        case "signal_received" | "child_started":
             return f": {event.name}"
+        case "child_ended":
+            return f": {event.name} ({event.status})"
         case _:
             return ""
 

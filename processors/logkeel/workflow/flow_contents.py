@@ -7,6 +7,7 @@ from typing import Any
 from logkeel.definitions import (
     Block,
     BranchBlock,
+    ChildBlock,
     EachBlock,
     HumanBlock,
     InlineBlock,
@@ -43,7 +44,7 @@ class Contents:
                     found.add(name)
                 case HumanBlock(writes=name, answer=answer):
                     found |= {name} if answer is None else {name, answer}
-                case InlineBlock(writes=str(name)):
+                case InlineBlock(writes=str(name)) | ChildBlock(writes=str(name)):
                     found.add(name)
                 case _:
                     pass
@@ -58,15 +59,19 @@ class Contents:
             if operation in COMBINING
         }
 
-    def adds(self, block: Block, name: str) -> bool:
-        """Whether it writes the field by a reducer only, which other branches may do as well."""
+    def adds(self, block: Block, name: str, *, plain: bool) -> bool:
+        """Whether it writes the field by a reducer only, which other branches may do as well.
+
+        `plain`: the field has none, so that the result of another workflow replaces it.
+        """
         operations = {
             operation
             for step in self.steps(block)
             for field, operation in zip(step.settings.writes, step.settings.operations, strict=True)
             if field == name
         }
-        return operations.isdisjoint({"replace"}) and not any(_replaces(each, name) for each in _own_blocks(block))
+        replacing = (_replaces(each, name, plain=plain) for each in _own_blocks(block))
+        return operations.isdisjoint({"replace"}) and not any(replacing)
 
     def reads(self, block: Block) -> set[str]:
         """Fields that it may read."""
@@ -77,15 +82,17 @@ class Contents:
                     found.add(name)
                 case HumanBlock(shows=names):
                     found.update(names)
-                case InlineBlock(inputs=inputs):
+                case InlineBlock(inputs=inputs) | ChildBlock(inputs=inputs):
                     found.update(each.outer for each in inputs)
                 case _:
                     pass
         return found
 
 
-def _replaces(block: Block, name: str) -> bool:
+def _replaces(block: Block, name: str, *, plain: bool) -> bool:
     match block:
+        case InlineBlock(writes=written) | ChildBlock(writes=written):
+            return plain and written == name
         case SignalBlock(writes=written):
             return written == name
         case HumanBlock(writes=written, answer=answer):

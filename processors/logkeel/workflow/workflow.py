@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
+from msgspec import UNSET
 
 from logkeel.definitions import SequenceBlock, StepDefinition, WorkflowDocument, digest_of, encode_document
 from logkeel.errors import ConfigInvalid, InvalidInput
@@ -38,11 +39,19 @@ class MoreOfAStep(TypedDict, total=False):
     journal: bool
 
 
+class MoreOfAWorkflow(TypedDict, total=False):
+    """Options of a workflow that few need."""
+
+    max_depth: int
+    max_descendants: int
+
+
 class Workflow(Generic[S]):
     """Declare steps with `@workflow.step(...)`, then put them together with `workflow.flow(...)`, once.
 
     `returns` names the fields that the completion carries: one name gives its value, several give a dictionary.
-    `queue` is where steps go that name none. Raises `DefinitionError`.
+    `queue` is where steps go that name none. `max_depth`: how many generations of child runs there may be below a run,
+    `max_descendants`: how many child runs in all; children inherit both. Raises `DefinitionError`.
     """
 
     def __init__(
@@ -54,6 +63,7 @@ class Workflow(Generic[S]):
         version: str = "1",
         queue: str = "default",
         run_timeout: Duration | None = None,
+        **more: Unpack[MoreOfAWorkflow],
     ) -> None:
         self.name = name
         self.version = version
@@ -64,6 +74,8 @@ class Workflow(Generic[S]):
         self._steps: dict[str, Step[..., Any]] = {}
         self._flow: SequenceBlock | None = None
         self._inner: dict[str, Workflow[Any]] = {}
+        self._children: dict[str, Workflow[Any]] = {}
+        self._more = more
         raise_for(self._own_problems())
 
     def __repr__(self) -> str:
@@ -125,7 +137,7 @@ class Workflow(Generic[S]):
         if not foreign:
             problems += self._check(flow, translation)
         raise_for(problems)
-        self._flow, self._inner = flow, translation.inner
+        self._flow, self._inner, self._children = flow, translation.inner, translation.children
 
     def document(self) -> WorkflowDocument:
         """The definition as data. Raises `DefinitionError` while there is no flow."""
@@ -142,6 +154,8 @@ class Workflow(Generic[S]):
             flow=self._flow,
             returns=self._returned(),
             run_timeout_ms=self._run_timeout_ms,
+            max_depth=self._more.get("max_depth", UNSET),
+            max_descendants=self._more.get("max_descendants", UNSET),
         )
 
     def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
@@ -164,6 +178,23 @@ class Workflow(Generic[S]):
     def steps(self) -> Mapping[str, Step[..., Any]]:
         """Declared steps by name."""
         return self._steps
+
+    @property
+    def blocks(self) -> SequenceBlock | None:
+        """The flow as data; None while there is none."""
+        return self._flow
+
+    @property
+    def children(self) -> Mapping[str, "Workflow[Any]"]:
+        """Workflows that are started as runs of their own, by this one, by its inner ones, and by those, by name."""
+        found: dict[str, Workflow[Any]] = {}
+        left: list[Workflow[Any]] = [self]
+        while left:
+            each = left.pop()
+            fresh = {name: child for name, child in each._children.items() if name not in found}
+            found |= fresh
+            left += [*fresh.values(), *each._inner.values()]
+        return found
 
     def bind(self, step_name: str) -> BoundStep:
         """The step as a worker runs it; of an inner workflow by `<workflow>:<step>`. Raises KeyError if unknown."""
@@ -265,6 +296,9 @@ class Workflow(Generic[S]):
             for name in self._returned()
             if name not in self.shape.fields and name not in self.shape.view_fields
         ]
+        for name, given in self._more.items():
+            if not isinstance(given, int) or isinstance(given, bool) or given < 0:
+                problems.append(Problem(f"{name}={given!r} is no limit", place, "give it a whole number from 0 on"))
         if not NAME.fullmatch(self.name):
             remedy = "use letters, digits, '_', '.' and '-', with a letter first"
             problems.append(Problem(f"{self.name!r} is no workflow name", place, remedy))

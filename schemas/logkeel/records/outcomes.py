@@ -126,8 +126,8 @@ class RunCompleted(msgspec.Struct, frozen=True, kw_only=True):
 class ChildCompleted(msgspec.Struct, frozen=True, kw_only=True):
     """On step-results, at the home of the parent: its child has ended, or could not be started (P29).
 
-    `run_id`, `incarnation`, `path` and `number` are the parent's, as they stood in the child's start. `child_incarnation`
-    None: its start was refused. `descendants`: how many child runs there were below it.
+    `run_id`, `incarnation`, `path` and `number` are the parent's, as they stood in the child's start.
+    `child_incarnation` None: its start was refused. `descendants`: how many child runs there were below it.
     """
 
     run_id: str

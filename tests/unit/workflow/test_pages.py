@@ -24,6 +24,7 @@ def test_the_table_of_blocks_names_blocks_that_are_there() -> None:
         "human",
         "inline",
         "each",
+        "child",
     }
     assert all(callable(getattr(blocks, name)) for name in named)
 

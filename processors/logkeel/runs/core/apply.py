@@ -361,6 +361,8 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
     "step_held": _step_held,
+    "child_started": blocks.child_started,
+    "child_ended": blocks.child_ended,
     "answer_ignored": _answer_ignored,
     "run_completed": _run_completed,
 }

@@ -9,6 +9,7 @@ from logkeel.definitions import (
     VIEW_FIELDS,
     Block,
     BranchBlock,
+    ChildBlock,
     EachBlock,
     FieldDefinition,
     HumanBlock,
@@ -32,6 +33,7 @@ from logkeel.runs.core.paths import static
 from logkeel.runs.core.places import (
     ROOT_SCOPE,
     PlacedBranch,
+    PlacedChild,
     PlacedChoice,
     PlacedEach,
     PlacedFork,
@@ -48,6 +50,7 @@ from logkeel.runs.core.places import (
 )
 from logkeel.runs.core.targets import (
     Target,
+    ToChild,
     ToChoice,
     ToEach,
     ToElementEnd,
@@ -88,6 +91,7 @@ class Plan:
         self.waits: Places[PlacedWait] = Places()
         self.inlines: Places[PlacedInline] = Places()
         self.eaches: Places[PlacedEach] = Places()
+        self.children: Places[PlacedChild] = Places()
         self.keeps_milestones = any(step.run_summary is True for step in document.steps) or not {
             *document.returns
         }.isdisjoint(VIEW_FIELDS)
@@ -108,8 +112,8 @@ class Plan:
 
         An each block is the last of them: an element that fails concerns nobody outside.
         """
-        kinds: tuple[Mapping[str, PlacedStep | PlacedLoop | PlacedLimit | PlacedWait | PlacedEach], ...]
-        kinds = (self.steps, self.loops, self.limits, self.waits, self.eaches)
+        kinds: tuple[Mapping[str, PlacedStep | PlacedLoop | PlacedLimit | PlacedWait | PlacedEach | PlacedChild], ...]
+        kinds = (self.steps, self.loops, self.limits, self.waits, self.eaches, self.children)
         for places in kinds:
             try:
                 return places[path].guards
@@ -120,13 +124,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What is around a block: the prefix of its path, its scopes, its guards, and its loop."""
+    """What is around a block: the prefix of its path, its scopes, its guards, its loop, the root of its state.
+
+    `width`: how many of it may be open at once.
+    """
 
     prefix: str = ""
     scopes: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
     loop: str | None = None
     root: str = ROOT_SCOPE
+    width: int = 1
 
     def inside(self, path: str) -> "_Around":
         """The same, one segment deeper."""
@@ -163,6 +171,8 @@ class _Placing:
                     path=path, scopes=around.scopes, after=after, guards=around.guards, root=around.root, block=block
                 )
                 return ToWait(path)
+            case ChildBlock():
+                return self._child(block, around, after)
             case _:
                 return self._around_body(block, around, after)
 
@@ -191,7 +201,8 @@ class _Placing:
         branches = []
         for index, branch in enumerate(block.branches):
             scope = f"{path}#{index}"
-            inside = replace(around.inside(path), scopes=(*around.scopes, scope))
+            width = around.width * len(block.branches)
+            inside = replace(around.inside(path), scopes=(*around.scopes, scope), width=width)
             first = self.place(branch, inside, ToJoin(path, index))
             written = set(self._written(branch))
             known = self._plan.fields_at(around.root)
@@ -304,7 +315,8 @@ class _Placing:
     def _each(self, block: EachBlock, around: _Around, after: Target) -> Target:
         path = self._unique(block, around)
         scopes = (*around.scopes, element_scope(path))
-        inside = replace(around.inside(path), scopes=scopes, guards=(path,), loop=None)
+        width = around.width * block.concurrency
+        inside = replace(around.inside(path), scopes=scopes, guards=(path,), loop=None, width=width)
         written, known = set(self._written(block.body)), self._plan.fields_at(around.root)
         fields = tuple(name for name in known if name in written)
         self._plan.eaches[path] = PlacedEach(
@@ -320,6 +332,19 @@ class _Placing:
         )
         return ToEach(path)
 
+    def _child(self, block: ChildBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        self._plan.children[path] = PlacedChild(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            block=block,
+            width=around.width,
+        )
+        return ToChild(path)
+
     def _optional(self, block: Block | UnsetType, around: _Around, after: Target) -> Target | None:
         return None if isinstance(block, UnsetType) else self.place(block, around, after)
 
@@ -332,7 +357,7 @@ class _Placing:
             case HumanBlock(writes=name, answer=answer):
                 yield name
                 yield from () if answer is None else (answer,)
-            case InlineBlock(writes=written):
+            case InlineBlock(writes=written) | ChildBlock(writes=written):
                 yield from () if written is None else (written,)
             case EachBlock(collect=collect, failed=failed, body=body):
                 yield from (name for name in (collect, failed) if name is not None)

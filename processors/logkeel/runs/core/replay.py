@@ -48,4 +48,5 @@ def _info(first: RunEvent) -> RunInfo:
         attributes=first.attributes,
         origin=first.origin,
         trace=first.trace,
+        parent=first.parent,
     )

@@ -15,6 +15,7 @@ from logkeel.log.partitioner import partition_for
 from logkeel.records import (
     AnswerQuestion,
     CancelRun,
+    ErrorInfo,
     PauseRun,
     RequestRejected,
     ResolveStep,
@@ -273,6 +274,9 @@ class RequestHandler:
         self._announce(what, rejection, turn)
 
     def _announce(self, what: Identified, rejection: Reject, turn: Turn) -> None:
+        if isinstance(what.request, StartRun):
+            error = ErrorInfo(code=rejection.code, kind="fatal", message=rejection.reason)
+            self._carrier.refuse_child(turn, what.request, what.run_id, error)
         self._carrier.reject(
             turn,
             RequestRejected(

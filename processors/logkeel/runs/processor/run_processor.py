@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from logkeel.errors import DataError, InvariantViolation, LogkeelError, PartitionCountChanged, UndecodableRecord
 from logkeel.exactly_once import SideEvent, Timer, Turn
 from logkeel.log import Record
-from logkeel.records import ErrorInfo, StepAnswer, WorkflowDefinition
+from logkeel.records import ChildCompleted, ErrorInfo, StepAnswer, WorkflowDefinition
 from logkeel.records.topics import TopicNames
-from logkeel.runs.core import questions, waking
+from logkeel.runs.core import child_ends, questions, waking
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.flow import complete
@@ -80,10 +80,13 @@ class RunProcessor:
             return
         if record.value is None:
             raise UndecodableRecord("an answer is not a tombstone")
-        message: StepAnswer = decode_as(record.value, *_ANSWERS)
-        activation = self._activate(message.identity.run_id, turn)
+        message: StepAnswer | ChildCompleted = decode_as(record.value, *_ANSWERS, ChildCompleted)
+        activation = self._activate(_run_id_of(message), turn)
         if activation is not None:
-            answer(activation, message)
+            if isinstance(message, ChildCompleted):
+                child_ends.ended(activation, message)
+            else:
+                answer(activation, message)
             self._carrier.carry_out(activation, turn)
 
     def on_timer(self, timer: Timer, turn: Turn) -> None:
@@ -185,9 +188,13 @@ class RunProcessor:
                 return None
             return name.run_id if isinstance(name, TimerName) else name[0]
         try:
-            return str(decode_as(culprit.value or b"", *_ANSWERS).identity.run_id)
+            return _run_id_of(decode_as(culprit.value or b"", *_ANSWERS, ChildCompleted))
         except DataError:
             return (culprit.key or b"").decode(errors="replace") or None
+
+
+def _run_id_of(message: StepAnswer | ChildCompleted) -> str:
+    return message.run_id if isinstance(message, ChildCompleted) else message.identity.run_id
 
 
 def _fire(activation: Activation, name: TimerName) -> None:
