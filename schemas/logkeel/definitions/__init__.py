@@ -24,6 +24,7 @@ from logkeel.definitions.blocks import (
     all_blocks,
     inner_blocks,
 )
+from logkeel.definitions.conversation import Conversation, OnBusy
 from logkeel.definitions.fields import ControlType, Elements, FieldDefinition
 from logkeel.definitions.model import (
     VIEW_FIELDS,
@@ -44,6 +45,7 @@ __all__ = [
     "Case",
     "ChildBlock",
     "ControlType",
+    "Conversation",
     "EachBlock",
     "Elements",
     "FieldDefinition",
@@ -53,6 +55,7 @@ __all__ = [
     "LeaveBlock",
     "LoopBlock",
     "Mapped",
+    "OnBusy",
     "ParallelBlock",
     "RescueBlock",
     "RetryPolicy",

@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from logkeel.definitions.blocks import Block
+from logkeel.definitions.conversation import Conversation
 from logkeel.definitions.fields import FieldDefinition
 from logkeel.records import Effect, Operation
 
@@ -84,6 +85,7 @@ class WorkflowDocument(msgspec.Struct, frozen=True, kw_only=True):
     run_timeout_ms: int | None = None
     max_depth: int | msgspec.UnsetType = msgspec.UNSET
     max_descendants: int | msgspec.UnsetType = msgspec.UNSET
+    conversation: Conversation | msgspec.UnsetType = msgspec.UNSET
 
 
 _ENCODER = msgspec.json.Encoder(order="sorted")

@@ -54,7 +54,8 @@ class Rows:
         if self._generation == self._revision:
             drop(self._state, self._name, self._generation, StaleRows(0, self.end))
         elif self._former is not None:
-            let_go(self._state, self._name, self._former)
+            # With what this event has added to it.
+            let_go(self._state, self._name, replace(self._former, end=self.end))
         self._former = None
         self._generation, self.end, self._count, self._extends = self._revision, 0, 0, None
 
@@ -228,7 +229,11 @@ def _last(state: RunState, name: str, layers: tuple[FieldPointer, ...], key: str
 
 
 def _begin_to_drop(state: RunState, name: str, generation: int, end: int) -> None:
-    _drop_some(state, name, generation, StaleRows(0, end))
+    if name in state.info.kept:
+        # At once, since its rows outlive the run, and with it the events that would delete the rest.
+        drop(state, name, generation, StaleRows(0, end))
+    else:
+        _drop_some(state, name, generation, StaleRows(0, end))
 
 
 def _drop_some(state: RunState, name: str, generation: int, stale: StaleRows) -> None:

@@ -62,6 +62,7 @@ def start(
         trace=info.trace,
         conversation_id=info.conversation_id,
         parent=info.parent,
+        former_revisions=info.former_revisions,
         due_ms=info.deadline_ms,
     )
     if info.deadline_ms is not None:

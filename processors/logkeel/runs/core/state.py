@@ -40,7 +40,11 @@ OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is fixed when a run is accepted."""
+    """What is fixed when a run is accepted.
+
+    Of a turn of a conversation, `former_revisions` says how many revisions the turns before it had, and `kept` which
+    fields are the conversation's.
+    """
 
     run_id: str
     incarnation: str
@@ -59,6 +63,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     origin: Origin | None = None
     trace: TraceContext | None = None
     parent: Parent | None = None
+    former_revisions: int | None = None
+    kept: tuple[str, ...] = ()
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):

@@ -30,7 +30,8 @@ from logkeel.runs.processor.announcing import completion, completion_output, rej
 from logkeel.runs.processor.child_records import cancel_output, ended_output, refused_output, start_output
 from logkeel.runs.processor.commands import command_key, command_of
 from logkeel.runs.processor.settings import RunSettings
-from logkeel.runs.processor.timer_ids import TimerName, lease_id, timer_id
+from logkeel.runs.processor.timer_ids import NEXT_TURN, TimerName, lease_id, timer_id
+from logkeel.runs.rows.conversation_rows import Conversations, name
 from logkeel.runs.rows.keys import run_keys
 from logkeel.runs.rows.ledger import Ledger
 from logkeel.runs.rows.run_rows import save_head
@@ -159,3 +160,12 @@ class Carrier:
         ledger = Ledger(turn)
         ledger.close_run(run_id)
         ledger.expire_run(run_id, activation.now_ms + self._settings.keep_finished_ms)
+        self._end_turn(activation, turn)
+
+    def _end_turn(self, activation: Activation, turn: Turn) -> None:
+        """The next turn of the conversation may begin, if this run was one."""
+        info = activation.state.info
+        if info.former_revisions is not None and info.conversation_id is not None:
+            expires_ms = activation.now_ms + self._settings.keep_conversations_ms
+            if Conversations(turn).end(info, activation.state.head.revision, expires_ms):
+                turn.set_wakeup(turn.now_ms, NEXT_TURN + name(info.workflow, info.conversation_id))

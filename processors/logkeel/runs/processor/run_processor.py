@@ -28,7 +28,7 @@ from logkeel.runs.processor.definitions import READY, Definitions
 from logkeel.runs.processor.requests import RequestHandler
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.sweeping import Sweeper
-from logkeel.runs.processor.timer_ids import OFFER, PARKED, SWEEP, UNPARK, TimerName, lease_id, parse
+from logkeel.runs.processor.timer_ids import NEXT_TURN, OFFER, PARKED, SWEEP, UNPARK, TimerName, lease_id, parse
 from logkeel.runs.rows.ledger import Ledger
 from logkeel.runs.rows.run_rows import load_run
 from logkeel.wire import decode_as
@@ -122,6 +122,9 @@ class RunProcessor:
         if isinstance(culprit, Timer) and culprit.timer_id[:1] == UNPARK:
             self._requests.refuse_parked(culprit.timer_id[1:], code, str(error), turn)
             return
+        if isinstance(culprit, Timer) and culprit.timer_id[:1] == NEXT_TURN:
+            self._requests.refuse_next(culprit.timer_id[1:], code, str(error), turn)
+            return
         run_id = self._run_of(culprit)
         activation = self._activate(run_id, turn) if run_id is not None else None
         if activation is not None and activation.state.running:
@@ -145,6 +148,7 @@ class RunProcessor:
             timeout_ms = plan.steps[path].definition.heartbeat_timeout_ms
             turn.set_wakeup(turn.now_ms + timeout_ms, lease_id(run_id, path))
         self._requests.wake_for_parked(turn)
+        self._requests.wake_conversations(turn)
         self._sweeper.schedule(turn)
 
     def _check_count(self, turn: Turn) -> None:
@@ -164,6 +168,8 @@ class RunProcessor:
             self._requests.reject_overdue(turn)
         elif identifier[:1] == UNPARK:
             self._requests.unpark(identifier[1:], turn)
+        elif identifier[:1] == NEXT_TURN:
+            self._requests.next_turn(identifier[1:], turn)
         elif identifier[:1] == OFFER:
             self._requests.offer(identifier[1:].decode(), turn)
         elif identifier == SWEEP:
