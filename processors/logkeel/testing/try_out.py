@@ -56,6 +56,7 @@ def _run(workflow: "Workflow[Any]", inputs: Mapping[str, Any], outside: Surround
         version=workflow.version,
         run_id=run_id,
         request_id=request_id,
+        conversation_id=workflow.conversation_id(inputs),
         inputs=PLAIN.wrap_writes(writes, f"the input of workflow {workflow.name!r}"),
         input_digest=input_digest(writes),
     )

@@ -56,6 +56,7 @@ def child_block(block: Child, identity: str, fitting: Fitting, known: "dict[str,
     if block.on_cancel not in (None, "cancel", "abandon"):
         what = f"on_cancel={block.on_cancel!r} is unknown"
         problems.append(Problem(what, place, "use one of 'cancel', 'abandon'"))
+    fitting.check_no_turn(block.workflow)
     inputs = fitting.inputs(inner, block.inputs)
     writes, returns = (None, None) if block.detach else fitting.result(inner, block.writes)
     return ChildBlock(

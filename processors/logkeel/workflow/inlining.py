@@ -77,6 +77,7 @@ class Inlining:
             what, remedy = f"two workflows are called {document.name!r}", "give one of them another name"
             self.problems.append(Problem(what, place, remedy))
         fitting, inner = Fitting(self.fields, self.problems, place), interface_of(block.workflow)
+        fitting.check_no_turn(block.workflow)
         inputs = fitting.inputs(inner, block.inputs)
         writes, returns = fitting.result(inner, block.writes)
         return InlineBlock(

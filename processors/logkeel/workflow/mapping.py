@@ -37,6 +37,13 @@ class Fitting:
     problems: list[Problem]
     place: str
 
+    def check_no_turn(self, workflow: "Workflow[Any]") -> None:
+        """Turns of conversations are started by whoever speaks, and by nobody else."""
+        if workflow.conversation is not None:
+            runs = f"the runs of workflow {workflow.name!r}"
+            what = f"{runs} are turns of a conversation, and cannot be a part of another run"
+            self._problem(what, "put what both need into a workflow without conversation=")
+
     def inputs(self, inner: Interface, inputs: Mapping[str, str] | None) -> tuple[Mapped, ...]:
         """What it begins with: as said, else its required fields with the same names."""
         given = inputs

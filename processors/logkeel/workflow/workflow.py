@@ -7,12 +7,21 @@ from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 import msgspec
 from msgspec import UNSET
 
-from logkeel.definitions import SequenceBlock, StepDefinition, WorkflowDocument, digest_of, encode_document
+from logkeel.definitions import (
+    Conversation,
+    OnBusy,
+    SequenceBlock,
+    StepDefinition,
+    WorkflowDocument,
+    digest_of,
+    encode_document,
+)
 from logkeel.errors import ConfigInvalid, InvalidInput
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.binding import BoundStep, bound
 from logkeel.workflow.blocks import FlowBlock
 from logkeel.workflow.context import RunView, StepErrorView
+from logkeel.workflow.conversing import conversation_in, conversation_problems, joining_problems
 from logkeel.workflow.declaring import NAME, StepOptions, declare_step
 from logkeel.workflow.drawing import as_mermaid, as_text
 from logkeel.workflow.durations import Duration, to_milliseconds
@@ -44,6 +53,9 @@ class MoreOfAWorkflow(TypedDict, total=False):
 
     max_depth: int
     max_descendants: int
+    conversation: str
+    keep: Sequence[str]
+    on_busy: OnBusy
 
 
 class Workflow(Generic[S]):
@@ -51,7 +63,9 @@ class Workflow(Generic[S]):
 
     `returns` names the fields that the completion carries: one name gives its value, several give a dictionary.
     `queue` is where steps go that name none. `max_depth`: how many generations of child runs there may be below a run,
-    `max_descendants`: how many child runs in all; children inherit both. Raises `DefinitionError`.
+    `max_descendants`: how many child runs in all; children inherit both. `conversation`: the field that says whose turn
+    a run is; turns of one conversation come one after the other, and begin with the fields of `keep` as the former one
+    left them. `on_busy`: what becomes of a turn that comes during another one. Raises `DefinitionError`.
     """
 
     def __init__(
@@ -76,6 +90,7 @@ class Workflow(Generic[S]):
         self._inner: dict[str, Workflow[Any]] = {}
         self._children: dict[str, Workflow[Any]] = {}
         self._more = more
+        self.conversation: Conversation | None = conversation_in(more, self.shape.fields)
         raise_for(self._own_problems())
 
     def __repr__(self) -> str:
@@ -134,6 +149,8 @@ class Workflow(Generic[S]):
         foreign = [s for s in translation.used if self._steps.get(s.name) is not s]
         problems = [*translation.problems, *(self._foreign(step) for step in dict.fromkeys(foreign))]
         problems += self._step_problems(translation.used)
+        has_journals = any(step.definition().journaled is True for step in translation.used)
+        problems += joining_problems(self.conversation, flow, f"Workflow({self.name!r})", has_journals=has_journals)
         if not foreign:
             problems += self._check(flow, translation)
         raise_for(problems)
@@ -156,6 +173,7 @@ class Workflow(Generic[S]):
             run_timeout_ms=self._run_timeout_ms,
             max_depth=self._more.get("max_depth", UNSET),
             max_descendants=self._more.get("max_descendants", UNSET),
+            conversation=UNSET if self.conversation is None else self.conversation,
         )
 
     def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
@@ -223,6 +241,10 @@ class Workflow(Generic[S]):
             message = f"the input does not fit workflow {self.name!r}: {'; '.join(problems)}"
             raise InvalidInput(message, workflow=self.name, problems=problems)
         return tuple(writes)
+
+    def conversation_id(self, values: Mapping[str, Any]) -> str | None:
+        """Whose turn a run with this input is; None if the runs of this workflow are no turns."""
+        return None if self.conversation is None else str(values[self.conversation.field])
 
     def decode_state(
         self, fields: Sequence[FieldValue], *, completed_steps: Sequence[str] = (), errors: Sequence[StepErrorView] = ()
@@ -296,8 +318,13 @@ class Workflow(Generic[S]):
             for name in self._returned()
             if name not in self.shape.fields and name not in self.shape.view_fields
         ]
+        problems += conversation_problems(self._more, self.shape.fields, self._returned(), place)
         for name, given in self._more.items():
-            if not isinstance(given, int) or isinstance(given, bool) or given < 0:
+            is_limit = isinstance(given, int) and not isinstance(given, bool) and given >= 0
+            if name not in MoreOfAWorkflow.__annotations__:
+                what = f"a workflow has no option {name!r}"
+                problems.append(Problem(what, place, f"use {', '.join(MoreOfAWorkflow.__annotations__)}"))
+            if name in ("max_depth", "max_descendants") and not is_limit:
                 problems.append(Problem(f"{name}={given!r} is no limit", place, "give it a whole number from 0 on"))
         if not NAME.fullmatch(self.name):
             remedy = "use letters, digits, '_', '.' and '-', with a letter first"
