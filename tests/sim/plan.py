@@ -111,7 +111,7 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"run-{number}", draw.choice(names), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 4, 4, 5, 6)))
     )
-    return straight + _winding_runs(seed) + _agents(seed)
+    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed)
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -130,6 +130,17 @@ def _agents(seed: int) -> tuple[RunPlan, ...]:
         return ()
     draw = Random(f"{seed}/agents")
     return tuple(RunPlan(f"agent-{number}", "agent", draw.randrange(1_000), _sendings(draw)) for number in range(2))
+
+
+def _many_runs(seed: int) -> tuple[RunPlan, ...]:
+    """Of every eighth seed of those, others than the winding ones."""
+    if seed < WINDING_FROM or seed % 8 != 4:
+        return ()
+    draw = Random(f"{seed}/many")
+    return tuple(
+        RunPlan(f"many-{number}", "many", draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 1, 2)))
+    )
 
 
 def _sendings(draw: Random) -> tuple[Sending, ...]:

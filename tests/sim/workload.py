@@ -1,7 +1,7 @@
 """The workflows of a simulation: every effect, every kind of block, a deadline, large records."""
 
 from contextlib import suppress
-from typing import Literal
+from typing import Annotated, Literal
 
 from tests.sim.outside import STAGE, TIMEOUT_MS, InCall
 
@@ -12,13 +12,19 @@ from logkeel.workflow import (
     KEYED,
     NONE,
     ONCE,
+    Add,
+    Append,
+    Control,
     Fail,
+    Put,
     Retry,
     State,
     StepContext,
+    StepErrorView,
     Workflow,
     branch,
     current_step,
+    each,
     human,
     leave,
     loop,
@@ -237,6 +243,56 @@ winding.flow(
 agent = _workflow("agent")
 agent.flow(_reason(agent))
 
+
+class Many(State):
+    """Some numbers, one after the other."""
+
+    number: int
+    numbers: Annotated[list[int], Append] = []  # noqa: RUF012  # pydantic copies defaults
+    twice: int | None = None
+    doubled: Annotated[list[int], Append] = []  # noqa: RUF012  # pydantic copies defaults
+    failed: Annotated[dict[str, StepErrorView], Put] = {}  # noqa: RUF012  # pydantic copies defaults
+    count: Annotated[int, Control, Add] = 0
+    result: int | None = None
+
+
+many = Workflow("many", state=Many, returns=("result",))
+_BAD = 3
+"""Numbers that are this modulo five fail for good."""
+
+
+@many.step(writes=lambda s: s.numbers, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
+async def _count_up(number: int, step: StepContext) -> list[int]:
+    await STAGE.outside.act(step, "IDEMPOTENT")
+    return list(range(number, number + 1 + number % 9))
+
+
+@many.step(writes=lambda s: (s.twice, s.count), effect=KEYED, timeout=TIMEOUT, retry=PATIENT)
+async def _twice(one: int, step: StepContext) -> tuple[int, int]:
+    await STAGE.outside.act(step, "KEYED")
+    if one % 5 == _BAD:
+        raise Fail("bad", "a bad number")
+    return 2 * one, 1
+
+
+@many.step(writes=lambda s: s.result, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
+async def _judge(
+    number: int, numbers: list[int], doubled: list[int], failed: dict[str, StepErrorView], count: int, step: StepContext
+) -> int:
+    await STAGE.outside.act(step, "IDEMPOTENT")
+    bad = [str(index) for index, one in enumerate(numbers) if one % 5 == _BAD]
+    good = [2 * one for one in numbers if one % 5 != _BAD]
+    return 2 * number if (doubled, list(failed), count) == (good, bad, len(good)) else -1
+
+
+many.flow(
+    _count_up,
+    each("numbers", _twice, item="one", value="twice", collect="doubled", failed="failed", concurrency=3),
+    _judge,
+)
+
 WORKFLOWS = (chain, fan, careful, hurried, bulky, winding)
-WITH_AGENT = (*WORKFLOWS, agent)
-BY_NAME = {workflow.name: workflow for workflow in WITH_AGENT}
+MORE = (agent, many)
+"""Only in the worlds of seeds that have runs of them."""
+
+BY_NAME = {workflow.name: workflow for workflow in (*WORKFLOWS, *MORE)}

@@ -30,7 +30,10 @@ def element_writes(write: FieldWrite, elements: Elements, *, whole: bool) -> tup
 
 
 def texts_of(inputs: Iterable[FieldWrite], control_text: Callable[[FieldWrite], bytes]) -> Iterator[tuple[str, bytes]]:
-    """(field, JSON text) in the order of names, of values that came whole or element by element: the same for both."""
+    """(field, JSON text) in the order of names, of values that came whole or element by element: the same for both.
+
+    Whether an empty value would have been a list or an object, nobody can tell: both are `[]`.
+    """
     for name, group in groupby(sorted(inputs, key=attrgetter("field")), attrgetter("field")):
         writes = list(group)
         parts = [each for each in writes if each.operation in ("append", "put")]
@@ -38,7 +41,7 @@ def texts_of(inputs: Iterable[FieldWrite], control_text: Callable[[FieldWrite], 
         if not parts and not (begins and len(writes) == 1):
             for each in writes:
                 inline = None if each.payload is None else each.payload.data
-                yield name, control_text(each) if inline is None else inline
+                yield name, control_text(each) if inline is None else b"[]" if inline == b"{}" else inline
         elif any(each.operation == "put" for each in parts):
             yield name, b"{" + b",".join(_pair(each) for each in parts) + b"}"
         else:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from examples.agents.classic import research
 from examples.agents.payment import payment
+from examples.agents.react import agent as react
 from examples.agents.supervisor import team
+from examples.documents.summaries import summaries
 from tests.integration.agents.harness import LIVENESS_S, Agent, agent, repeated_steps
 
 from logkeel.client.answers import Answer
@@ -68,6 +70,46 @@ def test_a_team_of_agents_goes_on_with_its_private_memories(kafka_bootstrap: str
         events = one.events(handle.run_id)
     assert result == "researcher (2 notes) researcher (2 notes) writer (2 notes)"
     assert not repeated_steps(events)
+
+
+def test_documents_are_read_once_each_and_bad_ones_are_told_of(kafka_bootstrap: str, tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    for number in range(200):
+        text = b"\xff\xfe" if number % 20 == 7 else f"# document {number}".encode()
+        (folder / f"{number:03}.md").write_bytes(text)
+    with agent(kafka_bootstrap, tmp_path, "examples.documents.summaries:summaries", summaries) as one:
+        handle = one.client.start(summaries, folder=str(folder))
+        one.until(lambda: handle.run_id in {view.run_id for view in one.history.projection.runs()})
+        for count in (20, 120):
+            one.until(lambda count=count: steps_done(one, handle.run_id, count))  # type: ignore[misc]
+            one.kill_and_start()
+        result = handle.result(LIVENESS_S)
+        one.until(lambda: one.view(handle.run_id).status == "succeeded")
+        events = one.events(handle.run_id)
+    lines = result["overview"].splitlines()
+    assert [line.rpartition("document ")[2] for line in lines[:-1]] == [str(n) for n in range(200) if n % 20 != 7]
+    assert lines[-1] == "570 words; 10 documents could not be read"
+    assert list(result["failed"]) == [str(number) for number in range(200) if number % 20 == 7]
+    assert not repeated_steps(events)
+
+
+def test_a_react_agent_asks_before_it_sends_across_kills(kafka_bootstrap: str, tmp_path: Path) -> None:
+    with agent(kafka_bootstrap, tmp_path, "examples.agents.react:agent", react) as one:
+        handle = one.client.start(react, question="What is a log?")
+        one.until(lambda: handle.run_id in {view.run_id for view in one.history.projection.runs()})
+        question = one.until(lambda: next(iter(one.view(handle.run_id).questions), None))
+        one.kill_and_start()
+        one.client.answer(
+            Answer(run_id=handle.run_id, path=question.path, verb="reject", comment="not today", answered_by="ada")
+        )
+        answered = handle.result(LIVENESS_S)
+        one.until(lambda: one.view(handle.run_id).status == "succeeded")
+        events = one.events(handle.run_id)
+    assert answered
+    entries = [event.journal.position for event in events if event.kind == "step_journaled" and event.journal]
+    assert len(entries) == len(set(entries)), "no call is in the journal twice"
+    assert "model" in {event.name for event in events if event.kind == "step_journaled"}
 
 
 def resolved(one: Agent, run_id: str) -> bool:

@@ -17,7 +17,7 @@ from logkeel.errors import (
 )
 from logkeel.payloads import PLAIN, BlobStore, PayloadChain, read_keys
 from logkeel.payloads.chain import COMPRESS_ABOVE_BYTES
-from logkeel.records import FieldValue, FieldWrite, Payload
+from logkeel.records import ElementValue, FieldValue, FieldWrite, Payload
 from logkeel.records.limits import MAX_FIELDS_BYTES, MAX_PAYLOAD_BYTES, fields_bytes
 
 
@@ -204,3 +204,11 @@ def test_a_wrong_file_is_refused_without_showing_a_key(tmp_path: Path, text: str
     assert KEY not in str(refused.value)
     with pytest.raises(ConfigInvalid, match="cannot be read"):
         read_keys(tmp_path / "none.toml")
+
+
+@given(texts=st.lists(st.binary(max_size=2_000), max_size=4), which=st.sampled_from(CHAINS))
+def test_elements_are_unwrapped_each_by_itself(texts: list[bytes], which: PayloadChain) -> None:
+    wrapped = tuple(ElementValue(key="k", payload=which.wrap(plain(text), "x")) for text in texts)
+    (field,) = which.unwrap_fields([FieldValue(field="x", revision=1, elements=wrapped)])
+    assert [element.payload for element in field.elements] == [plain(text) for text in texts]
+    assert fields_bytes([field]) >= sum(map(len, texts))

@@ -195,7 +195,7 @@ class Flow:
         """The history in short: kinds and paths."""
         return [f"{event.kind} {event.path}" if event.path else event.kind for event in self.history]
 
-    def succeed(self, path: str, **controls: str) -> None:
+    def succeed(self, path: str, *, writes: tuple[FieldWrite, ...] = (), **controls: str) -> None:
         """The step returns."""
         step = self.state.steps[path]
         if step.phase == "waiting":
@@ -205,7 +205,11 @@ class Flow:
             holder="w",
             started_at_ms=T0,
             finished_at_ms=T0,
-            writes=(text(step.step, f"by {path}"), *(control(name, value) for name, value in controls.items())),
+            writes=(
+                text(step.step, f"by {path}"),
+                *(control(name, value) for name, value in controls.items()),
+                *writes,
+            ),
         )
         self._turn(lambda turn: answer(turn, message))
 

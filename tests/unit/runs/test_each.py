@@ -12,14 +12,18 @@ from tests.unit.runs.scripts import flow_of, step_block
 from logkeel.definitions import (
     Block,
     EachBlock,
+    FieldDefinition,
     Handler,
     ParallelBlock,
     RescueBlock,
     SleepBlock,
     WithinBlock,
+    WriteDefinition,
 )
+from logkeel.records import FieldWrite
+from logkeel.records.limits import MAX_FIELDS_BYTES
 from logkeel.runs.core.paths import of_element
-from logkeel.runs.core.reading import inputs_of
+from logkeel.runs.core.reading import field_value, inputs_of
 
 a, b, c = (step_block(name) for name in "abc")
 
@@ -184,6 +188,35 @@ def test_in_a_branch_the_results_appear_at_the_join() -> None:
     assert flow.elements("results") == []
     flow.succeed("fork/b")
     assert [key for key, _ in flow.elements("results")] == ["0", "1", "2"]
+    flow.check()
+
+
+def test_an_element_that_fits_into_no_command_is_one_that_fails() -> None:
+    plan = plan_with(flow_of(each()))
+    definition = msgspec.structs.replace(plan.definitions["a"], reads=("doc",))
+    plan = type(plan)(msgspec.structs.replace(plan.document, steps=(definition,)), "digest")
+    flow = Flow(plan, ("x" * MAX_FIELDS_BYTES, "y"))
+    assert flow.open_steps == ["docs[1]/a"]
+    ((key, text),) = flow.elements("failed")
+    assert (key, msgspec.json.decode(text)["code"]) == ("0", "command_too_large")
+    flow.check()
+
+
+def test_numbers_with_a_reducer_get_out_of_an_element() -> None:
+    plan = plan_with(flow_of(each()))
+    total = FieldDefinition(name="total", control_type="int", default=100, reducer="add")
+    plan = type(plan)(msgspec.structs.replace(plan.document, fields=(*plan.document.fields, total)), "digest")
+    step = msgspec.structs.replace(
+        plan.definitions["a"], writes=(*plan.definitions["a"].writes, WriteDefinition(field="total", operation="add"))
+    )
+    plan = type(plan)(msgspec.structs.replace(plan.document, steps=(step,)), "digest")
+    flow = Flow(plan, ("x", "y"))
+    for number in (1, 0):
+        one = FieldWrite(field="total", operation="add", is_control=True, control=number + 1)
+        flow.succeed(f"docs[{number}]/a", writes=(one,))
+    value = field_value(flow.state, plan, "total")
+    assert value is not None
+    assert value.control == 103
     flow.check()
 
 

@@ -11,6 +11,8 @@ from examples.from_langgraph import (
     chaining_logkeel,
     evaluator_langgraph,
     evaluator_logkeel,
+    mapping_langgraph,
+    mapping_logkeel,
     review_langgraph,
     review_logkeel,
 )
@@ -34,6 +36,13 @@ def test_an_evaluator_sends_it_back() -> None:
     assert ours == theirs["draft"] == "on logs, more, more"
 
 
+def test_a_worker_for_each_element() -> None:
+    theirs: dict[str, Any] = mapping_langgraph.jokes.invoke({"topic": "cat"})
+    ours = asyncio.run(mapping_logkeel.jokes.try_out(topic="cat"))
+    assert ours == {"jokes": theirs["jokes"], "best": theirs["best"]}
+    assert len(ours["jokes"]) == 3
+
+
 @pytest.mark.parametrize("verb", ["approve", "edit", "reject"])
 def test_a_human_reviews(verb: str) -> None:
     config: Any = {"configurable": {"thread_id": verb}}
@@ -48,7 +57,7 @@ def test_a_human_reviews(verb: str) -> None:
 def test_the_page_shows_what_is_run() -> None:
     page = PAGE.read_text(encoding="utf-8")
     shown = re.findall(r"<!-- (examples/\S+) -->\n```python\n(.*?)```", page, re.DOTALL)
-    assert len(shown) >= 6
+    assert len(shown) >= 8
     for name, code in shown:
         assert code == (ROOT / name).read_text(encoding="utf-8"), f"{name} is another one: python -m {MAKER}"
 

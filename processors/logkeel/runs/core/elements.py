@@ -51,11 +51,13 @@ class Rows:
 
     def clear(self) -> None:
         """The value is empty from now on."""
-        if self._generation == self._revision:
-            drop(self._state, self._name, self._generation, StaleRows(0, self.end))
-        elif self._former is not None:
+        former = self._former
+        if former is not None and former.generation != self._revision:
             # With what this event has added to it.
-            let_go(self._state, self._name, replace(self._former, end=self.end))
+            let_go(self._state, self._name, replace(former, end=self.end))
+        if self._generation == self._revision:
+            # Begun by this event: its positions are counted anew at once.
+            drop(self._state, self._name, self._generation, StaleRows(0, self.end))
         self._former = None
         self._generation, self.end, self._count, self._extends = self._revision, 0, 0, None
 

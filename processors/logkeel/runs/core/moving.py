@@ -17,7 +17,7 @@ from logkeel.runs.core.each import end_element, fail_element, has_ended, next_pa
 from logkeel.runs.core.flow import cancel_under, clear_timers, complete, dispatch
 from logkeel.runs.core.paths import in_round, locate, round_of, static, without_element
 from logkeel.runs.core.places import PlacedRescue
-from logkeel.runs.core.reading import copied, field_value, result_of, result_problem
+from logkeel.runs.core.reading import command_problem, copied, field_value, inputs_of, result_of, result_problem
 from logkeel.runs.core.targets import (
     Target,
     ToChild,
@@ -90,6 +90,11 @@ def _go(turn: Activation, target: Target, inside: str) -> _Following:
 
 
 def _step(turn: Activation, path: str) -> _Following:
+    """One whose inputs fit into no command has failed, where somebody catches it; else the run has."""
+    placed = turn.plan.steps[path]
+    problem = command_problem(path, inputs_of(turn.state, turn.plan, placed)) if placed.guards else None
+    if problem is not None:
+        return _failed(turn, path, problem, f"step {path} cannot be dispatched")
     dispatch(turn, path)
     return ()
 
