@@ -48,7 +48,7 @@ def begun(info: RunInfo, before: RunState | None) -> RunState:
     """
     if before is None:
         return RunState(info)
-    kept, back = info.kept, -before.head.revision
+    kept, back = info.kept, (before.info.former_revisions or 0) - (info.former_revisions or 0)
     return RunState(
         info,
         fields={key: shifted(pointer, back) for key, pointer in before.fields.items() if is_kept(kept, *key)},

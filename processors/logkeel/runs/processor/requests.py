@@ -248,6 +248,9 @@ class RequestHandler:
             return False
         self._see(what, turn)
         self._reject(self._identified(record), Reject("cancelled", "cancelled before its turn began"), turn)
+        for parked in Ledger(turn).unpark(awaited_run(what.run_id)):
+            other = self._identified(parked.record(turn.partition))
+            self._reject(other, Reject("run_not_found", f"run {what.run_id!r} was cancelled before it began"), turn)
         return True
 
     def _identified(self, record: Record) -> Identified:
