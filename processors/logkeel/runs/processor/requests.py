@@ -211,14 +211,18 @@ class RequestHandler:
     def next_turn(self, tail: bytes, turn: Turn) -> None:
         """Have the start that waits longest in a conversation handled; the next one has a turn of its own (P21)."""
         rows, (workflow, conversation) = Conversations(turn), read_name(tail)
-        waiting = rows.take(workflow, conversation)
+        waiting = rows.first(workflow, conversation)
         if waiting is None:
             rows.started(workflow, conversation)
             return
-        turn.set_wakeup(turn.now_ms + 1, NEXT_TURN + tail)
         record = waiting.request.record(turn.partition)
-        request = decode_request(record.value or b"")
-        what = identify(record, request, max_characters=self._settings.max_id_characters)
+        what = self._identified(record)
+        request = what.request
+        if isinstance(request, StartRun) and self._definitions.find(request.workflow, request.version) is None:
+            # An engine that has just begun: it is called again when what is published has been read.
+            return
+        rows.take(workflow, conversation)
+        turn.set_wakeup(turn.now_ms + 1, NEXT_TURN + tail)
         if self._turns.was_heard(waiting, turn):
             reason = f"the running turn, run {waiting.joined}, has taken this message"
             self._reject(what, Reject("conversation_joined", reason), turn)
@@ -227,8 +231,10 @@ class RequestHandler:
 
     def refuse_next(self, tail: bytes, code: str, message: str, turn: Turn) -> None:
         """A start that waited and raised: it is taken all the same, and its sender hears of it."""
-        waiting = Conversations(turn).take(*read_name(tail))
+        rows, (workflow, conversation) = Conversations(turn), read_name(tail)
+        waiting = rows.first(workflow, conversation)
         if waiting is not None:
+            rows.take(workflow, conversation)
             self.refuse_unprocessable(waiting.request.record(turn.partition), code, message, turn)
         turn.set_wakeup(turn.now_ms + 1, NEXT_TURN + tail)
 

@@ -111,6 +111,7 @@ class RunProcessor:
             self._definitions.publish(event.value)
         elif event.name == READY and isinstance(event.value, str):
             self._requests.offer(event.value, turn)
+            self._requests.wake_conversations(turn)
 
     def on_poison(self, culprit: Record | Timer, error: Exception, turn: Turn) -> None:
         """A run that the culprit belongs to fails, visibly; a request is refused (P21)."""

@@ -100,8 +100,8 @@ class Conversations:
         self._rows.put(key, _ENCODER.encode(turn))
         self._save(workflow, conversation, msgspec.structs.replace(row, next=row.next + 1))
 
-    def take(self, workflow: str, conversation: str) -> WaitingTurn | None:
-        """The one that waits longest, which waits no more; None while it is to go on waiting.
+    def first(self, workflow: str, conversation: str) -> WaitingTurn | None:
+        """The one that waits longest; None while it is to go on waiting.
 
         While a turn is running only what was given to a former turn, and not taken by it, is to be looked at.
         """
@@ -110,14 +110,18 @@ class Conversations:
             key = _prefix(workflow, conversation) + keys.CONVERSATION_WAITING + order.number(row.first)
             found = self._rows.get(key)
             waiting = None if found is None else _WAITING.decode(found)  # one that was cancelled has left a gap
-            if waiting is not None and row.running is not None and waiting.joined in (None, row.running):
-                return None
+            if waiting is not None:
+                is_due = row.running is None or waiting.joined not in (None, row.running)
+                return waiting if is_due else None
             row = msgspec.structs.replace(row, first=row.first + 1)
             self._save(workflow, conversation, row)
-            if waiting is not None:
-                self._rows.delete(key)
-                return waiting
         return None
+
+    def take(self, workflow: str, conversation: str) -> None:
+        """The one that `first` gives waits no more."""
+        row = self.find(workflow, conversation)
+        self._rows.delete(_prefix(workflow, conversation) + keys.CONVERSATION_WAITING + order.number(row.first))
+        self._save(workflow, conversation, msgspec.structs.replace(row, first=row.first + 1))
 
     def cancel_waiting(self, conversation: str, is_meant: Callable[[ParkedRequest], bool]) -> ParkedRequest | None:
         """Take the turn that is meant out of its line, in whichever workflow's conversation of that id it waits."""
