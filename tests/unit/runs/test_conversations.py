@@ -272,6 +272,16 @@ def test_a_start_that_waits_can_be_cancelled() -> None:
     assert "t2" not in {each.identity.run_id for each in engine.commands()}
 
 
+def test_a_cancel_that_overtakes_a_start_that_has_to_wait_ends_it() -> None:
+    engine = Talk()
+    engine.tell("t1")
+    engine.ask(CancelRun(run_id="t2", routing_key=ANN, request_id="c"), partition=0)
+    engine.tell("t2")
+    assert engine.rejections() == ["cancelled"]
+    engine.say("t1")
+    assert engine.ends() == [("t1", "succeeded")]
+
+
 def test_all_turns_of_a_conversation_are_on_its_partition() -> None:
     engine = Talk(partitions=2)
     for number in range(4):

@@ -36,9 +36,9 @@ from logkeel.runs.processor.definitions import Definitions
 from logkeel.runs.processor.identity import REROUTED_HEADER, Identified, identify, incarnation_of
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.starting import as_fields, as_result, input_digest, same_input
-from logkeel.runs.processor.timer_ids import NEXT_TURN, OFFER, PARKED, UNPARK
+from logkeel.runs.processor.timer_ids import OFFER, PARKED, UNPARK
 from logkeel.runs.processor.turn_taking import TurnTaking, conversation_of
-from logkeel.runs.rows.conversation_rows import Conversations, name, read_name
+from logkeel.runs.processor.waiting_turns import Handling, WaitingTurns
 from logkeel.runs.rows.ledger import (
     Ledger,
     ParkedRequest,
@@ -62,7 +62,7 @@ _KINDS: dict[type, RequestKind] = {
 
 
 class RequestHandler:
-    """Handles requests of one application."""
+    """Handles requests of one application. `waiting_turns`: starts that wait for the turns before them."""
 
     def __init__(self, carrier: Carrier, definitions: Definitions, settings: RunSettings, partitions: int) -> None:
         self._carrier = carrier
@@ -70,6 +70,8 @@ class RequestHandler:
         self._settings = settings
         self._partitions = partitions
         self._turns = TurnTaking(carrier, definitions)
+        handling = Handling(self._identified, self._start, self._reject, self.refuse_unprocessable)
+        self.waiting_turns = WaitingTurns(self._turns, definitions, handling)
 
     def handle(self, record: Record, turn: Turn) -> None:
         """One request record. Raises `DataError` for one that cannot be read, or has had its hop: a dead letter."""
@@ -204,56 +206,19 @@ class RequestHandler:
         if isinstance(decided, Reject):
             self._reject(what, decided, turn)
             return None
-        if not decided:
-            self._see(what, turn)
-        return request if decided else None
-
-    def next_turn(self, tail: bytes, turn: Turn) -> None:
-        """Have the start that waits longest in a conversation handled; the next one has a turn of its own (P21)."""
-        rows, (workflow, conversation) = Conversations(turn), read_name(tail)
-        waiting = rows.first(workflow, conversation)
-        if waiting is None:
-            rows.started(workflow, conversation)
-            return
-        record = waiting.request.record(turn.partition)
-        what = self._identified(record)
-        request = what.request
-        if isinstance(request, StartRun) and self._definitions.find(request.workflow, request.version) is None:
-            # An engine that has just begun: it is called again when what is published has been read.
-            return
-        rows.take(workflow, conversation)
-        turn.set_wakeup(turn.now_ms + 1, NEXT_TURN + tail)
-        if self._turns.was_heard(waiting, turn):
-            reason = f"the running turn, run {waiting.joined}, has taken this message"
-            self._reject(what, Reject("conversation_joined", reason), turn)
-        elif isinstance(request, StartRun):
-            self._start(record, what, request, turn, is_next=True)
-
-    def refuse_next(self, tail: bytes, code: str, message: str, turn: Turn) -> None:
-        """A start that waited and raised: it is taken all the same, and its sender hears of it."""
-        rows, (workflow, conversation) = Conversations(turn), read_name(tail)
-        waiting = rows.first(workflow, conversation)
-        if waiting is not None:
-            rows.take(workflow, conversation)
-            self.refuse_unprocessable(waiting.request.record(turn.partition), code, message, turn)
-        turn.set_wakeup(turn.now_ms + 1, NEXT_TURN + tail)
-
-    def wake_conversations(self, turn: Turn) -> None:
-        """Set the wake-ups of conversations whose next turn is to start."""
-        for workflow, conversation in Conversations(turn).to_start():
-            turn.set_wakeup(turn.now_ms, NEXT_TURN + name(workflow, conversation))
+        if decided:
+            return request
+        self._see(what, turn)
+        # A cancel may have overtaken it; what else came before waits on.
+        for parked in Ledger(turn).unpark(awaited_run(what.run_id)):
+            self.handle(parked.record(turn.partition), turn)
+        return None
 
     def _cancel_waiting(self, what: Identified, turn: Turn) -> bool:
         """Whether the run that is to be cancelled had not begun: it waited for its turn."""
-
-        def is_meant(record: Record) -> bool:
-            return self._identified(record).run_id == what.run_id
-
-        record = self._turns.cancel_waiting(what.routing_key, is_meant, turn)
-        if record is None:
+        if not self.waiting_turns.cancel(what.run_id, what.routing_key, turn):
             return False
         self._see(what, turn)
-        self._reject(self._identified(record), Reject("cancelled", "cancelled before its turn began"), turn)
         for parked in Ledger(turn).unpark(awaited_run(what.run_id)):
             other = self._identified(parked.record(turn.partition))
             self._reject(other, Reject("run_not_found", f"run {what.run_id!r} was cancelled before it began"), turn)

@@ -111,7 +111,7 @@ class RunProcessor:
             self._definitions.publish(event.value)
         elif event.name == READY and isinstance(event.value, str):
             self._requests.offer(event.value, turn)
-            self._requests.wake_conversations(turn)
+            self._requests.waiting_turns.wake(turn)
 
     def on_poison(self, culprit: Record | Timer, error: Exception, turn: Turn) -> None:
         """A run that the culprit belongs to fails, visibly; a request is refused (P21)."""
@@ -124,7 +124,7 @@ class RunProcessor:
             self._requests.refuse_parked(culprit.timer_id[1:], code, str(error), turn)
             return
         if isinstance(culprit, Timer) and culprit.timer_id[:1] == NEXT_TURN:
-            self._requests.refuse_next(culprit.timer_id[1:], code, str(error), turn)
+            self._requests.waiting_turns.refuse_next(culprit.timer_id[1:], code, str(error), turn)
             return
         run_id = self._run_of(culprit)
         activation = self._activate(run_id, turn) if run_id is not None else None
@@ -149,7 +149,7 @@ class RunProcessor:
             timeout_ms = plan.steps[path].definition.heartbeat_timeout_ms
             turn.set_wakeup(turn.now_ms + timeout_ms, lease_id(run_id, path))
         self._requests.wake_for_parked(turn)
-        self._requests.wake_conversations(turn)
+        self._requests.waiting_turns.wake(turn)
         self._sweeper.schedule(turn)
 
     def _check_count(self, turn: Turn) -> None:
@@ -170,7 +170,7 @@ class RunProcessor:
         elif identifier[:1] == UNPARK:
             self._requests.unpark(identifier[1:], turn)
         elif identifier[:1] == NEXT_TURN:
-            self._requests.next_turn(identifier[1:], turn)
+            self._requests.waiting_turns.next_turn(identifier[1:], turn)
         elif identifier[:1] == OFFER:
             self._requests.offer(identifier[1:].decode(), turn)
         elif identifier == SWEEP:

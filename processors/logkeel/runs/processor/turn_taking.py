@@ -4,13 +4,10 @@ Does what the definition says (`logkeel.definitions.Conversation`). All of a con
 transaction ends a turn and says that the next one is to begin.
 """
 
-from collections.abc import Callable
-
 from msgspec import UnsetType
 
 from logkeel.definitions import Conversation
 from logkeel.exactly_once import Turn
-from logkeel.log import Record
 from logkeel.records import CancelRun, SignalRun, StartRun
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
@@ -81,12 +78,6 @@ class TurnTaking:
             return False
         state = load_run(turn, waiting.joined)
         return state is None or waiting.signal not in state.signals
-
-    def cancel_waiting(self, conversation: str, is_meant: Callable[[Record], bool], turn: Turn) -> Record | None:
-        """Take a start out of its line."""
-        rows = Conversations(turn)
-        found = rows.cancel_waiting(conversation, lambda parked: is_meant(parked.record(turn.partition)))
-        return None if found is None else found.record(turn.partition)
 
     def _cancel(self, running: str, what: Identified, turn: Turn) -> None:
         activation = self._activation(running, turn)
