@@ -53,6 +53,8 @@ def as_json(view: RunView, now_ms: int) -> dict[str, Any]:
             for each in view.errors
         ],
         "signals": view.signals,
+        "children": view.children,
+        "parent_run_id": view.parent_run_id,
         "answers": [msgspec.to_builtins(answer) for answer in view.answers],
         "history_complete": view.complete,
     }

@@ -72,8 +72,8 @@ class RunView:
 
     `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
     `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`, as do those of `elements`
-    that are worked on. `children`: run ids of child runs by the path that started them. `complete` is False if the
-    beginning of its history was not seen: fields and steps of it are then missing.
+    that are worked on. `children`: run ids of child runs by the path that started them; `parent_run_id`: whose child
+    this is. `complete` is False if the beginning of its history was not seen: fields and steps of it are then missing.
     """
 
     run_id: str
@@ -104,6 +104,7 @@ class RunView:
     inner: list[str] = field(default_factory=list)
     elements: dict[str, int] = field(default_factory=dict)
     children: dict[str, str] = field(default_factory=dict)
+    parent_run_id: str | None = None
     complete: bool = True
 
     @property
@@ -148,6 +149,7 @@ def _run_started(view: RunView, event: RunEvent) -> None:
     view.deadline_ms = event.due_ms
     view.attributes = dict(event.attributes)
     view.conversation_id = event.conversation_id
+    view.parent_run_id = None if event.parent is None else event.parent.run_id
     _write(view, event.writes, event)
 
 
