@@ -13,11 +13,11 @@ from tempfile import TemporaryDirectory
 
 from tests.sim.case import play
 from tests.sim.everywhere import crashes
+from tests.sim.known import BY_NAME
 from tests.sim.many import CHUNK, silence, verdicts
 from tests.sim.plan import plan_of
 from tests.sim.report import Report
 from tests.sim.shrinking import Shrunk, shrink
-from tests.sim.workload import BY_NAME
 
 
 def main() -> int:

@@ -8,9 +8,10 @@ from pathlib import Path
 from tests.sim import disasters
 from tests.sim.driver import Human, Sender
 from tests.sim.judging import faults_of
+from tests.sim.known import MORE
 from tests.sim.outside import STAGE, Outside
 from tests.sim.plan import Plan, RunPlan
-from tests.sim.workload import MORE, WORKFLOWS
+from tests.sim.workload import WORKFLOWS
 
 from logkeel.testing.world import World
 
@@ -44,7 +45,8 @@ class Verdict:
 def play(plan: Plan, directory: Path, *, keep_lines: bool = False) -> Verdict:
     """Run a plan, deterministically. `directory` is for the locks of slots, and may be used again."""
     began_s = time.process_time()
-    known = {run.workflow for run in plan.runs}
+    named = {run.workflow for run in plan.runs}
+    known = named | {child for each in MORE if each.name in named for child in each.children}
     workflows = (*WORKFLOWS, *(each for each in MORE if each.name in known))
     world = World(workflows, plan.settings, directory)
     try:
@@ -66,7 +68,8 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
     wanted = {run.run_id for run in plan.runs}
 
     def ended(runs: tuple[RunPlan, ...] = ()) -> bool:
-        return sender.is_done and human.ended.issuperset({run.run_id for run in runs} or wanted)
+        asked_for = {run.run_id for run in runs} or wanted | human.children
+        return sender.is_done and human.ended.issuperset(asked_for)
 
     faults = _finish(world, ended)
     if not faults:

@@ -4,9 +4,10 @@ from collections import deque
 from random import Random
 
 import msgspec
+from tests.sim.known import BY_NAME
 from tests.sim.outside import Outside, call_path
 from tests.sim.plan import Plan, RunPlan, Sending
-from tests.sim.workload import BY_NAME, WORKFLOWS
+from tests.sim.workload import WORKFLOWS
 
 from logkeel.client.building import input_digest
 from logkeel.log import OutputRecord, TopicPartition
@@ -17,6 +18,7 @@ from logkeel.records import (
     FieldWrite,
     Payload,
     Request,
+    RequestRejected,
     ResolveStep,
     RunCompleted,
     RunEvent,
@@ -67,7 +69,7 @@ class Sender:
 
     def _send(self, run: RunPlan, sending: Sending, number: int) -> None:
         settings = self._world.settings
-        home = partition_for(run.run_id.encode(), settings.partitions)
+        home = partition_for(run.routing_key.encode(), settings.partitions)
         partition = (home + 1) % settings.partitions if sending.astray else home
         self._world.trace.note(self._world.elapsed_ms, "sender", "SENDS", f"{sending.kind} {run.run_id} to {partition}")
         value = encode(_request(run, sending, number))
@@ -90,18 +92,21 @@ def _request(run: RunPlan, sending: Sending, number: int) -> Request:
     request_id = f"{run.run_id}/{sending.kind}" if sending.same_id else f"{run.run_id}/{sending.kind}/{number}"
     match sending.kind:
         case "start":
-            inputs = BY_NAME[run.workflow].encode_input({"number": run.number})
+            whose = {} if run.conversation is None else {"who": run.conversation}
+            inputs = BY_NAME[run.workflow].encode_input({"number": run.number, **whose})
             return StartRun(
                 workflow=run.workflow,
                 run_id=run.run_id,
                 request_id=request_id,
+                conversation_id=run.conversation,
                 inputs=inputs,
                 input_digest=input_digest(inputs),
             )
         case "signal":
-            return SignalRun(run_id=run.run_id, name=sending.name, request_id=request_id)
+            key = run.conversation
+            return SignalRun(run_id=run.run_id, name=sending.name, request_id=request_id, routing_key=key)
         case "cancel":
-            return CancelRun(run_id=run.run_id, request_id=request_id)
+            return CancelRun(run_id=run.run_id, request_id=request_id, routing_key=run.conversation)
 
 
 class Human:
@@ -118,6 +123,7 @@ class Human:
         self._replies: list[tuple[float, AnswerQuestion]] = []
         self._places: dict[tuple[str, str, int], str] = {}
         self.ended: set[str] = set()
+        self.children: set[str] = set()
         self.asked = 0
 
     def turn(self) -> bool:
@@ -137,6 +143,9 @@ class Human:
         message = decode(value)
         if isinstance(message, RunCompleted):
             self.ended.add(message.run_id)
+        elif isinstance(message, RequestRejected) and message.code == "cancelled" and message.run_id is not None:
+            # Before its turn came.
+            self.ended.add(message.run_id)
 
     def _watch(self, event: RunEvent) -> None:
         key = (event.run_id, event.path or "", event.dispatch or 0)
@@ -145,6 +154,8 @@ class Human:
             self._places[key] = key[1] if event.journal is None else call_path(key[1], event.journal.name)
         elif event.kind == "question_asked":
             self._consider(event)
+        elif event.kind == "child_started":
+            self.children.add(event.name or "")
         elif event.kind in ("step_succeeded", "step_resolved", "step_revoked"):
             self._doubts.pop(key, None)
         elif event.kind == "run_completed":

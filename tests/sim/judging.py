@@ -3,12 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from tests.sim.families import faults_of_families
 from tests.sim.journals import faults_of_journals
 from tests.sim.outside import Line, Outside
 from tests.sim.plan import Plan, RunPlan
 
 from logkeel.log import Record
 from logkeel.records import (
+    ChildCompleted,
     RunCompleted,
     RunEvent,
     StepAnswer,
@@ -24,6 +26,7 @@ from logkeel.wire import decode_as
 Histories = Mapping[tuple[str, str], list[RunEvent]]
 Answers = list[tuple[Record, StepAnswer]]
 LEASE_MS = 10_000
+MAY_BE_REJECTED = ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open", "cancelled")
 UNREAD_MS = 3_000
 """What came so shortly before a decision may not have been read."""
 
@@ -37,6 +40,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += _lost_effects(histories, outside.lines)
     found += faults_of_journals(histories, outside.lines)
     found += _faults_of_signals(plan, histories)
+    found += faults_of_families(world, histories)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)
     found += _faults_of_dead_letters(world, plan)
@@ -64,8 +68,9 @@ def _answers(world: World) -> Answers:
     kinds = StepAnswer.__args__
     for record in world.records(world.names.step_results):
         if record.key != b"garbage":
-            message: StepAnswer = decode_as(record.value or b"", *kinds)
-            found.append((record, message))
+            message = decode_as(record.value or b"", *kinds, ChildCompleted)
+            if not isinstance(message, ChildCompleted):
+                found.append((record, message))
     return found
 
 
@@ -104,13 +109,14 @@ def _faults_of_outcomes(world: World, plan: Plan, histories: Histories) -> Itera
     completions, rejections = completions_of(world)
     by_run = {each.run_id: each for each in completions if not each.reannounced}
     accepted = {run_id for run_id, _ in histories}
+    cancelled = {each.run_id for each in rejections if each.code == "cancelled"}
     for run in plan.runs:
-        if run.run_id not in accepted:
+        if run.run_id not in accepted and run.run_id not in cancelled:
             yield f"{run.run_id}: was lost"
         elif (completion := by_run.get(run.run_id)) is not None:
             yield from _faults_of_completion(run, completion)
     for rejected in rejections:
-        if rejected.code not in ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open"):
+        if rejected.code not in MAY_BE_REJECTED:
             yield f"{rejected.request_id}: was rejected as {rejected.code}: {rejected.reason}"
 
 

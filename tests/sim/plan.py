@@ -46,6 +46,12 @@ class RunPlan:
     workflow: str
     number: int
     sendings: tuple[Sending, ...]
+    conversation: str | None = None
+
+    @property
+    def routing_key(self) -> str:
+        """What decides its home."""
+        return self.conversation or self.run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"run-{number}", draw.choice(names), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 4, 4, 5, 6)))
     )
-    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed)
+    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed)
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -141,6 +147,27 @@ def _many_runs(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"many-{number}", "many", draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((1, 1, 2)))
     )
+
+
+def _families(seed: int) -> tuple[RunPlan, ...]:
+    """Parents and turns of conversations, of every eighth seed of those."""
+    if seed < WINDING_FROM or seed % 8 != 2:
+        return ()
+    draw = Random(f"{seed}/families")
+    parents = tuple(
+        RunPlan(f"parent-{number}", "family", draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 1, 2)))
+    )
+    turns = tuple(
+        RunPlan(f"turn-{number}", "talk", 1_000 * number, _spoken(draw), draw.choice(("ann", "bob")))
+        for number in range(draw.choice((2, 3, 5)))
+    )
+    return parents + turns
+
+
+def _spoken(draw: Random) -> tuple[Sending, ...]:
+    """Without signals: those to a turn that was cancelled in its line wait for a minute, which a world has not."""
+    return tuple(sending for sending in _sendings(draw) if sending.kind != "signal")
 
 
 def _sendings(draw: Random) -> tuple[Sending, ...]:

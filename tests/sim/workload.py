@@ -60,7 +60,7 @@ def _workflow(name: str, *, run_timeout: str | None = None) -> Workflow[Work]:
     return Workflow(name, state=Work, returns=("result",), run_timeout=run_timeout)
 
 
-def _double(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # a step's type is the decorator's own
+def double_of(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # a step's type is the decorator's own
     @workflow.step(writes=lambda s: s.doubled, effect=NONE, timeout=TIMEOUT, retry=PATIENT)
     async def double(number: int, step: StepContext) -> int:
         """Reads only."""
@@ -70,7 +70,7 @@ def _double(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # a step
     return double
 
 
-def _copy(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+def copy_of(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
     @workflow.step(writes=lambda s: s.copied, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
     async def copy(number: int, step: StepContext) -> int:
         """May run twice."""
@@ -80,7 +80,7 @@ def _copy(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
     return copy
 
 
-def _post(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+def post_of(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
     @workflow.step(writes=lambda s: s.result, effect=KEYED, timeout=TIMEOUT, retry=PATIENT)
     async def post(number: int, step: StepContext) -> int:
         """Outside, the key is known."""
@@ -207,33 +207,33 @@ def _reason(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as abo
 
 
 chain = _workflow("chain")
-chain.flow(_double(chain), _post(chain), _mail(chain), _pay(chain))
+chain.flow(double_of(chain), post_of(chain), _mail(chain), _pay(chain))
 
 fan = _workflow("fan")
 _again = _ping(fan)
-fan.flow(parallel(_double(fan), _copy(fan), _again, name="work"), _sum(fan), _again, _pay(fan))
+fan.flow(parallel(double_of(fan), copy_of(fan), _again, name="work"), _sum(fan), _again, _pay(fan))
 
 careful = _workflow("careful")
-_doubled, _mailed, _paid = _double(careful), _mail(careful), _pay(careful)
-careful.flow(parallel((_doubled, _mailed), _paid, name="both"), _post(careful))
+_doubled, _mailed, _paid = double_of(careful), _mail(careful), _pay(careful)
+careful.flow(parallel((_doubled, _mailed), _paid, name="both"), post_of(careful))
 
 hurried = _workflow("hurried", run_timeout=f"{HURRY_MS}ms")
-hurried.flow(_double(hurried), _copy(hurried), _post(hurried))
+hurried.flow(double_of(hurried), copy_of(hurried), post_of(hurried))
 
 bulky = _workflow("bulky")
 _left, _right, _joined = _bulk(bulky)
 bulky.flow(parallel(_left, _right, name="fill"), _joined)
 
 winding = _workflow("winding")
-_posted, _pinged = _post(winding), _ping(winding)
+_posted, _pinged = post_of(winding), _ping(winding)
 winding.flow(
     parallel(
-        _double(winding),
+        double_of(winding),
         loop(_weigh(winding), leave("verdict", "enough"), _pinged, max_rounds=3, on_exhausted="continue"),
         human("ask", writes="decision", timeout="1500ms", remind="600ms", on_timeout="approve"),
         name="work",
     ),
-    within("20s", rescue(_stumble(winding), on={"stumbled": _copy(winding)})),
+    within("20s", rescue(_stumble(winding), on={"stumbled": copy_of(winding)})),
     parallel(wait_signal("hint", timeout="900ms", on_timeout="continue"), sleep("400ms"), wait="first", name="pause"),
     branch("decision", approve=_posted, reject=(sleep("200ms"), _posted)),
     _pay(winding),
@@ -292,7 +292,3 @@ many.flow(
 )
 
 WORKFLOWS = (chain, fan, careful, hurried, bulky, winding)
-MORE = (agent, many)
-"""Only in the worlds of seeds that have runs of them."""
-
-BY_NAME = {workflow.name: workflow for workflow in (*WORKFLOWS, *MORE)}

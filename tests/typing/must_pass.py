@@ -19,6 +19,7 @@ from logkeel.workflow import (
     StepErrorView,
     Workflow,
     branch,
+    child,
     each,
     human,
     leave,
@@ -188,4 +189,30 @@ pages.flow(
     add,
     each("pages", measure, item="page", value="length", collect="lengths", failed="failed", max_failures="5%"),
     tidy,
+)
+
+
+class Chat(State):
+    """Turns of a conversation."""
+
+    who: str
+    said: str
+    messages: Annotated[list[str], Append] = []  # noqa: RUF012  # pydantic copies defaults
+    answer: str | None = None
+
+
+chat = Workflow("chat", state=Chat, returns="answer", conversation="who", keep=("messages",), on_busy="interrupt")
+
+
+@chat.step(writes=lambda s: (s.answer, s.messages))
+async def chat_answer(said: str, messages: list[str]) -> tuple[str, list[str]]:
+    return said, [said]
+
+
+chat.flow(chat_answer)
+
+tree = Workflow("tree", state=Draft, returns="text", max_depth=2, max_descendants=10)
+tree.flow(
+    rescue(child(tree, writes="text", on_cancel="abandon"), on={"child_too_deep": ()}),
+    child(tree, inputs={"topic": "topic"}, detach=True, name="free"),
 )

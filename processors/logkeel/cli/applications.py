@@ -11,18 +11,26 @@ from logkeel.workflow import Workflow
 
 
 def load_workflows(target: str) -> list[Workflow]:  # type: ignore[type-arg]  # any state class
-    """The workflows in `target`. Raises `ConfigInvalid` when there is no such module, or no workflow in it."""
+    """The workflows in `target`, and those that they start as child runs.
+
+    Raises `ConfigInvalid` when there is no such module, or no workflow in it.
+    """
     place, _, name = target.partition(":")
     module = _load_module(place)
     if name:
         found = getattr(module, name, None)
         if not isinstance(found, Workflow):
             raise ConfigInvalid(f"{place} has no workflow named {name!r}; it has: {_names(module)}", target=target)
-        return [found]
+        return _with_children([found])
     workflows = [value for value in vars(module).values() if isinstance(value, Workflow)]
     if not workflows:
         raise ConfigInvalid(f"{place} holds no workflow; make one with logkeel.workflow.Workflow(...)", target=target)
-    return workflows
+    return _with_children(workflows)
+
+
+def _with_children(workflows: list[Workflow]) -> list[Workflow]:  # type: ignore[type-arg]  # any state class
+    known = [*workflows, *(child for workflow in workflows for child in workflow.children.values())]
+    return list({id(workflow): workflow for workflow in known}.values())
 
 
 def _names(module: ModuleType) -> str:

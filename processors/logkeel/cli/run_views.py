@@ -53,6 +53,8 @@ def as_json(view: RunView, now_ms: int) -> dict[str, Any]:
             for each in view.errors
         ],
         "signals": view.signals,
+        "children": view.children,
+        "parent_run_id": view.parent_run_id,
         "answers": [msgspec.to_builtins(answer) for answer in view.answers],
         "history_complete": view.complete,
     }
@@ -119,8 +121,10 @@ def _details(event: RunEvent) -> str:
             return f": to {event.name}, {'by ' + event.actor if event.actor else event.reason}"
         case "wait_started" | "wait_ended" if event.name is not None:
             return f": {event.name}" + ("" if event.reason is None else f" ({event.reason})")
-        case "signal_received":
+        case "signal_received" | "child_started":
             return f": {event.name}"
+        case "child_ended":
+            return f": {event.name} ({event.status})"
         case _:
             return ""
 

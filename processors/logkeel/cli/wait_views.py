@@ -21,6 +21,8 @@ def sentence(wait: WaitView, now_ms: int, *, name: str | None = None) -> str:
             return f"waits for the signal {wait.name!r}{of}: {name}, {since}{_due(wait, now_ms)}"
         case "within":
             return f"has limited time: {name}, {since}{_due(wait, now_ms)}"
+        case "child":
+            return f"waits for its child run {wait.name}: {name}, {since}"
 
 
 def as_json(wait: WaitView, now_ms: int) -> dict[str, Any]:

@@ -112,25 +112,28 @@ class Client:
     ) -> RunHandle:
         """Ask for a run; returns once the request is on the log. The input is validated if a workflow object is given.
 
-        Repeat with the same `request_id` (or `run_id`) when in doubt: it is one run. Raises `InvalidInput`,
+        Repeat with the same `request_id` (or `run_id`) when in doubt: it is one run. A turn of a conversation that is
+        asked for by the workflow's name needs the conversation's id as `routing_key`. Raises `InvalidInput`,
         `PayloadTooLarge`, `BlobStoreUnavailable` before anything is sent; `LogTimeout` (outcome unknown),
         `LogUnavailable`, `TopicMissing`.
         """
         plain = inputs_of(workflow, inputs)
         run_id, request_id = run_id or uuid4().hex, request_id or uuid4().hex
         name, version = (workflow.name, workflow.version) if isinstance(workflow, Workflow) else (workflow, None)
+        conversation = workflow.conversation_id(inputs) if isinstance(workflow, Workflow) else None
         request = StartRun(
             workflow=name,
             version=version,
             run_id=run_id,
             request_id=request_id,
             routing_key=routing_key,
+            conversation_id=conversation,
             inputs=self._payloads.wrap_writes(plain, f"the input of workflow {name!r}"),
             input_digest=self._payloads.digest(input_digest(plain)),
             run_timeout_ms=None if run_timeout is None else to_milliseconds(run_timeout),
             attributes=dict(attributes or {}),
         )
-        key = routing_key or run_id
+        key = routing_key or conversation or run_id
         since = self._end_of(self.home_of(key))
         self._send(request, key)
         return RunHandle(self, run_id, request_id, key, since, workflow)

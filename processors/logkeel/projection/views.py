@@ -72,8 +72,8 @@ class RunView:
 
     `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
     `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`, as do those of `elements`
-    that are worked on. `complete` is False if the beginning of its history was not seen: fields and steps of it are
-    then missing.
+    that are worked on. `children`: run ids of child runs by the path that started them; `parent_run_id`: whose child
+    this is. `complete` is False if the beginning of its history was not seen: fields and steps of it are then missing.
     """
 
     run_id: str
@@ -103,6 +103,8 @@ class RunView:
     paused_at_ms: int | None = None
     inner: list[str] = field(default_factory=list)
     elements: dict[str, int] = field(default_factory=dict)
+    children: dict[str, str] = field(default_factory=dict)
+    parent_run_id: str | None = None
     complete: bool = True
 
     @property
@@ -147,6 +149,7 @@ def _run_started(view: RunView, event: RunEvent) -> None:
     view.deadline_ms = event.due_ms
     view.attributes = dict(event.attributes)
     view.conversation_id = event.conversation_id
+    view.parent_run_id = None if event.parent is None else event.parent.run_id
     _write(view, event.writes, event)
 
 
@@ -284,6 +287,11 @@ def _run_resumed(view: RunView, event: RunEvent) -> None:
     view.paused_at_ms = None
 
 
+def _child_started(view: RunView, event: RunEvent) -> None:
+    view.children[event.path or ""] = event.name or ""
+    waits.child_started(view.waits, event)
+
+
 def _noted(view: RunView, event: RunEvent) -> None:
     """In the history, but not in what is shown."""
 
@@ -319,6 +327,8 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
     "step_held": _noted,
+    "child_started": _child_started,
+    "child_ended": _over,
     "answer_ignored": _noted,
     "run_completed": _run_completed,
 }

@@ -6,7 +6,7 @@ from typing import Literal
 
 from logkeel.records import FieldReference, FieldValue, RunEvent
 
-WaitKind = Literal["sleep", "signal", "human", "within"]
+WaitKind = Literal["sleep", "signal", "human", "within", "child"]
 
 NO_ANSWER = "no answer in time"
 """The engine's word for what its author's policy answered, since nobody else did."""
@@ -16,9 +16,10 @@ NO_ANSWER = "no answer in time"
 class WaitView:
     """Something that is waited for at a path. `number`: the revision at which it began, a question's id.
 
-    `due_ms`: when its time is over. `name`: the signal's. Of a question: `question`, for whom (`assignee`), the verbs
-    that are allowed, the fields that verb and answer go to, the fields that are shown and which revisions of them, and
-    where they are notified. `reassigned_by`: who handed it on; `escalated`: nobody did, its first time was over.
+    `due_ms`: when its time is over. `name`: the signal's, or the run id of a child. Of a question: `question`, for whom
+    (`assignee`), the verbs that are allowed, the fields that verb and answer go to, the fields that are shown and which
+    revisions of them, and where they are notified. `reassigned_by`: who handed it on; `escalated`: nobody did, its
+    first time was over.
     """
 
     path: str
@@ -88,6 +89,12 @@ def block_entered(waits: dict[str, WaitView], event: RunEvent) -> None:
     """A block began; one with a due time has a limit."""
     if event.due_ms is not None:
         _begin(waits, event, "within")
+
+
+def child_started(waits: dict[str, WaitView], event: RunEvent) -> None:
+    """A child run was started; one that is detached is not waited for."""
+    if "detached" not in event.attributes:
+        _begin(waits, event, "child", name=event.name or "")
 
 
 def question_asked(waits: dict[str, WaitView], event: RunEvent) -> None:

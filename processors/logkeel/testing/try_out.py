@@ -56,11 +56,13 @@ def _run(workflow: "Workflow[Any]", inputs: Mapping[str, Any], outside: Surround
         version=workflow.version,
         run_id=run_id,
         request_id=request_id,
+        conversation_id=workflow.conversation_id(inputs),
         inputs=PLAIN.wrap_writes(writes, f"the input of workflow {workflow.name!r}"),
         input_digest=input_digest(writes),
     )
     people = People(outside.humans)
-    with MemoryApplication([workflow], resources=outside.resources) as application:
+    workflows = [workflow, *(child for child in workflow.children.values() if child is not workflow)]
+    with MemoryApplication(workflows, resources=outside.resources) as application:
         application.send(request, key=run_id)
         for number, each in enumerate(outside.signals):
             application.send(_signal(run_id, number, each), key=run_id)

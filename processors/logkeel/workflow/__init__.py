@@ -15,6 +15,7 @@ from logkeel.workflow.binding import BoundCheck, BoundFunction, BoundStep
 from logkeel.workflow.blocks import (
     FlowBlock,
     branch,
+    child,
     each,
     human,
     leave,
@@ -87,6 +88,7 @@ __all__ = [
     "Timeout",
     "Workflow",
     "branch",
+    "child",
     "current_step",
     "durable",
     "each",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Required, TypeAlias, TypedDict, Unpack
 
 from logkeel.definitions import Verb
+from logkeel.workflow.children import Child, child
 from logkeel.workflow.durations import Duration
 from logkeel.workflow.each import Each, Gathering, each
 from logkeel.workflow.inlining import Inline, inline
@@ -137,6 +138,7 @@ FlowBlock: TypeAlias = (
     | Human
     | Inline
     | Each
+    | Child
     | tuple[Any, ...]
 )
 """A step, a block, or a tuple of blocks, which is a sequence."""
@@ -236,6 +238,7 @@ def human(name: str, *, writes: str, **how: Unpack[Asking]) -> Human:
 __all__ = [
     "Asking",
     "Branch",
+    "Child",
     "Each",
     "FlowBlock",
     "Gathering",
@@ -250,6 +253,7 @@ __all__ = [
     "WaitSignal",
     "Within",
     "branch",
+    "child",
     "each",
     "human",
     "inline",

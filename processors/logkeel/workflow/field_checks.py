@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from msgspec import UnsetType
 
-from logkeel.definitions import BranchBlock, HumanBlock, InlineBlock, LeaveBlock, SignalBlock
+from logkeel.definitions import BranchBlock, ChildBlock, HumanBlock, InlineBlock, LeaveBlock, SignalBlock
 from logkeel.workflow.problems import Problem
 from logkeel.workflow.state import StateField
 
@@ -59,8 +59,8 @@ class FieldCheck:
                 what = f"signals are correlated by text, and field {block.correlate!r} is none"
                 self._problem(what, "correlate by a control field of type str")
 
-    def inline(self, block: InlineBlock, written: frozenset[str]) -> None:
-        """What an inner workflow begins with must be there."""
+    def inline(self, block: InlineBlock | ChildBlock, written: frozenset[str]) -> None:
+        """What another workflow begins with must be there."""
         for name in dict.fromkeys(each.outer for each in block.inputs):
             known = self.fields.get(name)
             if known is None or known.definition.required or name in written:

@@ -14,6 +14,7 @@ from msgspec import UnsetType
 from logkeel.definitions import (
     Block,
     BranchBlock,
+    ChildBlock,
     EachBlock,
     HumanBlock,
     InlineBlock,
@@ -87,7 +88,7 @@ class FlowCheck:
             case RescueBlock() | WithinBlock():
                 # Nothing that the body wrote is certain where it did not end.
                 return _common([self._walk(each, written, inside) for each in inner_blocks(block)])
-            case InlineBlock():
+            case InlineBlock() | ChildBlock():
                 self._fields(inside).inline(block, written)
                 return written | ({block.writes} if block.writes is not None else set())
             case EachBlock():
@@ -180,7 +181,9 @@ class FlowCheck:
         contents = Contents(self.steps)
         for left, right in combinations(block.branches, 2):
             for name in sorted(contents.writes(left) & contents.writes(right)):
-                if block.wait != "first" and not (contents.adds(left, name) and contents.adds(right, name)):
+                plain = name in self.fields and self.fields[name].definition.reducer == "replace"
+                together = (contents.adds(each, name, plain=plain) for each in (left, right))
+                if block.wait != "first" and not all(together):
                     what = f"branches {left.id!r} and {right.id!r} both write {name!r}"
                     self.problems.append(Problem(what, place, _SEPARATE))
             self._check_sibling(contents, left, right, place)

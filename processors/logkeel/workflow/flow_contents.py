@@ -7,6 +7,7 @@ from typing import Any
 from logkeel.definitions import (
     Block,
     BranchBlock,
+    ChildBlock,
     EachBlock,
     HumanBlock,
     InlineBlock,
@@ -51,15 +52,19 @@ class Contents:
             if operation in COMBINING
         }
 
-    def adds(self, block: Block, name: str) -> bool:
-        """Whether it writes the field by a reducer only, which other branches may do as well."""
+    def adds(self, block: Block, name: str, *, plain: bool) -> bool:
+        """Whether it writes the field by a reducer only, which other branches may do as well.
+
+        `plain`: the field has none, so that the result of another workflow replaces it.
+        """
         operations = {
             operation
             for step in self.steps(block)
             for field, operation in zip(step.settings.writes, step.settings.operations, strict=True)
             if field == name
         }
-        return operations.isdisjoint({"replace"}) and not any(_replaces(each, name) for each in _own_blocks(block))
+        replacing = (_replaces(each, name, plain=plain) for each in _own_blocks(block))
+        return operations.isdisjoint({"replace"}) and not any(replacing)
 
     def reads(self, block: Block) -> set[str]:
         """Fields that it may read."""
@@ -70,15 +75,16 @@ class Contents:
                     found.add(name)
                 case HumanBlock(shows=names):
                     found.update(names)
-                case InlineBlock(inputs=inputs):
+                case InlineBlock(inputs=inputs) | ChildBlock(inputs=inputs):
                     found.update(each.outer for each in inputs)
                 case _:
                     pass
         return found
 
 
-def _replaces(block: Block, name: str) -> bool:
-    return isinstance(block, SignalBlock | HumanBlock) and name in fields_written_by(block)
+def _replaces(block: Block, name: str, *, plain: bool) -> bool:
+    kinds = (SignalBlock, HumanBlock, InlineBlock, ChildBlock) if plain else (SignalBlock, HumanBlock)
+    return isinstance(block, kinds) and name in fields_written_by(block)
 
 
 def _own_blocks(block: Block, *, outside: bool = False) -> Iterator[Block]:

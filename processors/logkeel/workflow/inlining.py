@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from logkeel.definitions import (
@@ -15,11 +14,9 @@ from logkeel.definitions import (
     BranchBlock,
     Case,
     EachBlock,
-    FieldDefinition,
     Handler,
     InlineBlock,
     LoopBlock,
-    Mapped,
     ParallelBlock,
     RescueBlock,
     SequenceBlock,
@@ -28,6 +25,7 @@ from logkeel.definitions import (
     WithinBlock,
     WorkflowDocument,
 )
+from logkeel.workflow.mapping import Fitting, interface_of
 from logkeel.workflow.problems import Problem
 from logkeel.workflow.state import StateField
 
@@ -76,69 +74,22 @@ class Inlining:
         document = block.workflow.document()
         known = self.inner.setdefault(document.name, block.workflow)
         if known is not block.workflow:
-            self._problem(f"two workflows are called {document.name!r}", place, "give one of them another name")
-        inputs = block.inputs if block.inputs is not None else self._same_names(document)
-        self._check_inputs(document, inputs, place)
-        writes, returns = self._result(document, block.writes, place)
+            what, remedy = f"two workflows are called {document.name!r}", "give one of them another name"
+            self.problems.append(Problem(what, place, remedy))
+        fitting, inner = Fitting(self.fields, self.problems, place), interface_of(block.workflow)
+        fitting.check_no_turn(block.workflow)
+        inputs = fitting.inputs(inner, block.inputs)
+        writes, returns = fitting.result(inner, block.writes)
         return InlineBlock(
             id=identity,
             workflow=document.name,
             version=document.version,
             fields=document.fields,
             flow=qualified(document.flow, document.name),
-            inputs=tuple(Mapped(inner=inner, outer=outer) for inner, outer in sorted(inputs.items())),
+            inputs=inputs,
             returns=returns,
             writes=writes,
         )
-
-    def _same_names(self, document: WorkflowDocument) -> dict[str, str]:
-        return {each.name: each.name for each in document.fields if each.required}
-
-    def _check_inputs(self, document: WorkflowDocument, inputs: Mapping[str, str], place: str) -> None:
-        inner = {each.name: each for each in document.fields}
-        for name in sorted({each.name for each in document.fields if each.required} - inputs.keys()):
-            what = f"workflow {document.name!r} needs {name!r}, which it is not given"
-            self._problem(what, place, f'map it: inputs={{"{name}": "a field of yours"}}')
-        for name, outer in sorted(inputs.items()):
-            if name not in inner:
-                what = f"workflow {document.name!r} has no field {name!r}"
-                self._problem(what, place, f"map one of {', '.join(inner)}")
-            elif outer not in self.fields:
-                self._problem(f"{outer!r} is no field of the state", place, f"use one of {', '.join(self.fields)}")
-            else:
-                self._check_kind(inner[name], self.fields[outer].definition, place)
-
-    def _result(self, document: WorkflowDocument, writes: str | None, place: str) -> tuple[str | None, str | None]:
-        returns = document.returns[0] if len(document.returns) == 1 else None
-        if writes is None:
-            return (returns, returns) if returns in self.fields else (None, None)
-        if returns is None:
-            what = f"workflow {document.name!r} returns {len(document.returns)} fields, and one is to be written"
-            self._problem(what, place, 'let it return one: returns="field"')
-        elif writes not in self.fields:
-            self._problem(f"{writes!r} is no field of the state", place, f"use one of {', '.join(self.fields)}")
-        else:
-            inner = next((each for each in document.fields if each.name == returns), None)
-            if inner is not None:
-                self._check_kind(inner, self.fields[writes].definition, place)
-        return writes, returns
-
-    def _check_kind(self, inner: FieldDefinition, outer: FieldDefinition, place: str) -> None:
-        if inner.control_type != outer.control_type:
-            kinds = [each.control_type or "a payload" for each in (inner, outer)]
-            what = f"field {inner.name!r} inside is {kinds[0]}, and {outer.name!r} outside is {kinds[1]}"
-            self._problem(what, place, "give both the same type")
-        if inner.elements != outer.elements:
-            kept = [_kept(each) for each in (inner, outer)]
-            what = f"field {inner.name!r} inside is kept as {kept[0]}, and {outer.name!r} outside as {kept[1]}"
-            self._problem(what, place, "declare both alike")
-
-    def _problem(self, what: str, place: str, remedy: str) -> None:
-        self.problems.append(Problem(what, place, remedy))
-
-
-def _kept(field: FieldDefinition) -> str:
-    return "one value" if field.elements is UNSET else f"a {field.elements} of elements"
 
 
 def inner_steps(name: str, document: WorkflowDocument) -> Iterator[StepDefinition]:

@@ -16,6 +16,7 @@ from logkeel.definitions import (
     Block,
     BranchBlock,
     Case,
+    ChildBlock,
     EachBlock,
     Handler,
     HumanBlock,
@@ -46,10 +47,12 @@ from logkeel.workflow.blocks import (
     WaitSignal,
     Within,
 )
+from logkeel.workflow.children import Child, child_block
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.each import Each, each_block, with_item
 from logkeel.workflow.flow_contents import Contents
 from logkeel.workflow.inlining import Inline, Inlining
+from logkeel.workflow.mapping import Fitting
 from logkeel.workflow.naming import Names
 from logkeel.workflow.problems import Problem
 from logkeel.workflow.state import StateField
@@ -64,12 +67,16 @@ _BLOCKS = "use steps of this workflow, blocks such as parallel(...) or branch(..
 
 @dataclass(slots=True)
 class Translation:
-    """Walks an author's flow once. Filled on the way: `problems`, `used` (steps in order of use), `inner` workflows."""
+    """Walks an author's flow once. Filled on the way: `problems`, `used` (steps in order of use), `inner` workflows,
+
+    and `children`: those that are started as runs of their own.
+    """
 
     fields: Mapping[str, StateField]
     problems: list[Problem] = field(default_factory=list)
     used: list[Step[..., Any]] = field(default_factory=list)
     inner: dict[str, "Workflow[Any]"] = field(default_factory=dict)
+    children: dict[str, "Workflow[Any]"] = field(default_factory=dict)
 
     def translate(self, blocks: tuple[FlowBlock, ...]) -> SequenceBlock:
         """The whole flow as one sequence."""
@@ -127,6 +134,8 @@ class Translation:
                 return self._inline(block, names, place)
             case Each():
                 return self._each(block, names, place)
+            case Child():
+                return self._child(block, names, place)
             case _:
                 self._problem(f"{block!r} is no block of a flow", place, _BLOCKS)
                 return None
@@ -142,10 +151,16 @@ class Translation:
         inlining = Inlining(self.fields, self.problems, self.inner)
         return inlining.block(block, identity, f"{place}/{identity}")
 
+    def _child(self, block: Child, names: Names, place: str) -> ChildBlock:
+        identity = names.fresh(block.name or block.workflow.name)
+        fitting = Fitting(self.fields, self.problems, f"{place}/{identity}")
+        return child_block(block, identity, fitting, self.children)
+
     def _each(self, block: Each, names: Names, place: str) -> EachBlock:
         identity = names.fresh(block.how.get("name", block.items))
         inside = f"{place}/{identity}"
-        within = Translation(with_item(self.fields, block), self.problems, self.used, self.inner)
+        fields = with_item(self.fields, block)
+        within = Translation(fields, self.problems, self.used, self.inner, self.children)
         body = within._body(block.body, Names(), inside)
         written = Contents({step.name: step for step in self.used}).writes(body)
         plain = [name for name in written if name in self.fields and self.fields[name].definition.reducer == "replace"]

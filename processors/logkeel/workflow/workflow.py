@@ -5,13 +5,23 @@ from importlib.metadata import entry_points
 from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
+from msgspec import UNSET
 
-from logkeel.definitions import SequenceBlock, StepDefinition, WorkflowDocument, digest_of, encode_document
+from logkeel.definitions import (
+    Conversation,
+    OnBusy,
+    SequenceBlock,
+    StepDefinition,
+    WorkflowDocument,
+    digest_of,
+    encode_document,
+)
 from logkeel.errors import ConfigInvalid, InvalidInput
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.binding import BoundStep, bound
 from logkeel.workflow.blocks import FlowBlock
 from logkeel.workflow.context import RunView, StepErrorView
+from logkeel.workflow.conversing import conversation_in, conversation_problems, joining_problems
 from logkeel.workflow.declaring import NAME, StepOptions, declare_step
 from logkeel.workflow.drawing import as_mermaid, as_text
 from logkeel.workflow.durations import Duration, to_milliseconds
@@ -38,11 +48,24 @@ class MoreOfAStep(TypedDict, total=False):
     journal: bool
 
 
+class MoreOfAWorkflow(TypedDict, total=False):
+    """Options of a workflow that few need."""
+
+    max_depth: int
+    max_descendants: int
+    conversation: str
+    keep: Sequence[str]
+    on_busy: OnBusy
+
+
 class Workflow(Generic[S]):
     """Declare steps with `@workflow.step(...)`, then put them together with `workflow.flow(...)`, once.
 
     `returns` names the fields that the completion carries: one name gives its value, several give a dictionary.
-    `queue` is where steps go that name none. Raises `DefinitionError`.
+    `queue` is where steps go that name none. `max_depth`: how many generations of child runs there may be below a run,
+    `max_descendants`: how many child runs in all; children inherit both. `conversation`: the field that says whose turn
+    a run is; turns of one conversation come one after the other, and begin with the fields of `keep` as the former one
+    left them. `on_busy`: what becomes of a turn that comes during another one. Raises `DefinitionError`.
     """
 
     def __init__(
@@ -54,6 +77,7 @@ class Workflow(Generic[S]):
         version: str = "1",
         queue: str = "default",
         run_timeout: Duration | None = None,
+        **more: Unpack[MoreOfAWorkflow],
     ) -> None:
         self.name = name
         self.version = version
@@ -64,6 +88,9 @@ class Workflow(Generic[S]):
         self._steps: dict[str, Step[..., Any]] = {}
         self._flow: SequenceBlock | None = None
         self._inner: dict[str, Workflow[Any]] = {}
+        self._children: dict[str, Workflow[Any]] = {}
+        self._more = more
+        self.conversation: Conversation | None = conversation_in(more, self.shape.fields)
         raise_for(self._own_problems())
 
     def __repr__(self) -> str:
@@ -122,10 +149,12 @@ class Workflow(Generic[S]):
         foreign = [s for s in translation.used if self._steps.get(s.name) is not s]
         problems = [*translation.problems, *(self._foreign(step) for step in dict.fromkeys(foreign))]
         problems += self._step_problems(translation.used)
+        has_journals = any(step.definition().journaled is True for step in translation.used)
+        problems += joining_problems(self.conversation, flow, f"Workflow({self.name!r})", has_journals=has_journals)
         if not foreign:
             problems += self._check(flow, translation)
         raise_for(problems)
-        self._flow, self._inner = flow, translation.inner
+        self._flow, self._inner, self._children = flow, translation.inner, translation.children
 
     def document(self) -> WorkflowDocument:
         """The definition as data. Raises `DefinitionError` while there is no flow."""
@@ -142,6 +171,9 @@ class Workflow(Generic[S]):
             flow=self._flow,
             returns=self._returned(),
             run_timeout_ms=self._run_timeout_ms,
+            max_depth=self._more.get("max_depth", UNSET),
+            max_descendants=self._more.get("max_descendants", UNSET),
+            conversation=UNSET if self.conversation is None else self.conversation,
         )
 
     def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
@@ -164,6 +196,23 @@ class Workflow(Generic[S]):
     def steps(self) -> Mapping[str, Step[..., Any]]:
         """Declared steps by name."""
         return self._steps
+
+    @property
+    def blocks(self) -> SequenceBlock | None:
+        """The flow as data; None while there is none."""
+        return self._flow
+
+    @property
+    def children(self) -> Mapping[str, "Workflow[Any]"]:
+        """Workflows that are started as runs of their own, by this one, by its inner ones, and by those, by name."""
+        found: dict[str, Workflow[Any]] = {}
+        left: list[Workflow[Any]] = [self]
+        while left:
+            each = left.pop()
+            fresh = {name: child for name, child in each._children.items() if name not in found}
+            found |= fresh
+            left += [*fresh.values(), *each._inner.values()]
+        return found
 
     def bind(self, step_name: str) -> BoundStep:
         """The step as a worker runs it; of an inner workflow by `<workflow>:<step>`. Raises KeyError if unknown."""
@@ -192,6 +241,10 @@ class Workflow(Generic[S]):
             message = f"the input does not fit workflow {self.name!r}: {'; '.join(problems)}"
             raise InvalidInput(message, workflow=self.name, problems=problems)
         return tuple(writes)
+
+    def conversation_id(self, values: Mapping[str, Any]) -> str | None:
+        """Whose turn a run with this input is; None if the runs of this workflow are no turns."""
+        return None if self.conversation is None else str(values[self.conversation.field])
 
     def decode_state(
         self, fields: Sequence[FieldValue], *, completed_steps: Sequence[str] = (), errors: Sequence[StepErrorView] = ()
@@ -265,6 +318,14 @@ class Workflow(Generic[S]):
             for name in self._returned()
             if name not in self.shape.fields and name not in self.shape.view_fields
         ]
+        problems += conversation_problems(self._more, self.shape.fields, self._returned(), place)
+        for name, given in self._more.items():
+            is_limit = isinstance(given, int) and not isinstance(given, bool) and given >= 0
+            if name not in MoreOfAWorkflow.__annotations__:
+                what = f"a workflow has no option {name!r}"
+                problems.append(Problem(what, place, f"use {', '.join(MoreOfAWorkflow.__annotations__)}"))
+            if name in ("max_depth", "max_descendants") and not is_limit:
+                problems.append(Problem(f"{name}={given!r} is no limit", place, "give it a whole number from 0 on"))
         if not NAME.fullmatch(self.name):
             remedy = "use letters, digits, '_', '.' and '-', with a letter first"
             problems.append(Problem(f"{self.name!r} is no workflow name", place, remedy))

@@ -4,6 +4,7 @@ from logkeel.definitions.blocks import (
     Block,
     BranchBlock,
     Case,
+    ChildBlock,
     EachBlock,
     Handler,
     HumanBlock,
@@ -24,6 +25,7 @@ from logkeel.definitions.blocks import (
     fields_written_by,
     inner_blocks,
 )
+from logkeel.definitions.conversation import Conversation, OnBusy
 from logkeel.definitions.fields import ControlType, Elements, FieldDefinition
 from logkeel.definitions.model import (
     VIEW_FIELDS,
@@ -43,7 +45,9 @@ __all__ = [
     "Block",
     "BranchBlock",
     "Case",
+    "ChildBlock",
     "ControlType",
+    "Conversation",
     "EachBlock",
     "Elements",
     "FieldDefinition",
@@ -53,6 +57,7 @@ __all__ = [
     "LeaveBlock",
     "LoopBlock",
     "Mapped",
+    "OnBusy",
     "ParallelBlock",
     "RescueBlock",
     "RetryPolicy",

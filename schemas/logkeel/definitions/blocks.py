@@ -200,6 +200,25 @@ class EachBlock(msgspec.Struct, frozen=True, kw_only=True, tag="each"):
     max_failures_percent: float | None = None
 
 
+class ChildBlock(msgspec.Struct, frozen=True, kw_only=True, tag="child"):
+    """A run of its own of another workflow, maybe on another partition; `inputs` are what it begins with.
+
+    It is awaited: when it has succeeded, its field `returns` is copied to the outer field `writes`; any other end is
+    the failure `child_failed` of the block. `detach`: nobody waits for it. `on_cancel`: what becomes of it when nobody
+    waits for it any more. `leaf`: it has no children itself, so none are kept free for it (`docs/inline-and-child.md`).
+    """
+
+    id: str
+    workflow: str
+    version: str
+    inputs: tuple[Mapped, ...] = ()
+    returns: str | None = None
+    writes: str | None = None
+    detach: bool = False
+    on_cancel: Literal["cancel", "abandon"] = "cancel"
+    leaf: bool = False
+
+
 Block = (
     StepBlock
     | SequenceBlock
@@ -214,6 +233,7 @@ Block = (
     | HumanBlock
     | InlineBlock
     | EachBlock
+    | ChildBlock
 )
 WaitBlock = SleepBlock | SignalBlock | HumanBlock
 
@@ -246,7 +266,7 @@ def all_blocks(block: Block) -> Iterator[Block]:
 def fields_written_by(block: Block) -> tuple[str, ...]:
     """The fields that a block itself writes, not those of steps and blocks inside of it."""
     match block:
-        case SignalBlock(writes=name) | InlineBlock(writes=name):
+        case SignalBlock(writes=name) | InlineBlock(writes=name) | ChildBlock(writes=name):
             names: tuple[str | None, ...] = (name,)
         case HumanBlock(writes=name, answer=answer):
             names = (name, answer)

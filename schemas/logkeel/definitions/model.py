@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from logkeel.definitions.blocks import Block
+from logkeel.definitions.conversation import Conversation
 from logkeel.definitions.fields import FieldDefinition
 from logkeel.records import Effect, Operation
 
@@ -70,7 +71,8 @@ VIEW_FIELDS: Final = ("schema_version", "completed_steps", "error_log")
 class WorkflowDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The whole definition. `steps` is sorted by name; `fields` keeps the order of the state class.
 
-    `returns` names fields, and fields of `VIEW_FIELDS`.
+    `returns` names fields, and fields of `VIEW_FIELDS`. `max_depth`: how many generations of child runs there may be
+    below a run, `max_descendants`: how many child runs in all; unset: what the engine says. Children inherit both.
     """
 
     name: str
@@ -81,6 +83,9 @@ class WorkflowDocument(msgspec.Struct, frozen=True, kw_only=True):
     flow: Block
     returns: tuple[str, ...] = ()
     run_timeout_ms: int | None = None
+    max_depth: int | msgspec.UnsetType = msgspec.UNSET
+    max_descendants: int | msgspec.UnsetType = msgspec.UNSET
+    conversation: Conversation | msgspec.UnsetType = msgspec.UNSET
 
 
 _ENCODER = msgspec.json.Encoder(order="sorted")

@@ -1,6 +1,7 @@
 """The record types of the wire, as frozen structs. `logkeel.wire` writes and reads them as Avro."""
 
 from logkeel.records.outcomes import (
+    ChildCompleted,
     EventKind,
     RequestRejected,
     RunCompleted,
@@ -44,6 +45,7 @@ from logkeel.records.values import (
     FieldWrite,
     Operation,
     Origin,
+    Parent,
     Payload,
     RunSummary,
     StepErrorSummary,
@@ -55,6 +57,7 @@ __all__ = [
     "AnswerQuestion",
     "Blob",
     "CancelRun",
+    "ChildCompleted",
     "Control",
     "Effect",
     "ElementValue",
@@ -66,6 +69,7 @@ __all__ = [
     "JournalEntry",
     "Operation",
     "Origin",
+    "Parent",
     "PauseRun",
     "Payload",
     "Request",

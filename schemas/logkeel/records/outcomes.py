@@ -5,7 +5,16 @@ from typing import Literal
 import msgspec
 
 from logkeel.records.steps import JournalEntry
-from logkeel.records.values import ErrorInfo, FieldReference, FieldValue, FieldWrite, Origin, Payload, TraceContext
+from logkeel.records.values import (
+    ErrorInfo,
+    FieldReference,
+    FieldValue,
+    FieldWrite,
+    Origin,
+    Parent,
+    Payload,
+    TraceContext,
+)
 
 RunStatus = Literal["running", "succeeded", "failed", "cancelled", "timed_out", "invalid_input"]
 
@@ -40,6 +49,8 @@ EventKind = Literal[
     "run_paused",
     "run_resumed",
     "step_held",
+    "child_started",
+    "child_ended",
     "answer_ignored",
     "run_completed",
 ]
@@ -84,6 +95,8 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin | None = None
     trace: TraceContext | None = None
     journal: JournalEntry | None = None
+    parent: Parent | None = None
+    former_revisions: int | None = None
 
 
 class RunCompleted(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +121,25 @@ class RunCompleted(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin | None = None
     reannounced: bool = False
     trace: TraceContext | None = None
+
+
+class ChildCompleted(msgspec.Struct, frozen=True, kw_only=True):
+    """On step-results, at the home of the parent: its child has ended, or could not be started (P29).
+
+    `run_id`, `incarnation`, `path` and `number` are the parent's, as they stood in the child's start.
+    `child_incarnation` None: its start was refused. `descendants`: how many child runs there were below it.
+    """
+
+    run_id: str
+    incarnation: str
+    path: str
+    number: int
+    child_run_id: str
+    status: RunStatus
+    child_incarnation: str | None = None
+    result: tuple[FieldValue, ...] = ()
+    error: ErrorInfo | None = None
+    descendants: int = 0
 
 
 class RequestRejected(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,11 +5,11 @@ Every request carries a request id; without one, topic-partition-offset stands i
 
 import msgspec
 
-from logkeel.records.values import FieldWrite, Origin, Payload, TraceContext
+from logkeel.records.values import FieldWrite, Origin, Parent, Payload, TraceContext
 
 
 class StartRun(msgspec.Struct, frozen=True, kw_only=True):
-    """Start a run. `run_id` None: the record key, else topic-partition-offset."""
+    """Start a run. `run_id` None: the record key, else topic-partition-offset. `parent`: whose child it is (P29)."""
 
     workflow: str
     run_id: str | None = None
@@ -23,6 +23,7 @@ class StartRun(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, str] = {}
     origin: Origin | None = None
     trace: TraceContext | None = None
+    parent: Parent | None = None
 
 
 class SignalRun(msgspec.Struct, frozen=True, kw_only=True):

@@ -93,6 +93,24 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
 
 
+class Parent(msgspec.Struct, frozen=True, kw_only=True):
+    """The run that a child run answers to, and what the child may do (P29).
+
+    `number` is the revision at which it was started; with run, incarnation and path it says which wait its end is for.
+    `depth`: how many runs are above it. `max_depth`, `max_descendants`: of it and everything below it.
+    """
+
+    run_id: str
+    incarnation: str
+    path: str
+    number: int
+    depth: int
+    max_depth: int
+    max_descendants: int
+    home_partition: int = 0
+    detached: bool = False
+
+
 class TraceContext(msgspec.Struct, frozen=True, kw_only=True):
     """W3C Trace Context of the cause."""
 

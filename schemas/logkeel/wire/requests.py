@@ -20,6 +20,7 @@ from logkeel.records import (
     CancelRun,
     FieldWrite,
     Origin,
+    Parent,
     PauseRun,
     Payload,
     Request,
@@ -58,6 +59,7 @@ class _JsonStart(msgspec.Struct, tag_field="type", tag="StartRun", forbid_unknow
     attributes: dict[str, str] = {}
     origin: Origin | None = None
     trace: TraceContext | None = None
+    parent: Parent | None = None
 
     def request(self) -> StartRun:
         return StartRun(inputs=_writes(self.input), **_same(self, "input"))

@@ -5,6 +5,7 @@ import typing
 from logkeel.records import (
     AnswerQuestion,
     CancelRun,
+    ChildCompleted,
     PauseRun,
     RequestRejected,
     ResolveStep,
@@ -44,6 +45,7 @@ Record = (
     | StepRefused
     | StepJournaled
     | StepSuspended
+    | ChildCompleted
     | RunEvent
     | RunCompleted
     | RequestRejected

@@ -20,6 +20,9 @@ from logkeel.definitions import (
 from logkeel.records import (
     AnswerQuestion,
     CancelRun,
+    ChildCompleted,
+    ErrorInfo,
+    FieldValue,
     FieldWrite,
     PauseRun,
     Payload,
@@ -29,16 +32,17 @@ from logkeel.records import (
     StartRun,
     StepSucceeded,
 )
-from logkeel.runs.core import pausing, questions, requests, waking
-from logkeel.runs.core.actions import ClearTimer, CompleteRun, Reject, RevokeStep, SetTimer
+from logkeel.runs.core import child_ends, pausing, questions, requests, waking
+from logkeel.runs.core.actions import CancelChild, ClearTimer, CompleteRun, Reject, RevokeStep, SetTimer, StartChild
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
+from logkeel.runs.core.children import MAX_DESCENDANTS
 from logkeel.runs.core.paths import without_element
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.reading import field_value
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.starting import info_of, start
-from logkeel.runs.core.state import RunInfo, RunState
+from logkeel.runs.core.state import RunInfo, RunState, WaitState
 
 Timer = tuple[str, int, str, int]
 """kind, due, path, number"""
@@ -117,6 +121,23 @@ def control(field: str, value: str) -> FieldWrite:
     return FieldWrite(field=field, is_control=True, control=value)
 
 
+def child_end(wait: WaitState, path: str, status: str = "succeeded", *, descendants: int = 0) -> ChildCompleted:
+    """What the engine of that child would say."""
+    succeeded = status == "succeeded"
+    return ChildCompleted(
+        run_id="r",
+        incarnation="0-0-0",
+        path=path,
+        number=wait.number,
+        child_run_id=wait.name,
+        child_incarnation="1-1-1",
+        status=status,  # type: ignore[arg-type]  # tests pass literals
+        result=(FieldValue(field="letter", revision=3, payload=HELLO),) if succeeded else (),
+        error=None if succeeded else ErrorInfo(code="boom", kind="fatal", message="it broke"),
+        descendants=descendants,
+    )
+
+
 class Flow:
     """One run, its history, its timers, and what has been revoked."""
 
@@ -130,6 +151,9 @@ class Flow:
         self.timers: set[Timer] = set()
         self.revoked: list[str] = []
         self.completions = 0
+        self.started: list[StartRun] = []
+        self.given_up: list[str] = []
+        self.former: list[ChildCompleted] = []
         self._turn(lambda turn: start(turn, request, request.inputs))
 
     def keep(self) -> None:
@@ -154,6 +178,10 @@ class Flow:
                     self.revoked.append(path)
                 case CompleteRun():
                     self.completions += 1
+                case StartChild(request=asked):
+                    self.started.append(asked)
+                case CancelChild(run_id=child):
+                    self.given_up.append(child)
                 case _:
                     pass
         return turn
@@ -211,6 +239,17 @@ class Flow:
         turn = self._turn(lambda turn: questions.answer(turn, request, "q"))
         return next((action for action in turn.actions if isinstance(action, Reject)), None)
 
+    def end_child(self, path: str, status: str = "succeeded", *, descendants: int = 0) -> ChildCompleted:
+        """The child that is awaited there ends; its field `letter` says hello."""
+        message = child_end(self.state.waits[path], path, status, descendants=descendants)
+        self.hear(message)
+        self.former.append(message)
+        return message
+
+    def hear(self, message: ChildCompleted) -> None:
+        """Word of a child comes."""
+        self._turn(lambda turn: child_ends.ended(turn, message))
+
     def pause(self) -> None:
         """The run is paused."""
         self._turn(lambda turn: pausing.pause(turn, PauseRun(run_id="r"), "q"))
@@ -257,6 +296,11 @@ class Flow:
         assert state.head.open_steps == len(self.open_steps)
         assert state.running == (self.completions == 0)
         self._check_elements()
+        open_children = {wait.name for wait in state.waits.values() if wait.kind == "child"}
+        assert not open_children & set(self.given_up), "whoever is cancelled is not awaited"
+        assert open_children <= {request.run_id for request in self.started}
+        assert len({request.run_id for request in self.started}) == len(self.started)
+        assert state.head.descendants <= MAX_DESCENDANTS
         if state.running:
             assert state.waits or self.open_steps or state.held, "a run that neither works nor waits is stuck"
         else:

@@ -2,13 +2,14 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.runs.flows import ADDED, VERDICTS, Flow, inner, plan_with
+from tests.unit.runs.flows import ADDED, TOPIC, VERDICTS, Flow, inner, plan_with
 from tests.unit.runs.scripts import flow_of, step_block
 
 from logkeel.definitions import (
     Block,
     BranchBlock,
     Case,
+    ChildBlock,
     EachBlock,
     Handler,
     HumanBlock,
@@ -24,7 +25,20 @@ from logkeel.records import Payload
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import replay
 
-KINDS = ("fork", "branch", "loop", "rescue", "within", "sleep", "signal", "human", "sequence", "inline", "each")
+KINDS = (
+    "fork",
+    "branch",
+    "loop",
+    "rescue",
+    "within",
+    "sleep",
+    "signal",
+    "human",
+    "sequence",
+    "inline",
+    "each",
+    "child",
+)
 ANSWER = Payload(encoding="json", data=b"1")
 MOVES = (
     "succeed",
@@ -37,6 +51,9 @@ MOVES = (
     "delegate",
     "pause",
     "resume",
+    "child ends",
+    "child fails",
+    "word of a former child",
 )
 
 
@@ -76,7 +93,7 @@ def plans(draw: st.DrawFn) -> Plan:
             case "within":
                 late = {"on_timeout": inside()} if draw(st.booleans()) else {}
                 return WithinBlock(id=name, timeout_ms=draw(st.integers(1, 5_000)), body=inside(), **late)
-            case "sleep" | "signal" | "human":
+            case "sleep" | "signal" | "human" | "child":
                 return _wait(draw, kind, name)
             case "each":
                 return _each(draw, name, inside(loop=False))
@@ -86,6 +103,21 @@ def plans(draw: st.DrawFn) -> Plan:
                 return step_block(name)
 
     return plan_with(flow_of(*(block(3, in_loop=False) for _ in range(draw(st.integers(1, 2))))))
+
+
+def _child(draw: st.DrawFn, name: str) -> ChildBlock:
+    detach = draw(st.sampled_from((False, False, True)))
+    return ChildBlock(
+        id=name,
+        workflow="other",
+        version="1",
+        inputs=(TOPIC,),
+        returns=None if detach else "letter",
+        writes=None if detach else "letter",
+        detach=detach,
+        on_cancel=draw(st.sampled_from(("cancel", "abandon"))),
+        leaf=draw(st.booleans()),
+    )
 
 
 def _each(draw: st.DrawFn, name: str, body: Block) -> EachBlock:
@@ -109,6 +141,8 @@ def _wait(draw: st.DrawFn, kind: str, name: str) -> Block:
         return SleepBlock(id=name, duration_ms=draw(st.integers(1, 5_000)))
     if kind == "human":
         return _question(draw, name)
+    if kind == "child":
+        return _child(draw, name)
     timeout_ms = draw(st.sampled_from((None, 3_000)))
     policy = draw(st.sampled_from(("fail", "continue")))
     return SignalBlock(id=name, name="go", writes="letter", timeout_ms=timeout_ms, on_timeout=policy)  # type: ignore[arg-type]  # drawn
@@ -137,6 +171,8 @@ def happen(flow: Flow, move: str, data: st.DataObject) -> None:
         flow.signal("go")
     elif move in ("pause", "resume"):
         getattr(flow, move)()
+    elif "child" in move:
+        _child_moves(flow, move, data)
     elif move in ("fire", "fire an old timer") and flow.timers:
         timer = min(flow.timers, key=lambda each: each[1])
         flow.fire(timer)
@@ -152,6 +188,18 @@ def happen(flow: Flow, move: str, data: st.DataObject) -> None:
         )
     elif known is not None and move in ("fail", "fail for good") and flow.state.steps[known].phase == "dispatched":
         flow.fail(known, "fatal" if move == "fail for good" else "retryable")
+
+
+def _child_moves(flow: Flow, move: str, data: st.DataObject) -> None:
+    children = [path for path, wait in flow.state.waits.items() if wait.kind == "child"]
+    if move == "word of a former child" and flow.former:
+        before = len(flow.history)
+        flow.hear(data.draw(st.sampled_from(flow.former)))
+        assert len(flow.history) == before
+    elif move != "word of a former child" and children:
+        path = data.draw(st.sampled_from(sorted(children)))
+        status = "succeeded" if move == "child ends" else data.draw(st.sampled_from(("failed", "timed_out")))
+        flow.end_child(path, status, descendants=data.draw(st.integers(0, 2)))
 
 
 @settings(max_examples=400, deadline=None)
@@ -176,10 +224,13 @@ def test_left_alone_with_willing_workers_and_humans_every_run_ends(plan: Plan) -
         if not flow.state.running:
             break
         questions = [path for path, wait in flow.state.waits.items() if wait.kind == "question"]
+        children = [path for path, wait in flow.state.waits.items() if wait.kind == "child"]
         if flow.open_steps:
             flow.succeed(flow.open_steps[0], writes=ADDED, verdict="no")
         elif questions:
             flow.answer(questions[0], "approve")
+        elif children:
+            flow.end_child(children[0])
         elif any(wait.kind == "signal" for wait in flow.state.waits.values()):
             flow.signal("go")
         else:

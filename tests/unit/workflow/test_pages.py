@@ -2,8 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
-from logkeel.definitions import HumanBlock
+from logkeel.definitions import HumanBlock, OnBusy
+from logkeel.runs.core.children import MAX_DEPTH, MAX_DESCENDANTS
 from logkeel.workflow import blocks
 from logkeel.workflow.blocks import Asking, Gathering, Human
 
@@ -14,7 +16,7 @@ def test_the_table_of_blocks_names_blocks_that_are_there() -> None:
     page = (DOCS / "flows.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^\| `(\w+)\(", page, re.MULTILINE))
     known = {"parallel", "branch", "loop", "rescue", "within", "sleep", "wait_signal", "human", "inline", "each"}
-    assert named == known
+    assert named == known | {"child"}
     assert all(callable(getattr(blocks, name)) for name in named)
 
 
@@ -37,3 +39,18 @@ def test_the_page_on_each_names_its_options_and_no_others() -> None:
     assert all(
         f"`{name}" in page or f", {name}]" in page for name in ("Append", "Put", "Elements", "Add", "Max", "Min")
     )
+
+
+def test_the_page_on_conversations_shows_the_example_and_names_every_way_to_be_busy() -> None:
+    page = (DOCS / "conversations.md").read_text(encoding="utf-8")
+    assert set(re.findall(r'^\| `"(\w+)"` \|', page, re.MULTILINE)) == set(get_args(OnBusy))
+    example = (DOCS.parent / "examples" / "agents" / "support_chat.py").read_text(encoding="utf-8")
+    match = re.search(r"```python\n(class Chat.*?)\n\n\nsupport", page, re.DOTALL)
+    assert match is not None
+    assert match[1] in example
+
+
+def test_the_page_on_children_names_their_limits_and_failures() -> None:
+    page = (DOCS / "inline-and-child.md").read_text(encoding="utf-8")
+    assert f"Unless said: {MAX_DEPTH} and {MAX_DESCENDANTS:,}".replace(",", " ") in page
+    assert all(f"`{code}`" in page for code in ("child_failed", "child_too_deep", "too_many_descendants"))

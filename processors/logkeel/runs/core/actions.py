@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from logkeel.records import FieldValue, JournalEntry, RunSummary
+from logkeel.records import FieldValue, JournalEntry, RunSummary, StartRun
 
 TimerKind: TypeAlias = Literal["step", "run_deadline", "start_deadline", "block", "reminder", "journal"]
 
@@ -77,6 +77,21 @@ class KeepDetails:
 
 
 @dataclass(frozen=True, slots=True)
+class StartChild:
+    """Ask for a child run at its home partition (P29). The shell adds which partition the answer goes to."""
+
+    request: StartRun
+
+
+@dataclass(frozen=True, slots=True)
+class CancelChild:
+    """Ask for the end of a child run at its home partition."""
+
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CompleteRun:
     """Announce the end of the run; its rows expire from now on. `result` is empty unless it succeeded."""
 
@@ -106,6 +121,8 @@ Action: TypeAlias = (
     | HoldLease
     | EndLease
     | KeepDetails
+    | StartChild
+    | CancelChild
     | CompleteRun
     | Reject
     | Ignored

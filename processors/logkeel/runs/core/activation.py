@@ -12,6 +12,7 @@ from logkeel.records import (
     FieldWrite,
     JournalEntry,
     Origin,
+    Parent,
     Payload,
     RunEvent,
     RunStatus,
@@ -47,6 +48,8 @@ class Details(TypedDict, total=False):
     origin: Origin | None
     trace: TraceContext | None
     conversation_id: str | None
+    parent: Parent | None
+    former_revisions: int | None
     journal: JournalEntry | None
 
 

@@ -19,6 +19,7 @@ from logkeel.runs.core.elements import sweep
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import OPEN_PHASES, Milestone, Phase, RunState, StepState, StoredSignal
+from logkeel.runs.core.turns import leave_kept
 
 KEPT_FAILURES = 20
 """Of one step, for those who ask what failed; a step may be repeated without end."""
@@ -294,6 +295,7 @@ def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
     state.head.error = event.error
     state.head.finished_at_ms = event.at_ms
     blocks.end_all_waits(state)
+    leave_kept(state)
     for path in list(state.held) if state.head.held_steps else ():
         unhold(state, path)
 
@@ -360,6 +362,8 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
     "step_held": _step_held,
+    "child_started": blocks.child_started,
+    "child_ended": blocks.child_ended,
     "answer_ignored": _answer_ignored,
     "run_completed": _run_completed,
 }

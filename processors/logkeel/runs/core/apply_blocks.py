@@ -6,7 +6,7 @@ from logkeel.definitions import HumanBlock, SignalBlock, SleepBlock, WaitBlock
 from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
 from logkeel.runs.core import apply_each
-from logkeel.runs.core.changing import arrive, begin_wait, clear_under, end_wait, merge, path_of, write
+from logkeel.runs.core.changing import arrive, begin_wait, clear_under, end_wait, merge, path_of, unhold, write
 from logkeel.runs.core.choosing import chosen
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.plan import Plan
@@ -151,6 +151,33 @@ def question_reminded(state: RunState, event: RunEvent, plan: Plan) -> None:
     """Asked again, until the next time."""
     path = path_of(event)
     state.waits[path] = replace(_open(state, path), remind_ms=event.due_ms)
+
+
+def child_started(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """A child run is asked for, and awaited unless it is detached."""
+    path, reserved = path_of(event), _descendants(event)
+    placed = plan.children[path]
+    unhold(state, path)
+    state.head.descendants += reserved
+    if placed.block.detach:
+        arrive(state, placed.after, path)
+    else:
+        begin_wait(state, path, replace(_wait("child", event), name=event.name or "", reserved=reserved))
+
+
+def child_ended(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """The child is over: what it did not use of its share is free again."""
+    path = path_of(event)
+    wait, placed = _open(state, path), plan.children[path]
+    state.head.descendants -= max(0, wait.reserved - 1 - _descendants(event))
+    end_wait(state, path)
+    write(state, placed.scope, event.writes, event.revision)
+    if event.error is None:
+        arrive(state, placed.after, path)
+
+
+def _descendants(event: RunEvent) -> int:
+    return int(event.attributes.get("descendants", "0"))
 
 
 def end_all_waits(state: RunState) -> None:

@@ -51,9 +51,11 @@ class Rows:
 
     def clear(self) -> None:
         """The value is empty from now on."""
-        if self._former is not None and self._former.generation != self._revision:
-            let_go(self._state, self._name, self._former)
-        else:
+        former = self._former
+        if former is not None and former.generation != self._revision:
+            # With what this event has added to it.
+            let_go(self._state, self._name, replace(former, end=self.end))
+        if self._generation == self._revision:
             # Begun by this event: its positions are counted anew at once.
             drop(self._state, self._name, self._generation, StaleRows(0, self.end))
         self._former = None
@@ -229,7 +231,11 @@ def _last(state: RunState, name: str, layers: tuple[FieldPointer, ...], key: str
 
 
 def _begin_to_drop(state: RunState, name: str, generation: int, end: int) -> None:
-    _drop_some(state, name, generation, StaleRows(0, end))
+    if name in state.info.kept:
+        # At once, since its rows outlive the run, and with it the events that would delete the rest.
+        drop(state, name, generation, StaleRows(0, end))
+    else:
+        _drop_some(state, name, generation, StaleRows(0, end))
 
 
 def _drop_some(state: RunState, name: str, generation: int, stale: StaleRows) -> None:

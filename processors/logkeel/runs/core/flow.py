@@ -12,6 +12,7 @@ from logkeel.runs.core.actions import (
     SetTimer,
 )
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.children import give_up
 from logkeel.runs.core.journal_timers import clear_wait_timers, journal_of, journal_problem, set_wait_timers
 from logkeel.runs.core.paths import below
 from logkeel.runs.core.reading import command_problem, inputs_of
@@ -136,7 +137,7 @@ def complete(
 
 
 def cancel_under(turn: Activation, path: str, reason: str) -> None:
-    """Revoke the open steps inside of a block ("": of the run), and clear the timers of what waits there.
+    """Revoke the open steps inside of a block ("": of the run), clear timers of what waits there, cancel its children.
 
     The waits themselves go with the event that the caller records next.
     """
@@ -147,6 +148,8 @@ def cancel_under(turn: Activation, path: str, reason: str) -> None:
     if turn.state.head.open_waits:
         for each, wait in below(turn.state.waits, path):
             clear_timers(turn, each, wait)
+            if wait.kind == "child":
+                give_up(turn, each, wait, reason)
 
 
 def _revoke(turn: Activation, path: str, step: StepState, reason: str) -> None:

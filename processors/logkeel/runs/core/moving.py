@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, FieldWrite, RunStatus
+from logkeel.runs.core import children
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.choosing import chosen, control_at, leaves
@@ -19,6 +20,7 @@ from logkeel.runs.core.places import PlacedRescue
 from logkeel.runs.core.reading import command_problem, copied, field_value, inputs_of, result_of, result_problem
 from logkeel.runs.core.targets import (
     Target,
+    ToChild,
     ToChoice,
     ToEach,
     ToElementEnd,
@@ -194,6 +196,18 @@ def _end_inner(turn: Activation, path: str) -> _Following:
     return (_Next(placed.after, path),)
 
 
+def _child(turn: Activation, path: str) -> _Following:
+    """Held back while the run is paused, as a step is."""
+    placed = turn.plan.children[path]
+    if turn.state.head.paused_at_ms is not None:
+        turn.record("step_held", path=path, step=placed.block.workflow)
+        return ()
+    problem = children.begin(turn, path)
+    if problem is not None:
+        return _failed(turn, path, problem, problem.message)
+    return (_Next(placed.after, path),) if placed.block.detach else ()
+
+
 def _begin_each(turn: Activation, path: str) -> _Following:
     turn.record("block_entered", path=path, attributes={"each": turn.plan.eaches[path].block.items})
     return _elements(turn, path)
@@ -276,4 +290,5 @@ _HANDLERS: dict[type[Target], Callable[[Activation, str], _Following]] = {
     ToEach: _begin_each,
     ToElements: _elements,
     ToElementEnd: _end_element,
+    ToChild: _child,
 }

@@ -1,13 +1,16 @@
 """Pausing a run: it sends no commands until it is resumed. Pure.
 
 What workers have is finished and recorded; timers, deadlines and answers count as ever, and what they lead to is held
-back. So a pause costs a run nothing but time.
+back. So a pause costs a run nothing but time. Its children are runs of their own, and go on.
 """
 
 from logkeel.records import PauseRun, ResumeRun
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.flow import dispatch
+from logkeel.runs.core.moving import go_to
+from logkeel.runs.core.paths import static
+from logkeel.runs.core.targets import ToChild
 
 
 def pause(turn: Activation, request: PauseRun, request_id: str) -> None:
@@ -31,7 +34,14 @@ def resume(turn: Activation, request: ResumeRun, request_id: str) -> None:
     held = sorted((revision, path) for path, revision in turn.state.held.items()) if turn.state.head.held_steps else []
     for _, path in held:
         if turn.state.running and path in turn.state.held:
-            dispatch(turn, path)
+            _send(turn, path)
+
+
+def _send(turn: Activation, path: str) -> None:
+    if static(path) in turn.plan.children:
+        go_to(turn, ToChild(static(path)), path)
+    else:
+        dispatch(turn, path)
 
 
 def _is_running(turn: Activation, request: PauseRun | ResumeRun) -> bool:

@@ -8,7 +8,7 @@ and does not name the root scope "". A place in a loop is asked for by the path 
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from logkeel.definitions import EachBlock, Handler, InlineBlock, StepDefinition, WaitBlock
+from logkeel.definitions import ChildBlock, EachBlock, Handler, InlineBlock, StepDefinition, WaitBlock
 from logkeel.records import Control
 from logkeel.runs.core.paths import is_placed, locate_scope, static
 from logkeel.runs.core.targets import Target
@@ -143,6 +143,14 @@ class PlacedEach(Placed):
     first: Target
     fields: tuple[str, ...]
     combining: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedChild(Placed):
+    """A child run. `width`: how many of it may be open at once, which what may be below them is divided by."""
+
+    block: ChildBlock
+    width: int
 
 
 P = TypeVar("P", bound=Placed)

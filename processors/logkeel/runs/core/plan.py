@@ -10,6 +10,7 @@ from logkeel.definitions import (
     VIEW_FIELDS,
     Block,
     BranchBlock,
+    ChildBlock,
     EachBlock,
     FieldDefinition,
     HumanBlock,
@@ -34,6 +35,7 @@ from logkeel.runs.core.paths import static
 from logkeel.runs.core.places import (
     ROOT_SCOPE,
     PlacedBranch,
+    PlacedChild,
     PlacedChoice,
     PlacedEach,
     PlacedFork,
@@ -50,6 +52,7 @@ from logkeel.runs.core.places import (
 )
 from logkeel.runs.core.targets import (
     Target,
+    ToChild,
     ToChoice,
     ToEach,
     ToElementEnd,
@@ -90,6 +93,7 @@ class Plan:
         self.waits: Places[PlacedWait] = Places()
         self.inlines: Places[PlacedInline] = Places()
         self.eaches: Places[PlacedEach] = Places()
+        self.children: Places[PlacedChild] = Places()
         self.keeps_milestones = any(step.run_summary is True for step in document.steps) or not {
             *document.returns
         }.isdisjoint(VIEW_FIELDS)
@@ -110,8 +114,8 @@ class Plan:
 
         An each block is the last of them: an element that fails concerns nobody outside.
         """
-        kinds: tuple[Mapping[str, PlacedStep | PlacedLoop | PlacedLimit | PlacedWait | PlacedEach], ...]
-        kinds = (self.steps, self.loops, self.limits, self.waits, self.eaches)
+        kinds: tuple[Mapping[str, PlacedStep | PlacedLoop | PlacedLimit | PlacedWait | PlacedEach | PlacedChild], ...]
+        kinds = (self.steps, self.loops, self.limits, self.waits, self.eaches, self.children)
         for places in kinds:
             try:
                 return places[path].guards
@@ -132,13 +136,17 @@ class _Where(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What is around a block: the prefix of its path, its scopes, its guards, and its loop."""
+    """What is around a block: the prefix of its path, its scopes, its guards, its loop, the root of its state.
+
+    `width`: how many of it may be open at once.
+    """
 
     prefix: str = ""
     scopes: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
     loop: str | None = None
     root: str = ROOT_SCOPE
+    width: int = 1
 
     def inside(self, path: str) -> "_Around":
         """The same, one segment deeper."""
@@ -177,6 +185,8 @@ class _Placing:
                 path = self._unique(block, around)
                 self._plan.waits[path] = PlacedWait(**around.at(path, after), block=block)
                 return ToWait(path)
+            case ChildBlock():
+                return self._child(block, around, after)
             case _:
                 return self._around_body(block, around, after)
 
@@ -203,7 +213,8 @@ class _Placing:
         branches = []
         for index, branch in enumerate(block.branches):
             scope = f"{path}#{index}"
-            inside = replace(around.inside(path), scopes=(*around.scopes, scope))
+            width = around.width * len(block.branches)
+            inside = replace(around.inside(path), scopes=(*around.scopes, scope), width=width)
             first = self.place(branch, inside, ToJoin(path, index))
             branches.append(PlacedBranch(scope, first, self._fields_written(branch, around)))
         needs = {"all": len(branches), "first": 1}.get(str(block.wait)) or int(block.wait)
@@ -287,7 +298,8 @@ class _Placing:
     def _each(self, block: EachBlock, around: _Around, after: Target) -> Target:
         path = self._unique(block, around)
         scopes = (*around.scopes, element_scope(path))
-        inside = replace(around.inside(path), scopes=scopes, guards=(path,), loop=None)
+        width = around.width * block.concurrency
+        inside = replace(around.inside(path), scopes=scopes, guards=(path,), loop=None, width=width)
         known, fields = self._plan.fields_at(around.root), self._fields_written(block.body, around)
         self._plan.eaches[path] = PlacedEach(
             **around.at(path, after),
@@ -297,6 +309,11 @@ class _Placing:
             combining=tuple(name for name in fields if known[name].reducer in COMBINING_OPERATIONS),
         )
         return ToEach(path)
+
+    def _child(self, block: ChildBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        self._plan.children[path] = PlacedChild(**around.at(path, after), block=block, width=around.width)
+        return ToChild(path)
 
     def _optional(self, block: Block | UnsetType, around: _Around, after: Target) -> Target | None:
         return None if isinstance(block, UnsetType) else self.place(block, around, after)

@@ -7,11 +7,15 @@ from logkeel.records import RunEvent
 from logkeel.runs.core.apply import apply
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunInfo, RunState
+from logkeel.runs.core.turns import as_turn, begun
 
 
-def replay(events: Iterable[RunEvent], plan: Plan, *, revision: int | None = None) -> RunState:
+def replay(
+    events: Iterable[RunEvent], plan: Plan, *, revision: int | None = None, before: RunState | None = None
+) -> RunState:
     """The state behind event number `revision` (default: the last one). Events come in order, from the first on.
 
+    `before`: of a turn of a conversation, how the former turn ended, whose kept fields it begins with.
     Raises `InvariantViolation` for a gap, a foreign event, or no event at all.
     """
     state: RunState | None = None
@@ -19,7 +23,7 @@ def replay(events: Iterable[RunEvent], plan: Plan, *, revision: int | None = Non
         if revision is not None and event.revision > revision:
             break
         if state is None:
-            state = RunState(_info(event))
+            state = begun(_info(event, plan), before)
         elif (event.run_id, event.incarnation) != (state.info.run_id, state.info.incarnation):
             raise InvariantViolation("the history holds two runs", run_id=event.run_id)
         apply(state, event, plan)
@@ -28,10 +32,10 @@ def replay(events: Iterable[RunEvent], plan: Plan, *, revision: int | None = Non
     return state
 
 
-def _info(first: RunEvent) -> RunInfo:
+def _info(first: RunEvent, plan: Plan) -> RunInfo:
     if first.kind != "run_started":
         raise InvariantViolation("the history does not begin with run_started", run_id=first.run_id)
-    return RunInfo(
+    info = RunInfo(
         run_id=first.run_id,
         incarnation=first.incarnation,
         workflow=first.workflow,
@@ -48,4 +52,6 @@ def _info(first: RunEvent) -> RunInfo:
         attributes=first.attributes,
         origin=first.origin,
         trace=first.trace,
+        parent=first.parent,
     )
+    return info if first.former_revisions is None else as_turn(info, plan, first.former_revisions)

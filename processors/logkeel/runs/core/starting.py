@@ -36,6 +36,7 @@ def info_of(request: StartRun, plan: Plan, *, run_id: str, request_id: str, inca
         attributes=request.attributes,
         origin=request.origin,
         trace=request.trace,
+        parent=request.parent,
     )
 
 
@@ -60,6 +61,8 @@ def start(
         origin=info.origin,
         trace=info.trace,
         conversation_id=info.conversation_id,
+        parent=info.parent,
+        former_revisions=info.former_revisions,
         due_ms=info.deadline_ms,
     )
     if info.deadline_ms is not None:

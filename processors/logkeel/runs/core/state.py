@@ -24,6 +24,7 @@ from logkeel.records import (
     JournalEntry,
     Operation,
     Origin,
+    Parent,
     Payload,
     RunStatus,
     TraceContext,
@@ -39,7 +40,11 @@ OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is fixed when a run is accepted."""
+    """What is fixed when a run is accepted.
+
+    Of a turn of a conversation, `former_revisions` says how many revisions the turns before it had, and `kept` which
+    fields are the conversation's.
+    """
 
     run_id: str
     incarnation: str
@@ -57,12 +62,16 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attributes: Mapping[str, str] = {}
     origin: Origin | None = None
     trace: TraceContext | None = None
+    parent: Parent | None = None
+    former_revisions: int | None = None
+    kept: tuple[str, ...] = ()
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps` and `stale` the
 
-    items of `waits`, `held` and `stale`. `paused_at_ms`: since when it sends no commands.
+    items of `waits`, `held` and `stale`. `paused_at_ms`: since when it sends no commands. `descendants`: child runs
+    that have been started below it, and those that its open children may start yet.
     """
 
     status: RunStatus = "running"
@@ -77,6 +86,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     paused_at_ms: int | None = None
     held_steps: int = 0
     stale: int = 0
+    descendants: int = 0
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -134,14 +144,15 @@ class ScopeState(msgspec.Struct, frozen=True):
     arrived: tuple[int, ...] = ()
 
 
-BlockWaitKind = Literal["sleep", "signal", "question", "within"]
+BlockWaitKind = Literal["sleep", "signal", "question", "within", "child"]
 
 
 class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An open wait, or a block whose time is limited. `number`: the revision at which it began; the id of a question.
 
     `due_ms`: when its time is over. A signal's `name` and `correlation` are what it waits for. `assignee`: whom a
-    question is for; `escalated`: its first deadline is behind it.
+    question is for; `escalated`: its first deadline is behind it. Of a child, `name` is its run id, and `reserved` how
+    many runs it counts for as long as it is open: itself, and those that it may start.
     """
 
     kind: BlockWaitKind
@@ -153,6 +164,7 @@ class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     correlation: str | None = None
     assignee: str | None = None
     escalated: bool = False
+    reserved: int = 0
 
 
 class FieldPointer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -114,6 +114,13 @@ class ToElementEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class ToChild:
+    """Start this child run."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToEnd:
     """The flow has ended."""
 
@@ -134,5 +141,6 @@ Target: TypeAlias = (
     | ToEach
     | ToElements
     | ToElementEnd
+    | ToChild
     | ToEnd
 )

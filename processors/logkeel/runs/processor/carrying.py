@@ -7,10 +7,11 @@ from typing import assert_never
 
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord
-from logkeel.records import FieldValue, RequestRejected, StepRevoked
+from logkeel.records import ErrorInfo, FieldValue, RequestRejected, StartRun, StepRevoked
 from logkeel.records.topics import TopicNames
 from logkeel.runs.core.actions import (
     Action,
+    CancelChild,
     ClearTimer,
     CompleteRun,
     DispatchStep,
@@ -21,13 +22,16 @@ from logkeel.runs.core.actions import (
     Reject,
     RevokeStep,
     SetTimer,
+    StartChild,
 )
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.reading import result_of
 from logkeel.runs.processor.announcing import completion, completion_output, rejection_output
+from logkeel.runs.processor.child_records import cancel_output, ended_output, refused_output, start_output
 from logkeel.runs.processor.commands import command_key, command_of
 from logkeel.runs.processor.settings import RunSettings
-from logkeel.runs.processor.timer_ids import TimerName, lease_id, timer_id
+from logkeel.runs.processor.timer_ids import NEXT_TURN, TimerName, lease_id, timer_id
+from logkeel.runs.rows.conversation_rows import Conversations, name
 from logkeel.runs.rows.keys import run_keys
 from logkeel.runs.rows.ledger import Ledger
 from logkeel.runs.rows.run_rows import save_head
@@ -62,12 +66,24 @@ class Carrier:
         """Announce a rejection."""
         turn.emit(rejection_output(self._names.run_completions, turn.partition, rejected))
 
+    def refuse_child(self, turn: Turn, request: StartRun, run_id: str, error: ErrorInfo) -> None:
+        """Tell a parent that its child was not accepted."""
+        output = refused_output(request, run_id, error, self._names)
+        if output is not None:
+            turn.emit(output)
+
     def reannounce(self, activation: Activation, turn: Turn) -> None:
         """Announce a completion again (P28)."""
         state = activation.state
         result = result_of(state, activation.plan) if state.head.status == "succeeded" else ()
         message = completion(state, result, reannounced=True)
         turn.emit(completion_output(self._names.run_completions, turn.partition, message))
+        self._tell_parent(activation, result, turn)
+
+    def _tell_parent(self, activation: Activation, result: tuple[FieldValue, ...], turn: Turn) -> None:
+        output = ended_output(activation.state, result, self._names)
+        if output is not None:
+            turn.emit(output)
 
     def _do(self, action: Action, activation: Activation, turn: Turn) -> None:
         run_id = activation.state.info.run_id
@@ -88,12 +104,24 @@ class Carrier:
                 turn.clear_wakeup(lease_id(run_id, path))
             case KeepDetails(path=path, details=details):
                 self._keep_details(run_id, path, details, turn)
-            case CompleteRun(result=result):
-                self._complete(result, activation, turn)
+            case StartChild() | CancelChild() | CompleteRun():
+                self._to_other_runs(action, activation, turn)
             case Reject() | Ignored():
                 pass
             case _:
                 assert_never(action)
+
+    def _to_other_runs(
+        self, action: StartChild | CancelChild | CompleteRun, activation: Activation, turn: Turn
+    ) -> None:
+        run_id, names, count = activation.state.info.run_id, self._names, self._partitions
+        match action:
+            case StartChild():
+                turn.emit(start_output(action, names, partition=turn.partition, partitions=count))
+            case CancelChild():
+                turn.emit(cancel_output(action, names, parent_run_id=run_id, partitions=count))
+            case CompleteRun(result=result):
+                self._complete(result, activation, turn)
 
     def _dispatch(self, action: DispatchStep, activation: Activation, turn: Turn) -> None:
         state, plan, path = activation.state, activation.plan, action.path
@@ -128,6 +156,16 @@ class Carrier:
         run_id = activation.state.info.run_id
         message = completion(activation.state, result)
         turn.emit(completion_output(self._names.run_completions, turn.partition, message))
+        self._tell_parent(activation, result, turn)
         ledger = Ledger(turn)
         ledger.close_run(run_id)
         ledger.expire_run(run_id, activation.now_ms + self._settings.keep_finished_ms)
+        self._end_turn(activation, turn)
+
+    def _end_turn(self, activation: Activation, turn: Turn) -> None:
+        """The next turn of the conversation may begin, if this run was one."""
+        info = activation.state.info
+        if info.former_revisions is not None and info.conversation_id is not None:
+            expires_ms = activation.now_ms + self._settings.keep_conversations_ms
+            if Conversations(turn).end(info, activation.state.head.revision, expires_ms):
+                turn.set_wakeup(turn.now_ms, NEXT_TURN + name(info.workflow, info.conversation_id))

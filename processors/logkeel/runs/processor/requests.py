@@ -14,6 +14,7 @@ from logkeel.log.partitioner import partition_for
 from logkeel.records import (
     AnswerQuestion,
     CancelRun,
+    ErrorInfo,
     PauseRun,
     RequestRejected,
     ResolveStep,
@@ -36,6 +37,8 @@ from logkeel.runs.processor.identity import REROUTED_HEADER, Identified, identif
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.starting import as_fields, as_result, input_digest, same_input
 from logkeel.runs.processor.timer_ids import OFFER, PARKED, UNPARK
+from logkeel.runs.processor.turn_taking import TurnTaking, conversation_of
+from logkeel.runs.processor.waiting_turns import Handling, WaitingTurns
 from logkeel.runs.rows.ledger import (
     Ledger,
     ParkedRequest,
@@ -59,13 +62,16 @@ _KINDS: dict[type, RequestKind] = {
 
 
 class RequestHandler:
-    """Handles requests of one application."""
+    """Handles requests of one application. `waiting_turns`: starts that wait for the turns before them."""
 
     def __init__(self, carrier: Carrier, definitions: Definitions, settings: RunSettings, partitions: int) -> None:
         self._carrier = carrier
         self._definitions = definitions
         self._settings = settings
         self._partitions = partitions
+        self._turns = TurnTaking(carrier, definitions)
+        handling = Handling(self._identified, self._start, self._reject, self.refuse_unprocessable)
+        self.waiting_turns = WaitingTurns(self._turns, definitions, handling)
 
     def handle(self, record: Record, turn: Turn) -> None:
         """One request record. Raises `DataError` for one that cannot be read, or has had its hop: a dead letter."""
@@ -101,19 +107,19 @@ class RequestHandler:
         """Handle one parked request, unless it was taken meanwhile."""
         parked = Ledger(turn).take_parked(tail)
         if parked is not None:
-            self.handle(_record(parked, turn.partition), turn)
+            self.handle(parked.record(turn.partition), turn)
 
     def refuse_parked(self, tail: bytes, code: str, message: str, turn: Turn) -> None:
         """A parked request that raised: it is taken all the same, and its sender hears of it."""
         parked = Ledger(turn).take_parked(tail)
         if parked is not None:
-            self.refuse_unprocessable(_record(parked, turn.partition), code, message, turn)
+            self.refuse_unprocessable(parked.record(turn.partition), code, message, turn)
 
     def reject_overdue(self, turn: Turn) -> None:
         """Reject what has waited too long, and wake up for the next one."""
         ledger = Ledger(turn)
         for parked in ledger.overdue_parked(turn.now_ms, self._settings.sweep_rows):
-            record = _record(parked, turn.partition)
+            record = parked.record(turn.partition)
             what = identify(record, decode_request(parked.value), max_characters=self._settings.max_id_characters)
             if isinstance(what.request, StartRun):
                 name = what.request.workflow
@@ -140,7 +146,7 @@ class RequestHandler:
 
     # Starting
 
-    def _start(self, record: Record, what: Identified, request: StartRun, turn: Turn) -> None:
+    def _start(self, record: Record, what: Identified, request: StartRun, turn: Turn, *, is_next: bool = False) -> None:
         state = load_run(turn, what.run_id)
         if state is not None:
             self._start_again(what, request, state, turn)
@@ -155,6 +161,14 @@ class RequestHandler:
             return
         if request.input_digest is None:
             request = _with_digest(request)
+        if conversation_of(plan) is not None:
+            admitted = self._admit(record, what, request, turn, is_next=is_next)
+            if admitted is None:
+                return
+            request = admitted
+        self._accept(record, what, request, plan, turn)
+
+    def _accept(self, record: Record, what: Identified, request: StartRun, plan: Plan, turn: Turn) -> None:
         info = info_of(
             request,
             plan,
@@ -164,6 +178,7 @@ class RequestHandler:
             now_ms=turn.now_ms,
         )
         ledger = Ledger(turn)
+        info = self._turns.begin(info, plan, turn)
         self._definitions.keep(plan, ledger)
         ledger.open_run(info.run_id)
         self._see(what, turn)
@@ -173,14 +188,52 @@ class RequestHandler:
         start(activation, request, as_fields(plan, request.inputs), early_cancel=early)
         self._carrier.carry_out(activation, turn)
         for parked in waiting:
-            self.handle(_record(parked, turn.partition), turn)
+            self.handle(parked.record(turn.partition), turn)
+
+    # Turns of conversations
+
+    def _admit(
+        self, record: Record, what: Identified, request: StartRun, turn: Turn, *, is_next: bool
+    ) -> StartRun | None:
+        """The start of a turn that may begin now, with its conversation; None: it waits, or is refused."""
+        named = request.conversation_id or request.routing_key
+        if named is None or what.routing_key != named:
+            reason = "a start of this workflow says whose turn it is: conversation_id, which is the routing key too"
+            self._reject(what, Reject("conversation_missing", reason), turn)
+            return None
+        request = replace(request, conversation_id=named)
+        decided = self._turns.admit(what, request, self._parked(record, what, turn), turn, is_next=is_next)
+        if isinstance(decided, Reject):
+            self._reject(what, decided, turn)
+            return None
+        if decided:
+            return request
+        self._see(what, turn)
+        # A cancel may have overtaken it; what else came before waits on.
+        for parked in Ledger(turn).unpark(awaited_run(what.run_id)):
+            self.handle(parked.record(turn.partition), turn)
+        return None
+
+    def _cancel_waiting(self, what: Identified, turn: Turn) -> bool:
+        """Whether the run that is to be cancelled had not begun: it waited for its turn."""
+        if not self.waiting_turns.cancel(what.run_id, what.routing_key, turn):
+            return False
+        self._see(what, turn)
+        for parked in Ledger(turn).unpark(awaited_run(what.run_id)):
+            other = self._identified(parked.record(turn.partition))
+            self._reject(other, Reject("run_not_found", f"run {what.run_id!r} was cancelled before it began"), turn)
+        return True
+
+    def _identified(self, record: Record) -> Identified:
+        request = decode_request(record.value or b"")
+        return identify(record, request, max_characters=self._settings.max_id_characters)
 
     def _early_cancel(self, waiting: list[ParkedRequest], turn: Turn) -> tuple[CancelRun, str] | None:
         """A cancel that overtook its start: nothing of the run is dispatched then."""
         for parked in waiting:
             request = decode_request(parked.value)
             if isinstance(request, CancelRun):
-                record = _record(parked, turn.partition)
+                record = parked.record(turn.partition)
                 self._see(identify(record, request, max_characters=self._settings.max_id_characters), turn)
                 return request, parked.request_id
         return None
@@ -199,7 +252,8 @@ class RequestHandler:
     def _to_run(self, record: Record, what: Identified, turn: Turn) -> None:
         state = load_run(turn, what.run_id)
         if state is None:
-            self._park(awaited_run(what.run_id), record, what, turn)
+            if not (isinstance(what.request, CancelRun) and self._cancel_waiting(what, turn)):
+                self._park(awaited_run(what.run_id), record, what, turn)
             return
         plan = self._definitions.of_run(state.info, Ledger(turn))
         activation = Activation(state, plan, turn.now_ms)
@@ -245,7 +299,11 @@ class RequestHandler:
     # Outcomes
 
     def _park(self, awaited: str, record: Record, what: Identified, turn: Turn) -> None:
-        parked = ParkedRequest(
+        Ledger(turn).park(awaited, self._parked(record, what, turn), turn.now_ms)
+        self.wake_for_parked(turn)
+
+    def _parked(self, record: Record, what: Identified, turn: Turn) -> ParkedRequest:
+        return ParkedRequest(
             topic=record.topic,
             offset=record.offset,
             timestamp_ms=record.timestamp_ms,
@@ -255,8 +313,6 @@ class RequestHandler:
             request_id=what.request_id,
             expires_ms=turn.now_ms + self._settings.park_ms,
         )
-        Ledger(turn).park(awaited, parked, turn.now_ms)
-        self.wake_for_parked(turn)
 
     def _see(self, what: Identified, turn: Turn, rejection: Reject | None = None) -> None:
         seen = SeenRequest(
@@ -273,6 +329,9 @@ class RequestHandler:
         self._announce(what, rejection, turn)
 
     def _announce(self, what: Identified, rejection: Reject, turn: Turn) -> None:
+        if isinstance(what.request, StartRun):
+            error = ErrorInfo(code=rejection.code, kind="fatal", message=rejection.reason)
+            self._carrier.refuse_child(turn, what.request, what.run_id, error)
         self._carrier.reject(
             turn,
             RequestRejected(
@@ -292,10 +351,6 @@ class RequestHandler:
             raise InvalidInput(f"the request was re-routed to partition {turn.partition}, but belongs to {home}")
         headers = (*record.headers, (REROUTED_HEADER, what.position.encode()))
         turn.emit(OutputRecord(record.topic, record.key, record.value, home, headers))
-
-
-def _record(parked: ParkedRequest, partition: int) -> Record:
-    return Record(parked.topic, partition, parked.offset, parked.timestamp_ms, parked.key, parked.value, parked.headers)
 
 
 def _placed(plan: Plan, request: ResolveStep) -> PlacedStep | None:

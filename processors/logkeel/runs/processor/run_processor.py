@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from logkeel.errors import DataError, InvariantViolation, LogkeelError, PartitionCountChanged, UndecodableRecord
 from logkeel.exactly_once import SideEvent, Timer, Turn
 from logkeel.log import Record
-from logkeel.records import ErrorInfo, StepAnswer, WorkflowDefinition
+from logkeel.records import ChildCompleted, ErrorInfo, StepAnswer, WorkflowDefinition
 from logkeel.records.topics import TopicNames
-from logkeel.runs.core import questions, waking
+from logkeel.runs.core import child_ends, questions, waking
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.flow import complete
@@ -28,7 +28,7 @@ from logkeel.runs.processor.definitions import READY, Definitions
 from logkeel.runs.processor.requests import RequestHandler
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.sweeping import Sweeper
-from logkeel.runs.processor.timer_ids import OFFER, PARKED, SWEEP, UNPARK, TimerName, lease_id, parse
+from logkeel.runs.processor.timer_ids import NEXT_TURN, OFFER, PARKED, SWEEP, UNPARK, TimerName, lease_id, parse
 from logkeel.runs.rows.ledger import Ledger
 from logkeel.runs.rows.run_rows import load_run
 from logkeel.wire import decode_as
@@ -80,10 +80,13 @@ class RunProcessor:
             return
         if record.value is None:
             raise UndecodableRecord("an answer is not a tombstone")
-        message: StepAnswer = decode_as(record.value, *_ANSWERS)
-        activation = self._activate(message.identity.run_id, turn)
+        message: StepAnswer | ChildCompleted = decode_as(record.value, *_ANSWERS, ChildCompleted)
+        activation = self._activate(_run_id_of(message), turn)
         if activation is not None:
-            answer(activation, message)
+            if isinstance(message, ChildCompleted):
+                child_ends.ended(activation, message)
+            else:
+                answer(activation, message)
             self._carrier.carry_out(activation, turn)
 
     def on_timer(self, timer: Timer, turn: Turn) -> None:
@@ -108,6 +111,7 @@ class RunProcessor:
             self._definitions.publish(event.value)
         elif event.name == READY and isinstance(event.value, str):
             self._requests.offer(event.value, turn)
+            self._requests.waiting_turns.wake(turn)
 
     def on_poison(self, culprit: Record | Timer, error: Exception, turn: Turn) -> None:
         """A run that the culprit belongs to fails, visibly; a request is refused (P21)."""
@@ -118,6 +122,9 @@ class RunProcessor:
             return
         if isinstance(culprit, Timer) and culprit.timer_id[:1] == UNPARK:
             self._requests.refuse_parked(culprit.timer_id[1:], code, str(error), turn)
+            return
+        if isinstance(culprit, Timer) and culprit.timer_id[:1] == NEXT_TURN:
+            self._requests.waiting_turns.refuse_next(culprit.timer_id[1:], code, str(error), turn)
             return
         run_id = self._run_of(culprit)
         activation = self._activate(run_id, turn) if run_id is not None else None
@@ -142,6 +149,7 @@ class RunProcessor:
             timeout_ms = plan.steps[path].definition.heartbeat_timeout_ms
             turn.set_wakeup(turn.now_ms + timeout_ms, lease_id(run_id, path))
         self._requests.wake_for_parked(turn)
+        self._requests.waiting_turns.wake(turn)
         self._sweeper.schedule(turn)
 
     def _check_count(self, turn: Turn) -> None:
@@ -161,6 +169,8 @@ class RunProcessor:
             self._requests.reject_overdue(turn)
         elif identifier[:1] == UNPARK:
             self._requests.unpark(identifier[1:], turn)
+        elif identifier[:1] == NEXT_TURN:
+            self._requests.waiting_turns.next_turn(identifier[1:], turn)
         elif identifier[:1] == OFFER:
             self._requests.offer(identifier[1:].decode(), turn)
         elif identifier == SWEEP:
@@ -185,9 +195,13 @@ class RunProcessor:
                 return None
             return name.run_id if isinstance(name, TimerName) else name[0]
         try:
-            return str(decode_as(culprit.value or b"", *_ANSWERS).identity.run_id)
+            return _run_id_of(decode_as(culprit.value or b"", *_ANSWERS, ChildCompleted))
         except DataError:
             return (culprit.key or b"").decode(errors="replace") or None
+
+
+def _run_id_of(message: StepAnswer | ChildCompleted) -> str:
+    return message.run_id if isinstance(message, ChildCompleted) else message.identity.run_id
 
 
 def _fire(activation: Activation, name: TimerName) -> None:

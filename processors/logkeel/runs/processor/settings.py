@@ -9,6 +9,7 @@ DAY_MS = 24 * HOUR_MS
 @dataclass(frozen=True, slots=True)
 class RunSettings:
     """`dedupe_ms` is at least the retention of `run-requests` (P26). `keep_finished_ms` counts from a run's end (P28).
+    `keep_conversations_ms` counts from the end of the last turn.
 
     `redispatch_after_ms` is below the retention of the command topics (6 days), so that what may run twice is sent anew
     in time (P25). `forgotten_after_ms` is above retention and one segment (6 + 1 days): what may not run twice is in
@@ -18,6 +19,7 @@ class RunSettings:
 
     dedupe_ms: int = 7 * DAY_MS
     keep_finished_ms: int = 7 * DAY_MS
+    keep_conversations_ms: int = 365 * DAY_MS
     park_ms: int = 60_000
     sweep_every_ms: int = 60_000
     sweep_again_ms: int = 100

@@ -9,6 +9,7 @@ from logkeel.exactly_once import Turn
 from logkeel.runs.core.state import RunState
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.timer_ids import SWEEP
+from logkeel.runs.rows.conversation_rows import Conversations
 from logkeel.runs.rows.ledger import Ledger
 from logkeel.runs.rows.run_rows import load_run
 
@@ -30,6 +31,7 @@ class Sweeper:
         ledger, limit = Ledger(turn), self._settings.sweep_rows
         deleted = ledger.forget_seen(turn.now_ms, limit)
         deleted = max(deleted, ledger.delete_due_runs(turn.now_ms, limit))
+        deleted = max(deleted, Conversations(turn).delete_due(turn.now_ms, limit))
         return deleted >= limit
 
     def aged_steps(self, turn: Turn) -> Iterator[tuple[RunState, str, bool]]:

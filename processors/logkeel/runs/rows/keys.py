@@ -20,6 +20,9 @@
 | `10` text(run id) `22` text(field) number(generation) | StaleRows: elements that are to be deleted |
 | `10` text(run id) `23` text(path) | EachState of an open each block |
 | `10` text(run id) `24` text(path) | OpenElement of an each block |
+| `11` text(conversation id) text(workflow) `00` | ConversationRow; the last row of a conversation to be deleted |
+| `11` text(conversation id) text(workflow) `01` number | WaitingTurn: a start that waits for the turns before it |
+| `11` text(conversation id) text(workflow) `04` `05` `20` `21` … | of its kept fields, as below `10`; numbers go on |
 | `20` text(request id) | SeenRequest |
 | `21` number(expires ms) text(request id) | empty: expiry of a seen request |
 | `22` number(expires ms) text(run id) | empty: expiry of a finished run |
@@ -29,6 +32,8 @@
 | `26` text(run id) text(path) | empty: a step with a holder, whose lease starts anew after a resync |
 | `27` text(run id) | empty: a run that has not ended |
 | `28` | number: how many requests are parked; absent for none |
+| `2a` text(conversation id) text(workflow) | empty: its next turn is to start |
+| `2b` number(expires ms) text(conversation id) text(workflow) | empty: expiry of a conversation |
 | `29` | number: how many partitions the application had when this one was first used |
 """
 
@@ -48,10 +53,17 @@ LEASE = b"\x26"
 OPEN_RUN = b"\x27"
 PARKED_COUNT = b"\x28"
 PARTITION_COUNT = b"\x29"
+CONVERSATION = b"\x11"
+CONVERSATION_NEXT = b"\x2a"
+CONVERSATION_EXPIRY = b"\x2b"
 
 _HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE = (bytes([number]) for number in range(6))
 _SIGNAL, _DETAILS, _MILESTONE, _WAIT, _JOURNAL, _JOURNAL_WAIT, _HELD = (bytes([number]) for number in range(6, 13))
 _ELEMENT, _POSITION, _STALE, _EACH, _ITEM = (bytes([number]) for number in range(0x20, 0x25))
+
+CONVERSATION_ROW, CONVERSATION_WAITING = b"\x00", b"\x01"
+CONVERSATION_FIELD, CONVERSATION_VALUE = _FIELD, _VALUE
+CONVERSATION_ELEMENT, CONVERSATION_POSITION = _ELEMENT, _POSITION
 
 
 class RunKeys:

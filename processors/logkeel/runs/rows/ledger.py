@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from logkeel.log import Record
 from logkeel.log import keys as order
 from logkeel.log.keys import prefix_end
 from logkeel.runs.rows import keys
@@ -37,6 +38,10 @@ class ParkedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     headers: tuple[tuple[str, bytes], ...]
     request_id: str
     expires_ms: int
+
+    def record(self, partition: int) -> Record:
+        """The record as it came."""
+        return Record(self.topic, partition, self.offset, self.timestamp_ms, self.key, self.value, self.headers)
 
 
 _ENCODER = msgspec.msgpack.Encoder()

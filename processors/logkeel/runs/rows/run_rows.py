@@ -21,6 +21,7 @@ from logkeel.runs.core.state import (
     StoredSignal,
     WaitState,
 )
+from logkeel.runs.rows.conversation_rows import KeptRows
 from logkeel.runs.rows.keys import (
     RunKeys,
     pack_element,
@@ -90,6 +91,17 @@ def save_head(rows: Rows, state: RunState) -> None:
 
 
 def _mapped(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState:
+    state = _own(rows, keys, info, head)
+    if info.kept:
+        kept = KeptRows(rows, info)
+        state.fields = kept.fields(RowMap(rows, keys.fields, _FIELDS, keys.prefix))
+        state.values = kept.values(RowMap(rows, keys.values, _VALUES, keys.prefix))
+        state.elements = kept.elements(RowMap(rows, keys.elements, _ELEMENTS, keys.prefix))
+        state.positions = kept.positions(RowMap(rows, keys.positions, _POSITIONS, keys.prefix))
+    return state
+
+
+def _own(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState:
     return RunState(
         info=info,
         head=head,

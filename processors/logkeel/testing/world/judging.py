@@ -15,11 +15,10 @@ from logkeel.log.keyspace import LOCAL
 from logkeel.log.partitioner import partition_for
 from logkeel.records import RequestRejected, RunCompleted, RunEvent, StepCommand
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.replay import replay
-from logkeel.runs.core.state import RunState
 from logkeel.runs.processor.run_processor import TABLE
 from logkeel.runs.rows import keys
 from logkeel.runs.rows.run_rows import load_run
+from logkeel.testing.world.folding import folded, values_of
 from logkeel.wire import decode, decode_as
 
 if TYPE_CHECKING:
@@ -140,17 +139,16 @@ def _faults_of_states(
 ) -> Iterator[str]:
     """fold(history) == rows. Runs whose rows have expired are left out."""
     plans = {each.definition().digest: Plan(each.document(), each.definition().digest) for each in world.workflows}
-    for (run_id, incarnation), events in histories.items():
-        plan = plans.get(events[0].definition_digest)
-        if plan is None:
+    for (run_id, _), events in histories.items():
+        if events[0].definition_digest not in plans:
             yield f"P38: {run_id} runs by a definition that was not published first"
-            continue
-        home = partition_for((events[0].routing_key or run_id).encode(), world.settings.partitions)
-        kept = load_run(_Frozen(tables[home]), run_id)
-        if kept is None:
+    for (run_id, incarnation), state, is_last in folded(histories, plans):
+        home = partition_for((state.info.routing_key or run_id).encode(), world.settings.partitions)
+        rows = load_run(_Frozen(tables[home]), run_id)
+        if rows is None:
             if not world.weeks:
                 yield f"{run_id}: has a history and no rows"
-        elif _is_gap_free(events) and _values(kept) != _values(replay(events, plan)):
+        elif values_of(rows, kept=is_last) != values_of(state, kept=is_last):
             yield f"{run_id}/{incarnation}: the state is not the fold of its history"
 
 
@@ -161,6 +159,7 @@ def _faults_of_tables(world: "World", tables: Mapping[int, Rows]) -> Iterator[st
             (keys.LEASE, "a lease"),
             (keys.OPEN_RUN, "an open run"),
             (keys.PARKED, "a parked request"),
+            (keys.CONVERSATION_NEXT, "a turn to be started"),
         ):
             if any(key.startswith(prefix) for key in rows):
                 yield f"partition {number} still holds {what}"
@@ -260,10 +259,3 @@ class _Frozen:
 
     def delete(self, key: bytes) -> None:
         raise TypeError("read only")
-
-
-def _values(state: RunState) -> tuple[object, ...]:
-    flow = (state.steps, state.forks, state.waits, state.eaches, state.items, state.milestones, state.signals)
-    fields = (state.fields, state.values, state.elements, state.positions, state.stale)
-    more = (state.held, state.journal, state.journal_waits)
-    return (state.info, state.head, *(dict(each.items()) for each in (*flow, *fields, *more)))

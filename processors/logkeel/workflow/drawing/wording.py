@@ -5,6 +5,7 @@ from typing import assert_never
 from logkeel.definitions import (
     Block,
     BranchBlock,
+    ChildBlock,
     EachBlock,
     HumanBlock,
     InlineBlock,
@@ -56,7 +57,7 @@ def words_for(block: Block) -> str:
             return block.id
         case WithinBlock():
             return f"{block.id} {time_of(block.timeout_ms)}"
-        case InlineBlock() | EachBlock():
+        case InlineBlock() | EachBlock() | ChildBlock():
             return _inside(block)
         case SleepBlock() | SignalBlock() | HumanBlock():
             return _wait(block)
@@ -64,7 +65,9 @@ def words_for(block: Block) -> str:
             assert_never(block)
 
 
-def _inside(block: InlineBlock | EachBlock) -> str:
+def _inside(block: InlineBlock | EachBlock | ChildBlock) -> str:
+    if isinstance(block, ChildBlock):
+        return f"{'start' if block.detach else 'await'} a run of {block.workflow}@{block.version}"
     if isinstance(block, InlineBlock):
         return f"workflow {block.workflow}"
     return f"{block.id}: for each {block.item} of {block.items}, {block.concurrency} at a time"

@@ -1,0 +1,130 @@
+"""Child runs: how they begin, and how many there may be (P29). Pure. `child_ends` says what their end leads to.
+
+A child's identity follows from its parent's and from the path of its block, so it is the same however often the turn is
+done. What may be below a run is a number that it divides among its children, each getting its share at its start and
+giving back what it did not use: so the tree keeps to its limit without anybody counting it as a whole.
+"""
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+from msgspec import UnsetType
+from msgspec.structs import replace
+
+from logkeel.definitions import FieldDefinition, WorkflowDocument
+from logkeel.records import ErrorInfo, FieldWrite, Origin, Parent, StartRun
+from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, largest_first
+from logkeel.runs.core.actions import CancelChild, StartChild
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.places import PlacedChild
+from logkeel.runs.core.reading import copied, field_value
+from logkeel.runs.core.state import RunInfo, WaitState
+
+MAX_DEPTH = 8
+"""Generations below a run whose definition does not say: agents that call agents are a handful deep; an endless
+recursion ends soon."""
+
+MAX_DESCENDANTS = 1_000
+"""Child runs below a run whose definition does not say: enough for a wide search, and too few to fill a cluster."""
+
+
+class TreeLimits(NamedTuple):
+    """How deep a run is, how deep any run below it may be, and how many runs there may be below it."""
+
+    depth: int
+    max_depth: int
+    max_descendants: int
+
+
+def limits_of(info: RunInfo, document: WorkflowDocument) -> TreeLimits:
+    """What the run may have below it: as its parent allows, and no more than its own definition does."""
+    depth = 0 if info.parent is None else info.parent.depth
+    max_depth = [] if isinstance(document.max_depth, UnsetType) else [depth + document.max_depth]
+    descendants = [] if isinstance(document.max_descendants, UnsetType) else [document.max_descendants]
+    if info.parent is not None:
+        max_depth.append(info.parent.max_depth)
+        descendants.append(info.parent.max_descendants)
+    return TreeLimits(depth, min(max_depth, default=depth + MAX_DEPTH), min(descendants, default=MAX_DESCENDANTS))
+
+
+def child_run_id(info: RunInfo, path: str, workflow: str) -> str:
+    """The run id of the child that this run starts at this path."""
+    identity = f"{info.run_id}\x00{info.incarnation}\x00{path}".encode()
+    return f"{workflow}-{blake2b(identity, digest_size=12).hexdigest()}"
+
+
+def begin(turn: Activation, path: str) -> ErrorInfo | None:
+    """Start the child of this block; why that cannot be, if so."""
+    placed, info = turn.plan.children[path], turn.state.info
+    block, limits = placed.block, limits_of(info, turn.plan.document)
+    left = limits.max_descendants - turn.state.head.descendants
+    inputs = _inputs(turn, placed)
+    problem = _problem(path, limits, left, inputs)
+    if problem is not None:
+        return problem
+    share = 0 if block.leaf else (left - 1) // placed.width
+    run_id = child_run_id(info, path, block.workflow)
+    facts = {"workflow": block.workflow, "version": block.version, "descendants": str(1 + share)}
+    if block.detach:
+        facts["detached"] = "true"
+    turn.record("child_started", path=path, name=run_id, attributes=facts)
+    number = turn.state.head.revision
+    parent = Parent(
+        run_id=info.run_id,
+        incarnation=info.incarnation,
+        path=path,
+        number=number,
+        depth=limits.depth + 1,
+        max_depth=limits.max_depth,
+        max_descendants=share,
+        detached=block.detach,
+    )
+    request = StartRun(
+        workflow=block.workflow,
+        version=block.version,
+        run_id=run_id,
+        request_id=f"{run_id}/start",
+        inputs=inputs,
+        origin=Origin(run_id=info.run_id, incarnation=info.incarnation, revision=number),
+        trace=info.trace,
+        parent=parent,
+    )
+    turn.do(StartChild(request))
+    return None
+
+
+def give_up(turn: Activation, path: str, wait: WaitState, reason: str) -> None:
+    """Nobody waits for this child any more: it is cancelled, unless its author lets it go on."""
+    if turn.plan.children[path].block.on_cancel == "cancel":
+        turn.do(CancelChild(wait.name, reason))
+
+
+def _inputs(turn: Activation, placed: PlacedChild) -> tuple[FieldWrite, ...]:
+    """What the child begins with. Both fields are of the same kind: the flow was checked."""
+    known = turn.plan.fields_at(placed.root)
+    writes: list[FieldWrite] = []
+    for each in placed.block.inputs:
+        value = field_value(turn.state, turn.plan, each.outer, placed.reading)
+        outer = known.get(each.outer) or FieldDefinition(name=each.outer)  # the element of an each block is no field
+        writes += copied(value, replace(outer, name=each.inner), whole=True)
+    return tuple(writes)
+
+
+def _problem(path: str, limits: TreeLimits, left: int, inputs: tuple[FieldWrite, ...]) -> ErrorInfo | None:
+    if limits.depth >= limits.max_depth:
+        message = f"{path} would start a run {limits.depth + 1} deep, and {limits.max_depth} is the limit (max_depth)"
+        return ErrorInfo(code="child_too_deep", kind="fatal", message=message)
+    if left < 1:
+        message = (
+            f"{path} would start one child run more than the {limits.max_descendants} there may be below this run"
+            " (max_descendants)"
+        )
+        return ErrorInfo(code="too_many_descendants", kind="fatal", message=message)
+    size_bytes = fields_bytes(inputs)
+    if size_bytes > MAX_FIELDS_BYTES:
+        message = (
+            f"the child run of {path} would begin with {size_bytes} bytes, and a start carries at most"
+            f" {MAX_FIELDS_BYTES}: {largest_first(inputs)}. Map fewer fields, or let large values go by reference"
+        )
+        return ErrorInfo(code="child_input_too_large", kind="fatal", message=message)
+    return None

@@ -1,0 +1,78 @@
+"""Another workflow as a run of its own: started by a flow, awaited or not. Checks, and the block of it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from logkeel.definitions import ChildBlock, all_blocks
+from logkeel.workflow.mapping import Fitting, interface_of
+from logkeel.workflow.problems import Problem
+
+if TYPE_CHECKING:
+    from logkeel.workflow.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """See `child`."""
+
+    workflow: "Workflow[Any]"
+    inputs: Mapping[str, str] | None
+    writes: str | None
+    detach: bool
+    on_cancel: str | None
+    name: str | None
+
+
+def child(
+    workflow: "Workflow[Any]",
+    *,
+    inputs: Mapping[str, str] | None = None,
+    writes: str | None = None,
+    detach: bool = False,
+    on_cancel: Literal["cancel", "abandon"] | None = None,
+    name: str | None = None,
+) -> Child:
+    """A run of its own of another workflow, or of this one: with its own history, retries and deadline.
+
+    It is awaited, holding nothing; if it does not succeed, that is the failure `child_failed`. `inputs` and `writes`:
+    see `inline`. `detach`: go on at once, and never hear of it. `on_cancel`: what becomes of it when this run does not
+    wait for it any more, being cancelled itself for instance; "cancel" unless said.
+    """
+    return Child(workflow, inputs, writes, detach, on_cancel, name)
+
+
+def child_block(block: Child, identity: str, fitting: Fitting, known: "dict[str, Workflow[Any]]") -> ChildBlock:
+    """The block of one; `known` (workflows by name) and the problems of `fitting` are filled."""
+    inner, problems, place = interface_of(block.workflow), fitting.problems, fitting.place
+    if known.setdefault(inner.name, block.workflow) is not block.workflow:
+        problems.append(Problem(f"two workflows are called {inner.name!r}", place, "give one of them another name"))
+    if block.detach and block.writes is not None:
+        what = f"nobody waits for the run of {inner.name!r}, and its result is to be written"
+        problems.append(Problem(what, place, "leave detach=True out, or writes="))
+    if block.detach and block.on_cancel is not None:
+        what = f"nobody waits for the run of {inner.name!r}, so no cancel reaches it"
+        problems.append(Problem(what, place, "leave detach=True out, or on_cancel="))
+    if block.on_cancel not in (None, "cancel", "abandon"):
+        what = f"on_cancel={block.on_cancel!r} is unknown"
+        problems.append(Problem(what, place, "use one of 'cancel', 'abandon'"))
+    fitting.check_no_turn(block.workflow)
+    inputs = fitting.inputs(inner, block.inputs)
+    writes, returns = (None, None) if block.detach else fitting.result(inner, block.writes)
+    return ChildBlock(
+        id=identity,
+        workflow=inner.name,
+        version=block.workflow.version,
+        inputs=inputs,
+        returns=returns,
+        writes=writes,
+        detach=block.detach,
+        on_cancel="abandon" if block.on_cancel == "abandon" else "cancel",
+        leaf=_is_leaf(block.workflow),
+    )
+
+
+def _is_leaf(workflow: "Workflow[Any]") -> bool:
+    """Whether it surely starts no children; one whose flow is being built may start itself."""
+    blocks = workflow.blocks
+    return blocks is not None and not any(isinstance(each, ChildBlock) for each in all_blocks(blocks))

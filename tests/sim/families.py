@@ -1,0 +1,141 @@
+"""Runs that start others, and turns of conversations: their workflows, and their judge (P29)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from tests.sim.outside import STAGE
+from tests.sim.workload import PATIENT, TIMEOUT, Work, copy_of, double_of, post_of
+
+from logkeel.errors import DataError
+from logkeel.records import RunEvent, StepCommand
+from logkeel.testing.world import World
+from logkeel.testing.world.judging import completions_of
+from logkeel.wire import decode_as
+from logkeel.workflow import (
+    IDEMPOTENT,
+    KEYED,
+    Append,
+    State,
+    StepContext,
+    Workflow,
+    child,
+    parallel,
+    sleep,
+    within,
+)
+
+Histories = Mapping[tuple[str, str], list[RunEvent]]
+
+part: Workflow[Work] = Workflow("part", state=Work, returns="result")
+part.flow(post_of(part))
+
+slow: Workflow[Work] = Workflow("slow", state=Work, returns="copied")
+slow.flow(sleep("600ms"), copy_of(slow))
+
+family: Workflow[Work] = Workflow("family", state=Work, returns=("result",))
+family.flow(
+    parallel(double_of(family), child(part, name="kid", writes="result"), name="work"),
+    child(part, name="free", detach=True),
+    within("900ms", child(slow, name="late", writes="copied"), on_timeout=sleep("1ms")),
+)
+
+
+class Talk(State):
+    """A turn says a number, and all that were said before are known."""
+
+    who: str
+    number: int
+    said: Annotated[list[int], Append] = []  # noqa: RUF012  # pydantic copies defaults
+    result: int | None = None
+
+
+talk = Workflow("talk", state=Talk, returns=("result",), conversation="who", keep=("said",))
+
+
+@talk.step(writes=lambda s: s.said, effect=KEYED, timeout=TIMEOUT, retry=PATIENT)
+async def _say(number: int, step: StepContext) -> list[int]:
+    await STAGE.outside.act(step, "KEYED")
+    return [number, number + 1]
+
+
+@talk.step(writes=lambda s: s.result, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
+async def _answer(number: int, said: list[int], step: StepContext) -> int:
+    await STAGE.outside.act(step, "IDEMPOTENT")
+    return 2 * number if said[-2:] == [number, number + 1] else -1
+
+
+talk.flow(_say, _answer)
+
+FAMILIES = (family, part, slow, talk)
+
+
+def faults_of_families(world: World, histories: Histories) -> list[str]:
+    """Everything that is wrong with children and turns."""
+    return [*_faults_of_children(world, histories), *_faults_of_turns(world, histories)]
+
+
+def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
+    """A child that was started is one run, and its parent was told what became of it."""
+    completions, _ = completions_of(world)
+    ends = {each.run_id: each for each in completions if not each.reannounced}
+    known = {run_id: events[0] for (run_id, _), events in histories.items()}
+    for (run_id, _), events in histories.items():
+        told = {event.path: event for event in events if event.kind == "child_ended"}
+        for event in events:
+            if event.kind != "child_started":
+                continue
+            kid, end = event.name or "", told.get(event.path)
+            if kid not in known or kid not in ends:
+                yield f"P29: {run_id} started {kid}, which {'never ended' if kid in known else 'never began'}"
+                continue
+            parent = known[kid].parent
+            if parent is None or (parent.run_id, parent.path, parent.number) != (run_id, event.path, event.revision):
+                yield f"P29: {kid} takes {parent} for its parent, and {run_id} started it"
+            if end is not None and end.status != ends[kid].status:
+                yield f"P29: {kid} has ended as {ends[kid].status}, and {run_id} was told {end.status}"
+            if end is None and "detached" not in event.attributes and ends[kid].status == "succeeded":
+                # Whoever waits for it no more had it cancelled; it may have been done by then.
+                over = [later.kind for later in events if later.revision > event.revision]
+                if not {"block_timed_out", "run_completed"} & set(over):
+                    yield f"P29: {run_id} was never told of the end of {kid}"
+    for run_id, first in known.items():
+        if first.parent is not None and first.parent.run_id not in known:
+            yield f"P29: nobody has started {run_id}"
+
+
+def _faults_of_turns(world: World, histories: Histories) -> Iterator[str]:
+    """Turns of a conversation come one after the other, and each knows what was said in those before it."""
+    turns: dict[str, list[list[RunEvent]]] = {}
+    for events in histories.values():
+        if events[0].former_revisions is not None:
+            turns.setdefault(events[0].conversation_id or "", []).append(events)
+    heard = _heard(world)
+    for name, found in turns.items():
+        found.sort(key=lambda events: events[0].former_revisions or 0)
+        said: list[bytes] = []
+        ended_ms, revisions = 0, 0
+        for events in found:
+            run_id, first = events[0].run_id, events[0]
+            too_soon = first.at_ms < ended_ms and not world.clock_jumps
+            if too_soon or first.former_revisions != revisions:
+                yield f"{name}: {run_id} began before the turn before it had ended"
+            end = next((event for event in events if event.kind == "run_completed"), events[-1])
+            ended_ms, revisions = end.at_ms, revisions + end.revision
+            writes = [write for event in events for write in event.writes if write.field == "said"]
+            said += [write.payload.data or b"" for write in writes if write.payload is not None]
+            if run_id in heard and heard[run_id] != said:
+                yield f"{name}: {run_id} knows {heard[run_id]} of {said}"
+
+
+def _heard(world: World) -> dict[str, list[bytes]]:
+    """What the last step of each turn was told of everything that was said."""
+    found: dict[str, list[bytes]] = {}
+    for record in world.records(world.names.step_commands()):
+        try:
+            command = decode_as(record.value or b"", StepCommand)
+        except DataError:
+            continue  # planted
+        if command.identity.step == "_answer" and command.workflow == talk.name:
+            values = next(each.elements for each in command.inputs if each.field == "said")
+            found[command.identity.run_id] = [each.payload.data or b"" for each in values]
+    return found
