@@ -30,7 +30,7 @@ class LoopCheck:
 
     def loop(self, block: LoopBlock, place: str) -> None:
         """Whether rounds behind the first can bring anything but failure."""
-        left_by = sorted({leave.field for leave in _leaves(block.body)})
+        left_by = list(dict.fromkeys(leave.field for leave in _leaves(block.body)))
         if block.on_exhausted == "continue" or block.max_rounds == 1 or not left_by:
             return
         if self.contents.writes(block.body).isdisjoint(left_by):
