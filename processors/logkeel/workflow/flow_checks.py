@@ -36,6 +36,7 @@ from logkeel.workflow.each import field_of_item
 from logkeel.workflow.each_checks import EachCheck
 from logkeel.workflow.field_checks import FieldCheck
 from logkeel.workflow.flow_contents import Contents
+from logkeel.workflow.loop_checks import LoopCheck
 from logkeel.workflow.problems import Problem
 from logkeel.workflow.signature import Read, type_problems, unknown_parameter
 from logkeel.workflow.state import StateField
@@ -49,6 +50,14 @@ _BREAKABLE = ("NONE", "IDEMPOTENT")
 """Effects of steps that may be cancelled half-way without harm."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """`writes`: what its body may write. `ways_out`: what is written for certain at each of its leaves."""
+
+    writes: Written
+    ways_out: list[Written] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class FlowCheck:
     """One walk over a flow. `problems` is filled on the way."""
@@ -57,8 +66,8 @@ class FlowCheck:
     fields: Mapping[str, StateField]
     inner: Mapping[str, Sequence[StepDefinition]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    _ways_out: list[list[Written] | None] = field(default_factory=list)
-    """Of each loop around: what is written at each of its leaves. None stands for a parallel or an each block."""
+    _around: list["_Loop | None"] = field(default_factory=list)
+    """The loops around. None stands for a parallel or an each block."""
 
     def run(self, flow: Block) -> list[Problem]:
         """All problems of `flow`, in its order."""
@@ -73,6 +82,7 @@ class FlowCheck:
                 self._check_reads(block, written, inside)
                 return written | set(self.steps[block.step].settings.writes)
             case SequenceBlock():
+                self._loops().sequence(block, place)
                 for inner in block.blocks:
                     written = self._walk(inner, written, place)
                 return written
@@ -101,6 +111,9 @@ class FlowCheck:
     def _fields(self, place: str) -> FieldCheck:
         return FieldCheck(self.fields, place, self.problems)
 
+    def _loops(self) -> LoopCheck:
+        return LoopCheck(self.fields, Contents(self.steps), self.problems)
+
     def _check_reads(self, block: StepBlock, written: Written, place: str) -> None:
         step = self.steps[block.step]
         reads = [*step.signature.reads, *(step.check_signature.reads if step.check_signature else ())]
@@ -121,9 +134,9 @@ class FlowCheck:
 
     def _parallel(self, block: ParallelBlock, written: Written, place: str) -> Written:
         self._check_branches(block, place)
-        self._ways_out.append(None)
+        self._around.append(None)
         behind = [self._walk(branch, written, place) for branch in block.branches]
-        self._ways_out.pop()
+        self._around.pop()
         if block.wait == "all":
             return written.union(*behind)
         self._check_cancelled(block, place)
@@ -141,12 +154,12 @@ class FlowCheck:
         return _common(ways or [written])
 
     def _loop(self, block: LoopBlock, written: Written, place: str) -> Written:
-        ways: list[Written] = []
-        self._ways_out.append(ways)
+        self._loops().loop(block, place)
+        around = _Loop(frozenset(Contents(self.steps).writes(block.body)))
+        self._around.append(around)
         end = self._walk(block.body, written, place)
-        self._ways_out.pop()
-        if block.on_exhausted == "continue":
-            ways.append(end)
+        self._around.pop()
+        ways = [*around.ways_out, end] if block.on_exhausted == "continue" else around.ways_out
         if not ways:
             what = "nothing leaves the loop, so it can only fail"
             remedy = 'put leave("field", value) into it, or say on_exhausted="continue"'
@@ -154,11 +167,11 @@ class FlowCheck:
         return _common(ways or [end])
 
     def _leave(self, block: LeaveBlock, written: Written, place: str) -> None:
-        self._fields(place).leave(block, written)
-        around = self._ways_out[-1] if self._ways_out else None
+        around = self._around[-1] if self._around else None
+        self._fields(place).leave(block, written | around.writes if around is not None else written)
         if around is not None:
-            around.append(written)
-        elif self._ways_out:
+            around.ways_out.append(written)
+        elif self._around:
             what, remedy = "leave stands in parallel or each, and its loop around it", "put it behind that block"
             self.problems.append(Problem(what, place, remedy))
         else:
@@ -183,7 +196,7 @@ class FlowCheck:
             for name in sorted(contents.writes(left) & contents.writes(right)):
                 plain = name in self.fields and self.fields[name].definition.reducer == "replace"
                 together = (contents.adds(each, name, plain=plain) for each in (left, right))
-                if block.wait != "first" and not all(together):
+                if block.wait not in ("first", 1) and not all(together):
                     what = f"branches {left.id!r} and {right.id!r} both write {name!r}"
                     self.problems.append(Problem(what, place, _SEPARATE))
             self._check_sibling(contents, left, right, place)

@@ -4,11 +4,10 @@ Every block of a definition has an id. Ids are unique within the enclosing block
 a branch share its segment, as do a body and what follows its failure.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, UnsetType
 
@@ -19,22 +18,18 @@ from logkeel.definitions import (
     ChildBlock,
     EachBlock,
     Handler,
-    HumanBlock,
     InlineBlock,
     LeaveBlock,
     LoopBlock,
     ParallelBlock,
     RescueBlock,
     SequenceBlock,
-    SignalBlock,
     SleepBlock,
     StepBlock,
-    Verb,
     WithinBlock,
 )
 from logkeel.records import Control
 from logkeel.workflow.blocks import (
-    Asking,
     Branch,
     FlowBlock,
     Human,
@@ -47,8 +42,9 @@ from logkeel.workflow.blocks import (
     WaitSignal,
     Within,
 )
+from logkeel.workflow.case_values import control_value
 from logkeel.workflow.children import Child, child_block
-from logkeel.workflow.durations import Duration, to_milliseconds
+from logkeel.workflow.declaring import NAME
 from logkeel.workflow.each import Each, each_block, with_item
 from logkeel.workflow.flow_contents import Contents
 from logkeel.workflow.inlining import Inline, Inlining
@@ -57,11 +53,12 @@ from logkeel.workflow.naming import Names
 from logkeel.workflow.problems import Problem
 from logkeel.workflow.state import StateField
 from logkeel.workflow.steps import Step
+from logkeel.workflow.translating_waits import Waits
 
 if TYPE_CHECKING:
     from logkeel.workflow.workflow import Workflow
 
-Policy = Literal["approve", "reject", "fail", "escalate"]
+_HANDLERS = 'say on={"timeout": block}, an error code, or "*" for any'
 _BLOCKS = "use steps of this workflow, blocks such as parallel(...) or branch(...), or tuples of them"
 
 
@@ -123,13 +120,14 @@ class Translation:
             case Within():
                 return self._within(block, names, place)
             case Sleep():
-                identity = names.fresh(block.name)
-                duration_ms = self._duration(block.duration, f"{place}/{identity}")
-                return SleepBlock(id=identity, duration_ms=duration_ms)
+                identity = self._identity(block.name, names, place)
+                return SleepBlock(id=identity, duration_ms=self._waits(f"{place}/{identity}").duration(block.duration))
             case WaitSignal():
-                return self._signal(block, names, place)
+                identity = self._identity(block.name, names, place)
+                return self._waits(f"{place}/{identity}").signal(block, identity)
             case Human():
-                return self._human(block, names, place)
+                identity = self._identity(block.name, names, place)
+                return self._waits(f"{place}/{identity}").human(block, identity)
             case Inline():
                 return self._inline(block, names, place)
             case Each():
@@ -147,17 +145,17 @@ class Translation:
         return self._block(block, names, place) or SequenceBlock(id=names.fresh("sequence"), blocks=())
 
     def _inline(self, block: Inline, names: Names, place: str) -> InlineBlock:
-        identity = names.fresh(block.name or block.workflow.name)
+        identity = self._identity(block.name or block.workflow.name, names, place)
         inlining = Inlining(self.fields, self.problems, self.inner)
         return inlining.block(block, identity, f"{place}/{identity}")
 
     def _child(self, block: Child, names: Names, place: str) -> ChildBlock:
-        identity = names.fresh(block.name or block.workflow.name)
+        identity = self._identity(block.name or block.workflow.name, names, place)
         fitting = Fitting(self.fields, self.problems, f"{place}/{identity}")
         return child_block(block, identity, fitting, self.children)
 
     def _each(self, block: Each, names: Names, place: str) -> EachBlock:
-        identity = names.fresh(block.how.get("name", block.items))
+        identity = self._identity(block.how.get("name", block.items), names, place)
         inside = f"{place}/{identity}"
         fields = with_item(self.fields, block)
         within = Translation(fields, self.problems, self.used, self.inner, self.children)
@@ -170,20 +168,22 @@ class Translation:
         return UNSET if block is None else self._body(block, names, place)
 
     def _parallel(self, block: Parallel, names: Names, place: str) -> ParallelBlock:
-        identity = names.fresh(block.name)
+        identity = self._identity(block.name, names, place)
         inside = f"{place}/{identity}"
         count = len(block.branches)
         if count < 2:
             what = f"parallel has {count} branch{'' if count == 1 else 'es'}"
             self._problem(what, inside, "give it two or more, or write the block without parallel")
-        if block.wait not in ("all", "first") and (isinstance(block.wait, str) or not 0 < block.wait <= count):
-            what = f"parallel(wait={block.wait!r}) waits for what cannot be: it has {count} branches"
+        wait = block.wait
+        if wait not in ("all", "first") and not 1 <= _count(wait) <= count:
+            what = f"parallel(wait={wait!r}) waits for what cannot be: it has {count} branches"
             self._problem(what, inside, f'use wait="all", wait="first", or a number from 1 to {count}')
+            wait = "all"
         branches = tuple(self._blocks(block.branches, Names(), inside))
-        return ParallelBlock(id=identity, branches=branches, wait=block.wait)
+        return ParallelBlock(id=identity, branches=branches, wait=wait)
 
     def _branch(self, block: Branch, names: Names, place: str) -> BranchBlock:
-        identity = names.fresh(block.name)
+        identity = self._identity(block.name, names, place)
         inside, inner = f"{place}/{identity}", Names()
         cases = tuple(
             Case(value=self._value(block.field, value, inside), block=self._body(body, inner, inside))
@@ -195,124 +195,71 @@ class Translation:
         return BranchBlock(id=identity, field=block.field, cases=cases, otherwise=otherwise)
 
     def _loop(self, block: Loop, names: Names, place: str) -> LoopBlock:
-        identity = names.fresh(block.name)
+        identity = self._identity(block.name, names, place)
         inside = f"{place}/{identity}"
-        if isinstance(block.max_rounds, bool) or block.max_rounds < 1:
-            what = f"loop(max_rounds={block.max_rounds!r}) has no round"
-            self._problem(what, inside, "give it a whole number from 1 on")
+        rounds = block.max_rounds
+        if _count(rounds) < 1:
+            self._problem(f"loop(max_rounds={rounds!r}) has no round", inside, "give it a whole number from 1 on")
+            rounds = 1
         body = self._sequence(block.blocks, Names(), inside)
-        policy = self._one_of("on_exhausted", block.on_exhausted, ("fail", "continue"), inside)
-        return LoopBlock(id=identity, body=body, max_rounds=block.max_rounds, on_exhausted=policy)
+        policy = self._waits(inside).one_of("on_exhausted", block.on_exhausted, ("fail", "continue"))
+        return LoopBlock(id=identity, body=body, max_rounds=rounds, on_exhausted=policy)
 
     def _rescue(self, block: Rescue, names: Names, place: str) -> RescueBlock:
-        identity = names.fresh(block.name)
+        identity = self._identity(block.name, names, place)
         inside, inner = f"{place}/{identity}", Names()
         body = self._body(block.body, inner, inside)
-        handlers = tuple(Handler(on=on, block=self._body(each, inner, inside)) for on, each in block.on.items())
-        if not handlers or "" in block.on:
-            what = "rescue has a handler for no error at all" if handlers else "rescue has no handler"
-            self._problem(what, inside, 'say on={"timeout": block}, an error code, or "*" for any')
+        on: object = block.on  # what is said without a type checker may be anything
+        given = tuple(on.items()) if isinstance(on, Mapping) else ()
+        if not given:
+            self._problem("rescue has no handler", inside, _HANDLERS)
+        handlers = tuple(
+            Handler(on=self._error(key, inside), block=self._body(each, inner, inside)) for key, each in given
+        )
         return RescueBlock(id=identity, body=body, handlers=handlers)
 
+    def _error(self, on: object, place: str) -> str:
+        if isinstance(on, str) and re.fullmatch(r"\S+", on):
+            return on
+        error = f"{on!r}, which is no error's code" if on else "no error at all"
+        self._problem(f"rescue has a handler for {error}", place, _HANDLERS)
+        return "*"
+
     def _within(self, block: Within, names: Names, place: str) -> WithinBlock:
-        identity = names.fresh(block.name)
+        identity = self._identity(block.name, names, place)
         inside, inner = f"{place}/{identity}", Names()
         return WithinBlock(
             id=identity,
-            timeout_ms=self._duration(block.timeout, inside),
+            timeout_ms=self._waits(inside).duration(block.timeout),
             body=self._body(block.body, inner, inside),
             on_timeout=self._optional(block.on_timeout, inner, inside),
         )
 
-    def _signal(self, block: WaitSignal, names: Names, place: str) -> SignalBlock:
-        identity = names.fresh(block.name)
-        inside = f"{place}/{identity}"
-        policy = self._one_of("on_timeout", block.on_timeout, ("fail", "continue"), inside)
-        if policy == "continue" and block.timeout is None:
-            remedy = 'give it a timeout, or leave on_timeout="continue" out'
-            self._problem("wait_signal goes on without the signal, but never stops to wait", inside, remedy)
-        return SignalBlock(
-            id=identity,
-            name=block.signal,
-            writes=block.writes,
-            correlate=block.correlate,
-            timeout_ms=self._optional_duration(block.timeout, inside),
-            on_timeout=policy,
-        )
-
-    def _human(self, block: Human, names: Names, place: str) -> HumanBlock:
-        identity, how = names.fresh(block.name), block.how
-        inside = f"{place}/{identity}"
-        given: Mapping[str, object] = dict(how)  # what is said without a type checker
-        unknown = sorted(given.keys() - Asking.__annotations__.keys())
-        if unknown:
-            what = f"human({block.name!r}) knows no {', '.join(unknown)}"
-            self._problem(what, inside, f"use {', '.join(Asking.__annotations__)}")
-        if "timeout" not in given:
-            remedy = 'say timeout="48h" and what on_timeout does, or timeout=None to wait for ever'
-            self._problem(f"human({block.name!r}) does not say how long it waits", inside, remedy)
-        answer = how.get("answer")
-        policy = self._one_of("on_timeout", how.get("on_timeout", "fail"), get_args(Policy), inside)
-        return HumanBlock(
-            id=identity,
-            question=how.get("question", block.name),
-            writes=block.writes,
-            allow=self._verbs(how.get("allow", ("approve", "reject")), inside),
-            answer=answer,
-            answer_schema=self._schema(answer),
-            shows=tuple(how.get("shows", ())),
-            assignee=how.get("assignee"),
-            notify=how.get("notify"),
-            timeout_ms=self._optional_duration(how.get("timeout"), inside),
-            remind_ms=self._optional_duration(how.get("remind"), inside),
-            on_timeout=policy,
-            escalate_to=how.get("escalate_to"),
-            then=self._one_of("then", how.get("then", "fail"), ("approve", "reject", "fail"), inside),
-        )
-
-    def _verbs(self, given: Sequence[str], place: str) -> tuple[Verb, ...]:
-        return tuple(self._one_of("allow", verb, get_args(Verb), place) for verb in given)
-
-    def _schema(self, name: str | None) -> str | None:
-        if name is None or name not in self.fields:
-            return None
-        schema = self.fields[name].adapter.json_schema()
-        return json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
     def _value(self, name: str, value: Any, place: str) -> Control:
-        """The control value that is meant: an Enum's member, a choice, or a choice by its text."""
-        plain: Control = value.value if isinstance(value, Enum) else value
         known = self.fields.get(name)
-        choices = () if known is None else known.definition.choices
-        if known is not None and known.definition.control_type == "bool":
-            choices = (True, False)
-        if not choices or plain in choices or plain is None:
-            return plain
-        by_text = {str(choice).lower() if isinstance(choice, bool) else str(choice): choice for choice in choices}
-        if isinstance(plain, str) and plain in by_text:
-            return by_text[plain]
-        remedy = f"use one of {', '.join(map(repr, choices))}"
-        self._problem(f"{plain!r} is no value that field {name!r} can have", place, remedy)
-        return plain
-
-    def _duration(self, duration: Duration, place: str) -> int:
+        if known is None or known.definition.control_type is None:
+            return str(value)  # the field itself is what is wrong, and told by the checks
         try:
-            found = to_milliseconds(duration)
+            return control_value(known.definition, value)
         except ValueError as error:
-            self._problem(str(error), place, 'write a duration, e.g. "10m"')
-            return 1
-        if found < 1:
-            self._problem(f"{duration!r} is no time at all", place, "give it a duration above zero")
-        return max(found, 1)
+            self._problem(f"{value!r} is no value that field {name!r} can have", place, str(error))
+            return str(value)
 
-    def _optional_duration(self, duration: Duration | None, place: str) -> int | None:
-        return None if duration is None else self._duration(duration, place)
+    def _identity(self, name: object, names: Names, place: str) -> str:
+        """The id of a block by its name, which becomes a part of paths: "/" and brackets mean something in them."""
+        if isinstance(name, str) and NAME.fullmatch(name):
+            return names.fresh(name)
+        remedy = "use letters, digits, '_', '.' and '-', with a letter first"
+        self._problem(f"{name!r} is no name of a block", place, remedy)
+        return names.fresh("unnamed")
 
-    def _one_of(self, name: str, value: str, known: tuple[str, ...], place: str) -> Any:
-        if value not in known:
-            self._problem(f"{name}={value!r} is unknown", place, f"use one of {', '.join(map(repr, known))}")
-            return known[0]
-        return value
+    def _waits(self, place: str) -> Waits:
+        return Waits(self.fields, self.problems, place)
 
     def _problem(self, what: str, place: str, remedy: str) -> None:
         self.problems.append(Problem(what, place, remedy))
+
+
+def _count(value: object) -> int:
+    """The whole number; 0 for anything else, and True is something else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0

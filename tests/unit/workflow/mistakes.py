@@ -36,6 +36,8 @@ class Draft(State):
     notes: str | None = None
     verdict: Verdict | None = None
     ready: bool = False
+    rounds: Annotated[int, Control] = 0
+    kind: Literal["letter", "memo"] | None = "letter"
     order: Annotated[int | None, Control] = None
     decision: Literal["approve", "reject"] | None = None
 
@@ -105,7 +107,7 @@ def a_field_that_the_first_branch_may_not_have_written(d: Drafts) -> None:
 
 @mistake
 def a_field_that_is_written_behind_the_way_out(d: Drafts) -> None:
-    d.workflow.flow(d.note, loop(leave("ready", True), d.write, max_rounds=2), d.judge, d.send)
+    d.workflow.flow(d.note, loop(leave("verdict", "good"), d.write, d.judge, max_rounds=2), d.send)
 
 
 @mistake
@@ -126,6 +128,11 @@ def an_effect_in_a_branch_that_may_be_cancelled(d: Drafts) -> None:
 @mistake
 def a_quorum_of_more_than_there_are(d: Drafts) -> None:
     d.flow(parallel(d.write, d.note, wait=3))
+
+
+@mistake
+def a_quorum_that_is_no_number(d: Drafts) -> None:
+    d.flow(parallel(d.write, d.note, wait=1.5))  # type: ignore[arg-type]  # the mistake: mypy finds it too
 
 
 @mistake
@@ -159,6 +166,21 @@ def a_case_that_is_no_choice(d: Drafts) -> None:
 
 
 @mistake
+def a_case_of_another_type(d: Drafts) -> None:
+    d.flow(branch("ready", {1: d.write, 0: d.note}))
+
+
+@mistake
+def a_case_that_no_number_can_be(d: Drafts) -> None:
+    d.flow(branch("rounds", {"one": d.write}, otherwise=d.note))
+
+
+@mistake
+def a_case_for_none_where_none_cannot_be(d: Drafts) -> None:
+    d.flow(branch("ready", {None: d.write}, true=d.write, false=d.note))
+
+
+@mistake
 def two_cases_for_one_value(d: Drafts) -> None:
     d.flow(branch("verdict", {"good": d.write}, good=d.note, poor=d.write))
 
@@ -169,6 +191,21 @@ def a_branch_without_cases(d: Drafts) -> None:
 
 
 @mistake
+def a_branch_that_forgets_none(d: Drafts) -> None:
+    d.flow(branch("kind", letter=d.write, memo=d.note))
+
+
+@mistake
+def a_branch_on_what_nobody_has_written(d: Drafts) -> None:
+    d.flow(branch("decision", approve=d.write, reject=d.note))
+
+
+@mistake
+def an_otherwise_that_nothing_gets_to(d: Drafts) -> None:
+    d.flow(branch("ready", true=d.write, false=d.note, otherwise=d.write))
+
+
+@mistake
 def a_loop_that_nothing_leaves(d: Drafts) -> None:
     d.flow(loop(d.write, d.judge, max_rounds=3))
 
@@ -176,6 +213,21 @@ def a_loop_that_nothing_leaves(d: Drafts) -> None:
 @mistake
 def a_loop_without_rounds(d: Drafts) -> None:
     d.flow(loop(d.write, leave("verdict", "good"), max_rounds=0))
+
+
+@mistake
+def a_loop_whose_rounds_are_all_alike(d: Drafts) -> None:
+    d.flow(loop(d.write, leave("ready", True), max_rounds=3))
+
+
+@mistake
+def a_block_behind_ways_out_for_every_value(d: Drafts) -> None:
+    d.flow(loop(leave("ready", True), leave("ready", False), d.write, max_rounds=3, on_exhausted="continue"))
+
+
+@mistake
+def a_block_with_a_name_that_no_path_can_have(d: Drafts) -> None:
+    d.flow(loop(d.write, d.judge, leave("verdict", "good"), max_rounds=3, name="until/good"))
 
 
 @mistake
@@ -190,7 +242,7 @@ def a_leave_in_a_branch_of_parallel(d: Drafts) -> None:
 
 @mistake
 def a_leave_for_a_value_that_cannot_be(d: Drafts) -> None:
-    d.flow(loop(d.write, leave("verdict", "great"), max_rounds=2))
+    d.flow(loop(d.write, d.judge, leave("verdict", "great"), max_rounds=2))
 
 
 @mistake
@@ -204,6 +256,11 @@ def a_rescue_for_no_error(d: Drafts) -> None:
 
 
 @mistake
+def a_rescue_for_a_class_of_errors(d: Drafts) -> None:
+    d.flow(rescue(d.write, on={TimeoutError: d.note}))  # type: ignore[dict-item]  # the mistake: mypy finds it too
+
+
+@mistake
 def a_duration_that_is_none(d: Drafts) -> None:
     d.flow(sleep("soon"))
 
@@ -211,6 +268,11 @@ def a_duration_that_is_none(d: Drafts) -> None:
 @mistake
 def no_time_at_all(d: Drafts) -> None:
     d.flow(within(0, d.write))
+
+
+@mistake
+def a_time_that_nobody_lives_to_see(d: Drafts) -> None:
+    d.flow(sleep("400000000000d"))
 
 
 @mistake
@@ -236,6 +298,56 @@ def an_answer_that_goes_nowhere(d: Drafts) -> None:
 @mistake
 def an_answer_that_nobody_can_give(d: Drafts) -> None:
     d.flow(human("approve", writes="decision", answer="notes", timeout="48h"))
+
+
+@mistake
+def an_end_that_the_human_is_not_offered(d: Drafts) -> None:
+    d.flow(human("approve", writes="decision", allow=("approve",), timeout="48h", on_timeout="reject"))
+
+
+@mistake
+def what_follows_an_escalation_that_never_is(d: Drafts) -> None:
+    d.flow(human("approve", writes="decision", timeout="48h", then="reject"))
+
+
+@mistake
+def an_escalation_that_never_comes(d: Drafts) -> None:
+    d.flow(human("approve", writes="decision", timeout="48h", escalate_to="chief"))
+
+
+@mistake
+def an_end_that_does_not_exist(d: Drafts) -> None:
+    d.flow(human("approve", writes="decision", timeout="48h", on_timeout="ignore"))  # type: ignore[arg-type]  # the mistake
+
+
+@mistake
+def a_human_who_may_say_nothing(d: Drafts) -> None:
+    d.flow(human("approve", writes="decision", allow=(), timeout="48h"))
+
+
+@mistake
+def a_verb_that_is_allowed_twice(d: Drafts) -> None:
+    d.flow(human("approve", writes="decision", allow=("approve", "approve"), timeout="48h"))
+
+
+@mistake
+def an_answer_into_a_control_field(d: Drafts) -> None:
+    d.flow(human("approve", writes="decision", allow=("respond",), answer="kind", timeout="48h"))
+
+
+@mistake
+def one_text_where_several_are_wanted(d: Drafts) -> None:
+    d.flow(human("approve", writes="decision", shows="text", timeout="48h"))
+
+
+@mistake
+def a_question_that_is_no_text(d: Drafts) -> None:
+    d.flow(human("approve", question=7, writes="decision", timeout="48h"))  # type: ignore[arg-type]  # the mistake
+
+
+@mistake
+def an_option_that_does_not_exist(d: Drafts) -> None:
+    d.flow(human("approve", writes="decision", time_out="48h", timeout=None))  # type: ignore[call-arg]  # the mistake
 
 
 @mistake

@@ -1,13 +1,24 @@
-"""What a flow looks like, and that every way through it is drawn."""
+"""What a flow looks like, and that every way through it is drawn.
+
+After a wanted change: `python -m tests.unit.workflow.test_drawing` draws the flow of all kinds anew.
+"""
 
 import re
+from pathlib import Path
+from typing import Literal, get_args
 
+import pytest
 from examples.agents.classic import research
 from hypothesis import given, settings
 from tests.unit.runs.test_block_laws import plans
+from tests.unit.workflow.pictured import order
 
+from logkeel.definitions import Block, all_blocks
 from logkeel.runs.core.plan import Plan
 from logkeel.workflow.drawing import as_mermaid, as_text
+
+OUTLINE_OF_ALL = Path(__file__).with_name("pictured.txt")
+CHART_OF_ALL = Path(__file__).with_name("pictured.mmd")
 
 OUTLINE = """\
 classic@1
@@ -81,15 +92,30 @@ def test_the_classic_agent_as_a_chart() -> None:
     assert research.draw("mermaid") == CHART
 
 
+@pytest.mark.parametrize(("picture", "kept"), [("text", OUTLINE_OF_ALL), ("mermaid", CHART_OF_ALL)])
+def test_a_block_of_every_kind(picture: Literal["text", "mermaid"], kept: Path) -> None:
+    assert order.draw(picture) == kept.read_text(encoding="utf-8")
+
+
+def test_the_flow_of_all_kinds_has_all_kinds() -> None:
+    assert {type(block) for block in all_blocks(order.document().flow)} == {*get_args(Block)}
+
+
 @settings(max_examples=100, deadline=None)
 @given(plan=plans())
 def test_every_step_is_drawn_once_and_every_arrow_joins_two_boxes(plan: Plan) -> None:
     chart, outline = as_mermaid(plan.document), as_text(plan.document)
     boxes = re.findall(r"^    (n\d+)[\[({]", chart, re.MULTILINE)
     assert len(boxes) == len(set(boxes))
-    arrows = re.findall(r"^    (n\d+) -->(?:\\|.*?\\|)? (n\d+)$", chart, re.MULTILINE)
+    arrows = re.findall(r"^    (n\d+) -->(?:\|.*?\|)? (n\d+)$", chart, re.MULTILINE)
+    assert len(arrows) == chart.count(" -->")
     assert {end for arrow in arrows for end in arrow} <= set(boxes)
     for path in plan.steps:
         name = path.rpartition("/")[2]
         assert chart.count(f'["{name}"]') == 1
         assert re.search(rf"^ +{name}$", outline, re.MULTILINE)
+
+
+if __name__ == "__main__":
+    OUTLINE_OF_ALL.write_text(order.draw(), encoding="utf-8")
+    CHART_OF_ALL.write_text(order.draw("mermaid"), encoding="utf-8")

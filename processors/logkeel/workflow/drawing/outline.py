@@ -7,6 +7,7 @@ from msgspec import UnsetType
 from logkeel.definitions import (
     Block,
     BranchBlock,
+    ParallelBlock,
     RescueBlock,
     SequenceBlock,
     WithinBlock,
@@ -32,7 +33,13 @@ def _lines(block: Block, depth: int) -> Iterator[str]:
     for label, inner in _labelled(block):
         if label:
             yield f"{INDENT * (depth + 1)}{label}:"
-        yield from _lines(inner, depth + (2 if label else 1))
+            yield from _lines(inner, depth + 2) if _is_something(inner) else (f"{INDENT * (depth + 2)}nothing",)
+        else:
+            yield from _lines(inner, depth + 1)
+
+
+def _is_something(block: Block) -> bool:
+    return not isinstance(block, SequenceBlock) or any(_is_something(inner) for inner in block.blocks)
 
 
 def _labelled(block: Block) -> Iterator[tuple[str, Block]]:
@@ -42,6 +49,11 @@ def _labelled(block: Block) -> Iterator[tuple[str, Block]]:
             yield from ((str(case.value), case.block) for case in block.cases)
             if not isinstance(block.otherwise, UnsetType):
                 yield "otherwise", block.otherwise
+        case ParallelBlock():
+            # The lines of a branch would else be taken for branches.
+            for branch in block.branches:
+                several = isinstance(branch, SequenceBlock) and len(branch.blocks) != 1
+                yield words_for(branch) if several else "", branch
         case RescueBlock():
             yield "", block.body
             yield from ((f"on {handler.on}", handler.block) for handler in block.handlers)

@@ -42,10 +42,8 @@ def words_for(block: Block) -> str:
             return block.id
         case SequenceBlock():
             return "one after the other"
-        case ParallelBlock(wait="all"):
-            return f"{block.id}: all of"
         case ParallelBlock():
-            return f"{block.id}: the first {1 if block.wait == 'first' else block.wait} of"
+            return f"{block.id}: {_how_many(block)} of"
         case BranchBlock():
             return f"branch on {block.field}"
         case LoopBlock():
@@ -63,6 +61,12 @@ def words_for(block: Block) -> str:
             return _wait(block)
         case _:
             assert_never(block)
+
+
+def _how_many(block: ParallelBlock) -> str:
+    if block.wait == "all":
+        return "all"
+    return "the first" if block.wait in ("first", 1) else f"the first {block.wait}"
 
 
 def _inside(block: InlineBlock | EachBlock | ChildBlock) -> str:
@@ -83,6 +87,10 @@ def _wait(block: SleepBlock | SignalBlock | HumanBlock) -> str:
             )
             return f"wait for signal {block.name}{until}"
         case HumanBlock():
-            policy = f"escalate to {block.escalate_to}" if block.on_timeout == "escalate" else block.on_timeout
+            policy = (
+                f"escalate to {block.escalate_to}, then {block.then}"
+                if block.on_timeout == "escalate"
+                else block.on_timeout
+            )
             until = "" if block.timeout_ms is None else f", at most {time_of(block.timeout_ms)}, then {policy}"
             return f"ask {block.assignee or 'a human'}: {block.question}{until}"
