@@ -11,26 +11,28 @@ from logkeel.workflow import Workflow
 
 
 def load_workflows(target: str) -> list[Workflow]:  # type: ignore[type-arg]  # any state class
-    """The workflows in `target`, and those that they start as child runs.
+    """The workflows in `target`, and those that they start as child runs, however deep.
 
     Raises `ConfigInvalid` when there is no such module, or no workflow in it.
     """
+    workflows = named_workflows(target)
+    known = [*workflows, *(child for workflow in workflows for child in workflow.children.values())]
+    return list({id(workflow): workflow for workflow in known}.values())
+
+
+def named_workflows(target: str) -> list[Workflow]:  # type: ignore[type-arg]  # any state class
+    """The workflows in `target`, and no others. Raises as `load_workflows`."""
     place, _, name = target.partition(":")
     module = _load_module(place)
     if name:
         found = getattr(module, name, None)
         if not isinstance(found, Workflow):
             raise ConfigInvalid(f"{place} has no workflow named {name!r}; it has: {_names(module)}", target=target)
-        return _with_children([found])
+        return [found]
     workflows = [value for value in vars(module).values() if isinstance(value, Workflow)]
     if not workflows:
         raise ConfigInvalid(f"{place} holds no workflow; make one with logkeel.workflow.Workflow(...)", target=target)
-    return _with_children(workflows)
-
-
-def _with_children(workflows: list[Workflow]) -> list[Workflow]:  # type: ignore[type-arg]  # any state class
-    known = [*workflows, *(child for workflow in workflows for child in workflow.children.values())]
-    return list({id(workflow): workflow for workflow in known}.values())
+    return list({id(workflow): workflow for workflow in workflows}.values())
 
 
 def _names(module: ModuleType) -> str:

@@ -24,10 +24,10 @@ def show(
     ),
 ) -> None:
     """Draw the flow of each workflow; needs no broker."""
-    from logkeel.cli.applications import load_workflows
+    from logkeel.cli.applications import named_workflows
     from logkeel.definitions import encode_document
 
-    for workflow in load_workflows(target):
+    for workflow in named_workflows(target):
         if picture is Picture.JSON:
             typer.echo(encode_document(workflow.document()).decode())
         else:

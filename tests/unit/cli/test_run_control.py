@@ -49,7 +49,7 @@ def test_all_runs_of_a_workflow_are_listed_before_anything_happens_to_them(logke
 
 def test_old_runs_are_cancelled_and_young_ones_stay(logkeel: Terminal) -> None:
     logkeel.start(a)
-    asked = logkeel("run", "cancel", "--workflow", "work", "--older-than", "100000d", "--yes", "-o", "json")
+    asked = logkeel("run", "cancel", "--workflow", "work", "--older-than", "36000d", "--yes", "-o", "json")
     assert asked.value == []
     assert logkeel("run", "cancel", "--workflow", "work", "--yes").code == 0
     logkeel.engine.turns()
