@@ -1,13 +1,12 @@
 """A workflow: a typed state, steps and a flow; compiled to a definition, checked when it is built."""
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
 from logkeel.definitions import SequenceBlock, WorkflowDocument, digest_of, encode_document
-from logkeel.errors import ConfigInvalid, InvalidInput
+from logkeel.errors import InvalidInput
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.binding import BoundStep, bound
 from logkeel.workflow.blocks import FlowBlock, Translation
@@ -22,6 +21,7 @@ from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import StateShape, shape_of
 from logkeel.workflow.steps import Step, StepDecorator
 from logkeel.workflow.timeouts import DEFAULT_TIMEOUT, Timeout
+from logkeel.workflow.trials import AnswerLike, Fakes, Question, Trial, find_driver
 from logkeel.workflow.views import view_from_result
 
 S = TypeVar("S")
@@ -197,12 +197,43 @@ class Workflow(Generic[S]):
             return values[self.returns]
         return {name: values[name] for name in self.returns} if self.returns else None
 
-    async def try_out(self, *, resources: Mapping[Any, Any] | None = None, **inputs: Any) -> Any:
-        """Run in memory, with the driver of logkeel.testing. `resources` replaces openers by function or name."""
-        drivers = list(entry_points(group="logkeel.try_out"))
-        if not drivers:
-            raise ConfigInvalid("no driver of try_out is installed; install logkeel as a whole")
-        return await drivers[0].load()(self, inputs, resources=resources)
+    async def try_out(
+        self,
+        given: Mapping[str, Any] | None = None,
+        /,
+        *,
+        resources: Mapping[Any, Any] | None = None,
+        results: Mapping[Any, Any] | None = None,
+        humans: "Mapping[str, AnswerLike] | Callable[[Question], Any] | None" = None,
+        signals: Sequence[Any] = (),
+        report: bool = False,
+        **inputs: Any,
+    ) -> Any:
+        """Run in memory: production engine and worker, time that jumps, fakes for the surroundings (see `Fakes`).
+
+        `given` is more input, for fields that are named as a parameter is. Gives what the workflow returns, or the
+        whole `Trial` if `report`. Raises `InvalidInput`, `DefinitionError` for a fake that fits nothing, and unless
+        `report` as `Trial.value` does.
+        """
+        fakes = Fakes(resources or {}, results or {}, humans or {}, signals)
+        trial: Trial = await find_driver()(self, {**(given or {}), **inputs}, fakes)
+        return trial if report else trial.value()
+
+    async def trial(
+        self,
+        given: Mapping[str, Any] | None = None,
+        /,
+        *,
+        resources: Mapping[Any, Any] | None = None,
+        results: Mapping[Any, Any] | None = None,
+        humans: "Mapping[str, AnswerLike] | Callable[[Question], Any] | None" = None,
+        signals: Sequence[Any] = (),
+        **inputs: Any,
+    ) -> Trial:
+        """As `try_out`, but gives everything that became of the run, and raises for no end of it."""
+        fakes = Fakes(resources or {}, results or {}, humans or {}, signals)
+        trial: Trial = await find_driver()(self, {**(given or {}), **inputs}, fakes)
+        return trial
 
     def _declare(self, function: Callable[..., Any], options: StepOptions) -> Step[..., Any]:
         step = declare_step(function, options, self.shape)
