@@ -9,13 +9,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from logkeel.testing.crashes import CrashReport, Outside, crash_everywhere
     from logkeel.workflow.trials import NOBODY, Answer, Cancel, Question, Signal, Trial
 
 _HOMES = {
+    "logkeel.testing.crashes": ("CrashReport", "Outside", "crash_everywhere"),
     "logkeel.workflow.trials": ("NOBODY", "Answer", "Cancel", "Question", "Signal", "Trial"),
 }
 
-__all__ = ["Answer", "Cancel", "NOBODY", "Question", "Signal", "Trial"]
+__all__ = [
+    "Answer",
+    "Cancel",
+    "CrashReport",
+    "NOBODY",
+    "Outside",
+    "Question",
+    "Signal",
+    "Trial",
+    "crash_everywhere",
+]
 
 
 def __getattr__(name: str) -> Any:

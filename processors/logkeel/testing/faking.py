@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from logkeel.definitions import WorkflowDocument
+from msgspec import structs
+
+from logkeel.definitions import WorkflowDocument, digest_of, encode_document
 from logkeel.records import WorkflowDefinition
 from logkeel.workflow import Fail, Step, Workflow
 from logkeel.workflow.binding import BoundStep
@@ -25,24 +27,40 @@ Call = Callable[..., Any]
 class FakedWorkflow:
     """Implements `logkeel.steps.bound.RunnableWorkflow`. `around` gives what is called in place of each step.
 
+    `queue`: all steps go there, whatever their own is.
+
     Raises `DefinitionError` for a fake that fits no step.
     """
 
     def __init__(
-        self, workflow: "Workflow[Any]", results: Mapping[Any, Any], around: Callable[[str, Call], Call] | None = None
+        self,
+        workflow: "Workflow[Any]",
+        results: Mapping[Any, Any],
+        *,
+        around: Callable[[str, Call], Call] | None = None,
+        queue: str | None = None,
     ) -> None:
         self.workflow = workflow
         self.name = workflow.name
+        self.shape = workflow.shape
         self._around = around
+        document = workflow.document()
+        if queue is not None:
+            document = structs.replace(
+                document, steps=tuple(structs.replace(each, queue=queue) for each in document.steps)
+            )
+        self._document = document
         self.scripts = {name: _script(workflow, name, fake) for name, fake in _by_name(workflow, results)}
 
     def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
-        """The workflow's own."""
-        return self.workflow.definition(published_at_ms=published_at_ms)
+        """The workflow's own, but for the queue."""
+        own = self.workflow.definition(published_at_ms=published_at_ms)
+        document = encode_document(self._document)
+        return structs.replace(own, document=document, digest=digest_of(document))
 
     def document(self) -> WorkflowDocument:
-        """The workflow's own."""
-        return self.workflow.document()
+        """The workflow's own, but for the queue."""
+        return self._document
 
     def bind(self, step_name: str) -> BoundStep:
         """The step, or what stands in for it. Raises KeyError for an unknown name."""

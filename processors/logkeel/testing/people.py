@@ -24,13 +24,16 @@ class Due:
 
 @dataclass(slots=True)
 class People:
-    """Everybody around one run. `questions`: what was asked, in order; `missing`: open, and nobody was named for it."""
+    """Everybody around one run. `questions`: what was asked, in order; `missing`: open, and nobody was named for it;
+    `lacked`: all that were ever missing.
+    """
 
     workflow: "Workflow[Any]"
     fakes: Fakes
     run_id: str
     questions: list[Question] = field(default_factory=list)
     missing: dict[tuple[str, int, str | None], str] = field(default_factory=dict)
+    lacked: list[str] = field(default_factory=list)
     _times: dict[str, int] = field(default_factory=dict)
     _asked: set[tuple[str, int, str | None]] = field(default_factory=set)
 
@@ -64,6 +67,7 @@ class People:
         if answer is None:
             hint = "did" if question.kind == "doubt" else question.allow[0]
             self.missing[asked.key] = f"nobody was named for {name!r}: say humans={{{name!r}: {hint!r}}}"
+            self.lacked.append(self.missing[asked.key])
             return []
         if answer.verb == NOBODY:
             return []
@@ -72,7 +76,8 @@ class People:
     def _choose(self, question: Question) -> Answer | None:
         humans = self.fakes.humans
         if callable(humans):
-            return _as_answer(humans(question), question)
+            said = humans(question)
+            return None if said is None else _as_answer(said, question)
         for name in (question.path, question.name):
             if name in humans:
                 return _as_answer(humans[name], question)

@@ -83,7 +83,7 @@ class _Stage:
         return watch.outcome is not None or self._given_up.is_set() or self._is_missing_somebody()
 
     def _is_missing_somebody(self) -> bool:
-        """Whether all that could bring the run on now are humans whom nobody fakes, and time-outs of their questions."""
+        """Whether only humans whom nobody fakes, or the time-outs of their questions, could bring the run on now."""
         state, missing = self._watch.state, {path for path, _, _ in self._people.missing}
         if not missing or state is None or self._pending:
             return False

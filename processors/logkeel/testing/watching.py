@@ -11,6 +11,7 @@ from logkeel.runs.core.apply import apply
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.state import RunState
+from logkeel.testing.faking import FakedWorkflow
 from logkeel.wire import decode, decode_as
 from logkeel.workflow import Workflow
 from logkeel.workflow.context import StepErrorView
@@ -41,7 +42,12 @@ class RunWatch:
     """One run of a workflow. `catch_up` reads what is new; everything else is as of then."""
 
     def __init__(
-        self, client: LogClient, names: TopicNames, partitions: int, workflow: "Workflow[Any]", run_id: str
+        self,
+        client: LogClient,
+        names: TopicNames,
+        partitions: int,
+        workflow: "Workflow[Any] | FakedWorkflow",
+        run_id: str,
     ) -> None:
         self.workflow = workflow
         self.run_id = run_id

@@ -109,7 +109,7 @@ class Trial:
     rejection: RequestRejected | None = None
 
     def value(self) -> Any:
-        """The result of a run that succeeded. Raises `RunFailed`, `RequestWasRejected`, and `WaitTimedOut` if it waits."""
+        """The result of a run that succeeded. Raises `RunFailed`, `RequestWasRejected`, `WaitTimedOut` if it waits."""
         if self.rejection is not None:
             raise RequestWasRejected(
                 f"the run was rejected: {self.rejection.reason} ({self.rejection.code})",
