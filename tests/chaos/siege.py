@@ -19,7 +19,7 @@ from tests.chaos.report import Outcome
 from tests.chaos.spoiling import Spoiling
 from tests.chaos.weather import Weather
 
-from logkeel.errors import ConsumerFenced, LogkeelError, LogUnavailable
+from logkeel.errors import ClientStuck, ConsumerFenced, LogkeelError, LogUnavailable
 
 LOW: Final = 60
 RUNS_PER_SECOND: Final = 12.0
@@ -222,12 +222,15 @@ class Siege:
                 victim.start()
 
     def _ended(self, victim: Victim) -> None:
-        """Two ends are as they should be: fenced (P11), and a start at which no broker answered."""
+        """Some ends are as they should be: fenced (P11), stuck in the client, a start at which no broker answered."""
         code, said = victim.handle.returncode if victim.handle else None, victim.tail()
         young = time.monotonic() - victim.started_s < STARTING_S
         if code == ConsumerFenced.exit_code and f"{ConsumerFenced.code}: " in said:
             self.outcome.done["members that left, fenced"] += 1
             self._tell(f"{victim.name} left, fenced")
+        elif code == ClientStuck.exit_code and f"{ClientStuck.code}: " in said:
+            self.outcome.done["processes that were stuck in the client"] += 1
+            self._tell(f"{victim.name} was stuck in the client: {said[-1_200:]}")
         elif code == LogUnavailable.exit_code and young:
             self.outcome.done["starts without a broker"] += 1
             self._tell(f"{victim.name} found no broker")

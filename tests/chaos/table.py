@@ -162,5 +162,14 @@ class FrozenRows:
 
 def values_of(state: RunState) -> tuple[Any, ...]:
     """Everything a run is, out of its rows."""
-    maps = (state.steps, state.forks, state.fields, state.values, state.signals, state.milestones, state.waits)
+    maps = (
+        state.steps,
+        state.forks,
+        state.fields,
+        state.values,
+        state.signals,
+        state.milestones,
+        state.waits,
+        state.held,
+    )
     return (state.info, state.head, *(dict(each) for each in maps))

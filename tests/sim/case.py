@@ -9,7 +9,7 @@ from tests.sim.driver import Human, Sender
 from tests.sim.judging import faults_of
 from tests.sim.outside import STAGE, Outside
 from tests.sim.plan import Plan, RunPlan
-from tests.sim.workload import WORKFLOWS
+from tests.sim.workload import MORE, WORKFLOWS
 
 from logkeel.testing.world import World, play_out
 
@@ -34,7 +34,9 @@ class Verdict:
 def play(plan: Plan, directory: Path, *, keep_lines: bool = False) -> Verdict:
     """Run a plan, deterministically. `directory` is for the locks of slots, and may be used again."""
     began_s = time.process_time()
-    world = World(WORKFLOWS, plan.settings, directory)
+    known = {run.workflow for run in plan.runs}
+    workflows = (*WORKFLOWS, *(each for each in MORE if each.name in known))
+    world = World(workflows, plan.settings, directory)
     try:
         verdict = _play(world, plan, keep_lines=keep_lines)
         verdict.processor_s = time.process_time() - began_s

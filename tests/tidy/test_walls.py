@@ -22,6 +22,8 @@ BREACHES = {
     "loop": ("streams/logkeel/exactly_once/breach_of_time.py", "from time import monotonic"),
     "commit": ("streams/logkeel/exactly_once/transaction.py", "import threading"),
     "fold": ("processors/logkeel/runs/core/breach.py", "import random"),
+    "cryptography": ("processors/logkeel/client/breach.py", "import cryptography"),
+    "engine_payloads": ("processors/logkeel/runs/rows/breach.py", "from logkeel.payloads import PLAIN"),
     "typer": ("schemas/logkeel/errors/breach.py", "import typer"),
 }
 

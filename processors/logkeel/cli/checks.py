@@ -3,17 +3,20 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
+from logkeel.cli.payloads import payload_chain
 from logkeel.cli.provisioning import plan_application
 from logkeel.cli.settings import Settings
 from logkeel.errors import LogkeelError, LogUnavailable
 from logkeel.kafka import SystemClock, finalized_features
 from logkeel.kafka.features import METADATA_VERSION, TRANSACTION_VERSION
 from logkeel.log import LogClient, OutputRecord, TopicPartition
+from logkeel.payloads import JSON_ENCODING
+from logkeel.records import Payload
 
 Verdict = Literal["ok", "warn", "fail", "skipped"]
 
@@ -40,6 +43,8 @@ def run_checks(client: LogClient, settings: Settings, queues: list[str]) -> Iter
     reachable = _guarded("broker", lambda: _reachable(client, settings))
     yield reachable
     yield _guarded("disk", lambda: disk(settings))
+    if settings.payload_keys or settings.blob_store:
+        yield _guarded("payloads", lambda: payloads(settings))
     if reachable.verdict == "fail":
         yield from (Check(name, "skipped", "no broker") for name in ("version", "topics", "transactions", "clock"))
         return
@@ -49,6 +54,20 @@ def run_checks(client: LogClient, settings: Settings, queues: list[str]) -> Iter
         yield from _transaction_and_clock(client, settings)
     else:
         yield from (Check(name, "skipped", "topics are missing") for name in ("transactions", "clock"))
+
+
+def payloads(settings: Settings) -> Check:
+    """Whether keys and store work: a value goes there and back. The object is always the same one."""
+    chain = payload_chain(settings)
+    probe = Payload(encoding=JSON_ENCODING, data=b'"%s"' % (b"doctor " * 64))
+    if chain.blobs is not None:
+        chain = replace(chain, compression="none", blob_above_bytes=1)
+    came_back = chain.unwrap(chain.wrap(probe, "a probe")) == probe
+    said = [] if chain.keys is None else [f"encrypted with {chain.keys.current.key_id}"]
+    said += [] if chain.blobs is None else [f"kept in {settings.blob_store}"]
+    if came_back:
+        return Check("payloads", "ok", ", ".join(said))
+    return Check("payloads", "fail", "what was written came back changed", "look at keys and blob store")
 
 
 def disk(settings: Settings) -> Check:

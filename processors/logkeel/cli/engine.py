@@ -33,6 +33,7 @@ def engine(
     from logkeel.cli.garbage import collect_less_often
     from logkeel.cli.logged_loop import LoggedLoop
     from logkeel.cli.logs import configure_logs
+    from logkeel.cli.watchdog import ENGINE_LIMIT_S, watch
     from logkeel.cli.wiring import connect, make_engine
     from logkeel.exactly_once import take_slot
 
@@ -50,5 +51,6 @@ def engine(
     loop = make_engine(connect(settings), settings, lock, observer=LoggedLoop())
     say(f"engine {lock.slot} of {settings.prefix!r} on {settings.bootstrap_servers}; state in {lock.directory}")
     collect_less_often()
+    watch(stop, ENGINE_LIMIT_S)
     loop.run(stop)
     say("engine has stopped; its state is on the log and on disk")

@@ -33,8 +33,11 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "worker": Section("logkeel.cli.worker", grouped=False),
     "serve": Section("logkeel.cli.serve", grouped=False),
     "run": Section("logkeel.cli.run"),
+    "workflow": Section("logkeel.cli.workflow"),
+    "approvals": Section("logkeel.cli.approvals"),
     "state": Section("logkeel.cli.state"),
     "dead-letters": Section("logkeel.cli.dead_letters"),
+    "init": Section("logkeel.cli.init", grouped=False),
     "dev": Section("logkeel.cli.dev", grouped=False),
     "doctor": Section("logkeel.cli.doctor", grouped=False),
 }

@@ -17,4 +17,18 @@ Stay: TypeAlias = Annotated[
     bool | None,
     typer.Option("--stay/--leave", help="When ending, keep the partitions for a restart, or hand them over (default)."),
 ]
+PayloadKeys: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--payload-keys", help="File of keys that payloads are encrypted with (LOGKEEL_PAYLOAD_KEYS)."),
+]
+PayloadCompression: TypeAlias = Annotated[
+    str | None, typer.Option("--payload-compression", help="zstd or none (LOGKEEL_PAYLOAD_COMPRESSION).")
+]
+BlobStoreUrl: TypeAlias = Annotated[
+    str | None, typer.Option("--blob-store", help="URL that large payloads are kept below (LOGKEEL_BLOB_STORE).")
+]
+BlobAbove: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--blob-above", help="Bytes above which a payload goes there (LOGKEEL_BLOB_ABOVE_BYTES)."),
+]
 Output: TypeAlias = Annotated[Format, typer.Option("--output", "-o", help="How data is printed on standard output.")]

@@ -32,6 +32,20 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def print_value(value: Any, text: str, form: Format) -> None:
+    """One value, or the part of it that a person wants to copy."""
+    if form is Format.JSON:
+        print_json(value)
+    else:
+        print_text(text)
+
+
+def print_text(text: str) -> None:
+    """A line on standard output as it is: no markup, no wrapping."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def print_rows(columns: tuple[str, ...], rows: list[tuple[Any, ...]], form: Format) -> None:
     """Rows as a table, or as a JSON list of objects. Cells are data: brackets in them are no markup."""
     if form is Format.JSON:

@@ -1,26 +1,30 @@
-"""`logkeel run start|show|list|watch|cancel|signal|resolve`: runs, from a terminal or a script."""
+"""`logkeel run start|show|list|watch|signal|resolve`: runs, from a terminal or a script; `run_control` has the rest."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, get_args
+from typing import Annotated, TypeAlias, get_args
 
 import typer
 
-from logkeel.cli import run_views
+from logkeel.cli import run_control, run_views
+from logkeel.cli.histories import history_of, time_ms
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix
-from logkeel.cli.output import Format, data, print_json, print_rows, say
-from logkeel.cli.run_answers import known, tell
-from logkeel.cli.run_inputs import input_of, json_of, pairs_of
+from logkeel.cli.output import Format, data, print_json, print_rows, print_value, say
+from logkeel.cli.payloads import opened, payload_chain
+from logkeel.cli.run_answers import known, print_taken, tell
+from logkeel.cli.run_inputs import input_of, json_of, pairs_of, with_readable
 from logkeel.cli.settings import Settings, load_settings
+from logkeel.cli.times import duration
 from logkeel.client import Client
 from logkeel.client.building import plain_result
 from logkeel.client.client import result_of
 from logkeel.errors import ConfigInvalid, InvalidInput
-from logkeel.projection import Projection, RunView
+from logkeel.projection import RunView
 from logkeel.records import RunCompleted, RunStatus
 
-app = typer.Typer(no_args_is_help=True, help="Start, show, watch, cancel and resolve runs.")
+app = typer.Typer(no_args_is_help=True, help="Start, show, watch, pause, resume, cancel and resolve runs.")
+app.registered_commands.extend(run_control.app.registered_commands)
 
 RunId: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 RoutingKey: TypeAlias = Annotated[str | None, typer.Option("--routing-key", help="If the run was started with one.")]
@@ -37,6 +41,7 @@ def start(
     request_id: Annotated[str | None, typer.Option("--request-id", help="Sent again, it is the same request.")] = None,
     routing_key: RoutingKey = None,
     attribute: Annotated[list[str] | None, typer.Option("--attribute", help="name=value; may be repeated.")] = None,
+    readable: Annotated[list[str] | None, typer.Option("--readable", help="A control field: not encrypted.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, and print the result.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait; the run goes on.")] = None,
     bootstrap_servers: Bootstrap = None,
@@ -45,7 +50,7 @@ def start(
     output: Output = Format.TABLE,
 ) -> None:
     """Start a run. With --wait the exit code is 13 unless the run succeeds."""
-    values = input_of(given, field or [])
+    values = with_readable(input_of(given, field or []), readable or [])
     attributes = pairs_of(attribute or [], "--attribute")
     with _client(bootstrap_servers, prefix, config) as client:
         ids = {"run_id": run_id, "request_id": request_id, "routing_key": routing_key}
@@ -55,9 +60,9 @@ def start(
         handle = client.start(workflow, **ids, attributes=attributes, **values)
         if not wait:
             say(f"watch it: logkeel run watch {handle.run_id}")
-            _print({"run_id": handle.run_id, "request_id": handle.request_id}, handle.run_id, output)
+            print_value({"run_id": handle.run_id, "request_id": handle.request_id}, handle.run_id, output)
             return
-        completed = handle.wait(timeout)
+        completed = client.opened(handle.wait(timeout))
         _print_completion(completed, output)
         result_of(workflow, completed)
 
@@ -72,9 +77,11 @@ def show(
     output: Output = Format.TABLE,
 ) -> None:
     """Show a run: which step it is on and for how long, its steps, state and errors."""
-    projection = _history(_settings(bootstrap_servers, prefix, config), run_id)
+    settings = _settings(bootstrap_servers, prefix, config)
+    projection = history_of(settings, run_id)
     view = known(projection, run_id) if revision is None else projection.state_at(run_id, revision)
-    now_ms = _now_ms() if revision is None else view.updated_at_ms
+    view = opened(view, payload_chain(settings))
+    now_ms = time_ms() if revision is None else view.updated_at_ms
     if output is Format.JSON:
         print_json(run_views.as_json(view, now_ms))
     else:
@@ -95,9 +102,9 @@ def list_runs(
     """List runs of the history that is kept, the youngest first."""
     if status is not None and status not in STATUSES:
         raise ConfigInvalid(f"--status is one of {', '.join(STATUSES)}, not {status!r}")
-    projection = _history(_settings(bootstrap_servers, prefix, config), None)
+    projection = history_of(_settings(bootstrap_servers, prefix, config), None)
     found = projection.runs(status=status, workflow=workflow, in_doubt=in_doubt)  # type: ignore[arg-type]
-    now_ms = _now_ms()
+    now_ms = time_ms()
     if output is Format.JSON:
         print_json([run_views.summary(view, now_ms) for view in found[:limit]])
         return
@@ -106,7 +113,7 @@ def list_runs(
             view.run_id,
             f"{view.workflow}@{view.version}",
             view.status,
-            run_views.duration((view.finished_at_ms or now_ms) - view.started_at_ms),
+            duration((view.finished_at_ms or now_ms) - view.started_at_ms),
             run_views.current(view, now_ms),
         )
         for view in found[:limit]
@@ -133,28 +140,12 @@ def watch(
 
 
 @app.command()
-def cancel(
-    run_id: RunId,
-    reason: Annotated[str | None, typer.Option("--reason", help="Kept in the history.")] = None,
-    routing_key: RoutingKey = None,
-    bootstrap_servers: Bootstrap = None,
-    prefix: Prefix = None,
-    config: Config = None,
-    output: Output = Format.TABLE,
-) -> None:
-    """Cancel a run: nothing more is sent to workers, and what runs is told to stop."""
-
-    def send(client: Client, view: RunView, key: str | None) -> str:
-        return client.cancel(run_id, reason=reason, routing_key=key)
-
-    _taken(tell(_settings(bootstrap_servers, prefix, config), run_id, send, routing_key=routing_key), run_id, output)
-
-
-@app.command()
 def signal(
     run_id: RunId,
     name: Annotated[str, typer.Argument(help="The signal's name.")],
     payload: Annotated[str | None, typer.Option("--payload", help="JSON, or @file.json.")] = None,
+    correlation: Annotated[str | None, typer.Option("--correlation", help="Which wait is meant.")] = None,
+    request_id: Annotated[str | None, typer.Option("--request-id", help="Sent again, it is the same signal.")] = None,
     routing_key: RoutingKey = None,
     bootstrap_servers: Bootstrap = None,
     prefix: Prefix = None,
@@ -165,9 +156,10 @@ def signal(
     content = None if payload is None else json_of(payload, "--payload")
 
     def send(client: Client, view: RunView, key: str | None) -> str:
-        return client.signal(run_id, name, content, routing_key=key)
+        return client.signal(run_id, name, content, correlation=correlation, request_id=request_id, routing_key=key)
 
-    _taken(tell(_settings(bootstrap_servers, prefix, config), run_id, send, routing_key=routing_key), run_id, output)
+    settings = _settings(bootstrap_servers, prefix, config)
+    print_taken(tell(settings, run_id, send, routing_key=routing_key), run_id, output)
 
 
 @app.command()
@@ -195,7 +187,8 @@ def resolve(
             raise InvalidInput(f"step {path!r} of run {run_id} is not in doubt (in doubt: {others})", run_id=run_id)
         return client.resolve(run_id, path, decision, result=written, comment=comment, routing_key=key)
 
-    _taken(tell(_settings(bootstrap_servers, prefix, config), run_id, send, routing_key=routing_key), run_id, output)
+    settings = _settings(bootstrap_servers, prefix, config)
+    print_taken(tell(settings, run_id, send, routing_key=routing_key), run_id, output)
 
 
 # Shared
@@ -210,37 +203,8 @@ def _client(bootstrap_servers: str | None, prefix: str | None, config: Path | No
     from logkeel.cli.wiring import connect
 
     settings = _settings(bootstrap_servers, prefix, config)
-    with Client(connect(settings), prefix=settings.prefix) as client:
+    with Client(connect(settings), prefix=settings.prefix, payloads=payload_chain(settings)) as client:
         yield client
-
-
-def _history(settings: Settings, run_id: str | None) -> Projection:
-    from logkeel.cli.wiring import connect
-    from logkeel.projection import HistoryReader
-
-    reader = HistoryReader(connect(settings), settings.names, run_id=run_id)
-    try:
-        return reader.catch_up()
-    finally:
-        reader.close()
-
-
-def _now_ms() -> int:
-    from logkeel.kafka import SystemClock
-
-    return SystemClock().now_ms()
-
-
-def _print(value: Any, text: str, output: Format) -> None:
-    if output is Format.JSON:
-        print_json(value)
-    else:
-        typer.echo(text)
-
-
-def _taken(request_id: str, run_id: str, output: Format) -> None:
-    say(f"accepted; what became of it: logkeel run show {run_id}")
-    _print({"run_id": run_id, "request_id": request_id}, request_id, output)
 
 
 def _print_completion(completed: RunCompleted, output: Format) -> None:

@@ -7,6 +7,8 @@ overtaken its start (P26). A person who mistypes a run id wants to be told, so t
 import time
 from collections.abc import Callable
 
+from logkeel.cli.output import Format, print_value, say
+from logkeel.cli.payloads import payload_chain
 from logkeel.cli.settings import Settings
 from logkeel.cli.wiring import connect
 from logkeel.client import Client
@@ -47,18 +49,27 @@ def tell(settings: Settings, run_id: str, send: Send, *, routing_key: str | None
     try:
         view = known(history.catch_up(), run_id)
         key = routing_key or view.routing_key
-        with Client(log, prefix=settings.prefix) as client:
+        with Client(log, prefix=settings.prefix, payloads=payload_chain(settings)) as client:
             place = TopicPartition(settings.names.run_completions, client.home_of(key or run_id))
             answers.assign({place: _end(log, place)})
             request_id = send(client, view, key)
-        _hear(history, answers, request_id)
+        _hear(history, answers, view, request_id)
         return request_id
     finally:
         answers.close()
         history.close()
 
 
-def _hear(history: HistoryReader, answers: LogReader, request_id: str) -> None:
+def print_taken(request_id: str, run_id: str, output: Format) -> None:
+    """What a command ends with whose request was accepted."""
+    say(f"accepted; what became of it: logkeel run show {run_id}")
+    print_value({"run_id": run_id, "request_id": request_id}, request_id, output)
+
+
+def _hear(history: HistoryReader, answers: LogReader, view: RunView, request_id: str) -> None:
+    """Wait for the event or the rejection; a request that was sent before has its event already."""
+    if any(event.request_id == request_id for event in history.projection.history(view.run_id)):
+        return
     deadline_s = time.monotonic() + ANSWER_S
     while time.monotonic() < deadline_s:
         if any(event.request_id == request_id for event in history.poll(POLL_S)):

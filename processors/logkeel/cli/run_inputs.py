@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from logkeel.client.building import Readable
 from logkeel.errors import InvalidInput
 
 
@@ -14,6 +15,14 @@ def input_of(text: str | None, fields: Sequence[str], *, option: str = "--input"
     if not isinstance(values, dict):
         raise InvalidInput(f'{option} wants a JSON object such as {{"name": "Ada"}}, not a {type(values).__name__}')
     return {**values, **dict(_field(each) for each in fields)}
+
+
+def with_readable(values: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The input with the fields that the engine has to read marked as such. Raises `InvalidInput`."""
+    unknown = [name for name in names if name not in values]
+    if unknown:
+        raise InvalidInput(f"--readable {unknown[0]!r} is no field of the input: {', '.join(values) or 'it is empty'}")
+    return {name: Readable(value) if name in names else value for name, value in values.items()}
 
 
 def json_of(text: str, option: str) -> Any:

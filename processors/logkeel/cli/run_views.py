@@ -6,8 +6,11 @@ import msgspec
 from rich.text import Text
 from rich.tree import Tree
 
-from logkeel.projection import FieldView, RunView, StepView
-from logkeel.records import ErrorInfo, RunEvent
+from logkeel.cli import wait_views
+from logkeel.cli.texts import one_line
+from logkeel.cli.times import duration
+from logkeel.projection import FieldView, RunView, StepView, WaitView
+from logkeel.records import ErrorInfo, Payload, RunEvent
 
 LONGEST_VALUE = 100
 _MARKS = {
@@ -15,6 +18,7 @@ _MARKS = {
     "started": ("▶", "cyan"),
     "waiting": ("◷", "yellow"),
     "in_doubt": ("?", "bold yellow"),
+    "suspended": ("⏸", "yellow"),
     "done": ("✓", "green"),
     "failed": ("✗", "red"),
     "revoked": ("-", "dim"),
@@ -24,23 +28,11 @@ _SAID = {
     "started": "running",
     "waiting": "waiting to go on",
     "in_doubt": "in doubt",
+    "suspended": "its code waits",
     "done": "done",
     "failed": "failed",
     "revoked": "revoked",
 }
-
-
-def duration(milliseconds: float) -> str:
-    """`850ms`, `12.3s`, `4m 05s`, `3h 12m`, `2d 4h`."""
-    seconds = max(0.0, milliseconds / 1_000)
-    if seconds < 1:
-        return f"{milliseconds:.0f}ms"
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    minutes, hours = int(seconds // 60), int(seconds // 3_600)
-    if hours == 0:
-        return f"{minutes}m {int(seconds) % 60:02}s"
-    return f"{hours}h {minutes % 60:02}m" if hours < 24 else f"{hours // 24}d {hours % 24}h"
 
 
 def as_json(view: RunView, now_ms: int) -> dict[str, Any]:
@@ -61,6 +53,7 @@ def as_json(view: RunView, now_ms: int) -> dict[str, Any]:
             for each in view.errors
         ],
         "signals": view.signals,
+        "answers": [msgspec.to_builtins(answer) for answer in view.answers],
         "history_complete": view.complete,
     }
 
@@ -71,18 +64,21 @@ def summary(view: RunView, now_ms: int) -> dict[str, Any]:
         "run_id": view.run_id,
         "workflow": f"{view.workflow}@{view.version}",
         "status": view.status,
+        "paused_at_ms": view.paused_at_ms,
         "revision": view.revision,
         "started_at_ms": view.started_at_ms,
         "age_ms": (view.finished_at_ms or now_ms) - view.started_at_ms,
         "current_steps": [_step(step) | {"for_ms": now_ms - step.since_ms} for step in view.current_steps],
+        "waits": [wait_views.as_json(wait, now_ms) for wait in view.waits.values()],
     }
 
 
 def current(view: RunView, now_ms: int) -> str:
     """What a run waits for, in a few words."""
-    return "; ".join(
-        f"{step.path} {_SAID[step.phase]} for {duration(now_ms - step.since_ms)}" for step in view.current_steps
-    )
+    steps = [f"{step.path} {_SAID[step.phase]} for {duration(now_ms - step.since_ms)}" for step in view.current_steps]
+    waits = [wait_views.sentence(wait, now_ms) for wait in view.waits.values() if wait.kind != "within"]
+    paused = [] if view.paused_at_ms is None else [f"paused for {duration(now_ms - view.paused_at_ms)}"]
+    return "; ".join([*paused, *steps, *waits])
 
 
 def event_json(event: RunEvent) -> dict[str, Any]:
@@ -95,6 +91,8 @@ def event_json(event: RunEvent) -> dict[str, Any]:
         "attempt": event.attempt,
         "dispatch": event.dispatch,
         "due_ms": event.due_ms,
+        "name": event.name,
+        "actor": event.actor,
         "reason": event.reason,
         "error": _error(event.error),
         "writes": [write.field for write in event.writes],
@@ -105,27 +103,68 @@ def event_text(event: RunEvent, started_at_ms: int) -> str:
     """An event as a line for people."""
     place = "" if event.path is None else f"  {event.path}" + (f" (attempt {event.attempt})" if event.attempt else "")
     error = "" if event.error is None else f": {event.error.message} ({event.error.code})"
-    return f"{duration(event.at_ms - started_at_ms):>8}  {event.kind.replace('_', ' ')}{place}{error}"
+    said = f"{event.kind.replace('_', ' ')}{place}{one_line(_details(event))}{error}"
+    return f"{duration(event.at_ms - started_at_ms):>8}  {said}"
+
+
+def _details(event: RunEvent) -> str:
+    """What the kind alone does not say of waits, questions and signals."""
+    match event.kind:
+        case "question_asked":
+            return f": {event.reason}" + ("" if event.actor is None else f" (of {event.actor})")
+        case "question_answered":
+            by, said = f" by {event.actor}" if event.actor else "", f" ({event.reason})" if event.reason else ""
+            return f": {event.name}{by}{said}"
+        case "question_reassigned":
+            return f": to {event.name}, {'by ' + event.actor if event.actor else event.reason}"
+        case "wait_started" | "wait_ended" if event.name is not None:
+            return f": {event.name}" + ("" if event.reason is None else f" ({event.reason})")
+        case "signal_received":
+            return f": {event.name}"
+        case _:
+            return ""
 
 
 def tree(view: RunView, now_ms: int) -> Tree:
-    """The live picture: forks as branches, steps with attempts and times."""
+    """The live picture: blocks as branches, steps with attempts and times, and what the run waits for."""
     ended = view.finished_at_ms or now_ms
     head = f"{view.run_id}  {view.workflow}@{view.version}  {view.status}  {duration(ended - view.started_at_ms)}"
+    if view.paused_at_ms is not None and view.finished_at_ms is None:
+        head += f"  paused for {duration(now_ms - view.paused_at_ms)}: logkeel run resume {view.run_id}"
     root = Tree(Text(head, style="bold"))
     branches: dict[str, Tree] = {}
     for step in view.steps.values():
-        *forks, name = step.path.split("/")
-        parent, place = root, ""
-        for fork in forks:
-            place = f"{place}/{fork}"
-            if place not in branches:
-                branches[place] = parent.add(Text(fork, style="dim"))
-            parent = branches[place]
+        parent, name = _placed(root, branches, step.path)
         parent.add(_line(step, name, now_ms))
+    for wait in sorted(view.waits.values(), key=lambda wait: wait.kind == "within"):
+        parent, name = _placed(root, branches, wait.path)
+        if wait.kind == "within" and f"/{wait.path}" in branches:
+            branches[f"/{wait.path}"].label = _wait(wait, name, now_ms)
+        else:
+            parent.add(_wait(wait, name, now_ms))
     if view.error is not None:
         root.add(Text(f"{view.error.message} ({view.error.code})", style="red"))
     return root
+
+
+def _placed(root: Tree, branches: dict[str, Tree], path: str) -> tuple[Tree, str]:
+    """The branch that a path hangs on, and its last name."""
+    *blocks, name = path.split("/")
+    parent, place = root, ""
+    for block in blocks:
+        place = f"{place}/{block}"
+        if place not in branches:
+            branches[place] = parent.add(Text(block, style="dim"))
+        parent = branches[place]
+    return parent, name
+
+
+def _wait(wait: WaitView, name: str, now_ms: int) -> Text:
+    mark, style = _MARKS["in_doubt" if wait.kind == "human" else "waiting"]
+    line = Text.assemble((f"{mark} ", style), wait_views.sentence(wait, now_ms, name=name))
+    if wait.kind == "human":
+        line.append("; a human answers: logkeel approvals show", style=style)
+    return line
 
 
 def _line(step: StepView, name: str, now_ms: int) -> Text:
@@ -149,11 +188,17 @@ def _line(step: StepView, name: str, now_ms: int) -> Text:
 
 def value_of(field: FieldView) -> Any:
     """A field's value; of an encoding that cannot be read here, what is known of it."""
-    payload = field.payload
-    if field.is_control or payload is None:
-        return field.control
+    if field.elements is not None:
+        values = {key: _value(payload) for key, payload in field.elements.items()}
+        return list(values.values()) if 0 in values else values
+    return field.control if field.is_control or field.payload is None else _value(field.payload)
+
+
+def _value(payload: Payload) -> Any:
     if payload.encoding == "json" and payload.data is not None:
         return msgspec.json.decode(payload.data)
+    if payload.blob is not None:
+        return {"encoding": payload.encoding, "bytes": payload.blob.size_bytes, "uri": payload.blob.uri}
     return {"encoding": payload.encoding, "bytes": None if payload.data is None else len(payload.data)}
 
 

@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from logkeel.cli.options import Bootstrap, Config, Prefix, StateDir
+from logkeel.cli.options import (
+    BlobAbove,
+    BlobStoreUrl,
+    Bootstrap,
+    Config,
+    PayloadCompression,
+    PayloadKeys,
+    Prefix,
+    StateDir,
+)
 from logkeel.cli.output import say
 from logkeel.cli.settings import load_settings
 from logkeel.cli.signals import stop_on_signals
@@ -23,6 +32,10 @@ def serve(
     config: Config = None,
     concurrency: Annotated[int | None, typer.Option(help="Steps at once, in each queue.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    payload_keys: PayloadKeys = None,
+    payload_compression: PayloadCompression = None,
+    blob_store: BlobStoreUrl = None,
+    blob_above: BlobAbove = None,
 ) -> None:
     """Run an engine and a worker for each queue of the workflows, in one process, until SIGTERM.
 
@@ -39,6 +52,10 @@ def serve(
         "state_dir": state_dir,
         "concurrency": concurrency,
         "log_level": log_level,
+        "payload_keys": payload_keys,
+        "payload_compression": payload_compression,
+        "blob_store": blob_store,
+        "blob_above_bytes": blob_above,
     }
     settings = load_settings(flags, file=config)
     configure_logs(settings.log_level)

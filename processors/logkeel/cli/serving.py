@@ -73,8 +73,11 @@ def serve_here(
     drain_s: float,
     look: Callable[[], None],
     ready: Callable[[int], None],
+    debug: bool = False,
 ) -> None:
     """One engine and a worker per queue until `stop` is set; `ready` is told the engine's slot once all have begun.
+
+    `debug`: workers do not end steps whose time is over, since a person may stand at a breakpoint.
 
     Raises what ended one of them, after the others have ended too, and what `look` raises.
     """
@@ -85,7 +88,8 @@ def serve_here(
     with Team(stop) as team:
         team.start("engine", make_engine(client, settings, lock, observer=LoggedLoop(), listener=start).run)
         for queue in queues_of(workflows):
-            worker = make_worker(client, msgspec.structs.replace(settings, queue=queue), workflows, drain_s=drain_s)
+            of_queue = msgspec.structs.replace(settings, queue=queue)
+            worker = make_worker(client, of_queue, workflows, drain_s=drain_s, debug=debug)
             start.add(settings.names.step_commands(queue), worker)
             team.start(f"worker {queue}", worker.run)
         collect_less_often()

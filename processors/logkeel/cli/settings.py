@@ -8,16 +8,20 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from logkeel.errors import ConfigInvalid
 from logkeel.log import SESSION_TIMEOUT_MS
+from logkeel.records.limits import MAX_PAYLOAD_BYTES
 from logkeel.records.topics import TopicNames
 
 ENVIRONMENT_PREFIX = "LOGKEEL_"
 DEFAULT_FILE = Path("logkeel.toml")
+
+_TABLES = ("blob_options", "kafka")
+"""Tables of TOML; what stands in them may be secret."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,6 +29,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `session_timeout_ms`: of engines and workers alike, how long a process may be silent before others take its
     partitions over. `stay`: a process that ends keeps its partitions until then, for a restart within seconds.
+
+    Of workers and clients (docs/payloads.md): `payload_keys` is a file; `blob_store` is a URL, or several with commas,
+    the first of which is written to; `blob_options` go to its file system.
     """
 
     bootstrap_servers: str = ""
@@ -37,7 +44,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: str = "info"
     session_timeout_ms: int = SESSION_TIMEOUT_MS
     stay: bool = False
+    payload_compression: Literal["none", "zstd"] = "none"
+    compress_above_bytes: int = 1_024
+    payload_keys: str = ""
+    blob_store: str = ""
+    blob_above_bytes: int = MAX_PAYLOAD_BYTES
+    blob_options: dict[str, str | int | float | bool] = {}
     kafka: dict[str, str | int | float | bool] = {}
+
+    def __repr__(self) -> str:
+        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in _TABLES}
+        masked = {name: dict.fromkeys(getattr(self, name), "***") for name in _TABLES}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in (shown | masked).items())})"
 
     @property
     def names(self) -> TopicNames:
@@ -75,5 +93,5 @@ def _from_file(file: Path | None) -> dict[str, Any]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    names = {ENVIRONMENT_PREFIX + field.upper(): field for field in Settings.__struct_fields__ if field != "kafka"}
+    names = {ENVIRONMENT_PREFIX + field.upper(): field for field in Settings.__struct_fields__ if field not in _TABLES}
     return {field: environment[name] for name, field in names.items() if name in environment}

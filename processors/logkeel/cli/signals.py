@@ -1,13 +1,14 @@
 """Ends a process kindly: SIGTERM and SIGINT set an event once; a second SIGINT ends at once."""
 
 import signal
-import threading
 from types import FrameType
 
+from logkeel.cli.watchdog import Beats
 
-def stop_on_signals() -> threading.Event:
+
+def stop_on_signals() -> Beats:
     """An event that is set by the first SIGTERM or SIGINT."""
-    stop = threading.Event()
+    stop = Beats()
 
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.is_set() and number == signal.SIGINT:

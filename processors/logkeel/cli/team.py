@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
+from logkeel.cli.watchdog import ENGINE_LIMIT_S, Beats, watch
+
 LOOK_S = 0.2
 
 
@@ -39,7 +41,8 @@ class Team:
 
     def start(self, name: str, target: Callable[[threading.Event], None]) -> None:
         """Run `target(stop)` on a thread of its own; it must return soon after its event was set."""
-        stop = threading.Event()
+        stop = Beats()
+        watch(stop, ENGINE_LIMIT_S)
 
         def run() -> None:
             try:

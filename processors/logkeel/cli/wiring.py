@@ -115,8 +115,10 @@ def make_worker(
     *,
     slot: int | None = None,
     drain_s: float = 25.0,
+    debug: bool = False,
 ) -> "StepWorker":
     """A worker of these workflows. Its rooms load here: an engine starts sooner without them."""
+    from logkeel.cli.payloads import payload_chain
     from logkeel.steps import StepWorker, WorkerOptions
 
     return StepWorker(
@@ -130,6 +132,8 @@ def make_worker(
             slot=slot,
             concurrency=settings.concurrency,
             drain_s=drain_s,
+            debug=debug,
+            payloads=payload_chain(settings),
             session_timeout_ms=settings.session_timeout_ms,
             leave_on_close=not settings.stay,
         ),

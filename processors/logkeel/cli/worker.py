@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from logkeel.cli.options import Bootstrap, Config, Prefix, StateDir, Stay
+from logkeel.cli.options import (
+    BlobAbove,
+    BlobStoreUrl,
+    Bootstrap,
+    Config,
+    PayloadCompression,
+    PayloadKeys,
+    Prefix,
+    StateDir,
+    Stay,
+)
 from logkeel.cli.output import say
 from logkeel.cli.settings import load_settings
 from logkeel.cli.signals import stop_on_signals
@@ -25,11 +35,16 @@ def worker(
     drain: Annotated[float, typer.Option(help="Seconds that running steps have to end after SIGTERM.")] = 25.0,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     stay: Stay = None,
+    payload_keys: PayloadKeys = None,
+    payload_compression: PayloadCompression = None,
+    blob_store: BlobStoreUrl = None,
+    blob_above: BlobAbove = None,
 ) -> None:
     """Run the steps of a workflow until SIGTERM; what still runs then has 25 s to end, or what `--drain` says."""
     from logkeel.cli.applications import load_workflows
     from logkeel.cli.garbage import collect_less_often
     from logkeel.cli.logs import configure_logs
+    from logkeel.cli.watchdog import WORKER_LIMIT_S, watch
     from logkeel.cli.wiring import connect, make_worker
     from logkeel.steps import publish_definitions
 
@@ -41,6 +56,10 @@ def worker(
         "concurrency": concurrency,
         "log_level": log_level,
         "stay": stay,
+        "payload_keys": payload_keys,
+        "payload_compression": payload_compression,
+        "blob_store": blob_store,
+        "blob_above_bytes": blob_above,
     }
     settings = load_settings(flags, file=config)
     configure_logs(settings.log_level)
@@ -52,5 +71,6 @@ def worker(
     names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
     say(f"worker {member.holder.slot} runs {names} from queue {settings.queue!r} on {settings.bootstrap_servers}")
     collect_less_often()
+    watch(stop, WORKER_LIMIT_S)
     member.run(stop)
     say("worker has left; what it did not finish it has given back")

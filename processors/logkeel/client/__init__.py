@@ -1,6 +1,7 @@
 """Starts runs, waits for them and speaks to them. Needs a `LogClient`; `logkeel.cli.wiring.connect` makes Kafka's."""
 
+from logkeel.client.answers import Answer
 from logkeel.client.asynchronous import AsyncClient, AsyncRunHandle
 from logkeel.client.client import Client, RunHandle
 
-__all__ = ["AsyncClient", "AsyncRunHandle", "Client", "RunHandle"]
+__all__ = ["Answer", "AsyncClient", "AsyncRunHandle", "Client", "RunHandle"]

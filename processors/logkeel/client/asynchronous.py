@@ -6,9 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
+from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_out
 from logkeel.log import LogClient
+from logkeel.payloads import PLAIN, PayloadChain
+from logkeel.projection import OpenQuestion
 from logkeel.records import RunCompleted
 from logkeel.records.topics import TopicNames
 from logkeel.workflow import Duration, Workflow
@@ -42,14 +45,17 @@ class AsyncRunHandle:
 
     async def result(self, timeout_s: float | None = None) -> Any:
         """See `RunHandle.result`."""
-        return result_of(self.inner.workflow, await self.wait(timeout_s))
+        return result_of(self.inner.workflow, await self.client.opened(await self.wait(timeout_s)))
 
 
 class AsyncClient:
     """As `Client`, for coroutines of any event loop. Close it, or use it as an asynchronous context manager."""
 
-    def __init__(self, log_client: LogClient, *, prefix: str = TopicNames().prefix) -> None:
-        self._client = Client(log_client, prefix=prefix)
+    def __init__(
+        self, log_client: LogClient, *, prefix: str = TopicNames().prefix, payloads: PayloadChain = PLAIN
+    ) -> None:
+        self._client = Client(log_client, prefix=prefix, payloads=payloads)
+        self._payloads = payloads
         self._threads = ThreadPoolExecutor(SENDING_THREADS, thread_name_prefix="logkeel-client")
 
     async def __aenter__(self) -> Self:
@@ -95,13 +101,42 @@ class AsyncClient:
         wait = await self._do(lambda: self._client.from_start(run_id, routing_key))
         return await self.wait_for(wait, timeout_s)
 
-    async def signal(self, run_id: str, name: str, payload: Any = None, *, routing_key: str | None = None) -> str:
+    async def signal(
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        correlation: str | None = None,
+        request_id: str | None = None,
+        routing_key: str | None = None,
+    ) -> str:
         """See `Client.signal`."""
-        return await self._do(lambda: self._client.signal(run_id, name, payload, routing_key=routing_key))
+        return await self._do(
+            lambda: self._client.signal(
+                run_id, name, payload, correlation=correlation, request_id=request_id, routing_key=routing_key
+            )
+        )
+
+    async def answer(self, answer: Answer, *, request_id: str | None = None, routing_key: str | None = None) -> str:
+        """See `Client.answer`."""
+        return await self._do(lambda: self._client.answer(answer, request_id=request_id, routing_key=routing_key))
+
+    async def questions(self, run_id: str | None = None, *, assignee: str | None = None) -> list[OpenQuestion]:
+        """See `Client.questions`."""
+        return await self._do(lambda: self._client.questions(run_id, assignee=assignee))
 
     async def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
         """See `Client.cancel`."""
         return await self._do(lambda: self._client.cancel(run_id, reason=reason, routing_key=routing_key))
+
+    async def pause(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """See `Client.pause`."""
+        return await self._do(lambda: self._client.pause(run_id, reason=reason, routing_key=routing_key))
+
+    async def resume(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """See `Client.resume`."""
+        return await self._do(lambda: self._client.resume(run_id, reason=reason, routing_key=routing_key))
 
     async def resolve(
         self,
@@ -119,6 +154,12 @@ class AsyncClient:
                 run_id, path, decision, result=result, comment=comment, routing_key=routing_key
             )
         )
+
+    async def opened(self, completed: RunCompleted) -> RunCompleted:
+        """See `Client.opened`."""
+        if self._payloads.is_quick(completed.result):
+            return self._client.opened(completed)
+        return await self._do(lambda: self._client.opened(completed))
 
     async def wait_for(self, wait: Wait, timeout_s: float | None) -> RunCompleted:
         """Wait without a thread. Raises `RequestWasRejected`, `WaitTimedOut`."""

@@ -4,6 +4,7 @@ Sends nothing twice by itself: a request id makes a repetition by the caller har
 the one it is given; ids that nobody gives are made here.
 """
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
@@ -11,13 +12,30 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import uuid4
 
+from msgspec.structs import replace
+
+from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
-from logkeel.errors import LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
+from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
 from logkeel.log import Admin, LogClient, OutputRecord, Producer, TopicPartition
 from logkeel.log.partitioner import partition_for
-from logkeel.records import CancelRun, Request, RequestRejected, ResolveStep, RunCompleted, SignalRun, StartRun
+from logkeel.payloads import PLAIN, PayloadChain
+from logkeel.projection import HistoryReader, OpenQuestion
+from logkeel.records import (
+    CancelRun,
+    FieldValue,
+    PauseRun,
+    Payload,
+    Request,
+    RequestRejected,
+    ResolveStep,
+    ResumeRun,
+    RunCompleted,
+    SignalRun,
+    StartRun,
+)
 from logkeel.records.topics import TopicNames
 from logkeel.wire import encode
 from logkeel.workflow import Duration, Workflow, to_milliseconds
@@ -43,9 +61,9 @@ class RunHandle:
     def result(self, timeout_s: float | None = None) -> Any:
         """What the workflow returns: typed if the run was started by its object, else a dictionary by field.
 
-        Raises `RunFailed` with `status` and `reason`, and as `wait` does.
+        Raises `RunFailed` with `status` and `reason`, as `wait` does, and as `Client.opened`.
         """
-        return result_of(self.workflow, self.wait(timeout_s))
+        return result_of(self.workflow, self.client.opened(self.wait(timeout_s)))
 
     def awaited(self) -> Wait:
         """What to wait for."""
@@ -53,10 +71,16 @@ class RunHandle:
 
 
 class Client:
-    """A client of one application; safe to use from several threads. Close it, or use it as a context manager."""
+    """A client of one application; safe to use from several threads. Close it, or use it as a context manager.
 
-    def __init__(self, log_client: LogClient, *, prefix: str = TopicNames().prefix) -> None:
+    `payloads`: what happens to values on their way; workers need the same keys and blob store.
+    """
+
+    def __init__(
+        self, log_client: LogClient, *, prefix: str = TopicNames().prefix, payloads: PayloadChain = PLAIN
+    ) -> None:
         self._log = log_client
+        self._payloads = payloads
         self._names = TopicNames(prefix)
         self._producer: Producer = log_client.producer()
         self._admin: Admin = log_client.admin()
@@ -89,9 +113,10 @@ class Client:
         """Ask for a run; returns once the request is on the log. The input is validated if a workflow object is given.
 
         Repeat with the same `request_id` (or `run_id`) when in doubt: it is one run. Raises `InvalidInput`,
-        `PayloadTooLarge` before anything is sent; `LogTimeout` (outcome unknown), `LogUnavailable`, `TopicMissing`.
+        `PayloadTooLarge`, `BlobStoreUnavailable` before anything is sent; `LogTimeout` (outcome unknown),
+        `LogUnavailable`, `TopicMissing`.
         """
-        writes = inputs_of(workflow, inputs)
+        plain = inputs_of(workflow, inputs)
         run_id, request_id = run_id or uuid4().hex, request_id or uuid4().hex
         name, version = (workflow.name, workflow.version) if isinstance(workflow, Workflow) else (workflow, None)
         request = StartRun(
@@ -100,8 +125,8 @@ class Client:
             run_id=run_id,
             request_id=request_id,
             routing_key=routing_key,
-            inputs=writes,
-            input_digest=input_digest(writes),
+            inputs=self._payloads.wrap_writes(plain, f"the input of workflow {name!r}"),
+            input_digest=self._payloads.digest(input_digest(plain)),
             run_timeout_ms=None if run_timeout is None else to_milliseconds(run_timeout),
             attributes=dict(attributes or {}),
         )
@@ -117,16 +142,66 @@ class Client:
         """
         return self.wait_for(self.from_start(run_id, routing_key), timeout_s)
 
-    def signal(self, run_id: str, name: str, payload: Any = None, *, routing_key: str | None = None) -> str:
-        """Send a signal; returns its request id. Raises as `start` does."""
-        request_id = uuid4().hex
-        content = None if payload is None else payload_of(name, payload)
-        request = SignalRun(run_id=run_id, name=name, request_id=request_id, routing_key=routing_key, payload=content)
+    def signal(
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        correlation: str | None = None,
+        request_id: str | None = None,
+        routing_key: str | None = None,
+    ) -> str:
+        """Send a signal; returns its request id. Raises as `start` does.
+
+        Sent again with the same `request_id` it is the same signal. `correlation`: for a wait that asks for one.
+        """
+        request = SignalRun(
+            run_id=run_id,
+            name=name,
+            request_id=request_id or uuid4().hex,
+            routing_key=routing_key,
+            correlation=correlation,
+            payload=self._signalled(name, payload),
+        )
         return self._send(request, routing_key or run_id)
+
+    def answer(self, answer: Answer, *, request_id: str | None = None, routing_key: str | None = None) -> str:
+        """Answer a question that a run has asked, or hand it on; returns the request id. Raises as `start` does.
+
+        The first valid answer counts: any later one is rejected as `question_not_open`.
+        """
+        request = answer.request(request_id or uuid4().hex, routing_key)
+        if request.payload is not None:
+            request = replace(request, payload=self._payloads.wrap(request.payload, f"the answer at {answer.path}"))
+        return self._send(request, routing_key or answer.run_id)
+
+    def questions(self, run_id: str | None = None, *, assignee: str | None = None) -> list[OpenQuestion]:
+        """What humans are being asked now, by one run or by all, the oldest question first.
+
+        Reads the history that is kept from its start: for people and small services. Values that cannot be opened here
+        stay as they travel. Raises `RunNotFound`, `LogTimeout`, `LogUnavailable`, `TopicMissing`.
+        """
+        reader = HistoryReader(self._log, self._names, run_id=run_id)
+        try:
+            found = reader.catch_up().questions(run_id=run_id, assignee=assignee)
+        finally:
+            reader.close()
+        return [dataclasses.replace(each, shown=tuple(map(self._opened_value, each.shown))) for each in found]
 
     def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
         """Ask to cancel a run; returns the request id. Raises as `start` does."""
         request = CancelRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
+        return self._send(request, routing_key or run_id)
+
+    def pause(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """Ask a run to send no more commands until it is resumed; returns the request id. Raises as `start` does."""
+        request = PauseRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
+        return self._send(request, routing_key or run_id)
+
+    def resume(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+        """Let a paused run go on; returns the request id. Raises as `start` does."""
+        request = ResumeRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
         return self._send(request, routing_key or run_id)
 
     def resolve(
@@ -149,10 +224,26 @@ class Client:
             decision=decision,
             request_id=uuid4().hex,
             routing_key=routing_key,
-            writes=plain_writes(result or {}),
+            writes=self._payloads.wrap_writes(plain_writes(result or {}), f"the result of {path}"),
             comment=comment,
         )
         return self._send(request, routing_key or run_id)
+
+    def opened(self, completed: RunCompleted) -> RunCompleted:
+        """A completion with its result as serialized: decrypted, decompressed, and fetched from the blob store.
+
+        Raises `UnknownPayloadKey`, `PayloadTampered`, `BlobMissing`, `BlobStoreUnavailable`, `ConfigInvalid`.
+        """
+        return replace(completed, result=self._payloads.unwrap_fields(completed.result))
+
+    def _opened_value(self, value: FieldValue) -> FieldValue:
+        """The value in plain JSON, or as it travels if this client has no key for it."""
+        if value.payload is None:
+            return value
+        try:
+            return replace(value, payload=self._payloads.unwrap(value.payload))
+        except LogkeelError:
+            return value
 
     def home_of(self, routing_key: str) -> int:
         """The partition a routing key lives on (P27). Raises `TopicMissing`."""
@@ -186,6 +277,11 @@ class Client:
             return followed
         place = TopicPartition(self._names.run_completions, partition)
         return self._admin.end_offsets([place], committed_only=True)[place]
+
+    def _signalled(self, name: str, payload: Any) -> Payload | None:
+        if payload is None:
+            return None
+        return self._payloads.wrap(payload_of(name, payload), f"signal {name!r}")
 
     def _send(self, request: Request, routing_key: str) -> str:
         """Produce, and wait until it is acknowledged."""

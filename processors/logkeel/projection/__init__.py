@@ -2,6 +2,19 @@
 
 from logkeel.projection.following import HistoryReader
 from logkeel.projection.projection import Projection
+from logkeel.projection.questions import OpenQuestion
 from logkeel.projection.views import FieldView, Phase, RunView, StepFailure, StepView
+from logkeel.projection.waits import AnswerView, WaitView
 
-__all__ = ["FieldView", "HistoryReader", "Phase", "Projection", "RunView", "StepFailure", "StepView"]
+__all__ = [
+    "AnswerView",
+    "FieldView",
+    "HistoryReader",
+    "OpenQuestion",
+    "Phase",
+    "Projection",
+    "RunView",
+    "StepFailure",
+    "StepView",
+    "WaitView",
+]

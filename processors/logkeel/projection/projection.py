@@ -7,6 +7,7 @@ younger is said by the log, whose order this is fed in.
 from collections.abc import Iterable, Mapping, Sequence
 
 from logkeel.errors import RunNotFound
+from logkeel.projection.questions import OpenQuestion, question_of
 from logkeel.projection.views import RunView, apply, view_from
 from logkeel.records import RunCompleted, RunEvent, RunStatus
 
@@ -71,6 +72,20 @@ class Projection:
         ]
         return sorted(found, key=lambda view: (-view.started_at_ms, view.run_id))
 
+    def questions(self, *, run_id: str | None = None, assignee: str | None = None) -> list[OpenQuestion]:
+        """What humans are being asked, of one run or of all, the oldest question first. Raises `RunNotFound`.
+
+        `assignee`: only what this one is asked for.
+        """
+        views = self._views.values() if run_id is None else (self.get(run_id),)
+        found = [
+            question_of(view, question, self._events.get(view.run_id, ()))
+            for view in views
+            for question in view.questions
+            if assignee is None or question.assignee == assignee
+        ]
+        return sorted(found, key=lambda each: (each.question.since_ms, each.run_id, each.question.number))
+
     def _complete(self, record: RunCompleted) -> None:
         view = self._views.get(record.run_id)
         if view is None:
@@ -85,6 +100,7 @@ class Projection:
             )
         if view.incarnation == record.incarnation:
             view.status, view.error, view.finished_at_ms = record.status, record.error, record.finished_at_ms
+            view.waits.clear()
 
 
 def fold(events: Iterable[RunEvent]) -> RunView:

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from logkeel.projection import waits
+from logkeel.projection.waits import AnswerView, WaitView, answer_in
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
+from logkeel.records.combining import COMBINING_OPERATIONS, combined
 
-Phase = Literal["dispatched", "started", "waiting", "in_doubt", "done", "failed", "revoked"]
-OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
+Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
+OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt", "suspended"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,26 +53,34 @@ class StepFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldView:
-    """A state field: the revision that wrote it last, by which step (None: the input), and its value."""
+    """A state field: the revision that wrote it last, by which step (None: the input), and its value.
+
+    `elements` of a field that is kept element by element: by key, or by number in a list; later views of it share them.
+    """
 
     revision: int
     path: str | None = None
     payload: Payload | None = None
     is_control: bool = False
     control: Control = None
+    elements: dict[str | int, Payload] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class RunView:
     """One run, one incarnation. `completed_steps` are step paths in order of completion.
 
-    `complete` is False if the beginning of its history was not seen: fields and steps of it are then missing.
+    `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
+    `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`, as do those of `elements`
+    that are worked on. `complete` is False if the beginning of its history was not seen: fields and steps of it are
+    then missing.
     """
 
     run_id: str
     incarnation: str
     workflow: str
     version: str
+    definition_digest: str = ""
     schema_version: int = 1
     routing_key: str | None = None
     conversation_id: str | None = None
@@ -87,12 +98,23 @@ class RunView:
     errors: list[StepFailure] = field(default_factory=list)
     fields: dict[str, FieldView] = field(default_factory=dict)
     signals: list[str] = field(default_factory=list)
+    waits: dict[str, WaitView] = field(default_factory=dict)
+    answers: list[AnswerView] = field(default_factory=list)
+    paused_at_ms: int | None = None
+    inner: list[str] = field(default_factory=list)
+    elements: dict[str, int] = field(default_factory=dict)
     complete: bool = True
 
     @property
     def current_steps(self) -> list[StepView]:
         """Steps the run waits for now."""
         return [step for step in self.steps.values() if step.is_open]
+
+    @property
+    def questions(self) -> list[WaitView]:
+        """Open questions to humans, the oldest first."""
+        found = (wait for wait in self.waits.values() if wait.kind == "human")
+        return sorted(found, key=lambda wait: wait.number)
 
 
 def view_from(event: RunEvent) -> RunView:
@@ -102,6 +124,7 @@ def view_from(event: RunEvent) -> RunView:
         incarnation=event.incarnation,
         workflow=event.workflow,
         version=event.version,
+        definition_digest=event.definition_digest,
         schema_version=event.schema_version,
         routing_key=event.routing_key,
         started_at_ms=event.at_ms,
@@ -174,6 +197,12 @@ def _step_in_doubt(view: RunView, event: RunEvent) -> None:
     view.steps[step.path] = replace(step, due_ms=event.due_ms, error=event.error or step.error, finished_at_ms=None)
 
 
+def _step_suspended(view: RunView, event: RunEvent) -> None:
+    """No worker holds it; `reason` says what its code waits for."""
+    step = _step(view, event, "suspended")
+    view.steps[step.path] = replace(step, holder=None)
+
+
 def _step_revoked(view: RunView, event: RunEvent) -> None:
     step = _step(view, event, "revoked")
     view.steps[step.path] = _ended(step, event)
@@ -192,6 +221,67 @@ def _run_completed(view: RunView, event: RunEvent) -> None:
     view.error = event.error
     view.reason = event.reason or view.reason
     view.finished_at_ms = event.at_ms
+    view.waits.clear()
+
+
+def _block_entered(view: RunView, event: RunEvent) -> None:
+    """Also an inner workflow or an element, whose fields have its path before their names while it runs."""
+    waits.block_entered(view.waits, event)
+    if "element" in event.attributes:
+        view.elements[event.path or ""] = event.revision
+    if "inline" in event.attributes:
+        view.inner.append(event.path or "")
+        _write(view, event.writes, event, inside=event.path or "")
+
+
+def _block_left(view: RunView, event: RunEvent) -> None:
+    path = event.path or ""
+    if path in view.inner or path in view.elements:
+        view.elements.pop(path, None)
+        view.inner = [inner for inner in view.inner if inner != path]
+        for name in [name for name in view.fields if name.startswith(f"{path}/")]:
+            del view.fields[name]
+    _over(view, event)
+
+
+def _over(view: RunView, event: RunEvent) -> None:
+    """A block, a wait or a question has ended; what it wrote is written."""
+    waits.over(view.waits, event)
+    _write(view, event.writes, event)
+
+
+def _wait_started(view: RunView, event: RunEvent) -> None:
+    waits.wait_started(view.waits, event)
+
+
+def _question_asked(view: RunView, event: RunEvent) -> None:
+    waits.question_asked(view.waits, event)
+
+
+def _question_answered(view: RunView, event: RunEvent) -> None:
+    view.answers.append(answer_in(event))
+    _over(view, event)
+
+
+def _question_reassigned(view: RunView, event: RunEvent) -> None:
+    waits.question_reassigned(view.waits, event)
+
+
+def _question_reminded(view: RunView, event: RunEvent) -> None:
+    waits.question_reminded(view.waits, event)
+
+
+def _block_rescued(view: RunView, event: RunEvent) -> None:
+    """A failure was caught: what else ran in the block is over."""
+    waits.over(view.waits, event)
+
+
+def _run_paused(view: RunView, event: RunEvent) -> None:
+    view.paused_at_ms = event.at_ms
+
+
+def _run_resumed(view: RunView, event: RunEvent) -> None:
+    view.paused_at_ms = None
 
 
 def _noted(view: RunView, event: RunEvent) -> None:
@@ -211,10 +301,24 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "step_released": _noted,
     "step_refused": _step_waits,
     "step_revoked": _step_revoked,
-    "block_entered": _noted,
-    "block_left": _noted,
+    "step_journaled": _noted,
+    "step_suspended": _step_suspended,
+    "step_resumed": _noted,
+    "block_entered": _block_entered,
+    "block_left": _block_left,
+    "block_rescued": _block_rescued,
+    "block_timed_out": _over,
+    "wait_started": _wait_started,
+    "wait_ended": _over,
+    "question_asked": _question_asked,
+    "question_answered": _question_answered,
+    "question_reassigned": _question_reassigned,
+    "question_reminded": _question_reminded,
     "signal_received": _signal_received,
     "cancel_requested": _cancel_requested,
+    "run_paused": _run_paused,
+    "run_resumed": _run_resumed,
+    "step_held": _noted,
     "answer_ignored": _noted,
     "run_completed": _run_completed,
 }
@@ -242,12 +346,27 @@ def _ended(step: StepView, event: RunEvent) -> StepView:
     return replace(step, started_at_ms=event.started_at_ms or step.started_at_ms, finished_at_ms=event.at_ms)
 
 
-def _write(view: RunView, writes: tuple[FieldWrite, ...], event: RunEvent) -> None:
+def _write(view: RunView, writes: tuple[FieldWrite, ...], event: RunEvent, *, inside: str | None = None) -> None:
     for write in writes:
-        view.fields[write.field] = FieldView(
-            revision=event.revision,
-            path=event.path,
-            payload=write.payload,
-            is_control=write.is_control,
-            control=write.control,
-        )
+        # Numbers with a reducer get out of an element, other values stay with it.
+        scopes = view.inner if write.operation in COMBINING_OPERATIONS else [*view.inner, *view.elements]
+        around = [path for path in scopes if (event.path or "").startswith(f"{path}/")]
+        scope = max(around, key=len, default="") if inside is None else inside
+        name = f"{scope}/{write.field}" if scope else write.field
+        view.fields[name] = _written(view.fields.get(name), write, event)
+
+
+def _written(former: FieldView | None, write: FieldWrite, event: RunEvent) -> FieldView:
+    field = FieldView(revision=event.revision, path=event.path, payload=write.payload)
+    if write.operation in ("append", "put", "remove"):
+        elements = {} if former is None or former.elements is None else former.elements
+        key = write.element_key if write.operation != "append" and write.element_key else len(elements)
+        if write.operation == "remove":
+            elements.pop(key, None)
+        elif write.payload is not None:
+            elements[key] = write.payload
+        return replace(field, payload=None, elements=elements)
+    control = write.control
+    if write.operation in COMBINING_OPERATIONS and former is not None:
+        control = combined(write.operation, former.control, control)
+    return replace(field, is_control=write.is_control, control=control)

@@ -4,9 +4,32 @@ What surely did not happen is never in doubt; what was cut off or raised in a `O
 """
 
 import traceback
+from typing import assert_never
 
-from logkeel.errors import Fail, InvalidInput, LogkeelError, NotDone, RetryAfter
-from logkeel.records import ErrorInfo, FieldReference, FieldWrite, StepCommand, StepFailed, StepRefused, StepSucceeded
+from msgspec.structs import replace
+
+from logkeel.errors import (
+    BlobStoreUnavailable,
+    CallFailed,
+    Fail,
+    InvalidInput,
+    LogkeelError,
+    NotDone,
+    RetryAfter,
+    StepProcessDied,
+)
+from logkeel.records import (
+    ErrorInfo,
+    FieldReference,
+    FieldWrite,
+    StepCommand,
+    StepFailed,
+    StepRefused,
+    StepReleased,
+    StepSucceeded,
+    StepSuspended,
+)
+from logkeel.steps.journal.session import CallInDoubt, LeaseLost, NotHere, Stop, Suspended, WentAnotherWay
 from logkeel.workflow.durations import to_milliseconds
 
 STACK_CHARACTERS = 8_000
@@ -43,6 +66,28 @@ def failed(
         in_doubt=in_doubt,
         trace=command.trace,
     )
+
+
+def stopped(
+    command: StepCommand, holder: str, why: Stop, *, times_ms: tuple[int, int]
+) -> StepSuspended | StepFailed | StepReleased | StepRefused:
+    """Durable code that did not end by itself."""
+    identity = command.identity
+    match why:
+        case Suspended(positions):
+            return StepSuspended(identity=identity, holder=holder, waits=positions)
+        case LeaseLost():
+            return StepReleased(identity=identity, holder=holder, was_started=True, started_at_ms=times_ms[0])
+        case CallInDoubt(position, error):
+            doubt = failed(command, holder, error, times_ms=times_ms, in_doubt=True)
+            return replace(doubt, position=position)
+        case NotHere(reason):
+            return refused(command, holder, reason)
+        case WentAnotherWay(error):
+            info = error_info(error, called=True, once=False)
+            return failed(command, holder, info, times_ms=times_ms, in_doubt=False)
+        case _:
+            assert_never(why)
 
 
 def refused(command: StepCommand, holder: str, reason: str) -> StepRefused:
@@ -83,6 +128,9 @@ def error_info(error: BaseException, *, called: bool, once: bool) -> ErrorInfo:
 def _classified(error: BaseException) -> ErrorInfo:
     message = str(error)
     match error:
+        case CallFailed():
+            # It failed with its own retries, and would fail the same way by the journal.
+            return ErrorInfo(code=str(error.details.get("failure_code", error.code)), message=message, kind="fatal")
         case Fail():
             return ErrorInfo(code=str(error.details["failure_code"]), message=message, kind="fatal")
         case RetryAfter():
@@ -91,6 +139,8 @@ def _classified(error: BaseException) -> ErrorInfo:
             return ErrorInfo(code=error.code, message=message, kind="not_done")
         case InvalidInput():
             return ErrorInfo(code=error.code, message=message, kind="invalid_input")
+        case BlobStoreUnavailable() | StepProcessDied():
+            return ErrorInfo(code=error.code, message=message, kind="retryable")
         case LogkeelError():
             return ErrorInfo(code=error.code, message=message, kind="fatal")
         case _:

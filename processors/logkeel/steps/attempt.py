@@ -1,6 +1,7 @@
 """One execution on its way through a worker, and the StepContext that its step sees."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ import structlog
 from logkeel.errors import ConfigInvalid, PayloadTooLarge, StepSignatureError
 from logkeel.records import StepCommand
 from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
+from logkeel.steps.journal.code import Code
+from logkeel.steps.journal.lease import Lease
 from logkeel.steps.machine.messages import Key, StartStep, key_of
 from logkeel.workflow.context import RunView, StepLogger
 from logkeel.workflow.views import view_of
@@ -20,7 +23,8 @@ from logkeel.workflow.views import view_of
 class Attempt:
     """State of one execution. `started_at_ms` and `deadline_s` (monotonic) are set once and never moved (P25, P35).
 
-    `called`: the author's function was entered; its check does not count.
+    `called`: the author's function was entered; its check does not count. `kill` ends its code for certain, where
+    that is possible: in a process. `lease` belongs to a step with a journal.
     """
 
     start: StartStep
@@ -38,10 +42,14 @@ class Attempt:
     details: bytes | None = None
     task: "asyncio.Task[None] | None" = None
     thread: "Future[Any] | None" = None
+    kill: Callable[[], None] | None = None
     timer: asyncio.TimerHandle | None = None
+    lease: Lease | None = None
 
     def __post_init__(self) -> None:
         self.key = key_of(self.start.command.identity)
+        if self.command.journal_since_ms is not None:
+            self.lease = Lease(self.claimed_at_s)
 
     @property
     def command(self) -> StepCommand:
@@ -82,17 +90,18 @@ def run_view_of(command: StepCommand) -> RunView:
     return view_of(command.run_summary)
 
 
-class WorkerStepContext:
-    """Implements `logkeel.workflow.context.StepContext` for one attempt."""
+class WorkerStepContext(Code):
+    """Implements `logkeel.workflow.context.StepContext` for one attempt, or with `key` for a journaled call of it."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, *, key: str | None = None) -> None:
         self._attempt = attempt
+        self._key = key or attempt.command.idempotency_key
         self._identity = attempt.command.identity
         self._logger: StepLogger | None = None
 
     @property
     def idempotency_key(self) -> str:
-        return self._attempt.command.idempotency_key
+        return self._key
 
     @property
     def run_id(self) -> str:

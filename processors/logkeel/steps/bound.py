@@ -22,6 +22,11 @@ class BoundFunction(Protocol):
         ...
 
     @property
+    def is_cpu(self) -> bool:
+        """Whether it is called in a process of its own."""
+        ...
+
+    @property
     def resources(self) -> Mapping[str, Resource]:
         """Resources by parameter name."""
         ...

@@ -1,8 +1,12 @@
-"""Which steps this worker can run: workflows by name and definition digest (P38). Knows no topics."""
+"""Which steps this worker can run: workflows by name and definition digest (P38), and how their values travel.
+
+Knows no topics.
+"""
 
 from collections.abc import Sequence
 
 from logkeel.errors import LogkeelError
+from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records import StepCommand
 from logkeel.steps.bound import BoundStep, RunnableWorkflow
 
@@ -10,7 +14,8 @@ from logkeel.steps.bound import BoundStep, RunnableWorkflow
 class StepCatalog:
     """Bound steps, bound once each."""
 
-    def __init__(self, workflows: Sequence[RunnableWorkflow]) -> None:
+    def __init__(self, workflows: Sequence[RunnableWorkflow], *, payloads: PayloadChain = PLAIN) -> None:
+        self.payloads = payloads
         self._workflows: dict[tuple[str, str], RunnableWorkflow] = {}
         for workflow in workflows:
             definition = workflow.definition()

@@ -24,7 +24,7 @@ def publish_definitions(
 
     Raises `DefinitionError` when a version is published with another content, `TopicMissing`, `LogUnavailable`.
     """
-    published = _published(client, names.workflow_definitions)
+    published = published_digests(client, names.workflow_definitions)
     fresh: list[WorkflowDefinition] = []
     for definition in (workflow.definition(published_at_ms=now_ms) for workflow in workflows):
         digest = published.get((definition.name, definition.version))
@@ -59,8 +59,8 @@ def _produce(client: LogClient, topic: str, definitions: Sequence[WorkflowDefini
         raise errors[0]
 
 
-def _published(client: LogClient, topic: str) -> dict[tuple[str, str], str]:
-    """Digests by name and version, read to the present end."""
+def published_digests(client: LogClient, topic: str) -> dict[tuple[str, str], str]:
+    """Digests of what is published, by name and version, read to the present end. Raises `TopicMissing`."""
     admin, reader = client.admin(), client.reader("read_committed")
     try:
         topics = admin.describe_topics([topic])

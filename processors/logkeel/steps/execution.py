@@ -10,18 +10,33 @@ from functools import partial
 from typing import Any
 
 from logkeel.log import Clock
-from logkeel.records import FieldWrite, StepFailed, StepRefused, StepSucceeded
-from logkeel.steps.answers import cut_off, error_info, failed, in_doubt, refused, succeeded
+from logkeel.records import (
+    FieldWrite,
+    JournalEntry,
+    StepCommand,
+    StepFailed,
+    StepRefused,
+    StepReleased,
+    StepSucceeded,
+    StepSuspended,
+)
+from logkeel.steps.answers import cut_off, error_info, failed, in_doubt, refused, stopped, succeeded
 from logkeel.steps.attempt import Attempt, WorkerStepContext, run_view_of
-from logkeel.steps.bound import BoundCheck, BoundFunction, BoundStep
+from logkeel.steps.bound import BoundCheck, BoundFunction
 from logkeel.steps.catalog import StepCatalog
+from logkeel.steps.cpu import CpuProcesses, cpu_call, processes_at_once
+from logkeel.steps.journal.calls import Caller
+from logkeel.steps.journal.lease import Lease
+from logkeel.steps.journal.session import EntryValues, Journal, SendEntry, Stopped
+from logkeel.steps.refusing import NotForThisWorker
 from logkeel.steps.resources import ResourcePool
 from logkeel.steps.threads import DaemonThreads
+from logkeel.steps.values import StepValues
 
 CLAIM_VALID_S = 2.0
 """A claim older than this is made again before the call (P39): well below the session time-out of 10 s."""
 
-Outcome = StepSucceeded | StepFailed | StepRefused
+Outcome = StepSucceeded | StepFailed | StepRefused | StepSuspended | StepReleased
 
 
 class ClaimTooOld(Exception):
@@ -39,12 +54,16 @@ class Execution:
         holder: str,
         resources: ResourcePool,
         threads: DaemonThreads | None,
+        send_entry: SendEntry | None = None,
     ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._holder = holder
         self._resources = resources
         self._threads = threads
+        self._processes: CpuProcesses | None = None
+        self._values = StepValues(catalog.payloads, clock, threaded=threads is not None)
+        self._send_entry = send_entry or _nobody
 
     async def answer(self, attempt: Attempt) -> Outcome:
         """Execute. Raises `ClaimTooOld` and `asyncio.CancelledError` only."""
@@ -63,12 +82,24 @@ class Execution:
             arguments = await self._arguments(attempt, step)
             ready(attempt)
             self._begin(attempt)
+            self._values.called(attempt, step)
             result = await self._call(attempt, step, arguments)
-            return self._success(attempt, self._writes(step, result), from_check=False)
+            writes = await self._values.writes(attempt, step.encode_result(result))
+            return self._success(attempt, writes, from_check=False)
         except ClaimTooOld:
             raise
+        except NotForThisWorker as error:
+            return refused(command, self._holder, str(error))
+        except Stopped as stop:
+            return stopped(command, self._holder, stop.why, times_ms=self._times(attempt))
         except Exception as error:  # noqa: BLE001 - the step call boundary
             return self.failure(attempt, error)
+
+    def close(self) -> None:
+        """End the processes of steps and the threads that values are prepared on."""
+        self._values.close()
+        if self._processes is not None:
+            self._processes.close()
 
     def failure(self, attempt: Attempt, error: BaseException) -> StepFailed:
         """The answer to an exception."""
@@ -88,10 +119,6 @@ class Execution:
     def _times(self, attempt: Attempt) -> tuple[int, int]:
         return attempt.started_at_ms, self._clock.now_ms()
 
-    @staticmethod
-    def _writes(step: BoundStep, result: Any) -> tuple[FieldWrite, ...]:
-        return step.encode_result(result)
-
     async def _checked(self, attempt: Attempt, check: BoundCheck) -> tuple[FieldWrite, ...] | None:
         """Ask whether the effect of a former attempt has happened, no earlier than it could be seen (P35)."""
         not_before_ms = attempt.command.check_not_before_ms or 0
@@ -100,14 +127,15 @@ class Execution:
             await asyncio.sleep(min(wait_ms, 50) / 1_000)
         self._fresh(attempt)
         arguments = await self._arguments(attempt, check)
-        return check.encode_answer(await self._call(attempt, check, arguments))
+        writes = check.encode_answer(await self._call(attempt, check, arguments))
+        return None if writes is None else await self._values.writes(attempt, writes)
 
     def _fresh(self, attempt: Attempt) -> None:
         if attempt.start.claimed and self._clock.monotonic_s() - attempt.claimed_at_s > CLAIM_VALID_S:
             raise ClaimTooOld
 
     async def _arguments(self, attempt: Attempt, bound: BoundFunction) -> dict[str, Any]:
-        arguments = bound.decode_inputs(attempt.command.inputs)
+        arguments = await self._values.arguments(attempt, bound)
         if bound.resources:
             arguments |= await self._resources.resolve(bound.resources)
         if bound.asks_run_view:
@@ -116,13 +144,36 @@ class Execution:
             arguments[bound.context_parameter] = WorkerStepContext(attempt)
         return arguments
 
+    async def _durably(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any], lease: Lease) -> Any:
+        """Call a function whose code is durable. Raises `Stopped` where it does not return and does not fail."""
+        values = EntryValues(partial(self._values.sealed_call, attempt), partial(self._values.opened_call, attempt))
+        journal = Journal(attempt.command, values, send=self._send_entry, clock=self._clock, lease=lease)
+        caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key), self._threads)
+        context = arguments.get(bound.context_parameter or "")
+        if isinstance(context, WorkerStepContext):
+            context.durable = (journal, caller)
+        return await journal.perform(partial(bound.function, **arguments))
+
     async def _call(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any]) -> Any:
+        if attempt.lease is not None and bound.is_async:
+            return await self._durably(attempt, bound, arguments, attempt.lease)
         if bound.is_async:
             return await bound.function(**arguments)
         if self._threads is None:
             return bound.function(**arguments)
+        if bound.is_cpu:
+            return await self._call_process(attempt, bound, arguments, self._threads.size)
         call = partial(contextvars.copy_context().run, partial(bound.function, **arguments))
         attempt.thread = self._threads.submit(call)
+        return await asyncio.wrap_future(attempt.thread)
+
+    async def _call_process(
+        self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any], concurrency: int
+    ) -> Any:
+        self._processes = self._processes or CpuProcesses(processes_at_once(concurrency))
+        call = cpu_call(bound.function, arguments)
+        attempt.kill = call.kill
+        attempt.thread = self._processes.submit(call)
         return await asyncio.wrap_future(attempt.thread)
 
     def _begin(self, attempt: Attempt) -> None:
@@ -132,6 +183,10 @@ class Execution:
         if attempt.cut is not None:
             raise asyncio.CancelledError
         attempt.called = True
+
+
+def _nobody(command: StepCommand, entry: JournalEntry, kept: Callable[[], None]) -> None:
+    raise RuntimeError("nobody sends entries of journals")
 
 
 def _any_age(_: Attempt) -> None:

@@ -11,11 +11,13 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
 
 import structlog
 
 from logkeel.log import Clock
+from logkeel.records import JournalEntry, StepCommand
 from logkeel.steps.attempt import Attempt, new_attempt
 from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.execution import ClaimTooOld, Execution, Outcome
@@ -27,6 +29,13 @@ INLINE_WAIT_S = 0.01
 BLOCKED_AFTER_S = 1.0
 CUT_GRACE_S = 1.0
 """How long a cut attempt may take to end before it is reported without waiting: its code blocks the loop."""
+
+ACKNOWLEDGED_AFTER_S = 0.001
+ASKED_FOR_S = 0.05
+"""Entries of journals are waited for by code: their acknowledgements are asked for on the loop every millisecond, for
+
+so long; then the polling thread, which comes by every 20 ms, will do: the broker does not answer.
+"""
 
 log = structlog.get_logger("logkeel.worker")
 
@@ -46,6 +55,16 @@ class Report(Protocol):
     def __call__(self, attempt: Attempt, outcome: Outcome | None, *, slot_free: bool) -> None: ...
 
 
+class EntrySender(Protocol):
+    """Sends entries of journals, each with what is to be called once it is durable, on whatever thread."""
+
+    def send_entry(self, command: StepCommand, entry: JournalEntry, kept: Callable[[], None]) -> None: ...
+
+    def serve(self) -> None:
+        """Ask for acknowledgements, without waiting."""
+        ...
+
+
 class StepExecutor:
     """Runs starts concurrently. Methods are called on the polling thread unless they say otherwise."""
 
@@ -61,23 +80,34 @@ class StepExecutor:
     ) -> None:
         """`loop` None: threads. Otherwise inline, on that loop; one with `run_ready` is never waited for."""
         threaded = loop is None
+        self.enforces_deadlines = True
         self._clock = clock
         self._loop = loop or asyncio.new_event_loop()
         self._inline = self._loop if isinstance(self._loop, InlineLoop) else None
         self._resources = ResourcePool(overrides)
         self._pool = DaemonThreads(concurrency, name="logkeel-step") if threaded else None
-        self._execution = Execution(catalog, clock, holder=holder, resources=self._resources, threads=self._pool)
+        self._execution = Execution(
+            catalog,
+            clock,
+            holder=holder,
+            resources=self._resources,
+            threads=self._pool,
+            send_entry=self._send_entry,
+        )
         self._open: dict[Key, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._cutting = threading.Lock()
         self._ticked_s = self._tick_asked_s = 0.0
         self._report: Report = _unheard
         self._slot_freed: Callable[[], None] = _nothing
+        self._entries: EntrySender | None = None
+        self._entries_sent = self._entries_kept = 0
+        self._entry_waits: asyncio.Future[None] | None = None
         self._thread = threading.Thread(target=self._serve, name="logkeel-loop", daemon=True) if threaded else None
 
-    def open(self, report: Report, slot_freed: Callable[[], None]) -> None:
-        """Begin to serve; both callbacks may come from any thread."""
-        self._report, self._slot_freed = report, slot_freed
+    def open(self, report: Report, slot_freed: Callable[[], None], entries: EntrySender | None = None) -> None:
+        """Begin to serve; both callbacks may come from any thread. `entries` is for steps with a journal."""
+        self._report, self._slot_freed, self._entries = report, slot_freed, entries
         self._ticked_s = self._tick_asked_s = self._clock.monotonic_s()
         if self._thread is not None:
             self._thread.start()
@@ -92,6 +122,8 @@ class StepExecutor:
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         attempts = [new_attempt(start, claimed_at_s=claimed_at_s, now_ms=now_ms, now_s=now_s) for start in starts]
         for attempt in attempts:
+            if not self.enforces_deadlines:
+                attempt.deadline_s = None
             self._open[attempt.key] = attempt
         self._soon(self._begin, attempts)
 
@@ -141,9 +173,12 @@ class StepExecutor:
             left = len(self._tasks)
             self._inline.run_ready()
             return len(self._tasks) < left
-        waiting = asyncio.wait(set(self._tasks), timeout=INLINE_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
+        # An entry that was sent is acknowledged by the caller's next turn, so there is nothing to wait for here.
+        self._entry_waits = self._loop.create_future()
+        until = {*self._tasks, self._entry_waits}
+        waiting = asyncio.wait(until, timeout=INLINE_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
         done, _ = self._loop.run_until_complete(waiting)
-        return bool(done)
+        return bool(done - {self._entry_waits})
 
     def close(self) -> None:
         """Cancel what is left, close the resources, end the thread. Plain functions still running are abandoned."""
@@ -156,6 +191,7 @@ class StepExecutor:
             _wait(ending)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(5.0)
+        self._execution.close()
         if self._pool is not None:
             self._pool.close()
         if not self._loop.is_running():
@@ -206,7 +242,12 @@ class StepExecutor:
     def _cancel_task(self, attempt: Attempt) -> None:
         if attempt.task is None or not attempt.begun:
             return
-        if attempt.must_end and attempt.thread is not None and attempt.cut != "drained":
+        if attempt.thread is not None and attempt.kill is not None:
+            if attempt.thread.cancel():
+                attempt.called = False  # It waited for a process.
+            else:
+                attempt.kill()
+        elif attempt.must_end and attempt.thread is not None and attempt.cut != "drained":
             if not attempt.thread.cancel():
                 return  # A thread cannot be cut: what it returns or raises is the answer.
             attempt.called = False
@@ -227,6 +268,34 @@ class StepExecutor:
             self._report(attempt, outcome, slot_free=slot_free)
         elif attempt.slot_owed and slot_free:
             self._slot_freed()
+
+    # Entries of journals ----------------------------------------------------------------------------------------
+
+    def _send_entry(self, command: StepCommand, entry: JournalEntry, kept: Callable[[], None]) -> None:
+        if self._entries is None:
+            raise RuntimeError("nobody sends entries of journals")
+        if self._entries_sent == self._entries_kept and self._thread is not None:
+            self._loop.call_later(ACKNOWLEDGED_AFTER_S, self._ask_for_entries, self._loop.time() + ASKED_FOR_S)
+        self._entries_sent += 1
+        self._entries.send_entry(command, entry, lambda: self._entry_durable(kept))
+        if self._entry_waits is not None and not self._entry_waits.done():
+            self._entry_waits.set_result(None)
+
+    def _entry_durable(self, kept: Callable[[], None]) -> None:
+        """On any thread."""
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._soon(self._entry_kept, kept)
+
+    def _entry_kept(self, kept: Callable[[], None]) -> None:
+        self._entries_kept += 1
+        kept()
+
+    def _ask_for_entries(self, until_s: float) -> None:
+        if self._entries is None or self._entries_kept == self._entries_sent:
+            return
+        self._entries.serve()
+        if self._loop.time() < until_s:
+            self._loop.call_later(ACKNOWLEDGED_AFTER_S, self._ask_for_entries, until_s)
 
     async def _end(self) -> None:
         # Nobody is left to hear of them: their outcomes are dropped, the next holder asks.

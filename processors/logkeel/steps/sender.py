@@ -5,21 +5,26 @@ error ends the worker. `send` may be called from any thread, everything else on 
 """
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
 from logkeel.errors import LogTimeout, LogUnavailable, ProducerFatal, RecordTooLarge
 from logkeel.log import OutputRecord, Producer, TopicPartition
-from logkeel.records import ErrorInfo, StepAnswer, StepCommand, StepFailed, StepHeartbeat, StepSucceeded
+from logkeel.records import ErrorInfo, StepAnswer, StepCommand, StepFailed, StepHeartbeat, StepJournaled, StepSucceeded
 from logkeel.steps.machine.messages import Acknowledged, Key, key_of
 from logkeel.wire import encode
 
 
 class _Sent(NamedTuple):
+    """`kept`: called once it is durable, on the thread that polls then. `silent`: the machine does not hear of it."""
+
     key: Key
     output: OutputRecord
     final: bool
     instead: StepFailed | None
+    kept: Callable[[], None] | None = None
+    silent: bool = False
 
 
 class AnswerSender:
@@ -32,10 +37,20 @@ class AnswerSender:
         self._acknowledged: deque[Acknowledged] = deque()
         self._fatal: Exception | None = None
 
-    def send(self, command: StepCommand, answer: StepAnswer) -> None:
-        """Queue an answer to a command."""
-        final = not isinstance(answer, StepHeartbeat)
-        self._produce(_Sent(key_of(command.identity), self._output(command, answer), final, _too_large(answer)))
+    def send(self, command: StepCommand, answer: StepAnswer, kept: Callable[[], None] | None = None) -> None:
+        """Queue an answer to a command; `kept` is called once it is durable.
+
+        The machine is not told of journal entries: the engine's lease, which lets it pass the command, begins with a
+        heartbeat (P31).
+        """
+        entry = isinstance(answer, StepJournaled)
+        final = not (entry or isinstance(answer, StepHeartbeat))
+        output = self._output(command, answer)
+        self._produce(_Sent(key_of(command.identity), output, final, _too_large(answer), kept, entry))
+
+    def serve(self) -> None:
+        """Serve the producer, on any thread; `poll` tells what came of it."""
+        self._producer.poll(0.0)
 
     def poll(self) -> list[Acknowledged]:
         """Serve the producer; what has become durable since the last call. Raises `ProducerFatal`."""
@@ -62,7 +77,10 @@ class AnswerSender:
     def _produce(self, sent: _Sent) -> None:
         def delivered(place: TopicPartition, offset: int, error: Exception | None) -> None:
             if error is None:
-                self._acknowledged.append(Acknowledged(sent.key, sent.final))
+                if not sent.silent:
+                    self._acknowledged.append(Acknowledged(sent.key, sent.final))
+                if sent.kept is not None:
+                    sent.kept()
             else:
                 self._failed(sent, error)
 
@@ -79,7 +97,7 @@ class AnswerSender:
                 self._fatal = error
             else:
                 small = sent.output._replace(value=encode(sent.instead))
-                self._again.append(_Sent(sent.key, small, sent.final, None))
+                self._again.append(sent._replace(output=small, instead=None))
         else:
             self._again.append(sent)
 

@@ -22,6 +22,11 @@ class DaemonThreads:
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
 
+    @property
+    def size(self) -> int:
+        """How many calls at once."""
+        return self._size
+
     def submit(self, call: Callable[[], Any]) -> "Future[Any]":
         """Run `call` on one of the threads. Not safe to be called from several threads."""
         future: Future[Any] = Future()

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,7 +20,16 @@ import structlog
 from logkeel.errors import LogkeelError
 from logkeel.exactly_once.slots import SlotLock, directory_identity, take_slot
 from logkeel.log import SESSION_TIMEOUT_MS, Clock, LogClient, Record, TopicPartition
-from logkeel.records import StepCommand, StepFailed, StepHeartbeat, StepReclaimed, StepReleased
+from logkeel.payloads import PLAIN, PayloadChain
+from logkeel.records import (
+    JournalEntry,
+    StepCommand,
+    StepFailed,
+    StepHeartbeat,
+    StepJournaled,
+    StepReclaimed,
+    StepReleased,
+)
 from logkeel.records.topics import TopicNames
 from logkeel.steps.attempt import Attempt
 from logkeel.steps.bound import RunnableWorkflow
@@ -49,10 +59,13 @@ log = structlog.get_logger("logkeel.worker")
 class WorkerOptions:
     """How a worker runs. `slot` None: the lowest free one. `threaded` False: everything on the caller's thread.
 
+    `payloads`: what happens to values on their way; clients need the same keys and blob store.
     `new_loop` makes the event loop that steps run on when not threaded; `incarnation` names this life of the process
     (None: by chance).
     `leave_on_close`: whether a drain begins by handing the partitions over, or lets them wait for this slot until its
     session ends (a rolling update whose process comes back within seconds).
+    `debug`: time-outs of steps are not enforced here. A person at a breakpoint takes the time they need; the engine
+    waits as long as heartbeats come.
     """
 
     queue: str = "default"
@@ -61,10 +74,12 @@ class WorkerOptions:
     drain_s: float = 25.0
     threaded: bool = True
     overrides: Overrides | None = None
+    payloads: PayloadChain = PLAIN
     new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     incarnation: str | None = None
     session_timeout_ms: int = SESSION_TIMEOUT_MS
     leave_on_close: bool = True
+    debug: bool = False
 
 
 def _holder(state_dir: Path, options: WorkerOptions, slot: int) -> Holder:
@@ -116,14 +131,15 @@ class StepWorker:
         )
         self._member = QueueMember(consumer, client.admin(), names.step_commands(options.queue), self)
         self._executor = StepExecutor(
-            StepCatalog(workflows),
+            StepCatalog(workflows, payloads=options.payloads),
             clock,
             holder=str(self.holder),
             concurrency=options.concurrency,
             loop=None if options.threaded else options.new_loop(),
             overrides=options.overrides,
         )
-        self._executor.open(self._reported, lambda: self._post(m.SlotFreed()))
+        self._executor.enforces_deadlines = not options.debug
+        self._executor.open(self._reported, lambda: self._post(m.SlotFreed()), self)
 
     @property
     def slot(self) -> SlotLock:
@@ -276,6 +292,15 @@ class StepWorker:
         )
         self._post(m.Reported(attempt.key, slot_free))
 
+    def send_entry(self, command: StepCommand, entry: JournalEntry, kept: Callable[[], None]) -> None:
+        """On the loop's thread: an entry of a step's journal goes out at once."""
+        message = StepJournaled(identity=command.identity, holder=str(self.holder), entry=entry)
+        self._sender.send(command, message, kept)
+
+    def serve(self) -> None:
+        """On the loop's thread: ask for acknowledgements."""
+        self._sender.serve()
+
     def _serve(self) -> None:
         for _ in range(len(self._inbox)):
             self._progress += 1
@@ -350,7 +375,7 @@ class StepWorker:
                 started_at_ms = started_at_ms if attempt is None else attempt.started_at_ms
                 details = None if attempt is None else attempt.details
                 beat = StepHeartbeat(identity=identity, holder=holder, started_at_ms=started_at_ms, details=details)
-                self._sender.send(command, beat)
+                self._sender.send(command, beat, None if attempt is None else self._confirming(attempt))
             case m.SendReclaimed(_, dead):
                 log.info("step_reclaimed", run_id=identity.run_id, step=identity.step, holder_dead=dead)
                 self._sender.send(command, StepReclaimed(identity=identity, holder=holder, holder_dead=dead))
@@ -365,6 +390,11 @@ class StepWorker:
                     identity=identity, holder=holder, was_started=was_started, started_at_ms=begun_at_ms
                 )
                 self._sender.send(command, released)
+
+    def _confirming(self, attempt: Attempt) -> Callable[[], None] | None:
+        """Once this heartbeat is acknowledged, the step is surely held from now on for its lease (P39)."""
+        lease = attempt.lease
+        return None if lease is None else partial(lease.confirm, self._clock.monotonic_s())
 
     def _submit(self) -> None:
         if self._starts:

@@ -7,6 +7,7 @@ days pass at once. Steps run one batch after the other on one event loop, plain 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -16,6 +17,7 @@ from logkeel.errors import RunNotFound
 from logkeel.exactly_once import LoopPorts, LoopSettings, TransactionalLoop
 from logkeel.log import Admin, OutputRecord, TopicPartition, TopicPlan
 from logkeel.log.partitioner import partition_for
+from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.projection import HistoryReader
 from logkeel.records import Request, RequestRejected, RunCompleted, RunEvent
 from logkeel.records.topics import TopicNames, topic_policies
@@ -28,7 +30,9 @@ from logkeel.workflow import Workflow
 
 FIRST_JUMP_MS = 10.0
 LONGEST_JUMP_MS = 3_600_000.0
-QUIET_MS = 30 * 24 * 3_600_000.0
+"""At first; after ten hours of quiet a tenth of it, so that a year takes no thousands of jumps."""
+
+QUIET_MS = 400 * 24 * 3_600_000.0
 """Who does not move in so long waits for somebody outside."""
 
 SETTLED_MS = 1_000.0
@@ -44,7 +48,8 @@ def _unknown() -> None:
 class MemoryApplication:
     """Workflows with everything they need to run; use it as a context manager, on a thread without an event loop.
 
-    `resources` replaces openers of resources, by the function or by its name. Not safe to share between threads.
+    `resources` replaces openers of resources, by the function or by its name. `payloads` is the workers': who sends
+    wraps, who looks unwraps. Not safe to share between threads.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class MemoryApplication:
         partitions: int = 1,
         settings: RunSettings | None = None,
         runnable: "Sequence[RunnableWorkflow] | None" = None,
+        payloads: PayloadChain = PLAIN,
     ) -> None:
         """Make topics, publish the workflows, start engine and workers. Raises `DefinitionError`.
 
@@ -72,11 +78,9 @@ class MemoryApplication:
             directory = Path(stack.enter_context(TemporaryDirectory(prefix="logkeel-memory-")))
             self._engine = self._make_engine(settings)
             stack.callback(self._engine.close)
+            options = WorkerOptions(threaded=False, overrides=resources, payloads=payloads)
             self._workers = [
-                self._make_worker(
-                    runnable or workflows, directory, WorkerOptions(queue=queue, threaded=False, overrides=resources)
-                )
-                for queue in queues
+                self._make_worker(runnable or workflows, directory, replace(options, queue=queue)) for queue in queues
             ]
             for worker in self._workers:
                 stack.callback(worker.close)
@@ -105,9 +109,16 @@ class MemoryApplication:
         self._producer.produce(OutputRecord(self.names.run_requests, key.encode(), encode(request), partition))
         self._producer.flush(1.0)
 
-    def run_until(self, met: Callable[[], bool], due_ms: Callable[[], int | None] = _unknown) -> bool:
-        """Turn engine and workers until `met`; False if no run moved for 30 days of the application's time.
+    def run_until(
+        self,
+        met: Callable[[], bool],
+        *,
+        outside: Callable[[], bool] | None = None,
+        due_ms: Callable[[], int | None] = _unknown,
+    ) -> bool:
+        """Turn engine and workers until `met`; False if no run moved for 400 days of the application's time.
 
+        `outside` is called whenever nothing moves, before time jumps: it may send something, and says whether it did.
         `due_ms`: when time alone is known to bring something about; the clock jumps there as soon as all is quiet.
         """
         jump_ms, quiet_ms, written = FIRST_JUMP_MS, 0.0, self._written()
@@ -120,6 +131,8 @@ class MemoryApplication:
                 jump_ms, quiet_ms, written = FIRST_JUMP_MS, 0.0, self._written()
             if moved or any(worker.running for worker in self._workers):
                 self.cluster.advance((time.monotonic() - began_s) * 1_000)
+            elif outside is not None and outside():
+                pass
             elif jump_ms > SETTLED_MS and (ahead_ms := (due_ms() or 0) - self.cluster.clock.now_ms()) > 0:
                 self.cluster.advance(ahead_ms)
             elif quiet_ms > QUIET_MS:
@@ -127,7 +140,7 @@ class MemoryApplication:
             else:
                 self.cluster.advance(jump_ms)
                 quiet_ms += jump_ms
-                jump_ms = min(2 * jump_ms, LONGEST_JUMP_MS)
+                jump_ms = min(2 * jump_ms, max(LONGEST_JUMP_MS, quiet_ms / 10))
         return True
 
     def _written(self) -> int:

@@ -6,7 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 from logkeel.client.building import payload_of
+from logkeel.payloads import PLAIN
 from logkeel.records import AnswerQuestion, CancelRun, FieldWrite, Payload, Request, ResolveStep, SignalRun
+from logkeel.runs.core.paths import static
 from logkeel.testing.watching import Asked
 from logkeel.workflow import Workflow, to_milliseconds
 from logkeel.workflow.payloads import encode_field
@@ -78,9 +80,9 @@ class People:
         if callable(humans):
             said = humans(question)
             return None if said is None else _as_answer(said, question)
-        for name in (question.path, question.name):
+        for name in (question.path, static(question.path), question.name):
             if name in humans:
-                return _as_answer(humans[name], question)
+                return Answer(NOBODY) if humans[name] is None else _as_answer(humans[name], question)
         return None
 
     def _request(self, asked: Asked, answer: Answer) -> Request:
@@ -117,7 +119,8 @@ class People:
         name = asked.answer
         shape = self.workflow.shape.fields
         write = encode_field(shape[name], value) if name is not None and name in shape else None
-        return payload_of(asked.question.name, value) if write is None or write.payload is None else write.payload
+        payload = None if write is None else write.payload
+        return PLAIN.wrap(payload or payload_of(asked.question.name, value), asked.question.name)
 
     def _result(self, question: Question, answer: Answer) -> tuple[FieldWrite, ...]:
         """What a step in doubt returned, as the human says: ready-made writes, or the value the step would return."""
@@ -125,7 +128,8 @@ class People:
         if isinstance(value, tuple) and value and all(isinstance(each, FieldWrite) for each in value):
             return value
         step = self.workflow.bind(question.name)
-        return () if value is None else step.encode_result(value)
+        writes = () if value is None else step.encode_result(value)
+        return PLAIN.wrap_writes(writes, f"the result of {question.path}")
 
     def _sent(self, item: Any, started_ms: int) -> Due:
         if isinstance(item, Cancel):

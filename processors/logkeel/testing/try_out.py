@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from logkeel.client.building import input_digest, inputs_of
 from logkeel.errors import InvalidInput
+from logkeel.payloads import PLAIN
 from logkeel.records import Request, RequestRejected, RunCompleted, StartRun
 from logkeel.testing.faking import FakedWorkflow
 from logkeel.testing.history_text import history_text
@@ -42,7 +43,7 @@ def start_request(workflow: "Workflow[Any]", inputs: Mapping[str, Any], run_id: 
         version=workflow.version,
         run_id=run_id,
         request_id=f"start/{run_id}",
-        inputs=writes,
+        inputs=PLAIN.wrap_writes(writes, f"the input of workflow {workflow.name!r}"),
         input_digest=input_digest(writes),
     )
 
@@ -55,7 +56,7 @@ def _run(workflow: "Workflow[Any]", inputs: Mapping[str, Any], fakes: Fakes, giv
     with MemoryApplication([workflow], resources=fakes.resources, runnable=runnable) as application:
         stage = _Stage(application, People(workflow, fakes, run_id), given_up)
         application.send(request, key=run_id)
-        application.run_until(stage.is_over, stage.next_due_ms)
+        application.run_until(stage.is_over, due_ms=stage.next_due_ms)
         return stage.trial(faked)
 
 
@@ -88,6 +89,7 @@ class _Stage:
         if not missing or state is None or self._pending:
             return False
         moving = [path for path, step in state.steps.items() if step.is_open and step.phase != "in_doubt"]
+        moving = [path for path in moving if path not in {asked.rpartition("/")[0] for asked in missing}]
         moving += [path for path, wait in state.waits.items() if path not in missing and wait.kind not in _AROUND]
         return not moving
 

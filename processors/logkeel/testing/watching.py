@@ -4,18 +4,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from logkeel.client.building import plain_result
 from logkeel.log import LogClient, Record, TopicPartition
+from logkeel.projection import RunView, WaitView, views
+from logkeel.projection.projection import fold
+from logkeel.projection.waits import shown
 from logkeel.records import FieldValue, RequestRejected, RunCompleted, RunEvent
 from logkeel.records.topics import TopicNames
 from logkeel.runs.core.apply import apply
+from logkeel.runs.core.paths import static
 from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.reading import field_value
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.state import RunState
 from logkeel.testing.faking import FakedWorkflow
 from logkeel.wire import decode, decode_as
 from logkeel.workflow import Workflow
 from logkeel.workflow.context import StepErrorView
-from logkeel.workflow.payloads import decode_field
+from logkeel.workflow.payloads import decode_field, is_absent
 from logkeel.workflow.trials import Question
 
 AT_WORK = ("dispatched", "started")
@@ -54,6 +60,7 @@ class RunWatch:
         definition = workflow.definition()
         self.plan = Plan(workflow.document(), definition.digest)
         self.state: RunState | None = None
+        self.view: RunView | None = None
         self.events: list[RunEvent] = []
         self.outcome: RunCompleted | RequestRejected | None = None
         self._events_topic = names.run_events
@@ -76,10 +83,11 @@ class RunWatch:
         if event.run_id != self.run_id:
             return
         self.events.append(event)
-        if self.state is None:
-            self.state = replay([event], self.plan)
+        if self.state is None or self.view is None:
+            self.state, self.view = replay([event], self.plan), fold([event])
         else:
             apply(self.state, event, self.plan)
+            views.apply(self.view, event)
 
     def _complete(self, record: Record) -> None:
         message = decode(record.value or b"")
@@ -98,35 +106,33 @@ class RunWatch:
         if state is None or not state.running or self.is_at_work():
             return None
         dues = [step.due_ms for step in state.steps.values() if step.phase == "waiting"]
+        dues += [wait.due_ms for _, wait in state.journal_waits.items()]
         dues += [due_ms for wait in state.waits.values() for due_ms in (wait.due_ms, wait.remind_ms)]
         dues.append(state.info.deadline_ms)
         return min((due_ms for due_ms in dues if due_ms is not None), default=None)
 
     def open_questions(self) -> Iterator[Asked]:
-        """Whom it asks now: questions, and steps in doubt."""
-        state = self.state
-        if state is None or not state.running:
+        """Whom it asks now: questions of blocks and of code inside steps, and steps in doubt."""
+        state, view = self.state, self.view
+        if state is None or view is None or not state.running:
             return
-        for path, wait in sorted(state.waits.items()):
-            if wait.kind == "question":
-                yield self._question(path, wait.number, wait.assignee)
+        for wait in view.questions:
+            yield self._question(wait)
         for path, step in sorted(state.steps.items()):
             if step.phase == "in_doubt":
                 yield self._doubt(path, step.dispatch)
 
-    def _question(self, path: str, number: int, assignee: str | None) -> Asked:
-        event, last = self.events[number - 1], self._last(path)
-        facts = event.attributes
+    def _question(self, wait: WaitView) -> Asked:
         question = Question(
             kind="question",
-            name=_name(path),
-            path=path,
-            text=event.reason or "",
-            allow=tuple(facts.get("allow", "").split(",")),
-            shows={ref.field: self._value(ref.field, ref.revision) for ref in event.reads},
-            assignee=assignee,
+            name=_name(wait.path),
+            path=wait.path,
+            text=wait.question,
+            allow=wait.allow,
+            shows={value.field: self._shown(value) for value in shown(wait, self.events)},
+            assignee=wait.assignee,
         )
-        return Asked(question, number, facts.get("writes"), facts.get("answer"), last.at_ms)
+        return Asked(question, wait.number, wait.writes, wait.answer, self._last(wait.path).at_ms)
 
     def _doubt(self, path: str, dispatch: int) -> Asked:
         last, step = self._last(path), self.plan.steps[path].definition.name
@@ -144,17 +150,12 @@ class RunWatch:
     def _last(self, path: str) -> RunEvent:
         return next(event for event in reversed(self.events) if event.path == path)
 
-    def _value(self, name: str, revision: int) -> Any:
-        """What a revision wrote into a field; revision 0 is the field's default."""
-        if not 0 < revision <= len(self.events):
-            return self.plan.fields[name].default
-        for write in self.events[revision - 1].writes:
-            if write.field == name:
-                value = FieldValue(field=name, revision=revision, payload=write.payload)
-                if write.is_control:
-                    return write.control
-                return decode_field(self.workflow.shape.fields[name], value)
-        return None
+    def _shown(self, value: FieldValue) -> Any:
+        """A field as its author typed it; of an inner workflow, as plain JSON; never written: its default."""
+        field = self.workflow.shape.fields.get(value.field)
+        if is_absent(value):
+            return None if field is None or field.default is None else field.default()
+        return plain_result([value])[value.field] if field is None else decode_field(field, value)
 
     def waits_for(self) -> list[str]:
         """What it waits for, a sentence each."""
@@ -162,14 +163,14 @@ class RunWatch:
         if state is None:
             return ["it was not accepted yet"]
         found = [f"step {path} is {step.phase}" for path, step in sorted(state.steps.items()) if step.is_open]
-        for path, wait in sorted(state.waits.items()):
+        for wait in self.view.waits.values() if self.view is not None else ():
             match wait.kind:
-                case "question":
-                    found.append(f"nobody answers {path}: {self._question(path, wait.number, None).question.text}")
+                case "human":
+                    found.append(f"nobody answers {wait.path}: {wait.question}")
                 case "signal":
-                    found.append(f"{path} waits for signal {wait.name!r}")
+                    found.append(f"{wait.path} waits for signal {wait.name!r}")
                 case "sleep":
-                    found.append(f"{path} sleeps")
+                    found.append(f"{wait.path} sleeps")
                 case _:
                     continue
         return found
@@ -180,17 +181,8 @@ class RunWatch:
         """What was written, as the run itself sees it."""
         if self.state is None:
             return ()
-        return tuple(
-            FieldValue(
-                field=name,
-                revision=pointer.revision,
-                is_control=pointer.is_control,
-                control=pointer.control,
-                payload=pointer.payload or self.state.values.get((name, pointer.revision)),
-            )
-            for (scope, name), pointer in self.state.fields.items()
-            if scope == ""
-        )
+        found = (field_value(self.state, self.plan, name) for name in self.plan.fields)
+        return tuple(value for value in found if value is not None and value.revision > 0)
 
     def attempts(self) -> dict[str, int]:
         """Executions by step path."""
@@ -210,4 +202,4 @@ class RunWatch:
 
 
 def _name(path: str) -> str:
-    return path.rpartition("/")[2]
+    return static(path).rpartition("/")[2]

@@ -21,7 +21,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Reducer:
-    """How writes to a field are combined: `Annotated[list[str], Reducer("append")]`. So far only "replace"."""
+    """How writes to a field are combined, by name: `Annotated[list[str], Reducer("append")]` is `Append`."""
 
     operation: Operation
 
@@ -98,12 +98,6 @@ def control_of(hint: Any) -> ControlShape | None:
     if plain not in _KINDS:
         raise ValueError(f"{name_of(plain)} is no control type")
     return ControlShape(_KINDS[plain], nullable=nullable)
-
-
-def is_replacing(hint: Any) -> bool:
-    """Whether writes to the field replace its value: no other reducer is declared."""
-    reducers = [extra for extra in extras(hint) if isinstance(extra, Reducer) or inspect.isroutine(extra)]
-    return all(isinstance(reducer, Reducer) and reducer.operation == "replace" for reducer in reducers)
 
 
 def why_not_data(hint: Any) -> str | None:

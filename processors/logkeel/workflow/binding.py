@@ -8,9 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from logkeel.errors import InvalidInput, StepSignatureError
-from logkeel.records import FieldValue, FieldWrite
+from logkeel.records import FieldValue, FieldWrite, Operation, Payload
 from logkeel.workflow.context import RunView
-from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons, refuse_too_many
+from logkeel.workflow.payloads import (
+    decode_elements,
+    decode_field,
+    encode_write,
+    inline_json,
+    is_absent,
+    reasons,
+)
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.signature import Read, Signature
 from logkeel.workflow.state import StateField
@@ -33,6 +40,11 @@ class BoundFunction:
     def is_async(self) -> bool:
         """Whether calling it gives a coroutine."""
         return self.signature.is_async
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it is called in a process of its own."""
+        return False
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -63,7 +75,9 @@ class BoundFunction:
         problems: list[str] = []
         for read in self.signature.reads:
             try:
-                if read.field in given:
+                if read.item is not None:
+                    arguments[read.field] = read.item.validate_json(inline_json(read.field, _item_of(read, given)))
+                elif read.field in given:
                     arguments[read.field] = decode_field(self.fields[read.field], given[read.field])
                 else:
                     arguments |= self._absent(read)
@@ -74,6 +88,8 @@ class BoundFunction:
         return arguments
 
     def _absent(self, read: Read) -> dict[str, Any]:
+        if self.fields[read.field].elements is not None:
+            return {read.field: decode_elements(self.fields[read.field], ())}
         default = self.fields[read.field].default
         if default is not None and (value := default()) is not None:
             return {read.field: value}
@@ -82,6 +98,12 @@ class BoundFunction:
         if read.accepts_none or default is not None:
             return {read.field: None}
         raise ValueError("has no value and no default")
+
+
+def _item_of(read: Read, given: Mapping[str, FieldValue]) -> Payload | None:
+    if read.field not in given:
+        raise ValueError("has no element to work on")
+    return given[read.field].payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +127,14 @@ class BoundStep(BoundFunction):
 
     name: str
     writes: tuple[str, ...]
+    operations: tuple[Operation, ...]
     check_signature: Signature | None
+    cpu: bool
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it was declared with `cpu=True`; its check never is."""
+        return self.cpu
 
     @property
     def check(self) -> BoundCheck | None:
@@ -117,18 +146,17 @@ class BoundStep(BoundFunction):
     def encode_result(self, value: Any) -> tuple[FieldWrite, ...]:
         """Field writes from what the step returned, in the order of `writes=`.
 
-        Raises `StepSignatureError` with all `problems` when it does not fit the fields, and `PayloadTooLarge`.
+        Raises `StepSignatureError` with all `problems` when it does not fit the fields.
         """
         problems: list[str] = []
         writes: list[FieldWrite] = []
-        for name, part in zip(self.writes, self._parts(value), strict=True):
+        for name, operation, part in zip(self.writes, self.operations, self._parts(value), strict=True):
             try:
-                writes.append(encode_field(self.fields[name], part))
+                writes += encode_write(self.fields[name], part, operation)
             except ValueError as error:
                 problems += [f"{name}: {reason}" for reason in reasons(error)]
         if problems:
             raise self._unfit(problems)
-        refuse_too_many(writes, f"the result of step {self.name!r}")
         return tuple(writes)
 
     def _parts(self, value: Any) -> Sequence[Any]:
@@ -154,5 +182,7 @@ def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
         fields=fields,
         name=step.name,
         writes=step.settings.writes,
+        operations=step.settings.operations,
         check_signature=step.check_signature,
+        cpu=step.settings.cpu,
     )

@@ -1,15 +1,17 @@
-"""The flow as the author writes it, and its translation into the blocks of a definition. Pure.
+"""The flow as the author writes it. Values only; `translating` makes the blocks of a definition of them.
 
-Every block of a definition has an id. Ids are unique within the enclosing block that adds a path segment, so that every
-occurrence of a step has its own path (P30): a step used twice is `write`, then `write-2`.
+A block is a step, one of the values below, or a tuple of blocks, which is a sequence. Inside of blocks fields are named
+by strings, which are checked when the flow is built.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Required, TypeAlias, TypedDict, Unpack
 
-from logkeel.definitions import Block, ParallelBlock, SequenceBlock, StepBlock
-from logkeel.workflow.problems import Problem
+from logkeel.definitions import Verb
+from logkeel.workflow.durations import Duration
+from logkeel.workflow.each import Each, Gathering, each
+from logkeel.workflow.inlining import Inline, inline
 from logkeel.workflow.steps import Step
 
 
@@ -25,11 +27,118 @@ class Parallel:
     """Blocks at once, see `parallel`."""
 
     branches: tuple["FlowBlock", ...]
-    wait: str
+    wait: Literal["all", "first"] | int
     name: str
 
 
-FlowBlock: TypeAlias = Step[..., Any] | Sequential | Parallel | tuple[Any, ...]
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One of several blocks, see `branch`."""
+
+    field: str
+    cases: tuple[tuple[Any, "FlowBlock"], ...]
+    otherwise: "FlowBlock | None"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Blocks again and again, see `loop`."""
+
+    blocks: tuple["FlowBlock", ...]
+    max_rounds: int
+    on_exhausted: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The way out of a loop, see `leave`."""
+
+    field: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """A block whose failure is caught, see `rescue`."""
+
+    body: "FlowBlock"
+    on: Mapping[str, "FlowBlock"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A block that has so much time, see `within`."""
+
+    timeout: Duration
+    body: "FlowBlock"
+    on_timeout: "FlowBlock | None"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """See `sleep`."""
+
+    duration: Duration
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitSignal:
+    """See `wait_signal`."""
+
+    signal: str
+    writes: str | None
+    correlate: str | None
+    timeout: Duration | None
+    on_timeout: str
+    name: str
+
+
+class Asking(TypedDict, total=False):
+    """How a human is asked, see `human`."""
+
+    timeout: Required[Duration | None]
+    question: str
+    allow: Sequence[Verb]
+    answer: str
+    shows: Sequence[str]
+    assignee: str
+    notify: str
+    remind: Duration
+    on_timeout: Literal["approve", "reject", "fail", "escalate"]
+    escalate_to: str
+    then: Literal["approve", "reject", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Human:
+    """See `human`."""
+
+    name: str
+    writes: str
+    how: Asking
+
+
+FlowBlock: TypeAlias = (
+    Step[..., Any]
+    | Sequential
+    | Parallel
+    | Branch
+    | Loop
+    | Leave
+    | Rescue
+    | Within
+    | Sleep
+    | WaitSignal
+    | Human
+    | Inline
+    | Each
+    | tuple[Any, ...]
+)
 """A step, a block, or a tuple of blocks, which is a sequence."""
 
 
@@ -38,73 +147,118 @@ def sequence(*blocks: FlowBlock) -> Sequential:
     return Sequential(blocks)
 
 
-def parallel(*branches: FlowBlock, wait: Literal["all"] = "all", name: str = "parallel") -> Parallel:
-    """All branches at once; what follows starts when all have ended.
+def parallel(*branches: FlowBlock, wait: Literal["all", "first"] | int = "all", name: str = "parallel") -> Parallel:
+    """All branches at once; what follows starts when all have ended, or the first one, or so many of them.
 
-    A branch reads the state at the fork plus its own writes; the writes of its siblings appear at the join.
+    A branch reads the state at the fork plus its own writes; those of its siblings appear at the join, in the order of
+    the branches. Branches that are not waited for are cancelled, and what they wrote is dropped.
     """
     return Parallel(branches, wait, name)
 
 
-@dataclass(slots=True)
-class Translation:
-    """Walks an author's flow once. `problems` and `used` (steps in order of use) are filled on the way."""
+def branch(
+    field: str,
+    cases: Mapping[Any, FlowBlock] | None = None,
+    /,
+    *,
+    otherwise: FlowBlock | None = None,
+    name: str | None = None,
+    **by_text: FlowBlock,
+) -> Branch:
+    """The block whose value a control field has: `branch("decision", approve=publish, reject=archive)`.
 
-    problems: list[Problem] = field(default_factory=list)
-    used: list[Step[..., Any]] = field(default_factory=list)
-
-    def translate(self, blocks: tuple[FlowBlock, ...]) -> SequenceBlock:
-        """The whole flow as one sequence."""
-        return self._sequence(blocks, _Names(), "flow")
-
-    def _sequence(self, blocks: tuple[FlowBlock, ...], names: "_Names", place: str) -> SequenceBlock:
-        if not blocks:
-            self.problems.append(Problem("a sequence is empty", place, "put a step into it, or take it out"))
-        identity = names.fresh("sequence")
-        return SequenceBlock(id=identity, blocks=tuple(self._blocks(blocks, names, place)))
-
-    def _blocks(self, blocks: tuple[FlowBlock, ...], names: "_Names", place: str) -> Iterator[Block]:
-        for block in blocks:
-            translated = self._block(block, names, place)
-            if translated is not None:
-                yield translated
-
-    def _block(self, block: object, names: "_Names", place: str) -> Block | None:
-        if isinstance(block, Step):
-            self.used.append(block)
-            return StepBlock(id=names.fresh(block.name), step=block.name)
-        if isinstance(block, Parallel):
-            return self._parallel(block, names, place)
-        if isinstance(block, Sequential | tuple):
-            return self._sequence(block.blocks if isinstance(block, Sequential) else block, names, place)
-        remedy = "use steps of this workflow, sequence(...), parallel(...) or tuples of them"
-        self.problems.append(Problem(f"{block!r} is no block of a flow", place, remedy))
-        return None
-
-    def _parallel(self, block: Parallel, names: "_Names", place: str) -> ParallelBlock:
-        identity = names.fresh(block.name)
-        inside = f"{place}/{identity}"
-        if len(block.branches) < 2:
-            what = f"parallel has {len(block.branches)} branch{'' if len(block.branches) == 1 else 'es'}"
-            self.problems.append(Problem(what, inside, "give it two or more, or write the block without parallel"))
-        if block.wait != "all":
-            what = f"parallel(wait={block.wait!r}) is not available in this version"
-            self.problems.append(Problem(what, inside, 'use wait="all"'))
-        inner = _Names()
-        branches = tuple(self._blocks(block.branches, inner, inside))
-        return ParallelBlock(id=identity, branches=branches)
+    Values that are no Python names go into a mapping: `branch("ok", {True: go_on, False: stop})`. Exhaustive over the
+    field's choices, unless `otherwise` says what to do with the rest: a block, or () for nothing.
+    """
+    return Branch(field, (*(cases or {}).items(), *by_text.items()), otherwise, name or field)
 
 
-class _Names:
-    """Hands out ids that are unique in one path segment."""
+def loop(
+    *blocks: FlowBlock, max_rounds: int, on_exhausted: Literal["fail", "continue"] = "fail", name: str = "loop"
+) -> Loop:
+    """The blocks again and again, until a `leave` among them leaves; at most `max_rounds` times.
 
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
+    `on_exhausted`: the failure `loop_exhausted`, or the next block.
+    """
+    return Loop(blocks, max_rounds, on_exhausted, name)
 
-    def fresh(self, name: str) -> str:
-        ordinal, candidate = 1, name
-        while candidate in self._taken:
-            ordinal += 1
-            candidate = f"{name}-{ordinal}"
-        self._taken.add(candidate)
-        return candidate
+
+def leave(field: str, value: Any) -> Leave:
+    """Leave the innermost loop, here and now, if a control field has this value."""
+    return Leave(field, value)
+
+
+def rescue(body: FlowBlock, *, on: Mapping[str, FlowBlock], name: str = "rescue") -> Rescue:
+    """The body; if it fails for good, the block for its error code, else for its kind (`timeout`), else for "*".
+
+    What still runs in the body is cancelled then, and what its open branches wrote is dropped.
+    """
+    return Rescue(body, on, name)
+
+
+def within(timeout: Duration, body: FlowBlock, *, on_timeout: FlowBlock | None = None, name: str = "within") -> Within:
+    """The body, for so long at most; then it is cancelled and `on_timeout` runs. Without it: the failure `timeout`."""
+    return Within(timeout, body, on_timeout, name)
+
+
+def sleep(duration: Duration, *, name: str = "sleep") -> Sleep:
+    """Wait: a row and a timer, however long."""
+    return Sleep(duration, name)
+
+
+def wait_signal(
+    signal: str,
+    *,
+    writes: str | None = None,
+    correlate: str | None = None,
+    timeout: Duration | None = None,
+    on_timeout: Literal["fail", "continue"] = "fail",
+) -> WaitSignal:
+    """Wait for a signal of this name, for ever unless `timeout` is given; one that came before is taken.
+
+    `writes`: the field that its payload goes to. `correlate`: a control field of text; only signals sent with that
+    correlation count. `on_timeout`: the failure `signal_timed_out`, or the next block.
+    """
+    return WaitSignal(signal, writes, correlate, timeout, on_timeout, signal)
+
+
+def human(name: str, *, writes: str, **how: Unpack[Asking]) -> Human:
+    """Ask a human and wait, holding nothing: the verb of the answer goes to the control field `writes`.
+
+    `allow`: the verbs that are taken, approve and reject unless said. `answer`: the field that the answer of `edit` and
+    `respond` goes to; its type makes the form. `shows`: fields that the human is to see. `assignee` and `notify`: whom
+    to ask, and where. `remind`: how often. `timeout` must be said, None for ever. When it is over: `on_timeout`, a
+    failure unless said, where `escalate` asks `escalate_to` for as long again and then does `then`.
+    """
+    return Human(name, writes, how)
+
+
+__all__ = [
+    "Asking",
+    "Branch",
+    "Each",
+    "FlowBlock",
+    "Gathering",
+    "Human",
+    "Inline",
+    "Leave",
+    "Loop",
+    "Parallel",
+    "Rescue",
+    "Sequential",
+    "Sleep",
+    "WaitSignal",
+    "Within",
+    "branch",
+    "each",
+    "human",
+    "inline",
+    "leave",
+    "loop",
+    "parallel",
+    "rescue",
+    "sequence",
+    "sleep",
+    "wait_signal",
+    "within",
+]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from logkeel.workflow.durable_code import DurableCode
+
 
 @dataclass(frozen=True, slots=True)
 class StepErrorView:
@@ -53,8 +55,11 @@ class StepLogger(Protocol):
         ...
 
 
-class StepContext(Protocol):
-    """Handed to a step parameter annotated with this type. Valid until the step returns."""
+class StepContext(DurableCode, Protocol):
+    """Handed to a step parameter annotated with this type. Valid until the step returns.
+
+    What it has of `DurableCode` is for steps declared with `journal=True`, and for `@durable` functions.
+    """
 
     @property
     def idempotency_key(self) -> str:

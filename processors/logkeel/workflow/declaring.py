@@ -10,8 +10,9 @@ from logkeel.workflow.durations import Duration
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.recording import recorded_fields
+from logkeel.workflow.reducers import Named
 from logkeel.workflow.retry import Retry
-from logkeel.workflow.signature import signature_of, tuple_length
+from logkeel.workflow.signature import Signature, signature_of, tuple_length
 from logkeel.workflow.state import StateShape
 from logkeel.workflow.steps import Step, StepSettings
 from logkeel.workflow.timeouts import Timeout
@@ -30,16 +31,21 @@ class StepOptions:
     retry: Retry | None
     queue: str
     name: str | None
+    cpu: bool = False
+    journal: bool = False
 
 
 def declare_step(function: Callable[..., Any], options: StepOptions, shape: StateShape) -> Step[..., Any]:
     """The step that `function` becomes. Raises `DefinitionError`."""
     signature = signature_of(function, shape)
     place = place_of(function)
-    writes = () if options.writes is None else recorded_fields(options.writes, shape.fields, place=place)
+    named = () if options.writes is None else recorded_fields(options.writes, shape.fields, place=place)
+    writes = tuple(each.name for each in named)
     name = options.name or function.__name__
     raise_for([*_name_problems(name, place), *_effect_problems(name, options, writes, place)])
-    raise_for(_result_problems(name, writes, signature.result, place))
+    raise_for(_cpu_problems(name, signature) if options.cpu else [])
+    raise_for([*_result_problems(name, writes, signature.result, place), *_journal_problems(name, options, signature)])
+    raise_for(_operation_problems(name, named, shape, place))
     settings = StepSettings(
         name=name,
         effect=options.effect or IDEMPOTENT,
@@ -47,6 +53,9 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
         timeout=_timeout(name, options.timeout, place),
         retry=RetryPolicy() if options.retry is None else options.retry.policy(),
         queue=options.queue,
+        cpu=options.cpu,
+        journal=options.journal,
+        operations=tuple(each.operation or shape.fields[each.name].definition.reducer for each in named),
     )
     return Step(function, settings, signature, lambda check: signature_of(check, shape))
 
@@ -59,7 +68,7 @@ def _name_problems(name: str, place: str) -> list[Problem]:
 
 def _effect_problems(name: str, options: StepOptions, writes: tuple[str, ...], place: str) -> list[Problem]:
     if options.effect is None:
-        if writes:
+        if writes or options.journal:
             return []
         what = f"step {name!r} writes nothing and declares no effect"
         remedy = "declare effect=NONE, IDEMPOTENT, KEYED, CHECKED or ONCE, or name what it writes with writes="
@@ -73,12 +82,56 @@ def _effect_problems(name: str, options: StepOptions, writes: tuple[str, ...], p
     return []
 
 
+def _cpu_problems(name: str, signature: Signature) -> list[Problem]:
+    """What cannot be done in another process."""
+    what, place = f"step {name!r} is declared with cpu=True", signature.place
+    problems: list[Problem] = []
+    if signature.is_async:
+        remedy = "write it as a plain `def`, or leave cpu=True out: async steps wait, and need no process"
+        problems.append(Problem(f"{what}, but is async", place, remedy))
+    if signature.resources:
+        taken = ", ".join(signature.resources)
+        remedy = "let another step fetch what is needed and write it to a field, which this one reads"
+        problems.append(Problem(f"{what}, and takes resources, which live in the worker: {taken}", place, remedy))
+    if signature.context_parameter is not None:
+        remedy = "leave the parameter out; what it needs to know goes into fields, or into a RunView parameter"
+        problems.append(Problem(f"{what}, and takes the StepContext, which lives in the worker", place, remedy))
+    if "<" in signature.function.__qualname__:
+        remedy = "define it at the top of a module, where another process finds it by its name"
+        problems.append(Problem(f"{what}, but is defined inside of a function", place, remedy))
+    return problems
+
+
 def _result_problems(name: str, writes: tuple[str, ...], result: Any, place: str) -> list[Problem]:
     length = tuple_length(result)
     if len(writes) < 2 or length is None or length == len(writes):
         return []
     what = f"step {name!r} writes {len(writes)} fields, but returns a tuple of {length}"
     return [Problem(what, place, f"return one value for each of {', '.join(writes)}, in this order")]
+
+
+def _journal_problems(name: str, options: StepOptions, signature: Signature) -> list[Problem]:
+    if not options.journal:
+        return []
+    place, what = signature.place, f"step {name!r} has a journal, but "
+    if signature.context_parameter is None:
+        remedy = "add the parameter `step: StepContext`, or leave journal= out"
+        return [Problem(f"{what}takes no StepContext, by which its code would use it", place, remedy)]
+    if not signature.is_async:
+        return [Problem(f"{what}is a plain function", place, "make it an `async def`: its code is awaited")]
+    if options.effect is not None and options.effect.kind not in ("IDEMPOTENT", "KEYED"):
+        remedy = f"declare {options.effect.kind} where the effect is: step.options(effect=...).run(...)"
+        return [Problem(f"{what}is {options.effect.kind} as a whole: its code is executed again", place, remedy)]
+    return []
+
+
+def _operation_problems(name: str, named: tuple[Named, ...], shape: StateShape, place: str) -> list[Problem]:
+    strange = [each for each in named if each.operation == "remove" and shape.fields[each.name].elements != "map"]
+    remedy = "mark the field as Annotated[dict[str, ...], Put], or let the step return the whole new value"
+    return [
+        Problem(f"step {name!r} removes elements of {each.name!r}, which is not kept by key", place, remedy)
+        for each in strange
+    ]
 
 
 def _timeout(name: str, timeout: Timeout | Duration | None, place: str) -> Timeout:

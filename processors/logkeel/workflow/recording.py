@@ -8,23 +8,17 @@ from typing import Any
 
 from logkeel.definitions import VIEW_FIELDS
 from logkeel.workflow.problems import Problem, raise_for
-
-
-class _Field:
-    """A field that was named."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
+from logkeel.workflow.reducers import Named
 
 
 class _StateStandIn:
-    """Answers `s.field` and `s["field"]` with the field's name."""
+    """Answers `s.field` and `s["field"]` with the name of the field."""
 
     def __init__(self, fields: Collection[str], place: str) -> None:
         self.__dict__["_fields"] = fields
         self.__dict__["_place"] = place
 
-    def __getattr__(self, name: str) -> _Field:
+    def __getattr__(self, name: str) -> Named:
         known: Collection[str] = self.__dict__["_fields"]
         if name in VIEW_FIELDS:
             remedy = "let the step write a field of your own; logkeel fills this one by itself"
@@ -34,20 +28,19 @@ class _StateStandIn:
             raise_for(
                 [Problem(f"writes= names {name!r}, which is no field of the state", self.__dict__["_place"], remedy)]
             )
-        return _Field(name)
+        return Named(name)
 
-    def __getitem__(self, name: str) -> _Field:
+    def __getitem__(self, name: str) -> Named:
         return self.__getattr__(name)
 
 
-def recorded_fields(writes: Callable[[Any], Any], fields: Collection[str], *, place: str) -> tuple[str, ...]:
-    """The fields that `writes` names, in order. Raises `DefinitionError`."""
+def recorded_fields(writes: Callable[[Any], Any], fields: Collection[str], *, place: str) -> tuple[Named, ...]:
+    """The fields that `writes` names, in order, and how they are changed. Raises `DefinitionError`."""
     answer = writes(_StateStandIn(fields, place))
     named = answer if isinstance(answer, tuple) else (answer,)
-    if not named or not all(isinstance(item, _Field) for item in named):
+    if not named or not all(isinstance(item, Named) for item in named):
         remedy = "write `writes=lambda s: s.field` or `writes=lambda s: (s.one, s.other)`"
         raise_for([Problem("writes= does not name fields only", place, remedy)])
-    names = tuple(item.name for item in named)
-    if len(set(names)) != len(names):
+    if len({item.name for item in named}) != len(named):
         raise_for([Problem("writes= names a field twice", place, "name each field once")])
-    return names
+    return named

@@ -1,9 +1,11 @@
 """What the parameters of a step or check mean: a field to read, the run so far, the context, or a resource. Pure."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, get_args, get_origin
+
+from pydantic import TypeAdapter
 
 from logkeel.workflow.annotations import accepts_none, bare, extras, function_hints, name_of, without_none
 from logkeel.workflow.context import RunView, StepContext
@@ -15,12 +17,13 @@ from logkeel.workflow.views import VIEW_FIELDS, ViewReader, view_field, wanted_t
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A parameter that is filled with a field of its name."""
+    """A parameter that is filled with a field of its name; `item`: with the element that the step works on."""
 
     field: str
     annotation: Any
     accepts_none: bool
     has_default: bool
+    item: TypeAdapter[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,9 @@ def signature_of(function: Callable[..., Any], shape: StateShape) -> Signature:
             views[parameter.name] = _whole
         elif parameter.name in shape.view_fields:
             problems += _view_problems(function, parameter, hint, views)
+        elif _may_be_item(parameter, shape):
+            # Which elements there are is said by the flow, which comes later.
+            reads.append(replace(_read(parameter, hint), item=TypeAdapter(hint)))
         else:
             problems += _read_problems(function, parameter, hint, shape.fields)
             reads.append(_read(parameter, hint))
@@ -78,6 +84,30 @@ def signature_of(function: Callable[..., Any], shape: StateShape) -> Signature:
         is_async=inspect.iscoroutinefunction(function),
         place=place,
     )
+
+
+def unknown_parameter(step: str, name: str, fields: Iterable[str], place: str) -> Problem:
+    """Nothing fills it."""
+    remedy = (
+        f"name it after a field ({', '.join(fields)}), or annotate it as StepContext"
+        " or as Annotated[..., Resource(...)]"
+    )
+    return Problem(f"step {step!r} has the parameter {name!r}, which matches nothing", place, remedy)
+
+
+def are_other_types(wanted: Any, given: Any) -> bool:
+    """Whether values of the one type are surely none of the other: scalars that differ."""
+    wanted, given = without_none(wanted), without_none(given)
+    if wanted not in _SCALARS or given not in _SCALARS or wanted is given:
+        return False
+    return not (wanted is float and given is int)
+
+
+def _may_be_item(parameter: inspect.Parameter, shape: StateShape) -> bool:
+    """Where the state has a field that an each block can go through."""
+    is_ordinary = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    unknown = parameter.name not in shape.fields and parameter.name not in VIEW_FIELDS
+    return is_ordinary and unknown and any(field.elements is not None for field in shape.fields.values())
 
 
 def tuple_length(hint: Any) -> int | None:
@@ -122,12 +152,8 @@ def _read_problems(
         remedy = f"declare `{name}: {wanted_type(name)}` in the state class, or take a parameter of type RunView"
         return [Problem(f"step {step!r} reads {name!r}, which the state class does not declare", place, remedy)]
     if name not in fields:
-        remedy = (
-            f"name it after a field ({', '.join(fields)}), or annotate it as StepContext"
-            " or as Annotated[..., Resource(...)]"
-        )
-        return [Problem(f"step {step!r} has the parameter {name!r}, which matches nothing", place, remedy)]
-    return _type_problems(step, name, hint, fields[name].annotation, place)
+        return [unknown_parameter(step, name, fields, place)]
+    return type_problems(step, name, hint, fields[name].annotation, place)
 
 
 def _whole(view: RunView) -> RunView:
@@ -150,9 +176,10 @@ def _view_problems(
 _SCALARS = (str, int, float, bool, bytes)
 
 
-def _type_problems(step: str, name: str, hint: Any, field_hint: Any, place: str) -> list[Problem]:
-    wanted, given = without_none(hint), without_none(field_hint)
-    if wanted not in _SCALARS or given not in _SCALARS or wanted is given or (wanted is float and given is int):
+def type_problems(step: str, name: str, hint: Any, field_hint: Any, place: str) -> list[Problem]:
+    """Whether a parameter takes what it is filled with, as far as that can be seen."""
+    if not are_other_types(hint, field_hint):
         return []
-    what = f"step {step!r} reads {name!r} as {name_of(wanted)}, but the field is {name_of(given)}"
-    return [Problem(what, place, f"annotate the parameter as {name_of(given)}")]
+    wanted, given = name_of(without_none(hint)), name_of(without_none(field_hint))
+    what = f"step {step!r} reads {name!r} as {wanted}, but the field is {given}"
+    return [Problem(what, place, f"annotate the parameter as {given}")]

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, is_typeddict
 
+from msgspec import UNSET, UnsetType
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from logkeel.definitions import FieldDefinition
-from logkeel.workflow.annotations import class_hints, control_of, is_replacing, name_of, why_not_data
+from logkeel.definitions import Elements, FieldDefinition
+from logkeel.workflow.annotations import class_hints, control_of, name_of, why_not_data
 from logkeel.workflow.problems import Problem, raise_for
+from logkeel.workflow.reducers import COMBINING, element_type, elements_of, operation_of
 from logkeel.workflow.views import VIEW_FIELDS, ViewField, view_field, wanted_type
 
 
@@ -39,13 +41,20 @@ MISSING: Final = _Missing()
 
 @dataclass(frozen=True, slots=True)
 class StateField:
-    """One field: its type as data, and its default if it has one."""
+    """One field: its type as data, and its default if it has one. `element`: the type of one of its elements."""
 
     name: str
     annotation: Any
     definition: FieldDefinition
     default: Callable[[], Any] | None
     adapter: TypeAdapter[Any]
+    element: TypeAdapter[Any] | None = None
+
+    @property
+    def elements(self) -> Elements | None:
+        """How it is kept element by element, if it is."""
+        kind = self.definition.elements
+        return None if isinstance(kind, UnsetType) else kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ def shape_of(state: type[Any]) -> StateShape:
         for name, hint in hints.items()
         if name not in VIEW_FIELDS
     }
+    raise_for([each for name, field in fields.items() if (each := _default_problem(state, name, field)) is not None])
     version = defaults.get("schema_version")
     return StateShape(
         state=state,
@@ -132,15 +142,41 @@ def _problem(state: type[Any], name: str, hint: Any) -> Problem | None:
     if reason is not None:
         remedy = "keep data in the state, and hand clients, handles and secrets to steps as Resource(...) parameters"
         return Problem(f"field {name!r} cannot be stored: {reason}", place, remedy)
-    if name not in VIEW_FIELDS and not is_replacing(hint):
-        remedy = "leave the reducer out and let the step return the whole new value"
-        return Problem(f"field {name!r} declares a reducer; this version only replaces values", place, remedy)
     try:
         control_of(hint)
     except ValueError as error:
         remedy = "use Control on int, float or str, and choices of one type: str, int or bool"
         return Problem(f"field {name!r} cannot be a control field: {error}", place, remedy)
+    return None if name in VIEW_FIELDS else _reducer_problem(name, hint, place)
+
+
+def _reducer_problem(name: str, hint: Any, place: str) -> Problem | None:
+    try:
+        operation = operation_of(hint)
+        elements = elements_of(hint, operation)
+    except ValueError as error:
+        remedy = "use Append on a list, Put on a dict[str, ...], or Add, Max, Min on a control field of numbers"
+        return Problem(f"field {name!r} cannot have its reducer: {error}", place, remedy)
+    control = control_of(hint)
+    is_number = control is not None and control.kind in ("int", "float") and not control.choices
+    if operation in COMBINING and not is_number:
+        remedy = f"mark it as Annotated[int, Control, {operation.title()}], or leave the reducer out"
+        return Problem(
+            f"field {name!r} is combined by {operation!r}, but is no control field of numbers", place, remedy
+        )
+    if elements is not None and control is not None:
+        remedy = "leave Control out: the engine does not look into elements"
+        return Problem(f"field {name!r} is kept element by element, and cannot be a control field", place, remedy)
     return None
+
+
+def _default_problem(state: type[Any], name: str, field: StateField) -> Problem | None:
+    """The engine begins such a field without elements, and knows no default of the class."""
+    if field.elements is None or field.default is None or not field.default():
+        return None
+    place = f"{state.__module__}.{state.__qualname__}.{name}"
+    what = f"field {name!r} is kept element by element, and its default is not empty"
+    return Problem(what, place, "let it begin empty, and let the input or a step fill it")
 
 
 def _view_problem(state: type[Any], name: str, hint: Any) -> Problem:
@@ -152,8 +188,12 @@ def _view_problem(state: type[Any], name: str, hint: Any) -> Problem:
 def _field(name: str, hint: Any, default: Callable[[], Any] | None, *, required: bool) -> StateField:
     control = control_of(hint)
     adapter: TypeAdapter[Any] = TypeAdapter(hint)
+    operation = operation_of(hint)
+    elements = elements_of(hint, operation)
     if control is None:
-        return StateField(name, hint, FieldDefinition(name=name, required=required), default, adapter)
+        definition = FieldDefinition(name=name, required=required, reducer=operation, elements=elements or UNSET)
+        element = None if elements is None else TypeAdapter(element_type(hint))
+        return StateField(name, hint, definition, default, adapter, element)
     definition = FieldDefinition(
         name=name,
         required=required,
@@ -161,5 +201,6 @@ def _field(name: str, hint: Any, default: Callable[[], Any] | None, *, required:
         choices=control.choices,
         nullable=control.nullable,
         default=None if default is None else control.as_control(default()),
+        reducer=operation,
     )
     return StateField(name, hint, definition, default, adapter)

@@ -8,6 +8,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from msgspec import UNSET
 
 from logkeel.definitions import RetryPolicy, StepDefinition, WriteDefinition
+from logkeel.records import Operation
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.signature import Signature
@@ -29,7 +30,7 @@ class Happened(Generic[V]):
 
 @dataclass(frozen=True, slots=True)
 class StepSettings:
-    """How a step is run, as declared."""
+    """How a step is run, as declared. `operations`: how each of `writes` changes its field."""
 
     name: str
     effect: EffectDeclaration
@@ -37,6 +38,9 @@ class StepSettings:
     timeout: Timeout
     retry: RetryPolicy
     queue: str
+    cpu: bool = False
+    journal: bool = False
+    operations: tuple[Operation, ...] = ()
 
 
 class Step(Generic[P, R]):
@@ -86,7 +90,10 @@ class Step(Generic[P, R]):
             effect=settings.effect.kind,
             queue=settings.queue,
             reads=tuple(sorted(reads)),
-            writes=tuple(WriteDefinition(field=field) for field in settings.writes),
+            writes=tuple(
+                WriteDefinition(field=field, operation=operation)
+                for field, operation in zip(settings.writes, settings.operations, strict=True)
+            ),
             timeout_ms=settings.timeout.attempt_ms,
             heartbeat_timeout_ms=settings.timeout.heartbeat_ms,
             schedule_to_start_ms=settings.timeout.schedule_to_start_ms,
@@ -94,6 +101,7 @@ class Step(Generic[P, R]):
             key_valid_for_ms=settings.effect.valid_for_ms,
             settle_ms=settings.effect.settle_ms,
             run_summary=True if any(signature.asks_run_view for signature in signatures) else UNSET,
+            journaled=True if settings.journal else UNSET,
         )
 
 

@@ -1,31 +1,41 @@
 """A workflow: a typed state, steps and a flow; compiled to a definition, checked when it is built."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 
-from logkeel.definitions import SequenceBlock, WorkflowDocument, digest_of, encode_document
+from logkeel.definitions import SequenceBlock, StepDefinition, WorkflowDocument, digest_of, encode_document
 from logkeel.errors import InvalidInput
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.binding import BoundStep, bound
-from logkeel.workflow.blocks import FlowBlock, Translation
+from logkeel.workflow.blocks import FlowBlock
 from logkeel.workflow.context import RunView, StepErrorView
 from logkeel.workflow.declaring import NAME, StepOptions, declare_step
+from logkeel.workflow.drawing import as_mermaid, as_text
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.flow_checks import FlowCheck
-from logkeel.workflow.payloads import decode_field, encode_field, is_absent, reasons, refuse_too_many
+from logkeel.workflow.inlining import SEPARATOR, inner_steps
+from logkeel.workflow.payloads import decode_field, encode_write, is_absent, reasons
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.state import StateShape, shape_of
 from logkeel.workflow.steps import Step, StepDecorator
 from logkeel.workflow.timeouts import DEFAULT_TIMEOUT, Timeout
+from logkeel.workflow.translating import Translation
 from logkeel.workflow.trials import AnswerLike, Fakes, Question, Trial, find_driver
 from logkeel.workflow.views import view_from_result
 
 S = TypeVar("S")
 T = TypeVar("T")
+
+
+class MoreOfAStep(TypedDict, total=False):
+    """Options of a step that few steps need."""
+
+    cpu: bool
+    journal: bool
 
 
 class Workflow(Generic[S]):
@@ -53,6 +63,7 @@ class Workflow(Generic[S]):
         self._run_timeout_ms = None if run_timeout is None else to_milliseconds(run_timeout)
         self._steps: dict[str, Step[..., Any]] = {}
         self._flow: SequenceBlock | None = None
+        self._inner: dict[str, Workflow[Any]] = {}
         raise_for(self._own_problems())
 
     def __repr__(self) -> str:
@@ -68,17 +79,19 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        **more: Unpack[MoreOfAStep],
     ) -> StepDecorator[T]: ...
 
     @overload
     def step(
         self,
         *,
-        effect: EffectDeclaration | None = None,
+        effect: EffectDeclaration,
         timeout: Timeout | Duration | None = DEFAULT_TIMEOUT,
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        **more: Unpack[MoreOfAStep],
     ) -> StepDecorator[None]: ...
 
     def step(
@@ -90,27 +103,29 @@ class Workflow(Generic[S]):
         retry: Retry | None = None,
         queue: str | None = None,
         name: str | None = None,
+        **more: Unpack[MoreOfAStep],
     ) -> StepDecorator[Any]:
         """Declare a step. `timeout` bounds one attempt, None must be written out; a `Timeout` bounds more than that.
 
-        Raises `DefinitionError`.
+        `cpu`: it computes for long, so it is called in a process of its own, which a time-out or cancel ends.
+        `journal`: the code inside is durable, by what its StepContext has of `DurableCode`. Raises `DefinitionError`.
         """
-        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name)
+        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, **more)
         return StepDecorator(lambda function: self._declare(function, options))
 
     def flow(self, *blocks: FlowBlock) -> None:
         """Put the steps together: one block after the other. Raises `DefinitionError` with everything it finds."""
         if self._flow is not None:
             raise_for([Problem(f"workflow {self.name!r} has a flow already", "flow", "call flow(...) once")])
-        translation = Translation()
+        translation = Translation(self.shape.fields)
         flow = translation.translate(blocks)
         foreign = [s for s in translation.used if self._steps.get(s.name) is not s]
         problems = [*translation.problems, *(self._foreign(step) for step in dict.fromkeys(foreign))]
         problems += self._step_problems(translation.used)
         if not foreign:
-            problems += FlowCheck(self._steps, self.shape.fields).run(flow)
+            problems += self._check(flow, translation)
         raise_for(problems)
-        self._flow = flow
+        self._flow, self._inner = flow, translation.inner
 
     def document(self) -> WorkflowDocument:
         """The definition as data. Raises `DefinitionError` while there is no flow."""
@@ -123,7 +138,7 @@ class Workflow(Generic[S]):
             version=self.version,
             schema_version=self.shape.schema_version,
             fields=tuple(field.definition for field in self.shape.fields.values()),
-            steps=tuple(self._steps[name].definition() for name in sorted(self._steps)),
+            steps=self._step_definitions(),
             flow=self._flow,
             returns=self._returned(),
             run_timeout_ms=self._run_timeout_ms,
@@ -141,19 +156,26 @@ class Workflow(Generic[S]):
             published_at_ms=published_at_ms,
         )
 
+    def draw(self, picture: Literal["text", "mermaid"] = "text") -> str:
+        """The flow as an outline, or as a Mermaid flowchart. Raises `DefinitionError` while there is no flow."""
+        return (as_mermaid if picture == "mermaid" else as_text)(self.document())
+
     @property
     def steps(self) -> Mapping[str, Step[..., Any]]:
         """Declared steps by name."""
         return self._steps
 
     def bind(self, step_name: str) -> BoundStep:
-        """The step as a worker runs it. Raises KeyError for an unknown name."""
+        """The step as a worker runs it; of an inner workflow by `<workflow>:<step>`. Raises KeyError if unknown."""
+        inner, separator, name = step_name.partition(SEPARATOR)
+        if separator:
+            return self._inner[inner].bind(name)
         return bound(self._steps[step_name], self.shape.fields)
 
     def encode_input(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
         """The input of a run as field writes, in the order of the state class.
 
-        Raises `InvalidInput` with all `problems`, and `PayloadTooLarge`.
+        Raises `InvalidInput` with all `problems`.
         """
         fields = self.shape.fields
         problems = [f"{name}: is no field of the state" for name in values if name not in fields]
@@ -163,13 +185,12 @@ class Workflow(Generic[S]):
         writes: list[FieldWrite] = []
         for name in (name for name in fields if name in values):
             try:
-                writes.append(encode_field(fields[name], values[name]))
+                writes += encode_write(fields[name], values[name], "replace")
             except ValueError as error:
                 problems += [f"{name}: {reason}" for reason in reasons(error)]
         if problems:
             message = f"the input does not fit workflow {self.name!r}: {'; '.join(problems)}"
             raise InvalidInput(message, workflow=self.name, problems=problems)
-        refuse_too_many(writes, f"the input of workflow {self.name!r}")
         return tuple(writes)
 
     def decode_state(
@@ -247,6 +268,15 @@ class Workflow(Generic[S]):
         self._steps[step.name] = step
         return step
 
+    def _step_definitions(self) -> tuple[StepDefinition, ...]:
+        own = [step.definition() for step in self._steps.values()]
+        inner = [step for name, each in self._inner.items() for step in inner_steps(name, each.document())]
+        return tuple(sorted([*own, *inner], key=lambda step: step.name))
+
+    def _check(self, flow: SequenceBlock, translation: Translation) -> list[Problem]:
+        inner = {name: each.document().steps for name, each in translation.inner.items()}
+        return FlowCheck(self._steps, self.shape.fields, inner).run(flow)
+
     def _own_problems(self) -> list[Problem]:
         place = f"Workflow({self.name!r})"
         problems = [
@@ -282,7 +312,7 @@ class Workflow(Generic[S]):
         known = self.shape.fields
         values: dict[str, Any] = {}
         for value in fields:
-            if value.field not in known or is_absent(value):
+            if value.field not in known or (is_absent(value) and known[value.field].elements is None):
                 continue
             try:
                 values[value.field] = decode_field(known[value.field], value)

@@ -2,15 +2,18 @@
 
 Every block has an `id`, unique among the blocks that share its path segment. A block path joins the ids of the
 enclosing blocks and its own with "/"; sequences add no segment. A round of a loop stands in brackets behind the loop's
-id: `refine[2]/judge`. So every occurrence of a step has a path of its own (P30).
+id, `refine[2]/judge`, and the key of an element behind that of an each block, `items[42]/summarise`. So every
+occurrence of a step has a path of its own (P30).
 
 Optional fields are unset rather than None where they came later than the block, so that digests stay as they were.
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
+from logkeel.definitions.fields import FieldDefinition
 from logkeel.records import Control
 
 
@@ -152,6 +155,51 @@ class HumanBlock(msgspec.Struct, frozen=True, kw_only=True, tag="human"):
     then: Literal["approve", "reject", "fail"] = "fail"
 
 
+class Mapped(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of the inner workflow that begins with the value of an outer one."""
+
+    inner: str
+    outer: str
+
+
+class InlineBlock(msgspec.Struct, frozen=True, kw_only=True, tag="inline"):
+    """Another workflow at this place, in the same run, with a state of its own.
+
+    Its steps are among those of the document, as `<workflow>:<step>`; they see `fields` and nothing else. `inputs` are
+    copied when it begins. When it ends, its field `returns` is copied to the outer field `writes`, and its state goes.
+    """
+
+    id: str
+    workflow: str
+    version: str
+    fields: tuple[FieldDefinition, ...]
+    flow: "Block"
+    inputs: tuple[Mapped, ...] = ()
+    returns: str | None = None
+    writes: str | None = None
+
+
+class EachBlock(msgspec.Struct, frozen=True, kw_only=True, tag="each"):
+    """The body once for every element of a field that is kept element by element, `concurrency` of them at a time.
+
+    The body reads the element as `item`; what it writes stays with the element, but for numbers with a reducer. `value`
+    is the field of the body's whose value goes into `collect`, in the order of the elements. An element that fails goes
+    into the map `failed`, by its key. More failures than `max_failures` (a count) or `max_failures_percent` of all
+    elements are the failure `too_many_failures` of the block; both None: any number may fail.
+    """
+
+    id: str
+    items: str
+    body: "Block"
+    item: str
+    value: str | None = None
+    collect: str | None = None
+    failed: str | None = None
+    concurrency: int = 100
+    max_failures: int | None = None
+    max_failures_percent: float | None = None
+
+
 Block = (
     StepBlock
     | SequenceBlock
@@ -164,5 +212,32 @@ Block = (
     | SleepBlock
     | SignalBlock
     | HumanBlock
+    | InlineBlock
+    | EachBlock
 )
 WaitBlock = SleepBlock | SignalBlock | HumanBlock
+
+
+def inner_blocks(block: Block) -> tuple[Block, ...]:
+    """The blocks directly inside of a block, in their order."""
+    match block:
+        case SequenceBlock(blocks=blocks) | ParallelBlock(branches=blocks):
+            return blocks
+        case BranchBlock(cases=cases, otherwise=otherwise):
+            rest = () if isinstance(otherwise, msgspec.UnsetType) else (otherwise,)
+            return (*(case.block for case in cases), *rest)
+        case LoopBlock(body=body) | InlineBlock(flow=body) | EachBlock(body=body):
+            return (body,)
+        case RescueBlock(body=body, handlers=handlers):
+            return (body, *(handler.block for handler in handlers))
+        case WithinBlock(body=body, on_timeout=late):
+            return (body,) if isinstance(late, msgspec.UnsetType) else (body, late)
+        case _:
+            return ()
+
+
+def all_blocks(block: Block) -> Iterator[Block]:
+    """The block, and every block inside of it, in their order."""
+    yield block
+    for inner in inner_blocks(block):
+        yield from all_blocks(inner)

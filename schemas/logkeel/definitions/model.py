@@ -13,21 +13,8 @@ from typing import Final, Literal
 import msgspec
 
 from logkeel.definitions.blocks import Block
-from logkeel.records import Control, Effect, Operation
-
-ControlType = Literal["bool", "int", "float", "string"]
-
-
-class FieldDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """One field of the state. `control_type` None: an opaque payload. `required`: part of the run's input."""
-
-    name: str
-    required: bool = False
-    control_type: ControlType | None = None
-    choices: tuple[str | int | bool, ...] = ()
-    nullable: bool = False
-    default: Control = None
-    reducer: Operation = "replace"
+from logkeel.definitions.fields import FieldDefinition
+from logkeel.records import Effect, Operation
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +44,8 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
 
     `timeout_ms` bounds one attempt from the worker's own start of it (P25); None: no limit. `key_valid_for_ms` belongs
     to KEYED, `settle_ms` to CHECKED (P35). `run_summary`: its commands carry what the run has behind it; unset rather
-    than False by default, for the digests of definitions that do not use it.
+    than False by default, for the digests of definitions that do not use it. So is `journaled`: code inside the step is
+    durable, and the step starts only after a committed claim (P31).
     """
 
     name: str
@@ -72,6 +60,7 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     key_valid_for_ms: int | None = None
     settle_ms: int = 5_000
     run_summary: Literal[True] | msgspec.UnsetType = msgspec.UNSET
+    journaled: Literal[True] | msgspec.UnsetType = msgspec.UNSET
 
 
 VIEW_FIELDS: Final = ("schema_version", "completed_steps", "error_log")

@@ -3,33 +3,41 @@
     LogkeelError
     ├── AuthorError             the author of a workflow changes code
     │   ├── DefinitionError         definition_invalid
-    │   └── StepSignatureError      step_signature
+    │   ├── StepSignatureError      step_signature
+    │   └── JournalDiverged         journal_diverged
     ├── StepError               raised by step code, decides about retries
     │   ├── Fail                    (the author's code)  never retried
     │   ├── RetryAfter              retry_after          retried no earlier than said
-    │   └── NotDone                 not_done             a ONCE effect surely did not happen
+    │   ├── NotDone                 not_done             a ONCE effect surely did not happen
+    │   └── CallFailed              call_failed          a journaled call failed for good
     ├── DataError               the sender of a record or input changes it
     │   ├── UndecodableRecord       undecodable_record
     │   ├── UnknownSchema           unknown_schema
     │   ├── InvalidInput            invalid_input
     │   ├── PayloadTooLarge         payload_too_large
     │   ├── RecordTooLarge          record_too_large
+    │   ├── PayloadTampered         payload_tampered
+    │   ├── BlobMissing             blob_missing
     │   └── CrashLoop               crash_loop
     ├── CallerError             the caller of client, CLI or HTTP changes the call
     │   ├── RunNotFound             run_not_found
     │   ├── LetterNotFound          letter_not_found
+    │   ├── QuestionNotFound        question_not_found
     │   ├── RunFailed               run_failed
     │   ├── RequestWasRejected      request_rejected
     │   └── WaitTimedOut            wait_timed_out
     ├── EngineError             the loop reacts by itself; an operator sees it when it lasts
     │   ├── LogUnavailable          log_unavailable
     │   │   └── LogTimeout              log_timeout
+    │   ├── ClientStuck             client_stuck
     │   ├── TransactionAbortable    transaction_abortable
     │   │   └── StaleGeneration         stale_generation
     │   ├── ProducerFatal           producer_fatal
     │   │   └── ProducerFenced          producer_fenced
     │   ├── CommitInDoubt           commit_in_doubt
     │   ├── StoreUnavailable        store_unavailable
+    │   ├── BlobStoreUnavailable    blob_store_unavailable
+    │   ├── StepProcessDied         step_process_died
     │   └── InvariantViolation      invariant_violation
     └── OperatorError           configuration, topics, disks, rights
         ├── ConfigInvalid           config_invalid
@@ -50,6 +58,7 @@
         ├── ConsumerFenced          consumer_fenced
         ├── AuthorizationFailed     authorization_failed
         ├── TransactionsUnavailable transactions_unavailable
+        ├── UnknownPayloadKey       unknown_payload_key
         └── BrokerError             the embedded broker
             ├── ArtifactsUnavailable    artifacts_unavailable
             ├── PortTaken               port_taken
@@ -67,6 +76,34 @@ fold is a value (`Ignored`), not an exception.
 
 from typing import Any, ClassVar
 
+from logkeel.errors.operators import (
+    ArtifactsUnavailable,
+    AuthorizationFailed,
+    BrokerDied,
+    BrokerError,
+    BrokerLocked,
+    ChangelogReplaced,
+    ChangelogTruncated,
+    ConfigInvalid,
+    ConsumerFenced,
+    CoPartitioningBroken,
+    DiskFull,
+    EnginesRunning,
+    OperatorError,
+    PartitionCountChanged,
+    PortTaken,
+    PositionOutOfRange,
+    SlotTaken,
+    StateLost,
+    StoreAhead,
+    StoreCorrupt,
+    StoreLocked,
+    StoreStale,
+    TopicMismatch,
+    TopicMissing,
+    TransactionsUnavailable,
+    UnknownPayloadKey,
+)
 from logkeel.errors.root import LogkeelError
 
 
@@ -87,6 +124,15 @@ class StepSignatureError(AuthorError):
     """A step function has a signature the engine cannot bind."""
 
     code: ClassVar[str] = "step_signature"
+
+
+class JournalDiverged(AuthorError):
+    """A step's code does not make the calls that its journal holds: `expected`, `found` and `position` say where.
+
+    The code was changed while runs were under way, or it decides by something that is not journaled.
+    """
+
+    code: ClassVar[str] = "journal_diverged"
 
 
 class StepError(LogkeelError):
@@ -121,6 +167,15 @@ class NotDone(StepError):
     """A `ONCE` effect surely did not happen; only then may it be retried (P35)."""
 
     code: ClassVar[str] = "not_done"
+
+
+class CallFailed(StepError):
+    """A journaled call failed, its retries included; raised the same way whenever the step is executed again.
+
+    `call` names it, `failure_code` is the code of its last failure, `kind` what sort of failure that was.
+    """
+
+    code: ClassVar[str] = "call_failed"
 
 
 class DataError(LogkeelError):
@@ -160,6 +215,18 @@ class RecordTooLarge(DataError):
     code: ClassVar[str] = "record_too_large"
 
 
+class PayloadTampered(DataError):
+    """A payload or its blob is not what its writer made: the bytes were changed, cut, or belong to another one."""
+
+    code: ClassVar[str] = "payload_tampered"
+
+
+class BlobMissing(DataError):
+    """A payload's blob is not in the store any more: the store forgets sooner than the log; `uri` names it."""
+
+    code: ClassVar[str] = "blob_missing"
+
+
 class CrashLoop(DataError):
     """A record killed the process repeatedly; it was dead-lettered unprocessed (P21)."""
 
@@ -183,6 +250,12 @@ class LetterNotFound(CallerError):
     """No dead letter of that name is known."""
 
     code: ClassVar[str] = "letter_not_found"
+
+
+class QuestionNotFound(CallerError):
+    """Nobody is asked there now; `run_id` and `path` say where."""
+
+    code: ClassVar[str] = "question_not_found"
 
 
 class RunFailed(CallerError):
@@ -222,6 +295,12 @@ class LogTimeout(LogUnavailable):
     code: ClassVar[str] = "log_timeout"
 
 
+class ClientStuck(EngineError):
+    """A call of the client does not return; the process ended itself."""
+
+    code: ClassVar[str] = "client_stuck"
+
+
 class TransactionAbortable(EngineError):
     """The transaction must be aborted; then the work goes on."""
 
@@ -258,170 +337,34 @@ class StoreUnavailable(EngineError):
     code: ClassVar[str] = "store_unavailable"
 
 
+class BlobStoreUnavailable(EngineError):
+    """The blob store does not answer, or not in time."""
+
+    code: ClassVar[str] = "blob_store_unavailable"
+
+
+class StepProcessDied(EngineError):
+    """The process that ran a `cpu=True` step ended without an answer."""
+
+    code: ClassVar[str] = "step_process_died"
+
+
 class InvariantViolation(EngineError):
     """An impossible combination: stop without committing."""
 
     code: ClassVar[str] = "invariant_violation"
 
 
-class OperatorError(LogkeelError):
-    """Configuration, topics, disks, rights."""
-
-    code: ClassVar[str] = "operator_error"
-    exit_code: ClassVar[int] = 15
-
-
-class ConfigInvalid(OperatorError):
-    """A setting is wrong or unknown."""
-
-    code: ClassVar[str] = "config_invalid"
-
-
-class TopicMissing(OperatorError):
-    """A topic does not exist."""
-
-    code: ClassVar[str] = "topic_missing"
-
-
-class TopicMismatch(OperatorError):
-    """A topic exists with settings that break a rule."""
-
-    code: ClassVar[str] = "topic_mismatch"
-
-
-class PartitionCountChanged(OperatorError):
-    """The partition count differs from the one the state was made with."""
-
-    code: ClassVar[str] = "partition_count_changed"
-
-
-class CoPartitioningBroken(OperatorError):
-    """Input topics have different partition counts or assignments (P12)."""
-
-    code: ClassVar[str] = "co_partitioning_broken"
-
-
-class PositionOutOfRange(OperatorError):
-    """A position lies outside of the partition."""
-
-    code: ClassVar[str] = "position_out_of_range"
-
-
-class StateLost(OperatorError):
-    """Store and changelog are gone although the group has positions (P2)."""
-
-    code: ClassVar[str] = "state_lost"
-
-
-class ChangelogReplaced(OperatorError):
-    """The changelog topic was deleted and made again (P17)."""
-
-    code: ClassVar[str] = "changelog_replaced"
-
-
-class StoreAhead(OperatorError):
-    """The store holds more than the changelog (P17)."""
-
-    code: ClassVar[str] = "store_ahead"
-
-
-class ChangelogTruncated(OperatorError):
-    """The changelog lost its beginning (P17)."""
-
-    code: ClassVar[str] = "changelog_truncated"
-
-
-class StoreCorrupt(OperatorError):
-    """The store on disk cannot be read."""
-
-    code: ClassVar[str] = "store_corrupt"
-
-
-class StoreLocked(OperatorError):
-    """Another process holds the store."""
-
-    code: ClassVar[str] = "store_locked"
-
-
-class StoreStale(OperatorError):
-    """A repair would put an older store in the place of a newer one."""
-
-    code: ClassVar[str] = "store_stale"
-
-
-class EnginesRunning(OperatorError):
-    """A repair has to be alone with the partitions, and engines own some of them."""
-
-    code: ClassVar[str] = "engines_running"
-
-
-class SlotTaken(OperatorError):
-    """Another process holds the slot (P13)."""
-
-    code: ClassVar[str] = "slot_taken"
-
-
-class ConsumerFenced(OperatorError):
-    """Another process took this static member over; leave the process (P11)."""
-
-    code: ClassVar[str] = "consumer_fenced"
-
-
-class AuthorizationFailed(OperatorError):
-    """The broker refuses an operation."""
-
-    code: ClassVar[str] = "authorization_failed"
-
-
-class TransactionsUnavailable(OperatorError):
-    """The broker answers, and initialises no transactional producer."""
-
-    code: ClassVar[str] = "transactions_unavailable"
-
-
-class BrokerError(OperatorError):
-    """The embedded broker."""
-
-    code: ClassVar[str] = "broker_error"
-
-
-class ArtifactsUnavailable(BrokerError):
-    """The Kafka jars cannot be fetched."""
-
-    code: ClassVar[str] = "artifacts_unavailable"
-
-
-class PortTaken(BrokerError):
-    """The port is in use."""
-
-    code: ClassVar[str] = "port_taken"
-
-
-class DiskFull(BrokerError):
-    """There is not enough room."""
-
-    code: ClassVar[str] = "disk_full"
-
-
-class BrokerLocked(BrokerError):
-    """The data directory is held by another broker."""
-
-    code: ClassVar[str] = "broker_locked"
-
-
-class BrokerDied(BrokerError):
-    """The broker process ended; its last log lines are in the message."""
-
-    code: ClassVar[str] = "broker_died"
-
-
 __all__ = [
     "ArtifactsUnavailable",
     "AuthorError",
     "AuthorizationFailed",
+    "BlobMissing",
+    "BlobStoreUnavailable",
     "BrokerDied",
     "BrokerError",
     "BrokerLocked",
+    "CallFailed",
     "CallerError",
     "ChangelogReplaced",
     "ChangelogTruncated",
@@ -438,18 +381,22 @@ __all__ = [
     "Fail",
     "InvalidInput",
     "InvariantViolation",
+    "JournalDiverged",
     "LetterNotFound",
     "LogTimeout",
+    "ClientStuck",
     "LogUnavailable",
     "LogkeelError",
     "NotDone",
     "OperatorError",
     "PartitionCountChanged",
+    "PayloadTampered",
     "PayloadTooLarge",
     "PortTaken",
     "PositionOutOfRange",
     "ProducerFatal",
     "ProducerFenced",
+    "QuestionNotFound",
     "RecordTooLarge",
     "RequestWasRejected",
     "RetryAfter",
@@ -459,6 +406,7 @@ __all__ = [
     "StaleGeneration",
     "StateLost",
     "StepError",
+    "StepProcessDied",
     "StepSignatureError",
     "StoreAhead",
     "StoreCorrupt",
@@ -470,6 +418,7 @@ __all__ = [
     "TransactionAbortable",
     "TransactionsUnavailable",
     "UndecodableRecord",
+    "UnknownPayloadKey",
     "UnknownSchema",
     "WaitTimedOut",
 ]

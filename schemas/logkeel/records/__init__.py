@@ -8,7 +8,16 @@ from logkeel.records.outcomes import (
     RunStatus,
     WorkflowDefinition,
 )
-from logkeel.records.requests import AnswerQuestion, CancelRun, Request, ResolveStep, SignalRun, StartRun
+from logkeel.records.requests import (
+    AnswerQuestion,
+    CancelRun,
+    PauseRun,
+    Request,
+    ResolveStep,
+    ResumeRun,
+    SignalRun,
+    StartRun,
+)
 from logkeel.records.steps import (
     JournalEntry,
     StepAnswer,
@@ -22,11 +31,13 @@ from logkeel.records.steps import (
     StepRevoked,
     StepSucceeded,
     StepSuspended,
+    WaitKind,
 )
 from logkeel.records.values import (
     Blob,
     Control,
     Effect,
+    ElementValue,
     ErrorInfo,
     FieldReference,
     FieldValue,
@@ -46,6 +57,7 @@ __all__ = [
     "CancelRun",
     "Control",
     "Effect",
+    "ElementValue",
     "ErrorInfo",
     "EventKind",
     "FieldReference",
@@ -54,10 +66,12 @@ __all__ = [
     "JournalEntry",
     "Operation",
     "Origin",
+    "PauseRun",
     "Payload",
     "Request",
     "RequestRejected",
     "ResolveStep",
+    "ResumeRun",
     "RunCompleted",
     "RunEvent",
     "RunStatus",
@@ -78,5 +92,6 @@ __all__ = [
     "StepSucceeded",
     "StepSuspended",
     "TraceContext",
+    "WaitKind",
     "WorkflowDefinition",
 ]

@@ -19,7 +19,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from logkeel.records.requests import StartRun
-from logkeel.records.values import FieldValue, FieldWrite
+from logkeel.records.steps import JournalEntry
+from logkeel.records.values import FieldValue, FieldWrite, Payload
 
 MAX_RECORD_BYTES: Final = 1_000_000
 MAX_FIELDS_BYTES: Final = 900_000
@@ -31,6 +32,9 @@ MAX_ATTRIBUTES_BYTES: Final = 16 * 1024
 _FRAME_BYTES = 48
 """Lengths, union branches and numbers of one field in Avro are fewer."""
 
+_ELEMENT_BYTES = 16
+"""Those of one element are fewer: three lengths of at most four bytes, three branches."""
+
 
 def field_bytes(field: FieldWrite | FieldValue) -> int:
     """An upper bound of what `field` takes on the wire."""
@@ -39,17 +43,40 @@ def field_bytes(field: FieldWrite | FieldValue) -> int:
         size += _text_bytes(field.element_key)
     if isinstance(field.control, str):
         size += _text_bytes(field.control)
-    payload = field.payload
-    if payload is not None:
-        size += _text_bytes(payload.encoding) + len(payload.data or b"")
-        if payload.blob is not None:
-            size += _FRAME_BYTES + _text_bytes(payload.blob.uri) + _text_bytes(payload.blob.sha256)
+    if field.payload is not None:
+        size += _payload_bytes(field.payload)
+    if isinstance(field, FieldValue):
+        for element in field.elements:
+            size += _ELEMENT_BYTES + _text_bytes(element.key or "") + _payload_bytes(element.payload)
+    return size
+
+
+def _payload_bytes(payload: Payload) -> int:
+    size = _text_bytes(payload.encoding) + len(payload.data or b"")
+    if payload.blob is not None:
+        size += _FRAME_BYTES + _text_bytes(payload.blob.uri) + _text_bytes(payload.blob.sha256)
     return size
 
 
 def fields_bytes(fields: Iterable[FieldWrite | FieldValue]) -> int:
     """An upper bound of what all of them take together: to be compared with `MAX_FIELDS_BYTES`."""
     return sum(map(field_bytes, fields))
+
+
+def journal_bytes(entries: Iterable[JournalEntry]) -> int:
+    """An upper bound of what these entries take; beside the fields of a command they are to be compared with
+    `MAX_FIELDS_BYTES`.
+    """
+    return sum(map(_entry_bytes, entries))
+
+
+def _entry_bytes(entry: JournalEntry) -> int:
+    size = _FRAME_BYTES + _text_bytes(entry.name) + _text_bytes(entry.position) + fields_bytes(entry.writes)
+    error = entry.error
+    if error is None:
+        return size
+    texts = (error.code, error.message, error.type_name or "", error.stack or "")
+    return size + _FRAME_BYTES + sum(map(_text_bytes, texts))
 
 
 def largest_first(fields: Iterable[FieldWrite | FieldValue]) -> str:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from logkeel.records.steps import JournalEntry
 from logkeel.records.values import ErrorInfo, FieldReference, FieldValue, FieldWrite, Origin, Payload, TraceContext
 
 RunStatus = Literal["running", "succeeded", "failed", "cancelled", "timed_out", "invalid_input"]
@@ -28,7 +29,6 @@ EventKind = Literal[
     "block_left",
     "block_rescued",
     "block_timed_out",
-    "block_cancelled",
     "wait_started",
     "wait_ended",
     "question_asked",
@@ -37,6 +37,9 @@ EventKind = Literal[
     "question_reminded",
     "signal_received",
     "cancel_requested",
+    "run_paused",
+    "run_resumed",
+    "step_held",
     "answer_ignored",
     "run_completed",
 ]
@@ -80,6 +83,7 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, str] = {}
     origin: Origin | None = None
     trace: TraceContext | None = None
+    journal: JournalEntry | None = None
 
 
 class RunCompleted(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,4 +82,24 @@ class AnswerQuestion(msgspec.Struct, frozen=True, kw_only=True):
     comment: str | None = None
 
 
-Request = StartRun | SignalRun | CancelRun | ResolveStep | AnswerQuestion
+class PauseRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Let a run send no more commands to workers; what they have is finished. Deadlines go on."""
+
+    run_id: str
+    request_id: str | None = None
+    routing_key: str | None = None
+    reason: str | None = None
+    requested_by: str | None = None
+
+
+class ResumeRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Let a paused run go on: what was held back is sent now."""
+
+    run_id: str
+    request_id: str | None = None
+    routing_key: str | None = None
+    reason: str | None = None
+    requested_by: str | None = None
+
+
+Request = StartRun | SignalRun | CancelRun | ResolveStep | AnswerQuestion | PauseRun | ResumeRun

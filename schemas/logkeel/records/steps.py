@@ -15,15 +15,28 @@ from logkeel.records.values import (
     TraceContext,
 )
 
+WaitKind = Literal["sleep", "signal", "question"]
+
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A journaled sub-call of a step (P34). `state` is intent before the call, done or failed after it."""
+    """A journaled sub-call of a step (P34). `state` is intent before the call, done or failed after it.
+
+    `position` says where in the step's code: "2" is the third call, "2.0.1" the second call of the first branch of a
+    `gather` that stands there. `ordinal` counts calls of that name in their lane. The result is one write to the field
+    "result". `due_ms` belongs to an intent: when a wait is over, from when on a check may tell, or until when a key is
+    remembered outside.
+    """
 
     name: str
     ordinal: int
     state: Literal["intent", "done", "failed"]
     writes: tuple[FieldWrite, ...] = ()
     error: ErrorInfo | None = None
+    position: str = ""
+    at_ms: int = 0
+    effect: Effect | None = None
+    due_ms: int | None = None
+    waits_for: WaitKind | None = None
 
 
 class StepCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +64,7 @@ class StepCommand(msgspec.Struct, frozen=True, kw_only=True):
     early_digest: str | None = None
     trace: TraceContext | None = None
     run_summary: RunSummary | None = None
+    journal_since_ms: int | None = None
 
 
 class StepRevoked(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +101,10 @@ class StepSucceeded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepFailed(msgspec.Struct, frozen=True, kw_only=True):
-    """The step raised, timed out, or its check said no (`check_said_no`: the effect did not happen; run it)."""
+    """The step raised, timed out, or its check said no (`check_said_no`: the effect did not happen; run it).
+
+    `position`: of the journaled call inside the step that is in doubt; None: the step itself is, or nothing.
+    """
 
     identity: StepIdentity
     holder: str
@@ -97,6 +114,7 @@ class StepFailed(msgspec.Struct, frozen=True, kw_only=True):
     in_doubt: bool = False
     check_said_no: bool = False
     trace: TraceContext | None = None
+    position: str | None = None
 
 
 class StepReclaimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +152,7 @@ class StepJournaled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepSuspended(msgspec.Struct, frozen=True, kw_only=True):
-    """All coroutines of the step wait; the worker forgets it until one of `waits` is met."""
+    """All coroutines of the step wait; the worker forgets it until one of `waits` is met: positions in its journal."""
 
     identity: StepIdentity
     holder: str

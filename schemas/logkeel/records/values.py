@@ -33,7 +33,10 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FieldWrite(msgspec.Struct, frozen=True, kw_only=True):
-    """One write to one state field. A control field carries `control` (and `is_control`), any other field `payload`."""
+    """One write to one state field. A control field carries `control` (and `is_control`), any other field `payload`.
+
+    Fields that are kept element by element have a write for every element; `replace` without a payload empties them.
+    """
 
     field: str
     operation: Operation = "replace"
@@ -43,14 +46,25 @@ class FieldWrite(msgspec.Struct, frozen=True, kw_only=True):
     control: Control = None
 
 
+class ElementValue(msgspec.Struct, frozen=True, kw_only=True):
+    """One element of a field that is kept element by element. `key` None: of a list."""
+
+    payload: Payload
+    key: str | None = None
+
+
 class FieldValue(msgspec.Struct, frozen=True, kw_only=True):
-    """A field as a step reads it: its value and the revision of the run that wrote it."""
+    """A field as a step reads it: its value and the revision of the run that wrote it last.
+
+    A field that is kept element by element has `elements`, in their order, and nothing else.
+    """
 
     field: str
     revision: int
     payload: Payload | None = None
     is_control: bool = False
     control: Control = None
+    elements: tuple[ElementValue, ...] = ()
 
 
 class FieldReference(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,9 +20,11 @@ from logkeel.records import (
     CancelRun,
     FieldWrite,
     Origin,
+    PauseRun,
     Payload,
     Request,
     ResolveStep,
+    ResumeRun,
     SignalRun,
     StartRun,
     TraceContext,
@@ -88,6 +90,28 @@ class _JsonCancel(msgspec.Struct, tag_field="type", tag="CancelRun", forbid_unkn
         return CancelRun(**_same(self))
 
 
+class _JsonPause(msgspec.Struct, tag_field="type", tag="PauseRun", forbid_unknown_fields=True):
+    run_id: str
+    request_id: str | None = None
+    routing_key: str | None = None
+    reason: str | None = None
+    requested_by: str | None = None
+
+    def request(self) -> PauseRun:
+        return PauseRun(**_same(self))
+
+
+class _JsonResume(msgspec.Struct, tag_field="type", tag="ResumeRun", forbid_unknown_fields=True):
+    run_id: str
+    request_id: str | None = None
+    routing_key: str | None = None
+    reason: str | None = None
+    requested_by: str | None = None
+
+    def request(self) -> ResumeRun:
+        return ResumeRun(**_same(self))
+
+
 class _JsonResolve(msgspec.Struct, tag_field="type", tag="ResolveStep", forbid_unknown_fields=True):
     run_id: str
     path: str
@@ -128,15 +152,25 @@ class _TypeOf(msgspec.Struct):
     workflow: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_JsonRequest = _JsonStart | _JsonSignal | _JsonCancel | _JsonResolve | _JsonAnswer
+_JsonRequest = _JsonStart | _JsonSignal | _JsonCancel | _JsonResolve | _JsonAnswer | _JsonPause | _JsonResume
 _FORMS: dict[str, msgspec.json.Decoder[_JsonRequest]] = {
     "StartRun": msgspec.json.Decoder(_JsonStart),
     "SignalRun": msgspec.json.Decoder(_JsonSignal),
     "CancelRun": msgspec.json.Decoder(_JsonCancel),
     "ResolveStep": msgspec.json.Decoder(_JsonResolve),
     "AnswerQuestion": msgspec.json.Decoder(_JsonAnswer),
+    "PauseRun": msgspec.json.Decoder(_JsonPause),
+    "ResumeRun": msgspec.json.Decoder(_JsonResume),
 }
-_REQUESTS: tuple[type[Request], ...] = (StartRun, SignalRun, CancelRun, ResolveStep, AnswerQuestion)
+_REQUESTS: tuple[type[Request], ...] = (
+    StartRun,
+    SignalRun,
+    CancelRun,
+    ResolveStep,
+    AnswerQuestion,
+    PauseRun,
+    ResumeRun,
+)
 _TYPE_OF = msgspec.json.Decoder(_TypeOf)
 _BRACKETS = re.compile(rb'[\[{\]}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
 

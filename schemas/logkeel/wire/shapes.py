@@ -5,8 +5,10 @@ import typing
 from logkeel.records import (
     AnswerQuestion,
     CancelRun,
+    PauseRun,
     RequestRejected,
     ResolveStep,
+    ResumeRun,
     RunCompleted,
     RunEvent,
     SignalRun,
@@ -30,6 +32,8 @@ Record = (
     | CancelRun
     | ResolveStep
     | AnswerQuestion
+    | PauseRun
+    | ResumeRun
     | StepCommand
     | StepRevoked
     | StepHeartbeat

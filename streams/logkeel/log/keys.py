@@ -14,14 +14,17 @@ import struct
 from functools import lru_cache
 
 _NUMBER = struct.Struct(">Q")
-_TERMINATOR = b"\x00\x01"
+TERMINATOR = b"\x00\x01"
+"""Behind the text of a part."""
+
+
 _ESCAPED_ZERO = b"\x00\xff"
 
 
 @lru_cache(maxsize=16_384)
 def text(part: str) -> bytes:
     """A text part. Cached: the same run ids, paths and fields come again with every record of a run."""
-    return part.encode().replace(b"\x00", _ESCAPED_ZERO) + _TERMINATOR
+    return part.encode().replace(b"\x00", _ESCAPED_ZERO) + TERMINATOR
 
 
 def number(part: int) -> bytes:
@@ -34,7 +37,7 @@ def read_text(key: bytes, start: int) -> tuple[str, int]:
     end = start
     while True:
         end = key.index(b"\x00", end)
-        if key[end : end + 2] == _TERMINATOR:
+        if key[end : end + 2] == TERMINATOR:
             return key[start:end].replace(_ESCAPED_ZERO, b"\x00").decode(), end + 2
         end += 2
 

@@ -54,13 +54,18 @@ def dev(project: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
     assert not detached.status(kafka_of(project)).running
 
 
-def until_ready(process: "subprocess.Popen[str]") -> None:
+def until_ready(process: "subprocess.Popen[str]") -> str:
+    return until_said(process, "ready on")
+
+
+def until_said(process: "subprocess.Popen[str]", text: str) -> str:
+    """The line with this text."""
     assert process.stderr is not None
     said = []
     for line in process.stderr:
         said.append(line)
-        if "ready on" in line:
-            return
+        if text in line:
+            return line
     raise AssertionError("".join(said))
 
 
@@ -110,3 +115,19 @@ def test_a_killed_owner_leaves_no_broker(project: Path) -> None:
         process.kill()
         process.wait(END_S)
         assert detached.wait_until_free(kafka_of(project), timeout_s=END_S)
+
+
+def test_a_changed_file_starts_it_again_and_a_mistake_waits_for_its_correction(project: Path) -> None:
+    source = project / "hello.py"
+    good = source.read_text()
+    with dev(project) as process:
+        until_ready(process)
+        source.write_text(good.replace('"5s"', '"7s"'))
+        assert "hello@1.dev1" in until_ready(process), "another content under the same label gets one of its own"
+        source.write_text("this is no Python")
+        until_said(process, "SyntaxError")
+        source.write_text(good)
+        assert "hello@1 ready" in until_ready(process)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=END_S)
+    assert process.returncode == 0

@@ -6,7 +6,7 @@ Arguments: bootstrap prefix state_dir ledger effect point [queue, which is then 
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -54,8 +54,10 @@ def die_after_result() -> None:
     """When the first answer is on the log, before anybody here has heard so."""
     send_of = AnswerSender.send
 
-    def send(self: AnswerSender, command: StepCommand, answer: StepAnswer) -> None:
-        send_of(self, command, answer)
+    def send(
+        self: AnswerSender, command: StepCommand, answer: StepAnswer, kept: Callable[[], None] | None = None
+    ) -> None:
+        send_of(self, command, answer, kept)
         self._producer.flush(10.0)
         die()
 

@@ -6,6 +6,7 @@ from tests.unit.runs.scripts import flow_of, plan_of, step_block
 from tests.unit.runs.test_core_laws import World
 
 from logkeel.cli import run_views
+from logkeel.cli.times import duration
 from logkeel.definitions import ParallelBlock, RetryPolicy
 from logkeel.projection import RunView
 from logkeel.projection.projection import fold
@@ -60,7 +61,7 @@ def test_json_says_the_current_step_and_for_how_long(world: World) -> None:
     ],
 )
 def test_durations_are_for_people(milliseconds: int, said: str) -> None:
-    assert run_views.duration(milliseconds) == said
+    assert duration(milliseconds) == said
 
 
 def test_a_long_value_is_cut() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from logkeel.client.building import input_digest, inputs_of, plain_result, plain_writes
 from logkeel.errors import InvalidInput, PayloadTooLarge
+from logkeel.payloads import PLAIN
 from logkeel.records import FieldValue, FieldWrite, Payload
 from logkeel.records.limits import MAX_PAYLOAD_BYTES
 from logkeel.runs.processor.identity import digest_of_input
@@ -32,9 +33,9 @@ def test_a_name_takes_what_is_json() -> None:
 
 @pytest.mark.parametrize("workflow", [ask, "ask"])
 def test_a_large_payload_is_refused(workflow: Workflow[Ask] | str) -> None:
-    inputs_of(workflow, {"question": "x" * (MAX_PAYLOAD_BYTES - 2)})
+    PLAIN.wrap_writes(inputs_of(workflow, {"question": "x" * (MAX_PAYLOAD_BYTES - 2)}), "the input")
     with pytest.raises(PayloadTooLarge, match="at most 262144"):
-        inputs_of(workflow, {"question": "x" * (MAX_PAYLOAD_BYTES - 1)})
+        PLAIN.wrap_writes(inputs_of(workflow, {"question": "x" * (MAX_PAYLOAD_BYTES - 1)}), "the input")
 
 
 def test_the_digest_is_the_same_for_object_and_name_and_for_any_order() -> None:

@@ -1,58 +1,64 @@
 """Flows of every kind of block for tests of the run core, and one run of such a flow with the timers a shell keeps."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
 from tests.unit.runs.scripts import T0, failed, identity, text
 
 from logkeel.definitions import (
     Block,
     FieldDefinition,
+    InlineBlock,
+    Mapped,
     RetryPolicy,
     StepDefinition,
     WorkflowDocument,
     WriteDefinition,
+    inner_blocks,
 )
 from logkeel.records import (
     AnswerQuestion,
     CancelRun,
     FieldWrite,
+    PauseRun,
     Payload,
+    ResumeRun,
     RunEvent,
     SignalRun,
     StartRun,
     StepSucceeded,
 )
-from logkeel.runs.core import questions, requests, waking
+from logkeel.runs.core import pausing, questions, requests, waking
 from logkeel.runs.core.actions import ClearTimer, CompleteRun, Reject, RevokeStep, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
-from logkeel.runs.core.plan import Plan, inner_blocks
+from logkeel.runs.core.paths import without_element
+from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.reading import field_value
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.starting import info_of, start
-from logkeel.runs.core.state import RunState
+from logkeel.runs.core.state import RunInfo, RunState
 
 Timer = tuple[str, int, str, int]
 """kind, due, path, number"""
 
 VERDICTS = ("yes", "no")
+CONTROLS = ("verdict", "decision", "order")
+HELLO = Payload(encoding="json", data=b'"hello"')
+TOPIC = Mapped(inner="topic", outer="topic")
+DOCS = Mapped(inner="docs", outer="docs")
 
 
 def plan_with(flow: Block, *, returns: tuple[str, ...] = ()) -> Plan:
     """Every step `x` writes its field `x` and, if it is told to, the control fields `verdict` and `decision`."""
-    names = sorted(set(_steps(flow)))
-    controls = ("verdict", "decision", "order")
-    fields = (
-        FieldDefinition(name="topic", required=True),
-        *(FieldDefinition(name=name, control_type="string", nullable=True) for name in controls),
-        FieldDefinition(name="letter"),
-        *(FieldDefinition(name=name) for name in names),
-    )
+    names, fields = sorted(set(_steps(flow))), fields_of(flow)
     steps = tuple(
         StepDefinition(
             name=name,
             effect="IDEMPOTENT",
             reads=("topic", "verdict"),
-            writes=(WriteDefinition(field=name), *(WriteDefinition(field=each) for each in controls)),
+            writes=(WriteDefinition(field=name), *(WriteDefinition(field=each) for each in CONTROLS)),
             retry=RetryPolicy(max_attempts=2),
         )
         for name in names
@@ -61,6 +67,33 @@ def plan_with(flow: Block, *, returns: tuple[str, ...] = ()) -> Plan:
         name="work", version="1", schema_version=1, fields=fields, steps=steps, flow=flow, returns=returns
     )
     return Plan(document, "digest")
+
+
+def fields_of(flow: Block) -> tuple[FieldDefinition, ...]:
+    """The state that such a flow needs."""
+    return (
+        FieldDefinition(name="topic", required=True),
+        *(FieldDefinition(name=name, control_type="string", nullable=True) for name in CONTROLS),
+        FieldDefinition(name="letter"),
+        FieldDefinition(name="docs", elements="list", reducer="append"),
+        FieldDefinition(name="notes", elements="list", reducer="append"),
+        FieldDefinition(name="results", elements="map", reducer="put"),
+        FieldDefinition(name="failed", elements="map", reducer="put"),
+        *(FieldDefinition(name=name) for name in sorted(set(_steps(flow)))),
+    )
+
+
+def inner(name: str, flow: Block, **details: object) -> InlineBlock:
+    """That flow as a workflow of its own; what its field `letter` holds goes to the outer `letter`."""
+    known: dict[str, object] = {"returns": "letter", "writes": "letter", "inputs": (TOPIC, DOCS)}
+    return InlineBlock(
+        id=name,
+        workflow="inner",
+        version="1",
+        fields=fields_of(flow),
+        flow=flow,
+        **{**known, **details},  # type: ignore[arg-type]  # by keyword
+    )
 
 
 def _steps(block: Block) -> list[str]:
@@ -76,21 +109,30 @@ def control(field: str, value: str) -> FieldWrite:
 class Flow:
     """One run, its history, its timers, and what has been revoked."""
 
-    def __init__(self, plan: Plan) -> None:
-        request = StartRun(workflow="work", run_id="r", inputs=(text("topic", "kafka"),))
+    def __init__(self, plan: Plan, docs: Sequence[str] = ("a", "b", "c")) -> None:
+        listed = (replace(text("docs", each), operation="append") for each in docs)
+        request = StartRun(workflow="work", run_id="r", inputs=(text("topic", "kafka"), *listed))
         info = info_of(request, plan, run_id="r", request_id="q", incarnation="0-0-0", now_ms=T0)
         self.plan, self.now_ms = plan, T0
-        self.state = RunState(info)
+        self.state = self.begin(info)
         self.history: list[RunEvent] = []
         self.timers: set[Timer] = set()
         self.revoked: list[str] = []
         self.completions = 0
         self._turn(lambda turn: start(turn, request, request.inputs))
 
+    def keep(self) -> None:
+        """The turn is over."""
+
+    def begin(self, info: RunInfo) -> RunState:
+        """A run without a history."""
+        return RunState(info)
+
     def _turn(self, act: Callable[[Activation], None]) -> Activation:
         turn = Activation(self.state, self.plan, self.now_ms)
         act(turn)
         self.history += turn.events
+        self.keep()
         for action in turn.actions:
             match action:
                 case SetTimer(kind=kind, due_ms=due_ms, path=path, dispatch=number):
@@ -125,7 +167,7 @@ class Flow:
         """The history in short: kinds and paths."""
         return [f"{event.kind} {event.path}" if event.path else event.kind for event in self.history]
 
-    def succeed(self, path: str, **controls: str) -> None:
+    def succeed(self, path: str, *, writes: tuple[FieldWrite, ...] = (), **controls: str) -> None:
         """The step returns."""
         step = self.state.steps[path]
         if step.phase == "waiting":
@@ -135,7 +177,11 @@ class Flow:
             holder="w",
             started_at_ms=T0,
             finished_at_ms=T0,
-            writes=(text(step.step, f"by {path}"), *(control(name, value) for name, value in controls.items())),
+            writes=(
+                text(step.step, f"by {path}"),
+                *(control(name, value) for name, value in controls.items()),
+                *writes,
+            ),
         )
         self._turn(lambda turn: answer(turn, message))
 
@@ -143,9 +189,8 @@ class Flow:
         """The step raises."""
         self._turn(lambda turn: answer(turn, failed(self.state, path, kind)))
 
-    def signal(self, name: str, correlation: str | None = None) -> None:
+    def signal(self, name: str, correlation: str | None = None, payload: Payload = HELLO) -> None:
         """A signal comes."""
-        payload = Payload(encoding="json", data=b'"hello"')
         request = SignalRun(run_id="r", name=name, correlation=correlation, payload=payload)
         self._turn(lambda turn: requests.signal(turn, request, "q"))
 
@@ -154,6 +199,14 @@ class Flow:
         request = AnswerQuestion(run_id="r", path=path, verb=verb, **details)  # type: ignore[arg-type]  # by keyword
         turn = self._turn(lambda turn: questions.answer(turn, request, "q"))
         return next((action for action in turn.actions if isinstance(action, Reject)), None)
+
+    def pause(self) -> None:
+        """The run is paused."""
+        self._turn(lambda turn: pausing.pause(turn, PauseRun(run_id="r"), "q"))
+
+    def resume(self) -> None:
+        """The run is resumed."""
+        self._turn(lambda turn: pausing.resume(turn, ResumeRun(run_id="r"), "q"))
 
     def cancel(self) -> None:
         """The run is cancelled."""
@@ -184,13 +237,40 @@ class Flow:
         state = self.state
         waits = {("block", w.due_ms, p, w.number) for p, w in state.waits.items() if w.due_ms is not None}
         waits |= {("reminder", w.remind_ms, p, w.number) for p, w in state.waits.items() if w.remind_ms is not None}
-        steps = {("step", s.due_ms, p, s.dispatch) for p, s in state.steps.items() if s.phase == "waiting"}
+        waiting = {p: s for p, s in state.steps.items() if s.phase == "waiting" and p not in state.held}
+        steps = {("step", s.due_ms, p, s.dispatch) for p, s in waiting.items()}
         assert self.timers == waits | steps
         assert state.head.open_waits == len(state.waits)
+        assert state.head.held_steps == len(state.held)
+        assert not state.held or state.head.paused_at_ms is not None
         assert state.head.open_steps == len(self.open_steps)
         assert state.running == (self.completions == 0)
+        self._check_elements()
         if state.running:
-            assert state.waits or self.open_steps, "a run that neither works nor waits is stuck"
+            assert state.waits or self.open_steps or state.held, "a run that neither works nor waits is stuck"
         else:
             assert not state.waits
+            assert not state.held
             assert not self.open_steps
+            if self.status == "succeeded":
+                assert not state.forks
+                assert not state.eaches
+                assert {scope for scope, _ in state.fields} <= {""}
+
+    def _check_elements(self) -> None:
+        """Counters are those of the elements that are open, and every row of a field belongs to a pointer."""
+        state = self.state
+        opened = Counter(without_element(path) for path in state.items)
+        assert {path: each.open for path, each in state.eaches.items() if each.open} == opened
+        assert all(each.open <= self.plan.eaches[path].block.concurrency for path, each in state.eaches.items())
+        pointed = {(name, pointer.generation) for (_, name), pointer in state.fields.items()}
+        assert state.head.stale == len(state.stale)
+        assert {(name, generation) for name, generation, _ in state.elements} <= pointed | set(state.stale)
+        keyed = {(name, generation, row.key, at) for (name, generation, at), row in state.elements.items() if row.key}
+        assert {(*key, at) for key, at in state.positions.items()} == keyed
+
+    def elements(self, field: str) -> list[tuple[str | None, str]]:
+        """What the root scope has of a field that is kept element by element."""
+        value = field_value(self.state, self.plan, field)
+        known = () if value is None else value.elements
+        return [(each.key, (each.payload.data or b"").decode()) for each in known]

@@ -13,6 +13,7 @@ from logkeel.definitions import (
     StepDefinition,
     WorkflowDocument,
     WriteDefinition,
+    inner_blocks,
 )
 from logkeel.records import (
     Effect,
@@ -28,7 +29,7 @@ from logkeel.records import (
     StepSucceeded,
 )
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.plan import Plan, inner_blocks
+from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.starting import info_of, start
 from logkeel.runs.core.state import RunState
 

@@ -2,13 +2,14 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.runs.flows import VERDICTS, Flow, plan_with
+from tests.unit.runs.flows import VERDICTS, Flow, inner, plan_with
 from tests.unit.runs.scripts import flow_of, step_block
 
 from logkeel.definitions import (
     Block,
     BranchBlock,
     Case,
+    EachBlock,
     Handler,
     HumanBlock,
     LeaveBlock,
@@ -23,9 +24,20 @@ from logkeel.records import Payload
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import replay
 
-KINDS = ("fork", "branch", "loop", "rescue", "within", "sleep", "signal", "human", "sequence")
+KINDS = ("fork", "branch", "loop", "rescue", "within", "sleep", "signal", "human", "sequence", "inline", "each")
 ANSWER = Payload(encoding="json", data=b"1")
-MOVES = ("succeed", "fail", "fail for good", "signal", "answer", "fire", "fire an old timer", "delegate")
+MOVES = (
+    "succeed",
+    "fail",
+    "fail for good",
+    "signal",
+    "answer",
+    "fire",
+    "fire an old timer",
+    "delegate",
+    "pause",
+    "resume",
+)
 
 
 @st.composite
@@ -38,42 +50,68 @@ def plans(draw: st.DrawFn) -> Plan:
         kind = draw(st.sampled_from((*KINDS, "step", "step"))) if depth else "step"
         name = f"{kind}{number}"
 
-        def inner(*, loop: bool = in_loop) -> Block:
+        def inside(*, loop: bool = in_loop) -> Block:
             return block(depth - 1, in_loop=loop)
 
         match kind:
             case "sequence":
                 leave = [LeaveBlock(id=f"leave{number}", field="verdict", value="yes")] if in_loop else []
-                return flow_of(inner(), *leave, inner(), block_id=name)
+                return flow_of(inside(), *leave, inside(), block_id=name)
             case "fork":
-                branches = tuple(inner(loop=False) for _ in range(draw(st.integers(2, 3))))
+                branches = tuple(inside(loop=False) for _ in range(draw(st.integers(2, 3))))
                 wait = draw(st.sampled_from(("all", "first", 2)))
                 return ParallelBlock(id=name, branches=branches, wait=wait)  # type: ignore[arg-type]  # drawn
             case "branch":
-                cases = tuple(Case(value=value, block=inner()) for value in draw(st.sampled_from((VERDICTS, ("yes",)))))
+                cases = tuple(
+                    Case(value=value, block=inside()) for value in draw(st.sampled_from((VERDICTS, ("yes",))))
+                )
                 return BranchBlock(id=name, field="verdict", cases=cases)
             case "loop":
                 policy = draw(st.sampled_from(("fail", "continue")))
                 rounds = draw(st.integers(1, 3))
-                return LoopBlock(id=name, body=inner(loop=True), max_rounds=rounds, on_exhausted=policy)  # type: ignore[arg-type]  # drawn
+                return LoopBlock(id=name, body=inside(loop=True), max_rounds=rounds, on_exhausted=policy)  # type: ignore[arg-type]  # drawn
             case "rescue":
                 on = draw(st.sampled_from(("*", "timeout", "boom")))
-                return RescueBlock(id=name, body=inner(), handlers=(Handler(on=on, block=inner()),))
+                return RescueBlock(id=name, body=inside(), handlers=(Handler(on=on, block=inside()),))
             case "within":
-                late = {"on_timeout": inner()} if draw(st.booleans()) else {}
-                return WithinBlock(id=name, timeout_ms=draw(st.integers(1, 5_000)), body=inner(), **late)
-            case "sleep":
-                return SleepBlock(id=name, duration_ms=draw(st.integers(1, 5_000)))
-            case "signal":
-                timeout_ms = draw(st.sampled_from((None, 3_000)))
-                policy = draw(st.sampled_from(("fail", "continue")))
-                return SignalBlock(id=name, name="go", writes="letter", timeout_ms=timeout_ms, on_timeout=policy)  # type: ignore[arg-type]  # drawn
-            case "human":
-                return _question(draw, name)
+                late = {"on_timeout": inside()} if draw(st.booleans()) else {}
+                return WithinBlock(id=name, timeout_ms=draw(st.integers(1, 5_000)), body=inside(), **late)
+            case "sleep" | "signal" | "human":
+                return _wait(draw, kind, name)
+            case "each":
+                return _each(draw, name, inside(loop=False))
+            case "inline":
+                return inner(name, inside(loop=False))
             case _:
                 return step_block(name)
 
     return plan_with(flow_of(*(block(3, in_loop=False) for _ in range(draw(st.integers(1, 2))))))
+
+
+def _each(draw: st.DrawFn, name: str, body: Block) -> EachBlock:
+    value, collect = draw(st.sampled_from(((None, None), ("verdict", "results"), ("letter", "notes"))))
+    return EachBlock(
+        id=name,
+        items="docs",
+        body=body,
+        item="doc",
+        value=value,
+        collect=collect,
+        failed=draw(st.sampled_from((None, "failed"))),
+        concurrency=draw(st.integers(1, 3)),
+        max_failures=draw(st.sampled_from((None, 0, 1))),
+        max_failures_percent=draw(st.sampled_from((None, 50.0))),
+    )
+
+
+def _wait(draw: st.DrawFn, kind: str, name: str) -> Block:
+    if kind == "sleep":
+        return SleepBlock(id=name, duration_ms=draw(st.integers(1, 5_000)))
+    if kind == "human":
+        return _question(draw, name)
+    timeout_ms = draw(st.sampled_from((None, 3_000)))
+    policy = draw(st.sampled_from(("fail", "continue")))
+    return SignalBlock(id=name, name="go", writes="letter", timeout_ms=timeout_ms, on_timeout=policy)  # type: ignore[arg-type]  # drawn
 
 
 def _question(draw: st.DrawFn, name: str) -> HumanBlock:
@@ -97,6 +135,8 @@ def happen(flow: Flow, move: str, data: st.DataObject) -> None:
     known = data.draw(st.sampled_from(steps)) if steps else None
     if move == "signal":
         flow.signal("go")
+    elif move in ("pause", "resume"):
+        getattr(flow, move)()
     elif move in ("fire", "fire an old timer") and flow.timers:
         timer = min(flow.timers, key=lambda each: each[1])
         flow.fire(timer)

@@ -1,7 +1,7 @@
 """Each block of a flow by itself: what follows what, on good days and on bad ones."""
 
 import pytest
-from tests.unit.runs.flows import Flow, plan_with
+from tests.unit.runs.flows import Flow, inner, plan_with
 from tests.unit.runs.scripts import flow_of, step_block
 
 from logkeel.definitions import (
@@ -19,6 +19,7 @@ from logkeel.definitions import (
     WithinBlock,
 )
 from logkeel.records import Payload
+from logkeel.runs.core.reading import inputs_of
 
 HOUR_MS = 3_600_000
 a, b, c = (step_block(name) for name in "abc")
@@ -368,4 +369,97 @@ def test_a_cancelled_run_waits_for_nothing() -> None:
     flow.cancel()
     assert flow.timers == set()
     assert flow.revoked == ["all/a"]
+    flow.check()
+
+
+def test_an_inner_workflow_sees_its_own_state_and_leaves_what_it_returns() -> None:
+    body = flow_of(a, SignalBlock(id="wait", name="go", writes="letter"), b)
+    flow = run(step_block("s"), inner("sub", body), c)
+    flow.succeed("s", verdict="yes")
+    assert flow.open_steps == ["sub/a"]
+    inputs = {value.field: value for value in inputs_of(flow.state, flow.plan, flow.plan.steps["sub/a"])}
+    assert inputs["topic"].payload == Payload(encoding="json", data=b'"kafka"')
+    assert inputs["verdict"].control is None, "the outer verdict is not seen inside"
+    flow.succeed("sub/a", verdict="no")
+    assert flow.value("verdict") == "yes", "and the inner one not outside"
+    flow.check()
+    flow.signal("go")
+    flow.succeed("sub/b")
+    assert flow.open_steps == ["c"]
+    assert flow.value("letter") == Payload(encoding="json", data=b'"hello"')
+    assert {scope for scope, _ in flow.state.fields} == {""}, "its state is gone"
+    flow.check()
+
+
+def test_an_inner_workflow_begins_anew_in_every_round() -> None:
+    body = flow_of(inner("sub", flow_of(a, CHOICE)), LeaveBlock(id="leave", field="verdict", value="yes"))
+    flow = run(LoopBlock(id="loop", body=body, max_rounds=2, on_exhausted="continue"), c)
+    for number in (1, 2):
+        flow.succeed(f"loop[{number}]/sub/a", verdict="no")
+        assert flow.open_steps == [f"loop[{number}]/sub/choice/b"]
+        flow.succeed(f"loop[{number}]/sub/choice/b")
+        flow.check()
+    assert flow.open_steps == ["c"]
+    assert {scope for scope, _ in flow.state.fields} == {""}
+
+
+def test_a_failure_inside_is_caught_outside_and_takes_the_inner_state_along() -> None:
+    body = inner("sub", flow_of(a, b))
+    flow = run(RescueBlock(id="rescue", body=body, handlers=(Handler(on="*", block=c),)))
+    flow.succeed("rescue/sub/a")
+    flow.fail("rescue/sub/b")
+    assert flow.open_steps == ["rescue/c"]
+    assert {scope for scope, _ in flow.state.fields} == {""}
+    flow.check()
+
+
+def test_a_large_value_is_copied_in_and_out_and_none_is_left_over() -> None:
+    large = Payload(encoding="json", data=b'"' + b"x" * 1_000 + b'"')
+    body = flow_of(SignalBlock(id="wait", name="go", writes="letter"), a)
+    flow = run(SignalBlock(id="first", name="first", writes="letter"), inner("sub", body), c)
+    flow.signal("first")
+    flow.signal("go", payload=large)
+    flow.succeed("sub/a")
+    assert list(flow.state.values.values()) == [large]
+    flow.check()
+
+
+def test_a_paused_run_finishes_what_runs_and_sends_nothing_until_it_is_resumed() -> None:
+    flow = run(ParallelBlock(id="both", branches=(flow_of(a, b), c)), step_block("d"))
+    flow.pause()
+    flow.succeed("both/a")
+    flow.succeed("both/c")
+    assert flow.open_steps == []
+    assert list(flow.state.held) == ["both/b"]
+    flow.check()
+    flow.pause()
+    flow.resume()
+    assert flow.open_steps == ["both/b"]
+    flow.check()
+    flow.succeed("both/b")
+    flow.succeed("d")
+    assert flow.status == "succeeded"
+
+
+def test_while_a_run_is_paused_timers_and_answers_count_and_lead_nowhere_yet() -> None:
+    flow = run(ParallelBlock(id="all", branches=(flow_of(SleepBlock(id="nap", duration_ms=5), a), question(), c)), b)
+    flow.fail("all/c", "retryable")
+    flow.pause()
+    flow.answer("all/approve", "approve")
+    while flow.timers:
+        flow.fire_next()
+        flow.check()
+    assert sorted(flow.state.held) == ["all/a", "all/c"]
+    flow.resume()
+    assert flow.open_steps == ["all/a", "all/c"]
+    assert flow.state.steps["all/c"].attempt == 2
+    flow.check()
+
+
+def test_a_paused_run_can_be_cancelled() -> None:
+    flow = run(a, b)
+    flow.pause()
+    flow.succeed("a")
+    flow.cancel()
+    assert flow.status == "cancelled"
     flow.check()

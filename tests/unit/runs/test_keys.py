@@ -25,6 +25,11 @@ def rows_of(run: str, text: str, other: str, number: int) -> list[bytes]:
         of_run.values + keys.pack_value((text, number)),
         of_run.signals + keys.pack_revision(number),
         of_run.milestones + keys.pack_value((text, number)),
+        of_run.elements + keys.pack_element((text, number, number)),
+        of_run.positions + keys.pack_position((text, number, other)),
+        of_run.stale + keys.pack_value((text, number)),
+        of_run.eaches + keys.pack_path(text),
+        of_run.items + keys.pack_path(text),
         of_run.details(text),
     ]
 
@@ -46,8 +51,9 @@ def test_a_runs_range_holds_all_its_rows_and_no_others(run: str, other: str, tex
 def test_each_kind_of_row_has_its_own_range(run: str, text: str, name: str, number: int) -> None:
     of_run = keys.RunKeys(run)
     own = rows_of(run, text, name, number)
-    ranges = (of_run.steps, of_run.forks, of_run.fields, of_run.values, of_run.signals, of_run.milestones)
-    assert [between(start, own) for start in ranges] == [[key] for key in own[2:8]]
+    ranges = [of_run.steps, of_run.forks, of_run.fields, of_run.values, of_run.signals, of_run.milestones]
+    ranges += [of_run.elements, of_run.positions, of_run.stale, of_run.eaches, of_run.items]
+    assert [between(start, own) for start in ranges] == [[key] for key in own[2:13]]
     assert min(own) == of_run.head
 
 
@@ -57,6 +63,8 @@ def test_each_kind_of_row_has_its_own_range(run: str, text: str, name: str, numb
         (keys.pack_path, keys.unpack_path, TEXT),
         (keys.pack_field, keys.unpack_field, st.tuples(TEXT, TEXT)),
         (keys.pack_value, keys.unpack_value, st.tuples(TEXT, NUMBER)),
+        (keys.pack_element, keys.unpack_element, st.tuples(TEXT, NUMBER, NUMBER)),
+        (keys.pack_position, keys.unpack_position, st.tuples(TEXT, NUMBER, TEXT)),
         (keys.pack_revision, keys.unpack_revision, NUMBER),
     ],
 )

@@ -8,6 +8,7 @@ from tests.unit.runs.scripts import flow_of, heartbeat, plan_of, started, step_b
 from logkeel.definitions import ParallelBlock
 from logkeel.errors import PayloadTooLarge
 from logkeel.exactly_once import LoopSettings
+from logkeel.payloads import PLAIN
 from logkeel.records import CancelRun, FieldValue, FieldWrite, Payload, RunEvent, TraceContext
 from logkeel.records.limits import (
     MAX_ATTRIBUTES_BYTES,
@@ -25,7 +26,6 @@ from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.plan import Plan
 from logkeel.wire import encode
-from logkeel.workflow.payloads import refuse_too_many
 
 NAMES = ("a", "b", "c", "d")
 VALUE = "x" * 255_000
@@ -176,6 +176,6 @@ def test_the_size_of_a_field_is_never_underestimated() -> None:
 def test_who_makes_a_record_refuses_what_does_not_fit_by_name() -> None:
     writes = [text(name, "x" * 250_000) for name in NAMES]
     with pytest.raises(PayloadTooLarge, match=r"together: [abcd] \(250"):
-        refuse_too_many(writes, "the result of step 'a'")
-    refuse_too_many(writes[:3], "the result of step 'a'")
+        PLAIN.wrap_writes(writes, "the result of step 'a'")
+    PLAIN.wrap_writes(writes[:3], "the result of step 'a'")
     assert fields_bytes([FieldValue(field="f", revision=1)]) < 100

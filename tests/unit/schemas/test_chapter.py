@@ -28,7 +28,15 @@ def test_the_example_request_starts_a_run() -> None:
 def test_each_json_key_in_the_table_is_a_key() -> None:
     section = CHAPTER.partition("## Requests in JSON")[2].partition("## Evolution")[0]
     rows = re.findall(r"^\| `(\w+)`(?: \(default.*?\))? \| (`.*) \|$", section, re.MULTILINE)
-    assert [name for name, _ in rows] == ["StartRun", "SignalRun", "CancelRun", "ResolveStep", "AnswerQuestion"]
+    assert [name for name, _ in rows] == [
+        "StartRun",
+        "SignalRun",
+        "CancelRun",
+        "ResolveStep",
+        "AnswerQuestion",
+        "PauseRun",
+        "ResumeRun",
+    ]
     by_name = {kind.__name__: kind for kind in RECORDS}
     for name, keys in rows:
         expected = [{"inputs": "input"}.get(field, field) for field in by_name[name].__struct_fields__]

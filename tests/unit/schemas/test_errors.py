@@ -11,17 +11,15 @@ from logkeel.errors import Fail, LogkeelError, RetryAfter, tree
 BRANCHES = {"AuthorError", "StepError", "DataError", "CallerError", "EngineError", "OperatorError"}
 
 CODES = """
-artifacts_unavailable author_error authorization_failed broker_died broker_error broker_locked caller_error
-changelog_replaced changelog_truncated co_partitioning_broken commit_in_doubt config_invalid consumer_fenced crash_loop
-data_error
-definition_invalid disk_full engine_error engines_running fail invalid_input invariant_violation
-letter_not_found log_timeout
-log_unavailable logkeel_error not_done operator_error partition_count_changed payload_too_large port_taken
-position_out_of_range producer_fatal producer_fenced record_too_large request_rejected retry_after run_failed
-run_not_found slot_taken stale_generation state_lost step_error step_signature store_ahead store_corrupt store_locked
-store_stale store_unavailable topic_mismatch topic_missing transaction_abortable
-transactions_unavailable undecodable_record
-unknown_schema wait_timed_out
+artifacts_unavailable author_error authorization_failed blob_missing blob_store_unavailable broker_died broker_error
+broker_locked call_failed caller_error changelog_replaced changelog_truncated client_stuck co_partitioning_broken
+commit_in_doubt config_invalid consumer_fenced crash_loop data_error definition_invalid disk_full engine_error
+engines_running fail invalid_input invariant_violation journal_diverged letter_not_found log_timeout log_unavailable
+logkeel_error not_done operator_error partition_count_changed payload_tampered payload_too_large port_taken
+position_out_of_range producer_fatal producer_fenced question_not_found record_too_large request_rejected retry_after
+run_failed run_not_found slot_taken stale_generation state_lost step_error step_process_died step_signature
+store_ahead store_corrupt store_locked store_stale store_unavailable topic_mismatch topic_missing
+transaction_abortable transactions_unavailable undecodable_record unknown_payload_key unknown_schema wait_timed_out
 """
 
 
@@ -30,7 +28,7 @@ def every_error() -> list[type[LogkeelError]]:
     while queue:
         kind = queue.pop(0)
         found.append(kind)
-        queue.extend(child for child in kind.__subclasses__() if child.__module__ == tree.__name__)
+        queue.extend(child for child in kind.__subclasses__() if child.__module__.startswith("logkeel.errors."))
     return found
 
 

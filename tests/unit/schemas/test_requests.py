@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logkeel.definitions import FieldDefinition
-from logkeel.definitions.model import ControlType
+from logkeel.definitions import ControlType, FieldDefinition
 from logkeel.errors import InvalidInput, UndecodableRecord, UnknownSchema
 from logkeel.records import (
     AnswerQuestion,

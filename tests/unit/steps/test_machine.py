@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
 from tests.unit.steps.commands import SOURCE, command
 
 from logkeel.log import TopicPartition
@@ -51,6 +52,17 @@ def test_an_idempotent_command_starts_at_once_and_its_mark_follows() -> None:
     arrive(it, 0, command(0))
     assert at(it, 10) == [m.StartStep(SOURCE, 0, command(0), claimed=False)]
     assert at(it, 200) == [m.Commit(((SOURCE, 0, mark(0)),))]
+
+
+def test_a_step_with_a_journal_starts_after_its_claim_only() -> None:
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    journaled = replace(command(0), journal_since_ms=0)
+    arrive(it, 0, journaled)
+    assert at(it, 10) == [m.Commit(((SOURCE, 0, mark(0)),), (key(0),))]
+    started = it.handle(m.Committed(m.Commit(((SOURCE, 0, mark(0)),), (key(0),))))
+    assert started == [m.StartStep(SOURCE, 0, journaled, claimed=True)]
 
 
 def test_a_once_command_starts_after_its_claim_only() -> None:

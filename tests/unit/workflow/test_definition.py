@@ -85,7 +85,7 @@ def test_a_step_that_only_acts_says_what_a_second_time_would_mean() -> None:
     wf = workflow()
     with pytest.raises(DefinitionError, match="writes nothing and declares no effect"):
 
-        @wf.step()
+        @wf.step()  # type: ignore[call-overload,untyped-decorator]  # checkers find it too
         def act(topic: str) -> None: ...
 
     with pytest.raises(DefinitionError, match="ONCE, but its retry repeats more than NotDone"):

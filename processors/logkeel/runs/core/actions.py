@@ -3,21 +3,22 @@
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from logkeel.records import FieldValue, RunSummary
+from logkeel.records import FieldValue, JournalEntry, RunSummary
 
-TimerKind: TypeAlias = Literal["step", "run_deadline", "start_deadline", "block", "reminder"]
+TimerKind: TypeAlias = Literal["step", "run_deadline", "start_deadline", "block", "reminder", "journal"]
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchStep:
     """Produce the command of this step as it stands now. `inputs`: what it reads; equality is by path.
 
-    `summary`: what the run has behind it, for a step that asks.
+    `summary`: what the run has behind it, for a step that asks. `journal`: what its code has behind it.
     """
 
     path: str
     inputs: tuple[FieldValue, ...] = field(default=(), compare=False, repr=False)
     summary: RunSummary | None = field(default=None, compare=False, repr=False)
+    journal: tuple[JournalEntry, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,10 @@ class RevokeStep:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Set a durable timer. `path` is empty and `dispatch` 0 for a timer of the run."""
+    """Set a durable timer. `path` is empty and `dispatch` 0 for a timer of the run.
+
+    That of a wait inside a step (`journal`) has its position behind the path (`journal_timers`).
+    """
 
     kind: TimerKind
     due_ms: int

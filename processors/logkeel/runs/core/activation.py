@@ -10,6 +10,7 @@ from logkeel.records import (
     EventKind,
     FieldReference,
     FieldWrite,
+    JournalEntry,
     Origin,
     Payload,
     RunEvent,
@@ -46,6 +47,7 @@ class Details(TypedDict, total=False):
     origin: Origin | None
     trace: TraceContext | None
     conversation_id: str | None
+    journal: JournalEntry | None
 
 
 class Activation:

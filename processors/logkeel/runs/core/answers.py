@@ -25,6 +25,7 @@ from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.doubt import in_doubt, lost
 from logkeel.runs.core.failing import after_failure
 from logkeel.runs.core.flow import ask_a_human, dispatch, leave_waiting, settle, wait_until
+from logkeel.runs.core.journals import call_in_doubt, is_known, journaled, suspended
 from logkeel.runs.core.moving import go_to
 from logkeel.runs.core.state import StepState
 from logkeel.runs.core.timing import NOT_STARTED_AGAIN_MS, not_after_ms, refused_delay_ms
@@ -106,7 +107,7 @@ def _failed(turn: Activation, message: StepFailed, step: StepState) -> None:
     if message.in_doubt:
         if step.phase == "in_doubt":
             turn.ignore("a human is being asked already")
-        else:
+        elif not call_in_doubt(turn, message, step):
             ask_a_human(turn, path, message.error.message, message.error)
         return
     settle(turn, path, step)
@@ -154,7 +155,8 @@ def _released(turn: Activation, message: StepReleased, step: StepState) -> None:
     path = message.identity.path
     definition = turn.plan.steps[path].definition
     limited = not_after_ms(definition, step) is not None
-    repeatable = definition.effect in ("NONE", "IDEMPOTENT", "KEYED")  # the others are claimed: surely not started
+    # The others are claimed: surely not started.
+    repeatable = definition.effect in ("NONE", "IDEMPOTENT", "KEYED") and definition.journaled is not True
     due_ms = turn.now_ms + NOT_STARTED_AGAIN_MS if limited and not message.was_started else None
     leave_waiting(turn, path, step)
     if step.given_back >= GIVEN_BACK_TO_COUNT and due_ms is None and not message.was_started and repeatable:
@@ -194,18 +196,14 @@ def _refused(turn: Activation, message: StepRefused, step: StepState) -> None:
     wait_until(turn, path, due_ms)
 
 
-def _unsupported(turn: Activation, message: StepAnswer, step: StepState) -> None:
-    turn.ignore(f"{type(message).__name__} belongs to journals, which this workflow has none of")
-
-
 def _orphan(turn: Activation, message: StepAnswer, step: StepState) -> None:
     """Late or duplicate. Only an outcome that the history does not know is worth an event (P33)."""
     identity = message.identity
-    if not isinstance(message, StepSucceeded | StepFailed | StepReleased):
+    if not isinstance(message, StepSucceeded | StepFailed | StepReleased | StepJournaled):
         turn.ignore("late")
         return
     known = identity.dispatch == step.dispatch and step.phase in ("done", "failed")
-    if known or not (turn.state.running or step.effect_unknown):
+    if known or not (turn.state.running or step.effect_unknown) or is_known(turn.state, message):
         turn.ignore("duplicate")
         return
     turn.record(
@@ -216,11 +214,12 @@ def _orphan(turn: Activation, message: StepAnswer, step: StepState) -> None:
         dispatch=identity.dispatch,
         holder=message.holder,
         error=message.error if isinstance(message, StepFailed) else None,
+        journal=message.entry if isinstance(message, StepJournaled) else None,
         reason=_told(message),
     )
 
 
-def _told(message: StepSucceeded | StepFailed | StepReleased) -> str:
+def _told(message: StepSucceeded | StepFailed | StepReleased | StepJournaled) -> str:
     match message:
         case StepSucceeded():
             return "it had succeeded"
@@ -228,6 +227,8 @@ def _told(message: StepSucceeded | StepFailed | StepReleased) -> str:
             return "it had failed, its effect in doubt" if doubt else "it had failed"
         case StepReleased(was_started=started):
             return "it was given back after its start" if started else "it was never started"
+        case StepJournaled(entry=entry):
+            return f"a journal entry came too late: {entry.name} was {entry.state}"
 
 
 _HANDLERS: dict[type[Any], Callable[[Activation, Any, StepState], None]] = {
@@ -237,6 +238,6 @@ _HANDLERS: dict[type[Any], Callable[[Activation, Any, StepState], None]] = {
     StepReclaimed: _reclaimed,
     StepReleased: _released,
     StepRefused: _refused,
-    StepJournaled: _unsupported,
-    StepSuspended: _unsupported,
+    StepJournaled: journaled,
+    StepSuspended: suspended,
 }

@@ -13,7 +13,9 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
-from logkeel.runs.core.changing import arrive, path_of, write
+from logkeel.runs.core import journal_events
+from logkeel.runs.core.changing import arrive, hold, path_of, unhold, write
+from logkeel.runs.core.elements import sweep
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import Milestone, Phase, RunState, StepState, StoredSignal
@@ -25,7 +27,7 @@ CODE_CHARACTERS = 100
 MESSAGE_CHARACTERS = 200
 """Of a failure that is kept: so that some twenty of them, and as many bytes of paths, fit into a `RunSummary`."""
 
-_OPEN: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
+_OPEN: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt", "suspended"})
 _OUT: frozenset[Phase] = frozenset({"dispatched", "started"})
 
 _LEGAL = MappingProxyType(
@@ -38,6 +40,9 @@ _LEGAL = MappingProxyType(
         "step_released": _OUT,
         "step_refused": _OUT,
         "step_revoked": _OPEN,
+        "step_journaled": _OUT,
+        "step_suspended": _OUT,
+        "step_resumed": _OPEN,
     }
 )
 
@@ -52,6 +57,8 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
     head.revision = event.revision
     head.last_ms = event.at_ms
     _HANDLERS[event.kind](state, event, plan)
+    if head.stale:
+        sweep(state)
 
 
 def _run_started(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -64,6 +71,7 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
     dispatch, attempt = event.dispatch or 0, event.attempt or 0
     if former is not None and (not former.is_open or dispatch <= former.dispatch):
         raise _illegal(state, event, former)
+    unhold(state, path)
     head.attempts += former is None or attempt > former.attempt
     if former is None:
         head.open_steps += 1
@@ -77,6 +85,7 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
             scheduled_ms=event.at_ms,
         )
         return
+    resumes = former.phase == "suspended"
     state.steps[path] = replace(
         former,
         phase="dispatched",
@@ -84,12 +93,15 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
         dispatch=dispatch,
         next_attempt=attempt,
         dispatched_ms=event.at_ms,
-        scheduled_ms=event.at_ms if attempt > former.attempt else former.scheduled_ms,
+        scheduled_ms=event.at_ms if attempt > former.attempt or resumes else former.scheduled_ms,
         due_ms=None,
         reclaimed=False,
         holder=None,
         started_at_ms=None,
         heard_ms=None,
+        doubt=None,
+        suspended_since_ms=None,
+        suspended_ms=former.suspended_ms + (event.at_ms - (former.suspended_since_ms or event.at_ms) if resumes else 0),
     )
 
 
@@ -111,6 +123,8 @@ def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
     _close(state, path, replace(step, phase="done", holder=event.holder or step.holder, finished_at_ms=event.at_ms))
     if plan.keeps_milestones:
         state.milestones[path, 0] = Milestone(revision=event.revision, attempt=step.attempt)
+    if placed.definition.journaled is True:
+        journal_events.forget(state, path)
     write(state, placed.scope, event.writes, event.revision)
     arrive(state, placed.after, path)
 
@@ -171,12 +185,16 @@ def _step_in_doubt(state: RunState, event: RunEvent, plan: Plan) -> None:
         state.steps[path] = _waiting(replace(step, next_attempt=step.attempt + 1), event, plan, checks=True)
     else:
         error = event.error or step.error
-        state.steps[path] = replace(step, phase="in_doubt", error=error, reclaimed=False, due_ms=None)
+        doubt = None if event.journal is None else event.journal.position
+        unhold(state, path)
+        state.steps[path] = replace(step, phase="in_doubt", error=error, reclaimed=False, due_ms=None, doubt=doubt)
 
 
 def _step_resolved(state: RunState, event: RunEvent, plan: Plan) -> None:
     """A human who has it run again answers for what former executions did: a key is new from then on."""
     step = _legal(state, event)
+    if event.journal is not None:
+        journal_events.call_resolved(state, event)
     if event.reason != "did":
         again = step.attempt + 1
         state.steps[path_of(event)] = replace(step, next_attempt=again, effect_since_ms=None, reclaims=0, given_back=0)
@@ -218,8 +236,34 @@ def _step_refused(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
     path, step = path_of(event), _legal(state, event)
-    unknown = step.phase != "waiting" and plan.steps[path].definition.effect != "NONE"
+    unhold(state, path)
+    unknown = step.phase not in ("waiting", "suspended") and plan.steps[path].definition.effect != "NONE"
     _close(state, path, replace(step, phase="revoked", due_ms=None, effect_unknown=unknown, finished_at_ms=event.at_ms))
+
+
+def _step_journaled(state: RunState, event: RunEvent, plan: Plan) -> None:
+    step = _legal(state, event)
+    journal_events.journaled(state, event)
+    outcome = event.journal is not None and event.journal.state != "intent"
+    if outcome and (step.reclaims or step.given_back):
+        # It has got further than the worker before it, which was lost (P32).
+        state.steps[path_of(event)] = replace(step, reclaims=0, given_back=0)
+
+
+def _step_suspended(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """Nobody holds it. It goes on with the next dispatch of the same attempt."""
+    step = _legal(state, event)
+    state.steps[path_of(event)] = replace(
+        step, phase="suspended", suspended_since_ms=event.at_ms, reclaimed=False, holder=None
+    )
+
+
+def _step_resumed(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """A wait of its code is over: the outcome is in the journal. A suspended step is dispatched by the next event."""
+    step = _legal(state, event)
+    journal_events.wait_over(state, event)
+    if step.phase == "suspended":
+        state.steps[path_of(event)] = replace(step, reclaims=0, given_back=0)
 
 
 def _signal_received(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -251,6 +295,39 @@ def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
     state.head.error = event.error
     state.head.finished_at_ms = event.at_ms
     blocks.end_all_waits(state)
+    for path in list(state.held) if state.head.held_steps else ():
+        unhold(state, path)
+
+
+def _run_paused(state: RunState, event: RunEvent, plan: Plan) -> None:
+    state.head.paused_at_ms = event.at_ms
+
+
+def _run_resumed(state: RunState, event: RunEvent, plan: Plan) -> None:
+    state.head.paused_at_ms = None
+
+
+def _step_held(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """It would be sent now. Whoever held it is gone; it waits without a timer."""
+    path = path_of(event)
+    hold(state, path, event.revision)
+    step = state.steps.get(path)
+    if step is not None:
+        state.steps[path] = replace(step, phase="waiting", due_ms=None, reclaimed=False, holder=None)
+
+
+def _of_block_or_code(
+    of_block: Callable[[RunState, RunEvent, Plan], None], of_code: Callable[[RunState, RunEvent], None]
+) -> Callable[[RunState, RunEvent, Plan], None]:
+    """A question of code has its journal entry in the event."""
+
+    def handle(state: RunState, event: RunEvent, plan: Plan) -> None:
+        if event.journal is None:
+            of_block(state, event, plan)
+        else:
+            of_code(state, event)
+
+    return handle
 
 
 _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
@@ -266,18 +343,24 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "step_released": _step_released,
     "step_refused": _step_refused,
     "step_revoked": _step_revoked,
+    "step_journaled": _step_journaled,
+    "step_suspended": _step_suspended,
+    "step_resumed": _step_resumed,
     "block_entered": blocks.entered,
     "block_left": blocks.left,
     "block_rescued": blocks.rescued,
     "block_timed_out": blocks.timed_out,
     "wait_started": blocks.wait_started,
     "wait_ended": blocks.wait_ended,
-    "question_asked": blocks.question_asked,
-    "question_answered": blocks.wait_ended,
-    "question_reassigned": blocks.question_reassigned,
+    "question_asked": _of_block_or_code(blocks.question_asked, journal_events.question_asked),
+    "question_answered": _of_block_or_code(blocks.wait_ended, journal_events.question_answered),
+    "question_reassigned": _of_block_or_code(blocks.question_reassigned, journal_events.noted),
     "question_reminded": blocks.question_reminded,
     "signal_received": _signal_received,
     "cancel_requested": _noted,
+    "run_paused": _run_paused,
+    "run_resumed": _run_resumed,
+    "step_held": _step_held,
     "answer_ignored": _answer_ignored,
     "run_completed": _run_completed,
 }

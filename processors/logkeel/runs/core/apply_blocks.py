@@ -5,11 +5,12 @@ from msgspec.structs import replace
 from logkeel.definitions import HumanBlock, SignalBlock, SleepBlock, WaitBlock
 from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
-from logkeel.runs.core.changing import arrive, begin_wait, clear_under, end_wait, path_of, point, write
+from logkeel.runs.core import apply_each
+from logkeel.runs.core.changing import arrive, begin_wait, clear_under, end_wait, merge, path_of, write
 from logkeel.runs.core.choosing import chosen
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.state import RunState, ScopeState, WaitKind, WaitState
+from logkeel.runs.core.state import BlockWaitKind, RunState, ScopeState, WaitState
 
 FAIL = "fail"
 """Stands for the verb of an answer where the policy for no answer is a failure."""
@@ -19,7 +20,7 @@ TIMED_OUT = "timed out"
 
 
 def entered(state: RunState, event: RunEvent, plan: Plan) -> None:
-    """A fork, a case of a branch, a round of a loop, or a block whose time is limited from now on."""
+    """A fork, a case of a branch, a round of a loop, a block whose time is limited from now on, elements."""
     path = path_of(event)
     shape = static(path)
     if shape in plan.forks:
@@ -32,6 +33,12 @@ def entered(state: RunState, event: RunEvent, plan: Plan) -> None:
     elif shape in plan.limits:
         begin_wait(state, path, _wait("within", event))
         arrive(state, plan.limits[path].first, path)
+    elif shape in plan.inlines:
+        inline = plan.inlines[path]
+        write(state, inline.inner, event.writes, event.revision)
+        arrive(state, inline.first, path)
+    elif shape in plan.eaches:
+        apply_each.entered(state, event, plan)
 
 
 def left(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -43,17 +50,24 @@ def left(state: RunState, event: RunEvent, plan: Plan) -> None:
     path = path_of(event)
     shape = static(path)
     if shape in plan.forks:
-        _join(state, path, plan)
+        _join(state, path, plan, event.revision)
         arrive(state, plan.forks[path].after, path)
     elif shape in plan.loops:
         clear_under(state, path)
         arrive(state, plan.loops[path].after, path)
+    elif shape in plan.inlines:
+        inline = plan.inlines[path]
+        clear_under(state, path)
+        write(state, inline.scope, event.writes, event.revision)
+        arrive(state, inline.after, path)
+    elif shape in plan.eaches:
+        apply_each.left(state, event, plan)
     else:
         end_wait(state, path)
         arrive(state, plan.limits[path].after, path)
 
 
-def _join(state: RunState, path: str, plan: Plan) -> None:
+def _join(state: RunState, path: str, plan: Plan, revision: int) -> None:
     fork, open_fork = plan.forks[path], state.forks.get(path)
     count = len(fork.branches)
     if open_fork is None or count - open_fork.remaining < fork.needs:
@@ -65,7 +79,7 @@ def _join(state: RunState, path: str, plan: Plan) -> None:
         for name in branch.fields:
             pointer = state.fields.pop((branch.scope, name), None)
             if pointer is not None:
-                point(state, fork.scope, name, pointer)
+                merge(state, fork.scope, name, pointer, revision)
     if open_fork.remaining:
         clear_under(state, path)
 
@@ -93,7 +107,7 @@ def timed_out(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 def wait_started(state: RunState, event: RunEvent, plan: Plan) -> None:
     """A sleep, or a wait for a signal."""
-    kind: WaitKind = "sleep" if event.name == "sleep" else "signal"
+    kind: BlockWaitKind = "sleep" if event.name == "sleep" else "signal"
     wait = _wait(kind, event)
     if kind == "signal":
         wait = replace(wait, name=event.reason or "", correlation=event.attributes.get("correlation"))
@@ -157,7 +171,7 @@ def _fails(event: RunEvent, block: WaitBlock) -> bool:
             return False
 
 
-def _wait(kind: WaitKind, event: RunEvent) -> WaitState:
+def _wait(kind: BlockWaitKind, event: RunEvent) -> WaitState:
     return WaitState(kind=kind, number=event.revision, since_ms=event.at_ms, due_ms=event.due_ms)
 
 

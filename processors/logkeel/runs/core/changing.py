@@ -1,33 +1,75 @@
 """Changes to a state that several events make: writes, arrivals at a join, and what goes when a block is left. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeVar
+
+from msgspec.structs import replace
 
 from logkeel.records import FieldWrite, RunEvent
-from logkeel.runs.core.paths import is_under, locate
+from logkeel.records.combining import COMBINING_OPERATIONS, combined
+from logkeel.runs.core.elements import ELEMENT_OPERATIONS, add_rows, change, let_go
+from logkeel.runs.core.paths import below, fields_below, locate
+from logkeel.runs.core.places import is_root
 from logkeel.runs.core.state import FieldPointer, RunState, ScopeState, WaitState
 from logkeel.runs.core.targets import Target, ToJoin
+
+V = TypeVar("V")
 
 INLINE_BYTES = 512
 """A payload up to this size stands in its field's pointer: one row instead of two."""
 
 
 def write(state: RunState, scope: str, writes: Iterable[FieldWrite], revision: int) -> None:
-    """Point fields of a scope at what an event wrote."""
-    for each in writes:
-        if each.is_control or each.payload is None:
-            pointer = FieldPointer(revision=revision, is_control=each.is_control, control=each.control)
+    """Change fields of a scope as an event says."""
+    for name, group in groupby(writes, attrgetter("field")):
+        together = tuple(group)
+        if any(each.operation in ELEMENT_OPERATIONS for each in together):
+            change(state, scope, name, together, revision)
         else:
-            small = each.payload.data is not None and len(each.payload.data) <= INLINE_BYTES
-            pointer = FieldPointer(revision=revision, payload=each.payload if small else None)
-            if not small:
-                state.values[each.field, revision] = each.payload
-        point(state, scope, each.field, pointer)
+            for each in together:
+                _write_one(state, scope, each, revision)
+
+
+def _write_one(state: RunState, scope: str, one: FieldWrite, revision: int) -> None:
+    if one.is_control and one.operation in COMBINING_OPERATIONS:
+        pointer = FieldPointer(revision=revision, is_control=True, control=one.control, extends=one.operation)
+        merge(state, scope, one.field, pointer, revision)
+        return
+    if one.is_control or one.payload is None:
+        pointer = FieldPointer(revision=revision, is_control=one.is_control, control=one.control)
+    else:
+        small = one.payload.data is not None and len(one.payload.data) <= INLINE_BYTES
+        pointer = FieldPointer(revision=revision, payload=one.payload if small else None)
+        if not small:
+            state.values[one.field, revision] = one.payload
+    point(state, scope, one.field, pointer)
 
 
 def point(state: RunState, scope: str, name: str, pointer: FieldPointer) -> None:
     """Point a field; the value that it pointed at goes."""
-    _let_go(state, name, state.fields.get((scope, name)))
+    known = state.fields.get((scope, name))
+    if known is not None:
+        let_go(state, name, known)
     state.fields[scope, name] = pointer
+
+
+def merge(state: RunState, scope: str, name: str, pointer: FieldPointer, revision: int) -> None:
+    """Bring into a scope what was written below it: instead of what it has, or in addition to it."""
+    if pointer.extends is None:
+        point(state, scope, name, pointer)
+        return
+    known = state.fields.get((scope, name))
+    if known is None:
+        whole = pointer.generation is not None and is_root(scope)
+        state.fields[scope, name] = replace(pointer, extends=None) if whole else pointer
+    elif pointer.is_control:
+        control = combined(pointer.extends, known.control, pointer.control)
+        newest = max(known.revision, pointer.revision)
+        state.fields[scope, name] = replace(known, control=control, is_control=True, revision=newest)
+    else:
+        add_rows(state, scope, name, pointer, revision)
 
 
 def arrive(state: RunState, after: Target, inside: str) -> None:
@@ -50,22 +92,38 @@ def end_wait(state: RunState, path: str) -> None:
         state.head.open_waits -= 1
 
 
+def hold(state: RunState, path: str, revision: int) -> None:
+    """The step is sent when the run goes on."""
+    state.head.held_steps += path not in state.held
+    state.held[path] = revision
+
+
+def unhold(state: RunState, path: str) -> None:
+    """The step is not held back any more."""
+    if state.head.held_steps and state.held.pop(path, None) is not None:
+        state.head.held_steps -= 1
+
+
 def clear_under(state: RunState, path: str) -> None:
-    """Forget what is open inside of a block: waits, forks, and what their branches wrote. Its steps have ended."""
+    """Forget what is open inside of a block: waits, forks, elements, and what they wrote. Its steps have ended."""
     if state.head.open_waits:
-        for each in [each for each in state.waits if is_under(each, path)]:
+        for each, _ in below(state.waits, path):
             end_wait(state, each)
-    for each in [each for each in state.forks if is_under(each, path)]:
-        del state.forks[each]
-    for scope, name in [key for key in state.fields if is_under(key[0], path)]:
-        _let_go(state, name, state.fields.pop((scope, name)))
+    if state.head.held_steps:
+        for each, _ in below(state.held, path):
+            unhold(state, each)
+    _forget(state.forks, path)
+    _forget(state.eaches, path)
+    _forget(state.items, path)
+    for scope, name in fields_below(state.fields, path):
+        let_go(state, name, state.fields.pop((scope, name)))
+
+
+def _forget(places: MutableMapping[str, V], path: str) -> None:
+    for each, _ in below(places, path):
+        del places[each]
 
 
 def path_of(event: RunEvent) -> str:
     """The path that an event is about."""
     return event.path or ""
-
-
-def _let_go(state: RunState, name: str, pointer: FieldPointer | None) -> None:
-    if pointer is not None and not pointer.is_control and pointer.payload is None:
-        state.values.pop((name, pointer.revision), None)

@@ -50,4 +50,5 @@ def _may_retry(step: StepState, definition: StepDefinition, error: ErrorInfo) ->
 
 def _gives_up(turn: Activation, step: StepState, path: str, delay_ms: int) -> bool:
     limit_ms = turn.plan.steps[path].definition.retry.give_up_after_ms
-    return limit_ms is not None and turn.now_ms + delay_ms - step.first_dispatched_ms > limit_ms
+    taken_ms = turn.now_ms + delay_ms - step.first_dispatched_ms - step.suspended_ms
+    return limit_ms is not None and taken_ms > limit_ms

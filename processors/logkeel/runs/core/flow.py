@@ -11,7 +11,8 @@ from logkeel.runs.core.actions import (
     SetTimer,
 )
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.paths import is_under
+from logkeel.runs.core.journal_timers import clear_wait_timers, journal_of, journal_problem, set_wait_timers
+from logkeel.runs.core.paths import below
 from logkeel.runs.core.reading import command_problem, inputs_of
 from logkeel.runs.core.state import StepState, WaitState
 from logkeel.runs.core.summary import summary_of
@@ -21,15 +22,20 @@ from logkeel.runs.core.timing import key_expired, start_deadline_ms, start_limit
 def dispatch(turn: Activation, path: str) -> None:
     """Send the step's next command: the first one, or one more.
 
-    The run fails if no command can carry its inputs, or if it is too late to start. A KEYED step whose key may be
-    forgotten outside counts as ONCE: a human decides (P35).
+    While the run is paused it is held back instead. The run fails if no command can carry its inputs, or if it is too
+    late to start. A KEYED step whose key may be forgotten outside counts as ONCE: a human decides (P35).
     """
     former = turn.state.steps.get(path)
     placed = turn.plan.steps[path]
+    if turn.state.head.paused_at_ms is not None:
+        _hold(turn, path, former, placed.definition.name)
+        return
     number = 1 if former is None else former.dispatch + 1
     attempt = 1 if former is None else max(former.next_attempt, former.attempt)
     inputs = inputs_of(turn.state, turn.plan, placed)
-    problem = command_problem(path, inputs) or _too_late(turn, path, former, attempt)
+    journal = journal_of(turn.state, placed)
+    problem = command_problem(path, inputs)
+    problem = problem or journal_problem(path, inputs, journal) or _too_late(turn, path, former, attempt)
     if problem is not None:
         complete(turn, "failed", problem, reason=f"step {path} cannot be dispatched")
         return
@@ -38,17 +44,27 @@ def dispatch(turn: Activation, path: str) -> None:
         return
     if former is not None:
         leave_waiting(turn, path, former)
+        if former.phase == "waiting":
+            set_wait_timers(turn, placed)
     turn.record("step_dispatched", path=path, step=placed.definition.name, attempt=attempt, dispatch=number)
     summary = summary_of(turn.state) if placed.definition.run_summary is True else None
-    turn.do(DispatchStep(path, inputs, summary))
+    turn.do(DispatchStep(path, inputs, summary, journal))
     deadline_ms = start_deadline_ms(placed.definition, turn.state.steps[path])
     if deadline_ms is not None:
         turn.do(SetTimer("start_deadline", deadline_ms, path, number))
 
 
+def _hold(turn: Activation, path: str, former: StepState | None, name: str) -> None:
+    if path in turn.state.held:
+        return
+    if former is not None:
+        leave_waiting(turn, path, former)
+    turn.record("step_held", path=path, step=name)
+
+
 def _too_late(turn: Activation, path: str, former: StepState | None, attempt: int) -> ErrorInfo | None:
     """Whether this attempt was offered before, and may not start any more."""
-    if former is None or attempt > former.attempt:
+    if former is None or attempt > former.attempt or former.phase == "suspended":
         return None
     limit_ms = start_limit_ms(turn.plan.steps[path].definition, former)
     return not_started_in_time(path) if limit_ms is not None and turn.now_ms > limit_ms else None
@@ -79,8 +95,9 @@ def leave_waiting(turn: Activation, path: str, step: StepState) -> None:
 
 
 def settle(turn: Activation, path: str, step: StepState) -> None:
-    """The step has ended: nothing of it stays behind."""
+    """The attempt has ended: nothing of it stays behind. Timers of its code's waits are set again if it goes on."""
     leave_waiting(turn, path, step)
+    clear_wait_timers(turn, turn.plan.steps[path])
     if step.phase != "dispatched" or step.dispatch > 1:
         # Otherwise nobody has sent a heartbeat, so nothing was kept.
         turn.do(KeepDetails(path, None))
@@ -118,19 +135,18 @@ def cancel_under(turn: Activation, path: str, reason: str) -> None:
     The waits themselves go with the event that the caller records next.
     """
     if turn.state.head.open_steps:
-        for each, step in [(each, step) for each, step in turn.state.steps.items() if step.is_open]:
-            if not path or is_under(each, path):
+        for each, step in below(turn.state.steps, path):
+            if step.is_open:
                 _revoke(turn, each, step, reason)
     if turn.state.head.open_waits:
-        for each, wait in list(turn.state.waits.items()):
-            if not path or is_under(each, path):
-                clear_timers(turn, each, wait)
+        for each, wait in below(turn.state.waits, path):
+            clear_timers(turn, each, wait)
 
 
 def _revoke(turn: Activation, path: str, step: StepState, reason: str) -> None:
     settle(turn, path, step)
     turn.record("step_revoked", path=path, step=step.step, dispatch=step.dispatch, reason=reason)
-    if step.phase != "waiting":
+    if step.phase not in ("waiting", "suspended"):
         turn.do(RevokeStep(path, step.dispatch, reason))
 
 

@@ -8,19 +8,25 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from logkeel.errors import InvariantViolation
-from logkeel.records import ErrorInfo, RunStatus
+from logkeel.records import ErrorInfo, FieldWrite, RunStatus
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.choosing import chosen, control_at, leaves
+from logkeel.runs.core.each import end_element, fail_element, has_ended, next_path
 from logkeel.runs.core.flow import cancel_under, clear_timers, complete, dispatch
-from logkeel.runs.core.paths import in_round, locate, round_of, static
+from logkeel.runs.core.paths import in_round, locate, round_of, static, without_element
 from logkeel.runs.core.places import PlacedRescue
-from logkeel.runs.core.reading import result_of, result_problem
+from logkeel.runs.core.reading import command_problem, copied, field_value, inputs_of, result_of, result_problem
 from logkeel.runs.core.targets import (
     Target,
     ToChoice,
+    ToEach,
+    ToElementEnd,
+    ToElements,
     ToEnd,
     ToFork,
+    ToInline,
+    ToInlineEnd,
     ToJoin,
     ToLeave,
     ToLimit,
@@ -82,6 +88,11 @@ def _go(turn: Activation, target: Target, inside: str) -> _Following:
 
 
 def _step(turn: Activation, path: str) -> _Following:
+    """One whose inputs fit into no command has failed, where somebody catches it; else the run has."""
+    placed = turn.plan.steps[path]
+    problem = command_problem(path, inputs_of(turn.state, turn.plan, placed)) if placed.guards else None
+    if problem is not None:
+        return _failed(turn, path, problem, f"step {path} cannot be dispatched")
     dispatch(turn, path)
     return ()
 
@@ -162,6 +173,56 @@ def _in_time(turn: Activation, path: str) -> _Following:
     return (_Next(turn.plan.limits[path].after, path),)
 
 
+def _begin_inner(turn: Activation, path: str) -> _Following:
+    placed = turn.plan.inlines[path]
+    writes: list[FieldWrite] = []
+    for each in placed.block.inputs:
+        value = field_value(turn.state, turn.plan, each.outer, placed.reading)
+        writes += copied(value, turn.plan.fields_at(placed.inner)[each.inner], whole=True)
+    turn.record("block_entered", path=path, writes=tuple(writes), attributes={"inline": placed.block.workflow})
+    return (_Next(placed.first, path),)
+
+
+def _end_inner(turn: Activation, path: str) -> _Following:
+    placed, block = turn.plan.inlines[path], turn.plan.inlines[path].block
+    writes: tuple[FieldWrite, ...] = ()
+    if block.returns is not None and block.writes is not None:
+        value = field_value(turn.state, turn.plan, block.returns, (placed.inner,))
+        writes = copied(value, turn.plan.fields_at(placed.root)[block.writes], whole=False)
+    turn.record("block_left", path=path, writes=writes)
+    return (_Next(placed.after, path),)
+
+
+def _begin_each(turn: Activation, path: str) -> _Following:
+    turn.record("block_entered", path=path, attributes={"each": turn.plan.eaches[path].block.items})
+    return _elements(turn, path)
+
+
+def _elements(turn: Activation, path: str) -> _Following:
+    """Begin an element, if one may; the next one is looked at when this one goes on without us."""
+    whole = without_element(path)
+    each = turn.state.eaches.get(whole)
+    if each is None:
+        return ()
+    element = next_path(turn, whole)
+    if element is not None:
+        turn.record("block_entered", path=element, attributes={"element": static(whole)})
+        return _Next(turn.plan.eaches[whole].first, element), _more(whole)
+    if not has_ended(each):
+        return ()
+    turn.record("block_left", path=whole)
+    return (_Next(turn.plan.eaches[whole].after, whole),)
+
+
+def _end_element(turn: Activation, path: str) -> _Following:
+    end_element(turn, path)
+    return (_more(without_element(path)),)
+
+
+def _more(path: str) -> _Next:
+    return _Next(ToElements(static(path)), path)
+
+
 def _succeed(turn: Activation) -> None:
     """The flow has ended; a result that no completion can carry fails the run, and no step runs again for it."""
     result = result_of(turn.state, turn.plan)
@@ -175,6 +236,10 @@ def _succeed(turn: Activation) -> None:
 def _failed(turn: Activation, path: str, error: ErrorInfo, reason: str) -> _Following:
     for guard in turn.plan.guards_of(path):
         where = locate(guard, path)
+        if guard in turn.plan.eaches:
+            problem = fail_element(turn, where, error, reason)
+            whole = without_element(where)
+            return (_more(whole),) if problem is None else _failed(turn, whole, problem, problem.message)
         handler = _handler(turn.plan.rescues[where], error)
         if handler is not None:
             name, first = handler
@@ -205,4 +270,9 @@ _HANDLERS: dict[type[Target], Callable[[Activation, str], _Following]] = {
     ToLeave: _leave,
     ToLimit: _limit,
     ToLimitEnd: _in_time,
+    ToInline: _begin_inner,
+    ToInlineEnd: _end_inner,
+    ToEach: _begin_each,
+    ToElements: _elements,
+    ToElementEnd: _end_element,
 }

@@ -1,13 +1,21 @@
 """Paths of blocks: as the definition has them, and as a run meets them. Pure.
 
 A run's path is the definition's, with the round behind each loop: `refine/judge` is met as `refine[1]/judge`, then as
-`refine[2]/judge`. A scope is the path of a fork, "#", and the index of a branch.
+`refine[2]/judge`. Behind an each block stands the key of an element: `documents[a.pdf]/read`, of a list its index;
+characters that mean something in paths are written as in URLs. A scope is the path of a fork, "#", and the index of a
+branch, or the path of an element, "#", and a word.
 """
 
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+V = TypeVar("V")
 
 _INDEX = re.compile(r"\[[^\]/]*\]")
 _ROUND = re.compile(r"\[(\d+)\]$")
+_LAST_INDEX = re.compile(r"\[[^\]/]*\]$")
+_ESCAPED = re.compile(r"[%/\[\]#\x00-\x1f]")
 
 
 def is_placed(path: str) -> bool:
@@ -52,6 +60,44 @@ def round_of(path: str) -> int:
     return int(found[1]) if found else 0
 
 
+def of_element(path: str, key: str) -> str:
+    """The path of an element of an each block."""
+    return f"{path}[{_ESCAPED.sub(lambda found: f'%{ord(found[0]):02X}', key)}]"
+
+
+def is_element(path: str) -> bool:
+    """Whether this is the path of an element, or of a round, and not of the block."""
+    return path.endswith("]")
+
+
+def without_element(path: str) -> str:
+    """The path of the each block that an element is of."""
+    return _LAST_INDEX.sub("", path)
+
+
 def is_under(path: str, prefix: str) -> bool:
-    """Whether a block lies inside of another one, however deep. A scope does too."""
-    return path.startswith((f"{prefix}/", f"{prefix}#"))
+    """Whether a block lies inside of another one, however deep. A scope does too, and an element of an each block."""
+    return path.startswith((f"{prefix}/", f"{prefix}#", f"{prefix}["))
+
+
+@runtime_checkable
+class Sorted(Protocol):
+    """A map that finds keys by how their path or scope begins, without looking at the others."""
+
+    def starting(self, text: str) -> Iterator[Any]:
+        """The keys that begin so."""
+        ...
+
+
+def below(places: Mapping[str, V], path: str) -> list[tuple[str, V]]:
+    """What is inside of a block; "": all."""
+    if not path:
+        return list(places.items())
+    keys = places.starting(path) if isinstance(places, Sorted) else places
+    return [(key, places[key]) for key in list(keys) if is_under(key, path)]
+
+
+def fields_below(fields: Mapping[tuple[str, str], object], path: str) -> list[tuple[str, str]]:
+    """Fields, as (scope, name), whose scopes are inside of a block."""
+    keys = fields.starting(path) if isinstance(fields, Sorted) else fields
+    return [key for key in list(keys) if is_under(key[0], path)]

@@ -8,12 +8,18 @@ and does not name the root scope "". A place in a loop is asked for by the path 
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from logkeel.definitions import Handler, StepDefinition, WaitBlock
+from logkeel.definitions import EachBlock, Handler, InlineBlock, StepDefinition, WaitBlock
 from logkeel.records import Control
 from logkeel.runs.core.paths import is_placed, locate_scope, static
 from logkeel.runs.core.targets import Target
 
 ROOT_SCOPE = ""
+
+INNER = "inner"
+"""Stands where a branch has its index in the name of a scope."""
+
+ELEMENT = "element"
+"""The same for an element of an each block."""
 
 KEPT_PLACES = 10_000
 """Places in rounds of loops that a plan remembers, for all runs together."""
@@ -21,22 +27,26 @@ KEPT_PLACES = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """Any block at its place. `guards`: the rescue blocks whose bodies it is in, innermost first."""
+    """Any block at its place. `guards`: the rescue blocks whose bodies it is in, innermost first.
+
+    `root`: the scope where its view of the state ends; that of an inner workflow if it is in one.
+    """
 
     path: str
     scopes: tuple[str, ...]
     after: Target
     guards: tuple[str, ...] = ()
+    root: str = ROOT_SCOPE
 
     @property
     def scope(self) -> str:
         """Where its writes go."""
-        return self.scopes[-1] if self.scopes else ROOT_SCOPE
+        return self.scopes[-1] if self.scopes else self.root
 
     @property
     def reading(self) -> tuple[str, ...]:
         """The scopes that it sees, the nearest first."""
-        return (*reversed(self.scopes), ROOT_SCOPE)
+        return (*reversed(self.scopes), self.root)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +123,28 @@ class PlacedWait(Placed):
     block: WaitBlock
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedInline(Placed):
+    """An inner workflow. `inner`: the scope of its state."""
+
+    block: InlineBlock
+    first: Target
+    inner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedEach(Placed):
+    """An each block. `first`: where an element begins. `fields`: what its body may write, in the order of the state.
+
+    `combining`: those of them whose numbers are combined with what is outside when an element ends.
+    """
+
+    block: EachBlock
+    first: Target
+    fields: tuple[str, ...]
+    combining: tuple[str, ...]
+
+
 P = TypeVar("P", bound=Placed)
 
 
@@ -132,9 +164,26 @@ class Places(dict[str, P]):
 
 def _in_rounds(place: P, path: str) -> P:
     scopes = tuple(locate_scope(scope, path) for scope in place.scopes)
-    place = replace(place, path=path, scopes=scopes)
+    root = locate_scope(place.root, path) if place.root else place.root
+    place = replace(place, path=path, scopes=scopes, root=root)
     if isinstance(place, PlacedFork):
-        fork = path
-        branches = tuple(replace(each, scope=f"{fork}#{index}") for index, each in enumerate(place.branches))
+        branches = tuple(replace(each, scope=f"{path}#{index}") for index, each in enumerate(place.branches))
         return replace(place, branches=branches)
+    if isinstance(place, PlacedInline):
+        return replace(place, inner=inner_scope(path))
     return place
+
+
+def element_scope(path: str) -> str:
+    """The scope of an element; of the each block's own path, as the definition has it."""
+    return f"{path}#{ELEMENT}"
+
+
+def is_root(scope: str) -> bool:
+    """Whether a view of the state ends at this scope."""
+    return scope == ROOT_SCOPE or scope.endswith(f"#{INNER}")
+
+
+def inner_scope(path: str) -> str:
+    """The scope of an inner workflow's state."""
+    return f"{path}#{INNER}"

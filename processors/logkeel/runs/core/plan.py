@@ -9,8 +9,10 @@ from logkeel.definitions import (
     VIEW_FIELDS,
     Block,
     BranchBlock,
+    EachBlock,
     FieldDefinition,
     HumanBlock,
+    InlineBlock,
     LeaveBlock,
     LoopBlock,
     ParallelBlock,
@@ -22,12 +24,18 @@ from logkeel.definitions import (
     StepDefinition,
     WithinBlock,
     WorkflowDocument,
+    inner_blocks,
 )
 from logkeel.errors import InvariantViolation
+from logkeel.records.combining import COMBINING_OPERATIONS
+from logkeel.runs.core.paths import static
 from logkeel.runs.core.places import (
+    ROOT_SCOPE,
     PlacedBranch,
     PlacedChoice,
+    PlacedEach,
     PlacedFork,
+    PlacedInline,
     PlacedLeave,
     PlacedLimit,
     PlacedLoop,
@@ -35,12 +43,18 @@ from logkeel.runs.core.places import (
     PlacedStep,
     PlacedWait,
     Places,
+    element_scope,
+    inner_scope,
 )
 from logkeel.runs.core.targets import (
     Target,
     ToChoice,
+    ToEach,
+    ToElementEnd,
     ToEnd,
     ToFork,
+    ToInline,
+    ToInlineEnd,
     ToJoin,
     ToLeave,
     ToLimit,
@@ -55,7 +69,8 @@ from logkeel.runs.core.targets import (
 class Plan:
     """A compiled definition. Its content does not change; cached by digest.
 
-    `keeps_milestones`: a step or the completion asks for what the run has behind it.
+    `keeps_milestones`: a step or the completion asks for what the run has behind it. `has_journals`: the code of a step
+    is durable.
     """
 
     def __init__(self, document: WorkflowDocument, digest: str) -> None:
@@ -71,15 +86,30 @@ class Plan:
         self.limits: Places[PlacedLimit] = Places()
         self.rescues: Places[PlacedRescue] = Places()
         self.waits: Places[PlacedWait] = Places()
+        self.inlines: Places[PlacedInline] = Places()
+        self.eaches: Places[PlacedEach] = Places()
         self.keeps_milestones = any(step.run_summary is True for step in document.steps) or not {
             *document.returns
         }.isdisjoint(VIEW_FIELDS)
+        self.has_journals = any(step.journaled is True for step in document.steps)
+        self._inner_fields: dict[str, dict[str, FieldDefinition]] = {}
         self.first = _Placing(self).place(document.flow, _Around(), ToEnd())
 
+    def fields_at(self, root: str) -> Mapping[str, FieldDefinition]:
+        """The fields of the state whose scope this is: of the workflow, or of an inner one."""
+        return self.fields if root == ROOT_SCOPE else self._inner_fields[static(root)]
+
+    def add_inner(self, scope: str, block: InlineBlock) -> None:
+        """Note the fields of an inner workflow."""
+        self._inner_fields[scope] = {field.name: field for field in block.fields}
+
     def guards_of(self, path: str) -> tuple[str, ...]:
-        """The rescue blocks around whatever can fail at this path, innermost first, as the definition has them."""
-        kinds: tuple[Mapping[str, PlacedStep | PlacedLoop | PlacedLimit | PlacedWait], ...]
-        kinds = (self.steps, self.loops, self.limits, self.waits)
+        """The rescue blocks around whatever can fail at this path, innermost first, as the definition has them.
+
+        An each block is the last of them: an element that fails concerns nobody outside.
+        """
+        kinds: tuple[Mapping[str, PlacedStep | PlacedLoop | PlacedLimit | PlacedWait | PlacedEach], ...]
+        kinds = (self.steps, self.loops, self.limits, self.waits, self.eaches)
         for places in kinds:
             try:
                 return places[path].guards
@@ -96,6 +126,7 @@ class _Around:
     scopes: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
     loop: str | None = None
+    root: str = ROOT_SCOPE
 
     def inside(self, path: str) -> "_Around":
         """The same, one segment deeper."""
@@ -126,21 +157,32 @@ class _Placing:
                 return self._loop(block, around, after)
             case LeaveBlock():
                 return self._leave(block, around, after)
+            case SleepBlock() | SignalBlock() | HumanBlock():
+                path = self._unique(block, around)
+                self._plan.waits[path] = PlacedWait(
+                    path=path, scopes=around.scopes, after=after, guards=around.guards, root=around.root, block=block
+                )
+                return ToWait(path)
+            case _:
+                return self._around_body(block, around, after)
+
+    def _around_body(
+        self, block: RescueBlock | WithinBlock | InlineBlock | EachBlock, around: _Around, after: Target
+    ) -> Target:
+        match block:
             case RescueBlock():
                 return self._rescue(block, around, after)
             case WithinBlock():
                 return self._limit(block, around, after)
-            case SleepBlock() | SignalBlock() | HumanBlock():
-                path = self._unique(block, around)
-                self._plan.waits[path] = PlacedWait(
-                    path=path, scopes=around.scopes, after=after, guards=around.guards, block=block
-                )
-                return ToWait(path)
+            case InlineBlock():
+                return self._inline(block, around, after)
+            case EachBlock():
+                return self._each(block, around, after)
 
     def _step(self, block: StepBlock, around: _Around, after: Target) -> Target:
         path, definition = self._unique(block, around), self._plan.definitions[block.step]
         self._plan.steps[path] = PlacedStep(
-            path=path, scopes=around.scopes, after=after, guards=around.guards, definition=definition
+            path=path, scopes=around.scopes, after=after, guards=around.guards, root=around.root, definition=definition
         )
         return ToStep(path)
 
@@ -152,10 +194,17 @@ class _Placing:
             inside = replace(around.inside(path), scopes=(*around.scopes, scope))
             first = self.place(branch, inside, ToJoin(path, index))
             written = set(self._written(branch))
-            branches.append(PlacedBranch(scope, first, tuple(name for name in self._plan.fields if name in written)))
+            known = self._plan.fields_at(around.root)
+            branches.append(PlacedBranch(scope, first, tuple(name for name in known if name in written)))
         needs = {"all": len(branches), "first": 1}.get(str(block.wait)) or int(block.wait)
         self._plan.forks[path] = PlacedFork(
-            path=path, scopes=around.scopes, after=after, guards=around.guards, branches=tuple(branches), needs=needs
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            branches=tuple(branches),
+            needs=needs,
         )
         return ToFork(path)
 
@@ -168,6 +217,7 @@ class _Placing:
             scopes=around.scopes,
             after=after,
             guards=around.guards,
+            root=around.root,
             field=block.field,
             cases=cases,
             otherwise=self._optional(block.otherwise, inside, after) or after,
@@ -182,6 +232,7 @@ class _Placing:
             scopes=around.scopes,
             after=after,
             guards=around.guards,
+            root=around.root,
             first=first,
             max_rounds=block.max_rounds,
             fails=block.on_exhausted == "fail",
@@ -193,7 +244,13 @@ class _Placing:
         if around.loop is None:
             raise InvariantViolation(f"{path} of {self._plan.document.name} is in no loop", path=path)
         self._plan.leaves[path] = PlacedLeave(
-            path=path, scopes=around.scopes, after=after, loop=around.loop, field=block.field, value=block.value
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            root=around.root,
+            loop=around.loop,
+            field=block.field,
+            value=block.value,
         )
         return ToLeave(path)
 
@@ -203,7 +260,12 @@ class _Placing:
         first = self.place(block.body, replace(inside, guards=(path, *around.guards)), after)
         handlers = tuple((handler, self.place(handler.block, inside, after)) for handler in block.handlers)
         self._plan.rescues[path] = PlacedRescue(
-            path=path, scopes=around.scopes, after=after, guards=around.guards, handlers=handlers
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            handlers=handlers,
         )
         return first
 
@@ -215,11 +277,48 @@ class _Placing:
             scopes=around.scopes,
             after=after,
             guards=around.guards,
+            root=around.root,
             first=self.place(block.body, inside, ToLimitEnd(path)),
             timeout_ms=block.timeout_ms,
             late=self._optional(block.on_timeout, inside, after),
         )
         return ToLimit(path)
+
+    def _inline(self, block: InlineBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        inner = inner_scope(path)
+        self._plan.add_inner(inner, block)
+        inside = replace(around.inside(path), scopes=(), loop=None, root=inner)
+        self._plan.inlines[path] = PlacedInline(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            block=block,
+            first=self.place(block.flow, inside, ToInlineEnd(path)),
+            inner=inner,
+        )
+        return ToInline(path)
+
+    def _each(self, block: EachBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        scopes = (*around.scopes, element_scope(path))
+        inside = replace(around.inside(path), scopes=scopes, guards=(path,), loop=None)
+        written, known = set(self._written(block.body)), self._plan.fields_at(around.root)
+        fields = tuple(name for name in known if name in written)
+        self._plan.eaches[path] = PlacedEach(
+            path=path,
+            scopes=around.scopes,
+            after=after,
+            guards=around.guards,
+            root=around.root,
+            block=block,
+            first=self.place(block.body, inside, ToElementEnd(path)),
+            fields=fields,
+            combining=tuple(name for name in fields if known[name].reducer in COMBINING_OPERATIONS),
+        )
+        return ToEach(path)
 
     def _optional(self, block: Block | UnsetType, around: _Around, after: Target) -> Target | None:
         return None if isinstance(block, UnsetType) else self.place(block, around, after)
@@ -233,6 +332,12 @@ class _Placing:
             case HumanBlock(writes=name, answer=answer):
                 yield name
                 yield from () if answer is None else (answer,)
+            case InlineBlock(writes=written):
+                yield from () if written is None else (written,)
+            case EachBlock(collect=collect, failed=failed, body=body):
+                yield from (name for name in (collect, failed) if name is not None)
+                # Of all that the body writes only numbers with a reducer get out; who asks knows the fields.
+                yield from self._written(body)
             case _:
                 for inner in inner_blocks(block):
                     yield from self._written(inner)
@@ -243,21 +348,3 @@ class _Placing:
             raise InvariantViolation(f"two blocks of {self._plan.document.name} have the path {path}", path=path)
         self._taken.add(path)
         return path
-
-
-def inner_blocks(block: Block) -> tuple[Block, ...]:
-    """The blocks directly inside of a block, in their order."""
-    match block:
-        case SequenceBlock(blocks=blocks) | ParallelBlock(branches=blocks):
-            return blocks
-        case BranchBlock(cases=cases, otherwise=otherwise):
-            rest = () if isinstance(otherwise, UnsetType) else (otherwise,)
-            return (*(case.block for case in cases), *rest)
-        case LoopBlock(body=body):
-            return (body,)
-        case RescueBlock(body=body, handlers=handlers):
-            return (body, *(handler.block for handler in handlers))
-        case WithinBlock(body=body, on_timeout=late):
-            return (body,) if isinstance(late, UnsetType) else (body, late)
-        case _:
-            return ()

@@ -5,6 +5,7 @@ The first valid answer counts; who gave it stands in the history.
 
 from logkeel.definitions import HumanBlock
 from logkeel.records import AnswerQuestion, ErrorInfo, FieldWrite
+from logkeel.runs.core import journal_questions
 from logkeel.runs.core.actions import Reject, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.apply_blocks import FAIL
@@ -21,6 +22,9 @@ _WITH_ANSWER = ("edit", "respond")
 def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
     """A human has answered, or asks that somebody else is asked."""
     path = request.path
+    if journal_questions.is_of_code(path):
+        journal_questions.answer(turn, request, request_id)
+        return
     wait, block = turn.state.waits.get(path), _block(turn, path)
     refusal = _refusal(turn, request, wait, block)
     if refusal is not None or wait is None or block is None:

@@ -4,6 +4,7 @@ from logkeel.records import CancelRun, ErrorInfo, FieldWrite, ResolveStep, Signa
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.flow import complete, dispatch, settle
+from logkeel.runs.core.journals import RESULT_FIELD, offer_signals, resolve_call
 from logkeel.runs.core.moving import go_to
 from logkeel.runs.core.waits import fits, take_signal
 
@@ -22,8 +23,11 @@ def signal(turn: Activation, request: SignalRun, request_id: str) -> None:
         attributes={} if request.correlation is None else {"correlation": request.correlation},
         trace=request.trace,
     )
+    revision = turn.state.head.revision
     if turn.state.head.open_waits:
-        _deliver(turn, turn.state.head.revision)
+        _deliver(turn, revision)
+    if revision in turn.state.signals:
+        offer_signals(turn, request.name)
 
 
 def _deliver(turn: Activation, revision: int) -> None:
@@ -56,6 +60,9 @@ def resolve(turn: Activation, request: ResolveStep, request_id: str, writes: tup
     refusal = _refusal(turn, request)
     if refusal is not None or step is None:
         turn.do(refusal or Reject("step_not_in_doubt", f"step {request.path} is unknown"))
+        return
+    if step.doubt is not None:
+        resolve_call(turn, request, request_id, writes)
         return
     turn.record(
         "step_resolved",
@@ -95,7 +102,8 @@ def _refusal(turn: Activation, request: ResolveStep) -> Reject | None:
         return Reject("step_not_in_doubt", f"step {request.path} is {step.phase if step else 'unknown'}")
     if request.dispatch is not None and request.dispatch != step.dispatch:
         return Reject("step_not_in_doubt", f"step {request.path} is at dispatch {step.dispatch} now")
-    known = {write.field for write in turn.plan.steps[request.path].definition.writes}
+    writes = turn.plan.steps[request.path].definition.writes
+    known = {write.field for write in writes} if step.doubt is None else {RESULT_FIELD}
     strange = sorted({write.field for write in request.writes} - known)
     if strange:
         return Reject("unknown_field", f"step {request.path} does not write {', '.join(strange)}")

@@ -1,9 +1,12 @@
 """Beginning a run: its first event, and the first steps. Pure."""
 
-from logkeel.definitions import FieldDefinition
+from msgspec import UnsetType
+
+from logkeel.definitions import Elements, FieldDefinition
 from logkeel.records import CancelRun, ErrorInfo, FieldWrite, StartRun
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.elements import ELEMENT_OPERATIONS
 from logkeel.runs.core.flow import complete
 from logkeel.runs.core.moving import go_to
 from logkeel.runs.core.plan import Plan
@@ -79,7 +82,7 @@ def input_problems(plan: Plan, inputs: tuple[FieldWrite, ...]) -> list[str]:
         field = plan.fields.get(write.field)
         if field is None:
             problems.append(f"{write.field}: is no field of {plan.document.name}")
-        elif write.field in given:
+        elif write.field in given and write.operation not in ELEMENT_OPERATIONS:
             problems.append(f"{write.field}: is given twice")
         elif (problem := _control_problem(field, write)) is not None:
             problems.append(f"{write.field}: {problem}")
@@ -88,7 +91,20 @@ def input_problems(plan: Plan, inputs: tuple[FieldWrite, ...]) -> list[str]:
     return problems
 
 
+def _elements_problem(elements: Elements, write: FieldWrite) -> str | None:
+    """The client splits such a value, and the engine one that came as plain JSON; of any other it sees nothing."""
+    if write.operation == "replace":
+        what = (
+            f"is kept as a {elements}, element by element: send plain JSON, or start the run with the workflow itself"
+        )
+        return None if write.payload is None and not write.is_control else what
+    fits = write.payload is not None and write.operation == ("append" if elements == "list" else "put")
+    return None if fits else f"an input is a whole {elements}, not {write.operation!r}"
+
+
 def _control_problem(field: FieldDefinition, write: FieldWrite) -> str | None:
+    if not isinstance(field.elements, UnsetType):
+        return _elements_problem(field.elements, write)
     if write.operation != "replace":
         return f"an input is a whole value, not {write.operation!r}"
     if field.control_type is None:

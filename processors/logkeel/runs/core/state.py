@@ -5,6 +5,7 @@ Phases of a step, and the events that lead there:
     ── step_dispatched ──► DISPATCHED ── step_started ──► STARTED
        WAITING    a timer is set: retry, check after the former attempt's deadline, refused by a worker
        IN_DOUBT   a human decides
+       SUSPENDED  its code waits for a time, a signal or an answer, and no worker holds it
        DONE · FAILED · REVOKED     terminal
 
 Maps are given by the shell: dictionaries in tests and replays, rows of a table in the engine. All of them together with
@@ -17,13 +18,24 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from logkeel.records import Control, ErrorInfo, Origin, Payload, RunStatus, TraceContext
+from logkeel.records import (
+    Control,
+    ErrorInfo,
+    JournalEntry,
+    Operation,
+    Origin,
+    Payload,
+    RunStatus,
+    TraceContext,
+    WaitKind,
+)
+from logkeel.runs.core.by_path import ByPath, PathDict
 
 LOGIC = 1
 """Number of the fold's behaviour; chosen when a run starts and kept (ARCHITECTURE section 5)."""
 
-Phase = Literal["dispatched", "started", "waiting", "in_doubt", "done", "failed", "revoked"]
-OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt"})
+Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
+OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt", "suspended"})
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -48,7 +60,10 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
-    """What every event changes. `open_steps` counts steps in an open phase, `open_waits` the items of `waits`."""
+    """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps` and `stale` the
+
+    items of `waits`, `held` and `stale`. `paused_at_ms`: since when it sends no commands.
+    """
 
     status: RunStatus = "running"
     revision: int = 0
@@ -59,6 +74,9 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     finished_at_ms: int | None = None
     error: ErrorInfo | None = None
     open_waits: int = 0
+    paused_at_ms: int | None = None
+    held_steps: int = 0
+    stale: int = 0
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -71,6 +89,8 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     has. `progress`: digest of the heartbeat details that showed progress last.
     `heard_ms`: when the engine, by its own clock, first heard that this execution had started. `given_back`: how often
     it was returned as not started, which a death within its first 200 ms looks like; reset as `reclaims` is.
+    `suspended_since_ms`, `suspended_ms`: since when it is suspended, and how long it was before. `doubt`: position of
+    the journaled call that is in doubt; None: the step itself is.
     """
 
     step: str
@@ -97,6 +117,9 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     progress: str | None = None
     heard_ms: int | None = None
     given_back: int = 0
+    suspended_since_ms: int | None = None
+    suspended_ms: int = 0
+    doubt: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -111,7 +134,7 @@ class ScopeState(msgspec.Struct, frozen=True):
     arrived: tuple[int, ...] = ()
 
 
-WaitKind = Literal["sleep", "signal", "question", "within"]
+BlockWaitKind = Literal["sleep", "signal", "question", "within"]
 
 
 class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -121,7 +144,7 @@ class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     question is for; `escalated`: its first deadline is behind it.
     """
 
-    kind: WaitKind
+    kind: BlockWaitKind
     number: int
     since_ms: int
     due_ms: int | None = None
@@ -135,12 +158,58 @@ class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class FieldPointer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a field stands: the revision that wrote it. A control value and a small payload stand here; a larger
     payload stands in `values`, where a pointer that moves does not copy it.
+
+    `generation`: its elements stand in `elements`, `count` of them at positions below `end`. `extends`: it adds to what
+    the scopes around it have, by this operation.
     """
 
     revision: int
     is_control: bool = False
     control: Control = None
     payload: Payload | None = None
+    generation: int | None = None
+    end: int = 0
+    count: int = 0
+    extends: Operation | None = None
+
+
+class ElementRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One element; `key` None: of a list. Without payload it hides the element of that key in the scopes around it."""
+
+    key: str | None = None
+    payload: Payload | None = None
+
+
+class StaleRows(msgspec.Struct, frozen=True, array_like=True):
+    """Positions of elements that nothing points at any more."""
+
+    start: int
+    end: int
+
+
+class EachState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An open each block: its elements as they were at its begin, and how far it is.
+
+    `layers`: what the value is made of. `layer` and `position`: where the next element is looked for. Results and
+    failures have places of their own, in the order of the elements, from `collect_from` and `failed_from` on.
+    """
+
+    layers: tuple[FieldPointer, ...]
+    total: int
+    collect_from: int = 0
+    failed_from: int = 0
+    layer: int = 0
+    position: int = 0
+    entered: int = 0
+    open: int = 0
+    failed: int = 0
+
+
+class OpenElement(msgspec.Struct, frozen=True, array_like=True):
+    """An element that has begun; the how-manieth it is, from 0."""
+
+    key: str
+    ordinal: int
 
 
 class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -151,6 +220,15 @@ class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     payload: Payload | None = None
     sent_by: str | None = None
     correlation: str | None = None
+
+
+class JournalWait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What code inside a step waits for. `revision`: of the event that said so; the oldest is served first."""
+
+    kind: WaitKind
+    name: str
+    revision: int
+    due_ms: int | None = None
 
 
 class Milestone(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -170,6 +248,12 @@ ValueKey: TypeAlias = tuple[str, int]
 """(field, revision)"""
 
 
+ElementKey: TypeAlias = tuple[str, int, int]
+"""(field, generation, position)"""
+
+PositionKey: TypeAlias = tuple[str, int, str]
+"""(field, generation, key of the element)"""
+
 MilestoneKey: TypeAlias = tuple[str, int]
 """(step path, 0 for its completion or the place of one of its failures)"""
 
@@ -178,7 +262,9 @@ MilestoneKey: TypeAlias = tuple[str, int]
 class RunState:
     """A run in hand. The maps are read and written item by item; only cancelling and showing iterate.
 
-    `milestones` is kept only where the definition asks for it.
+    `milestones` is kept only where the definition asks for it. `journal` has the entries of steps that have not
+    succeeded, by (step path, position), `journal_waits` those of them that are waits and not over. `held`: steps that
+    would have been dispatched while the run is paused, with the revision that said so.
     """
 
     info: RunInfo
@@ -190,6 +276,14 @@ class RunState:
     signals: MutableMapping[int, StoredSignal] = field(default_factory=dict)
     milestones: MutableMapping[MilestoneKey, Milestone] = field(default_factory=dict)
     waits: MutableMapping[str, WaitState] = field(default_factory=dict)
+    held: MutableMapping[str, int] = field(default_factory=dict)
+    journal: ByPath[JournalEntry] = field(default_factory=PathDict)
+    journal_waits: ByPath[JournalWait] = field(default_factory=PathDict)
+    elements: MutableMapping[ElementKey, ElementRow] = field(default_factory=dict)
+    positions: MutableMapping[PositionKey, int] = field(default_factory=dict)
+    stale: MutableMapping[ValueKey, StaleRows] = field(default_factory=dict)
+    eaches: MutableMapping[str, EachState] = field(default_factory=dict)
+    items: MutableMapping[str, OpenElement] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:

@@ -79,10 +79,60 @@ class ToWait:
 
 
 @dataclass(frozen=True, slots=True)
+class ToInline:
+    """Begin this inner workflow."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToInlineEnd:
+    """This inner workflow has ended."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToEach:
+    """Begin this each block."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToElements:
+    """Begin as many elements of this each block as may be open; or leave it, if all have ended."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToElementEnd:
+    """An element of this each block has ended."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToEnd:
     """The flow has ended."""
 
 
 Target: TypeAlias = (
-    ToStep | ToFork | ToJoin | ToChoice | ToLoop | ToRound | ToLeave | ToLimit | ToLimitEnd | ToWait | ToEnd
+    ToStep
+    | ToFork
+    | ToJoin
+    | ToChoice
+    | ToLoop
+    | ToRound
+    | ToLeave
+    | ToLimit
+    | ToLimitEnd
+    | ToWait
+    | ToInline
+    | ToInlineEnd
+    | ToEach
+    | ToElements
+    | ToElementEnd
+    | ToEnd
 )

@@ -6,13 +6,16 @@ A wait is one row and its timers; nothing else is held, for however long it last
 from typing import assert_never
 
 from logkeel.definitions import HumanBlock, SignalBlock, SleepBlock
-from logkeel.records import FieldReference, FieldWrite
+from logkeel.records import FieldReference, FieldWrite, Payload
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.choosing import control_at
 from logkeel.runs.core.flow import clear_timers
 from logkeel.runs.core.reading import field_value
 from logkeel.runs.core.state import StoredSignal
+
+_NULL = Payload(encoding="json", data=b"null")
+"""What a signal without payload brings: the field is written, and whoever reads it sees None."""
 
 
 def begin(turn: Activation, path: str) -> bool:
@@ -49,8 +52,8 @@ def take_signal(turn: Activation, path: str, revision: int) -> None:
     if wait is not None:
         clear_timers(turn, path, wait)
     writes: tuple[FieldWrite, ...] = ()
-    if isinstance(block, SignalBlock) and block.writes is not None and signal.payload is not None:
-        writes = (FieldWrite(field=block.writes, payload=signal.payload),)
+    if isinstance(block, SignalBlock) and block.writes is not None:
+        writes = (FieldWrite(field=block.writes, payload=signal.payload or _NULL),)
     used = (FieldReference(field=signal.name, revision=revision),)
     turn.record("wait_ended", path=path, name=signal.name, reason="signal", writes=writes, reads=used)
 

@@ -7,6 +7,7 @@ from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.doubt import in_doubt, lost
 from logkeel.runs.core.failing import fail_run
 from logkeel.runs.core.flow import complete, dispatch, leave_waiting, not_started_in_time
+from logkeel.runs.core.journals import wait_timed_out
 from logkeel.runs.core.moving import fail, go_to, limit_over
 from logkeel.runs.core.questions import no_answer
 from logkeel.runs.core.state import StepState, WaitState
@@ -19,6 +20,16 @@ def step_due(turn: Activation, path: str, number: int) -> None:
         turn.ignore("the step does not wait")
         return
     dispatch(turn, path)
+
+
+def journal_wait_due(turn: Activation, path: str, position: str) -> None:
+    """A wait of a step's code has come to its end: a sleep is over, a signal or an answer has not come."""
+    step = turn.state.steps.get(path)
+    wait = turn.state.journal_waits.get((path, position))
+    if not turn.state.running or step is None or not step.is_open or wait is None:
+        turn.ignore("nothing of the step waits for it")
+        return
+    wait_timed_out(turn, path, position)
 
 
 def lease_over(turn: Activation, path: str) -> None:

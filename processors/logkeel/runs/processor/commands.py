@@ -49,6 +49,8 @@ def command_of(
         heartbeat_details=details,
         trace=info.trace,
         run_summary=action.summary,
+        journal=action.journal,
+        journal_since_ms=step.first_dispatched_ms if definition.journaled is True else None,
     )
 
 

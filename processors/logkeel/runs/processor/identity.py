@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from logkeel.errors import InvalidInput
 from logkeel.log import Record
 from logkeel.records import FieldWrite, Request, StartRun
+from logkeel.wire import texts_of
 
 REROUTED_HEADER = "logkeel-rerouted-from"
 
@@ -52,10 +53,8 @@ def incarnation_of(record: Record) -> str:
 def digest_of_input(inputs: tuple[FieldWrite, ...]) -> str:
     """What "same input" compares when the client gave no digest: SHA-256 over names and payload bytes (P28)."""
     digest = hashlib.sha256()
-    for write in sorted(inputs, key=lambda each: each.field):
-        payload = write.payload.data if write.payload is not None else None
-        value = repr(write.control).encode() if payload is None else payload
-        digest.update(b"%d:%s%d:%s" % (len(write.field), write.field.encode(), len(value), value))
+    for name, value in texts_of(inputs, lambda write: repr(write.control).encode()):
+        digest.update(b"%d:%s%d:%s" % (len(name), name.encode(), len(value), value))
     return digest.hexdigest()
 
 

@@ -7,23 +7,34 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from logkeel.definitions import StepDefinition
 from logkeel.errors import InvalidInput, UndecodableRecord
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord, Record
 from logkeel.log.partitioner import partition_for
-from logkeel.records import AnswerQuestion, CancelRun, RequestRejected, ResolveStep, SignalRun, StartRun
+from logkeel.records import (
+    AnswerQuestion,
+    CancelRun,
+    PauseRun,
+    RequestRejected,
+    ResolveStep,
+    ResumeRun,
+    SignalRun,
+    StartRun,
+)
 from logkeel.records.limits import MAX_ATTRIBUTES_BYTES, attributes_bytes
-from logkeel.runs.core import questions
+from logkeel.runs.core import pausing, questions
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.starting import info_of, start
 from logkeel.runs.core.state import RunState
 from logkeel.runs.processor.carrying import Carrier
 from logkeel.runs.processor.definitions import Definitions
 from logkeel.runs.processor.identity import REROUTED_HEADER, Identified, identify, incarnation_of
 from logkeel.runs.processor.settings import RunSettings
-from logkeel.runs.processor.starting import as_fields, input_digest, same_input
+from logkeel.runs.processor.starting import as_fields, as_result, input_digest, same_input
 from logkeel.runs.processor.timer_ids import OFFER, PARKED, UNPARK
 from logkeel.runs.rows.ledger import (
     Ledger,
@@ -42,6 +53,8 @@ _KINDS: dict[type, RequestKind] = {
     CancelRun: "cancel",
     ResolveStep: "resolve",
     AnswerQuestion: "answer",
+    PauseRun: "pause",
+    ResumeRun: "resume",
 }
 
 
@@ -196,10 +209,14 @@ class RequestHandler:
             case CancelRun() as request:
                 core.cancel(activation, request, what.request_id)
             case ResolveStep() as request:
-                writes = as_fields(plan, request.writes)
+                writes = as_result(plan, _step_of(plan, request), request.writes)
                 core.resolve(activation, request, what.request_id, writes)
             case AnswerQuestion() as request:
                 questions.answer(activation, request, what.request_id)
+            case PauseRun() as request:
+                pausing.pause(activation, request, what.request_id)
+            case ResumeRun() as request:
+                pausing.resume(activation, request, what.request_id)
             case StartRun():
                 raise InvalidInput("a StartRun is no request to a run")
             case _:
@@ -279,6 +296,13 @@ class RequestHandler:
 
 def _record(parked: ParkedRequest, partition: int) -> Record:
     return Record(parked.topic, partition, parked.offset, parked.timestamp_ms, parked.key, parked.value, parked.headers)
+
+
+def _step_of(plan: Plan, request: ResolveStep) -> StepDefinition | None:
+    try:
+        return plan.steps[request.path].definition
+    except KeyError:
+        return None
 
 
 def _with_digest(request: StartRun) -> StartRun:

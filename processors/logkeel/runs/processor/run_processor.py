@@ -21,6 +21,7 @@ from logkeel.runs.core import questions, waking
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.flow import complete
+from logkeel.runs.core.journal_timers import place_of_timer
 from logkeel.runs.core.state import RunState
 from logkeel.runs.processor.carrying import Carrier
 from logkeel.runs.processor.definitions import READY, Definitions
@@ -201,5 +202,7 @@ def _fire(activation: Activation, name: TimerName) -> None:
             waking.wait_due(activation, name.path, name.dispatch)
         case "reminder":
             questions.remind(activation, name.path, name.dispatch)
+        case "journal":
+            waking.journal_wait_due(activation, *place_of_timer(name.path))
         case _:
             raise InvariantViolation(f"timer of unknown kind {name.kind}")

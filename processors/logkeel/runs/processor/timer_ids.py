@@ -15,6 +15,7 @@ _BYTES: dict[TimerKind, bytes] = {
     "start_deadline": b"q",
     "block": b"b",
     "reminder": b"r",
+    "journal": b"j",
 }
 _KINDS = {byte: kind for kind, byte in _BYTES.items()}
 _LEASE = b"L"

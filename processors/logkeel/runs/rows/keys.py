@@ -12,6 +12,14 @@
 | `10` text(run id) `07` text(path) | heartbeat details, raw bytes |
 | `10` text(run id) `08` text(path) number(place) | Milestone: a completion or failure that somebody asks for |
 | `10` text(run id) `09` text(path) | WaitState of an open wait, or of a block whose time is limited |
+| `10` text(run id) `0a` text(path) text(position) | JournalEntry of a step that has not succeeded |
+| `10` text(run id) `0b` text(path) text(position) | JournalWait: an entry that waits for something |
+| `10` text(run id) `0c` text(path) | number: a step held back since that revision, while the run is paused |
+| `10` text(run id) `20` text(field) number(generation) number(position) | ElementRow (P19) |
+| `10` text(run id) `21` text(field) number(generation) text(key) | number: the position of that key's element |
+| `10` text(run id) `22` text(field) number(generation) | StaleRows: elements that are to be deleted |
+| `10` text(run id) `23` text(path) | EachState of an open each block |
+| `10` text(run id) `24` text(path) | OpenElement of an each block |
 | `20` text(request id) | SeenRequest |
 | `21` number(expires ms) text(request id) | empty: expiry of a seen request |
 | `22` number(expires ms) text(run id) | empty: expiry of a finished run |
@@ -27,7 +35,7 @@
 from functools import lru_cache
 
 from logkeel.log import keys
-from logkeel.runs.core.state import FieldKey, ValueKey
+from logkeel.runs.core.state import ElementKey, FieldKey, PositionKey, ValueKey
 
 RUN = b"\x10"
 SEEN = b"\x20"
@@ -41,14 +49,34 @@ OPEN_RUN = b"\x27"
 PARKED_COUNT = b"\x28"
 PARTITION_COUNT = b"\x29"
 
-_HEAD, _INFO, _STEP, _FORK, _FIELD = (bytes([number]) for number in range(5))
-_VALUE, _SIGNAL, _DETAILS, _MILESTONE, _WAIT = (bytes([number]) for number in range(5, 10))
+_HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE = (bytes([number]) for number in range(6))
+_SIGNAL, _DETAILS, _MILESTONE, _WAIT, _JOURNAL, _JOURNAL_WAIT, _HELD = (bytes([number]) for number in range(6, 13))
+_ELEMENT, _POSITION, _STALE, _EACH, _ITEM = (bytes([number]) for number in range(0x20, 0x25))
 
 
 class RunKeys:
     """Keys of one run's rows: `head` and `info` whole, the others as prefixes. Get one from `run_keys`."""
 
-    __slots__ = ("fields", "forks", "head", "info", "milestones", "prefix", "signals", "steps", "values", "waits")
+    __slots__ = (
+        "eaches",
+        "elements",
+        "fields",
+        "forks",
+        "head",
+        "held",
+        "info",
+        "items",
+        "journal",
+        "journal_waits",
+        "milestones",
+        "positions",
+        "prefix",
+        "signals",
+        "stale",
+        "steps",
+        "values",
+        "waits",
+    )
 
     def __init__(self, run_id: str) -> None:
         self.prefix = prefix = RUN + keys.text(run_id)
@@ -61,6 +89,14 @@ class RunKeys:
         self.signals = prefix + _SIGNAL
         self.milestones = prefix + _MILESTONE
         self.waits = prefix + _WAIT
+        self.held = prefix + _HELD
+        self.journal = prefix + _JOURNAL
+        self.journal_waits = prefix + _JOURNAL_WAIT
+        self.elements = prefix + _ELEMENT
+        self.positions = prefix + _POSITION
+        self.stale = prefix + _STALE
+        self.eaches = prefix + _EACH
+        self.items = prefix + _ITEM
 
     def details(self, path: str) -> bytes:
         """Heartbeat details of a step."""
@@ -112,3 +148,27 @@ def pack_revision(revision: int) -> bytes:
 def unpack_revision(tail: bytes) -> int:
     """Reverses `pack_revision`."""
     return keys.read_number(tail, 0)[0]
+
+
+def pack_element(key: ElementKey) -> bytes:
+    """The tail of an element's key."""
+    return keys.text(key[0]) + keys.number(key[1]) + keys.number(key[2])
+
+
+def unpack_element(tail: bytes) -> ElementKey:
+    """Reverses `pack_element`."""
+    name, start = keys.read_text(tail, 0)
+    generation, start = keys.read_number(tail, start)
+    return name, generation, keys.read_number(tail, start)[0]
+
+
+def pack_position(key: PositionKey) -> bytes:
+    """The tail of the key that finds an element by its own."""
+    return keys.text(key[0]) + keys.number(key[1]) + keys.text(key[2])
+
+
+def unpack_position(tail: bytes) -> PositionKey:
+    """Reverses `pack_position`."""
+    name, start = keys.read_text(tail, 0)
+    generation, start = keys.read_number(tail, start)
+    return name, generation, keys.read_text(tail, start)[0]

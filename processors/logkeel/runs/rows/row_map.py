@@ -6,6 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from logkeel.log import keys
 from logkeel.log.keys import prefix_end
 
 K = TypeVar("K")
@@ -90,5 +91,25 @@ class RowMap(MutableMapping[K, V]):
         for key, _ in self._rows.scan(self._prefix, prefix_end(self._prefix)):
             yield self._format.unpack(key[start:])
 
+    def starting(self, text: str) -> Iterator[K]:
+        """Keys whose first part is a text that begins so: a scan of those alone."""
+        length = len(self._prefix)
+        start = self._prefix + keys.text(text)[: -len(keys.TERMINATOR)]
+        for key, _ in self._rows.scan(start, prefix_end(start)):
+            yield self._format.unpack(key[length:])
+
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+class PathRowMap(RowMap[tuple[str, str], V]):
+    """Items by (path, what below it), of which those of one path can be had alone (`core.by_path`)."""
+
+    __slots__ = ()
+
+    def of(self, path: str) -> list[tuple[str, V]]:
+        """Those of one path."""
+        prefix = self._prefix + keys.text(path)
+        start = len(self._prefix)
+        rows = self._rows.scan(prefix, prefix_end(prefix))
+        return [(self._format.unpack(key[start:])[1], self._format.decode(row)) for key, row in list(rows)]

@@ -4,31 +4,40 @@ from functools import lru_cache
 
 import msgspec
 
-from logkeel.records import Payload
+from logkeel.records import JournalEntry, Payload
 from logkeel.runs.core.state import (
+    EachState,
+    ElementRow,
     FieldPointer,
+    JournalWait,
     Milestone,
+    OpenElement,
     RunHead,
     RunInfo,
     RunState,
     ScopeState,
+    StaleRows,
     StepState,
     StoredSignal,
     WaitState,
 )
 from logkeel.runs.rows.keys import (
     RunKeys,
+    pack_element,
     pack_field,
     pack_path,
+    pack_position,
     pack_revision,
     pack_value,
     run_keys,
+    unpack_element,
     unpack_field,
     unpack_path,
+    unpack_position,
     unpack_revision,
     unpack_value,
 )
-from logkeel.runs.rows.row_map import RowMap, Rows, packed
+from logkeel.runs.rows.row_map import PathRowMap, RowMap, Rows, packed
 
 _STEPS = packed(StepState, pack_path, unpack_path)
 _FORKS = packed(ScopeState, pack_path, unpack_path)
@@ -37,6 +46,14 @@ _VALUES = packed(Payload, pack_value, unpack_value)
 _SIGNALS = packed(StoredSignal, pack_revision, unpack_revision)
 _MILESTONES = packed(Milestone, pack_value, unpack_value)
 _WAITS = packed(WaitState, pack_path, unpack_path)
+_HELD = packed(int, pack_path, unpack_path)
+_JOURNAL = packed(JournalEntry, pack_field, unpack_field)
+_JOURNAL_WAITS = packed(JournalWait, pack_field, unpack_field)
+_ELEMENTS = packed(ElementRow, pack_element, unpack_element)
+_POSITIONS = packed(int, pack_position, unpack_position)
+_STALE = packed(StaleRows, pack_value, unpack_value)
+_EACHES = packed(EachState, pack_path, unpack_path)
+_ITEMS = packed(OpenElement, pack_path, unpack_path)
 _ENCODER = msgspec.msgpack.Encoder()
 _info_of = lru_cache(maxsize=4_096)(msgspec.msgpack.Decoder(RunInfo).decode)
 _HEAD = msgspec.msgpack.Decoder(RunHead)
@@ -83,4 +100,12 @@ def _mapped(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState
         signals=RowMap(rows, keys.signals, _SIGNALS, keys.prefix),
         milestones=RowMap(rows, keys.milestones, _MILESTONES, keys.prefix),
         waits=RowMap(rows, keys.waits, _WAITS, keys.prefix),
+        held=RowMap(rows, keys.held, _HELD, keys.prefix),
+        journal=PathRowMap(rows, keys.journal, _JOURNAL, keys.prefix),
+        journal_waits=PathRowMap(rows, keys.journal_waits, _JOURNAL_WAITS, keys.prefix),
+        elements=RowMap(rows, keys.elements, _ELEMENTS, keys.prefix),
+        positions=RowMap(rows, keys.positions, _POSITIONS, keys.prefix),
+        stale=RowMap(rows, keys.stale, _STALE, keys.prefix),
+        eaches=RowMap(rows, keys.eaches, _EACHES, keys.prefix),
+        items=RowMap(rows, keys.items, _ITEMS, keys.prefix),
     )

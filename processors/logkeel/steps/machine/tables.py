@@ -46,7 +46,8 @@ class Execution:
     @property
     def effectful(self) -> bool:
         """Whether a second execution could do harm: it starts only after a committed claim (P31)."""
-        return self.command.effect in ("ONCE", "CHECKED") or bool(self.command.journal)
+        has_journal = self.command.journal_since_ms is not None or bool(self.command.journal)
+        return self.command.effect in ("ONCE", "CHECKED") or has_journal
 
 
 @dataclass(slots=True)

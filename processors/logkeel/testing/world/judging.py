@@ -263,5 +263,7 @@ class _Frozen:
 
 
 def _values(state: RunState) -> tuple[object, ...]:
-    maps = (state.steps, state.forks, state.fields, state.values, state.signals, state.milestones, state.waits)
-    return (state.info, state.head, *(dict(each.items()) for each in maps))
+    flow = (state.steps, state.forks, state.waits, state.eaches, state.items, state.milestones, state.signals)
+    fields = (state.fields, state.values, state.elements, state.positions, state.stale)
+    more = (state.held, state.journal, state.journal_waits)
+    return (state.info, state.head, *(dict(each.items()) for each in (*flow, *fields, *more)))

@@ -36,7 +36,7 @@ def _step(index: int) -> Callable[[Run], Coroutine[Any, Any, dict[str, str]]]:
 def _chain(steps: int, saver: Any) -> Any:
     graph = StateGraph(Run)
     for index in range(steps):
-        graph.add_node(f"s{index}", _step(index))
+        graph.add_node(f"s{index}", _step(index))  # type: ignore[call-overload]  # none of its overloads names a coroutine function
     for index in range(steps - 1):
         graph.add_edge(f"s{index}", f"s{index + 1}")
     graph.add_edge(START, "s0")

@@ -1,0 +1,164 @@
+"""`logkeel approvals list|show|answer|delegate`: questions that runs have asked humans, from a terminal or a script."""
+
+import getpass
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from logkeel.cli import approval_views
+from logkeel.cli.approval_choice import chosen, refuse_unfit, with_remedy
+from logkeel.cli.form_reading import form_for, refuse_unfit_value
+from logkeel.cli.histories import history_of, time_ms
+from logkeel.cli.options import Bootstrap, Config, Output, Prefix
+from logkeel.cli.output import Format, print_json, print_rows, print_text, say
+from logkeel.cli.payloads import payload_chain, readable_values
+from logkeel.cli.run_answers import known, print_taken, tell
+from logkeel.cli.run_inputs import json_of
+from logkeel.cli.settings import Settings, load_settings
+from logkeel.client import Answer, Client
+from logkeel.client.answers import DELEGATE, NOTHING
+from logkeel.errors import CallerError, RequestWasRejected
+from logkeel.projection import RunView, WaitView
+
+app = typer.Typer(no_args_is_help=True, help="List, show and answer questions that runs have asked.")
+
+RunId: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+Path_: TypeAlias = Annotated[str | None, typer.Option("--path", help="Which question, if several are open: its path.")]
+By: TypeAlias = Annotated[str | None, typer.Option("--by", help="Who answers; else your login. For the history.")]
+Comment: TypeAlias = Annotated[str | None, typer.Option("--comment", help="Kept in the history.")]
+RoutingKey: TypeAlias = Annotated[str | None, typer.Option("--routing-key", help="If the run was started with one.")]
+Make: TypeAlias = Callable[[RunView, WaitView], Answer]
+
+
+@app.command("list")
+def list_open(
+    assignee: Annotated[str | None, typer.Option("--assignee", help="Only questions for them.")] = None,
+    workflow: Annotated[str | None, typer.Option("--workflow", help="Only runs of this workflow.")] = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List open questions, the oldest first."""
+    found = history_of(_settings(bootstrap_servers, prefix, config), None).questions(assignee=assignee)
+    questions = [each for each in found if workflow in (None, each.workflow)]
+    now_ms = time_ms()
+    if output is Format.JSON:
+        print_json([approval_views.summary(each, now_ms) for each in questions])
+    else:
+        print_rows(approval_views.COLUMNS, [approval_views.row(each, now_ms) for each in questions], output)
+    of = "" if assignee is None else f" of {assignee}"
+    say(f"{len(questions)} open questions{of}" + ("; one of them: logkeel approvals show RUN" if questions else ""))
+
+
+@app.command()
+def show(
+    run_id: RunId,
+    path: Path_ = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show a question: what is asked, what one is to see, and which answers are taken."""
+    settings = _settings(bootstrap_servers, prefix, config)
+    projection = history_of(settings, run_id)
+    question = chosen(known(projection, run_id), path)
+    asked = next(each for each in projection.questions(run_id=run_id) if each.path == question.path)
+    asked = readable_values(asked, payload_chain(settings))
+    form = form_for(settings, asked.definition_digest, asked.path)
+    if output is Format.JSON:
+        print_json(approval_views.as_json(asked, form, time_ms()))
+        return
+    for line in approval_views.lines(asked, form, time_ms()):
+        print_text(line)
+    say(approval_views.how_to_answer(asked))
+
+
+@app.command()
+def answer(
+    run_id: RunId,
+    verb: Annotated[str, typer.Argument(help="approve, reject, edit or respond: what the question allows.")],
+    value: Annotated[str | None, typer.Option("--value", help="Of edit and respond: JSON, or @file.json.")] = None,
+    value_file: Annotated[Path | None, typer.Option("--value-file", help="The same from a file of JSON.")] = None,
+    path: Path_ = None,
+    by: By = None,
+    comment: Comment = None,
+    routing_key: RoutingKey = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Answer a question. The first valid answer counts."""
+    content = _value(value, value_file)
+    settings = _settings(bootstrap_servers, prefix, config)
+
+    def make(view: RunView, question: WaitView) -> Answer:
+        refuse_unfit(verb, question, run_id, has_value=content is not NOTHING)
+        if content is not NOTHING:
+            refuse_unfit_value(settings, view, question, content)
+        return _answer(view, question, verb, by=by, comment=comment, value=content)
+
+    _tell(settings, run_id, make, path=path, key=routing_key, output=output)
+
+
+@app.command()
+def delegate(
+    run_id: RunId,
+    to: Annotated[str, typer.Argument(help="Who is to be asked instead.")],
+    path: Path_ = None,
+    by: By = None,
+    comment: Comment = None,
+    routing_key: RoutingKey = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Hand a question on to somebody else; its deadline stays."""
+
+    def make(view: RunView, question: WaitView) -> Answer:
+        return _answer(view, question, DELEGATE, by=by, comment=comment, assignee=to)
+
+    settings = _settings(bootstrap_servers, prefix, config)
+    _tell(settings, run_id, make, path=path, key=routing_key, output=output)
+
+
+def _answer(view: RunView, question: WaitView, verb: str, *, by: str | None, **said: Any) -> Answer:
+    """To this question of this incarnation, and to no later one."""
+    return Answer(
+        run_id=view.run_id,
+        path=question.path,
+        verb=verb,
+        question=question.number,
+        incarnation=view.incarnation,
+        answered_by=by or getpass.getuser(),
+        **said,
+    )
+
+
+def _tell(settings: Settings, run_id: str, make: Make, *, path: str | None, key: str | None, output: Format) -> None:
+    def send(client: Client, view: RunView, routing_key: str | None) -> str:
+        return client.answer(make(view, chosen(view, path)), routing_key=routing_key)
+
+    try:
+        request_id = tell(settings, run_id, send, routing_key=key)
+    except RequestWasRejected as error:
+        raise with_remedy(error, run_id) from error
+    print_taken(request_id, run_id, output)
+
+
+def _settings(bootstrap_servers: str | None, prefix: str | None, config: Path | None) -> Settings:
+    return load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+
+
+def _value(value: str | None, value_file: Path | None) -> Any:
+    """The answer; null is one, too."""
+    if value is not None and value_file is not None:
+        raise CallerError("the answer is given twice: leave out --value or --value-file")
+    if value_file is not None:
+        return json_of(f"@{value_file}", "--value-file")
+    return NOTHING if value is None else json_of(value, "--value")

@@ -1,0 +1,157 @@
+"""`logkeel run pause|resume|cancel`: one run by its id, or every run that a query finds."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, TypeAlias
+
+import typer
+
+from logkeel.cli.histories import history_of, time_ms
+from logkeel.cli.options import Bootstrap, Config, Output, Prefix
+from logkeel.cli.output import Format, print_json, print_rows, say
+from logkeel.cli.run_answers import print_taken, tell
+from logkeel.cli.settings import Settings, load_settings
+from logkeel.cli.times import duration
+from logkeel.client import Client
+from logkeel.errors import ConfigInvalid
+from logkeel.projection import RunView
+from logkeel.workflow import to_milliseconds
+
+app = typer.Typer()
+
+OneRun: TypeAlias = Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's id; else --workflow.")]
+OfWorkflow: TypeAlias = Annotated[str | None, typer.Option("--workflow", help="Every running run of this workflow.")]
+Older: TypeAlias = Annotated[str | None, typer.Option("--older-than", help="Only runs that began so long ago: 2h.")]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do it; without it the runs are only listed.")]
+Reason: TypeAlias = Annotated[str | None, typer.Option("--reason", help="Kept in the history.")]
+RoutingKey: TypeAlias = Annotated[str | None, typer.Option("--routing-key", help="If the run was started with one.")]
+
+Act: TypeAlias = Callable[[Client, str, str | None], str]
+"""Sends a request to the run with this id and routing key; returns the request's id."""
+
+
+@app.command()
+def pause(
+    run_id: OneRun = None,
+    workflow: OfWorkflow = None,
+    older_than: Older = None,
+    yes: Yes = False,
+    reason: Reason = None,
+    routing_key: RoutingKey = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Let runs send no more commands to workers; what workers have is finished, and deadlines go on."""
+    settings = load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+    query = Query(workflow, older_than, paused=False)
+    _act(settings, run_id, query, _pausing(reason), yes=yes, routing_key=routing_key, output=output)
+
+
+@app.command()
+def resume(
+    run_id: OneRun = None,
+    workflow: OfWorkflow = None,
+    older_than: Older = None,
+    yes: Yes = False,
+    reason: Reason = None,
+    routing_key: RoutingKey = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Let paused runs go on: what was held back is sent now."""
+    settings = load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+    query = Query(workflow, older_than, paused=True)
+    _act(settings, run_id, query, _resuming(reason), yes=yes, routing_key=routing_key, output=output)
+
+
+@app.command()
+def cancel(
+    run_id: OneRun = None,
+    workflow: OfWorkflow = None,
+    older_than: Older = None,
+    yes: Yes = False,
+    reason: Reason = None,
+    routing_key: RoutingKey = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Cancel runs: nothing more is sent to workers, and what runs is told to stop."""
+    settings = load_settings({"bootstrap_servers": bootstrap_servers, "prefix": prefix}, file=config)
+    query = Query(workflow, older_than)
+    _act(settings, run_id, query, _cancelling(reason), yes=yes, routing_key=routing_key, output=output)
+
+
+class Query:
+    """Which runs are meant: running ones of a workflow, of an age, paused or not."""
+
+    def __init__(self, workflow: str | None, older_than: str | None, *, paused: bool | None = None) -> None:
+        """Raises `ConfigInvalid` for an age that is none."""
+        self.workflow = workflow
+        self._paused = paused
+        try:
+            self._age_ms = 0 if older_than is None else to_milliseconds(older_than)
+        except ValueError as error:
+            raise ConfigInvalid(f"--older-than: {error}") from error
+
+    def finds(self, runs: list[RunView], now_ms: int) -> Iterator[RunView]:
+        """Those of the running runs that are meant, the oldest first."""
+        for view in sorted(runs, key=lambda view: (view.started_at_ms, view.run_id)):
+            is_paused = view.paused_at_ms is not None
+            if now_ms - view.started_at_ms >= self._age_ms and self._paused in (None, is_paused):
+                yield view
+
+
+def _act(
+    settings: Settings,
+    run_id: str | None,
+    query: Query,
+    act: Act,
+    *,
+    yes: bool,
+    routing_key: str | None,
+    output: Format,
+) -> None:
+    if (run_id is None) == (query.workflow is None):
+        raise ConfigInvalid("say which run, or --workflow for every running run of one (and not both)")
+    if run_id is not None:
+        request_id = tell(settings, run_id, lambda client, view, key: act(client, run_id, key), routing_key=routing_key)
+        print_taken(request_id, run_id, output)
+        return
+    now_ms = time_ms()
+    runs = history_of(settings, None).runs(status="running", workflow=query.workflow)
+    found = list(query.finds(runs, now_ms))
+    if yes:
+        _send_all(settings, found, act)
+    if output is Format.JSON:
+        print_json([{"run_id": view.run_id, "age_ms": now_ms - view.started_at_ms, "asked": yes} for view in found])
+    else:
+        rows = [(view.run_id, view.workflow, duration(now_ms - view.started_at_ms)) for view in found]
+        print_rows(("run", "workflow", "age"), list(rows), output)
+    say(f"{len(found)} runs were asked" if yes else f"{len(found)} runs are meant; to do it: --yes")
+
+
+def _send_all(settings: Settings, found: list[RunView], act: Act) -> None:
+    from logkeel.cli.wiring import connect
+
+    with Client(connect(settings), prefix=settings.prefix) as client:
+        for number, view in enumerate(found, start=1):
+            act(client, view.run_id, view.routing_key)
+            if number % 1_000 == 0:
+                say(f"{number} of {len(found)} …")
+
+
+def _pausing(reason: str | None) -> Act:
+    return lambda client, run_id, key: client.pause(run_id, reason=reason, routing_key=key)
+
+
+def _resuming(reason: str | None) -> Act:
+    return lambda client, run_id, key: client.resume(run_id, reason=reason, routing_key=key)
+
+
+def _cancelling(reason: str | None) -> Act:
+    return lambda client, run_id, key: client.cancel(run_id, reason=reason, routing_key=key)

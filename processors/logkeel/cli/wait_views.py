@@ -1,0 +1,39 @@
+"""What a run waits for, in words and as JSON values. Pure: views and times in, texts and values out."""
+
+from dataclasses import asdict
+from typing import Any
+
+from logkeel.cli.texts import one_line
+from logkeel.cli.times import ago, due, duration
+from logkeel.projection import WaitView
+
+
+def sentence(wait: WaitView, now_ms: int, *, name: str | None = None) -> str:
+    """`waits for a human: approve, asked 2h 00m ago, due in 1d 22h, of editors`. `name`: instead of its path."""
+    name, since = name or wait.path, f"for {duration(now_ms - wait.since_ms)}"
+    match wait.kind:
+        case "human":
+            return f"waits for a human: {name}, asked {ago(wait.since_ms, now_ms)}{_due(wait, now_ms)}{_asked_of(wait)}"
+        case "sleep":
+            return f"sleeps: {name}, {since}{_due(wait, now_ms)}"
+        case "signal":
+            of = "" if wait.correlation is None else f" of {wait.correlation!r}"
+            return f"waits for the signal {wait.name!r}{of}: {name}, {since}{_due(wait, now_ms)}"
+        case "within":
+            return f"has limited time: {name}, {since}{_due(wait, now_ms)}"
+
+
+def as_json(wait: WaitView, now_ms: int) -> dict[str, Any]:
+    """Everything a wait is; what it has not is left out."""
+    known = {name: value for name, value in asdict(wait).items() if name != "reads" and value not in (None, (), "")}
+    return {**known, "for_ms": now_ms - wait.since_ms}
+
+
+def _due(wait: WaitView, now_ms: int) -> str:
+    if wait.due_ms is None:
+        return ""
+    return f", {'due' if wait.due_ms >= now_ms else 'was due'} {due(wait.due_ms, now_ms)}"
+
+
+def _asked_of(question: WaitView) -> str:
+    return "" if question.assignee is None else f", of {one_line(question.assignee)}"

@@ -1,0 +1,169 @@
+"""What a run waits for that is no step: sleeps, signals, humans, blocks with a time limit. Pure; part of the views."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from logkeel.records import FieldReference, FieldValue, RunEvent
+
+WaitKind = Literal["sleep", "signal", "human", "within"]
+
+NO_ANSWER = "no answer in time"
+"""The engine's word for what its author's policy answered, since nobody else did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitView:
+    """Something that is waited for at a path. `number`: the revision at which it began, a question's id.
+
+    `due_ms`: when its time is over. `name`: the signal's. Of a question: `question`, for whom (`assignee`), the verbs
+    that are allowed, the fields that verb and answer go to, the fields that are shown and which revisions of them, and
+    where they are notified. `reassigned_by`: who handed it on; `escalated`: nobody did, its first time was over.
+    """
+
+    path: str
+    kind: WaitKind
+    number: int
+    since_ms: int
+    due_ms: int | None = None
+    name: str = ""
+    correlation: str | None = None
+    question: str = ""
+    assignee: str | None = None
+    allow: tuple[str, ...] = ()
+    writes: str | None = None
+    answer: str | None = None
+    shows: tuple[str, ...] = ()
+    reads: tuple[FieldReference, ...] = ()
+    notify: str | None = None
+    reassigned_by: str | None = None
+    escalated: bool = False
+    reminders: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerView:
+    """How a question was answered, and by whom; `in_time` is False if its author's policy answered for all."""
+
+    path: str
+    verb: str
+    at_ms: int
+    by: str | None = None
+    comment: str | None = None
+    in_time: bool = True
+
+
+def shown(question: WaitView, history: Sequence[RunEvent]) -> tuple[FieldValue, ...]:
+    """The fields that a human is to see, as they stood when the question was asked, in the author's order.
+
+    A field that was never written has revision 0 and no value; so has one that has its default, which the definition
+    knows. Fields written before the beginning of the history that is kept are missing.
+    """
+    revisions = {each.field: each.revision for each in question.reads}
+    found = (_field(name, revisions.get(name, 0), history) for name in question.shows)
+    return tuple(value for value in found if value is not None)
+
+
+def answer_in(event: RunEvent) -> AnswerView:
+    """What a `question_answered` tells. Only an answer of the policy comes without a request."""
+    in_time = event.request_id is not None or event.actor is not None or event.reason != NO_ANSWER
+    return AnswerView(
+        path=event.path or "",
+        verb=event.name or "",
+        at_ms=event.at_ms,
+        by=event.actor,
+        comment=event.reason if in_time else None,
+        in_time=in_time,
+    )
+
+
+def wait_started(waits: dict[str, WaitView], event: RunEvent) -> None:
+    """A sleep, a wait for a signal, or the time of a block began."""
+    kind: WaitKind = "sleep" if event.name == "sleep" else "within" if event.name == "within" else "signal"
+    name = event.reason or "" if kind == "signal" else ""
+    _begin(waits, event, kind, name=name, correlation=event.attributes.get("correlation"))
+
+
+def block_entered(waits: dict[str, WaitView], event: RunEvent) -> None:
+    """A block began; one with a due time has a limit."""
+    if event.due_ms is not None:
+        _begin(waits, event, "within")
+
+
+def question_asked(waits: dict[str, WaitView], event: RunEvent) -> None:
+    """A human is asked."""
+    facts = event.attributes
+    _begin(
+        waits,
+        event,
+        "human",
+        question=event.reason or "",
+        assignee=event.actor,
+        allow=_listed(facts.get("allow")),
+        writes=facts.get("writes"),
+        answer=facts.get("answer"),
+        shows=_listed(facts.get("shows")),
+        reads=event.reads,
+        notify=facts.get("notify"),
+    )
+
+
+def question_reassigned(waits: dict[str, WaitView], event: RunEvent) -> None:
+    """Somebody else is asked."""
+    path = event.path or ""
+    if path in waits:
+        waits[path] = replace(
+            waits[path],
+            assignee=event.name,
+            due_ms=event.due_ms,
+            reassigned_by=event.actor,
+            escalated=waits[path].escalated or event.actor is None,
+        )
+
+
+def question_reminded(waits: dict[str, WaitView], event: RunEvent) -> None:
+    """They were reminded."""
+    path = event.path or ""
+    if path in waits:
+        waits[path] = replace(waits[path], reminders=waits[path].reminders + 1)
+
+
+def over(waits: dict[str, WaitView], event: RunEvent) -> None:
+    """What waited here, and inside of here, does not any more."""
+    path = event.path or ""
+    for each in [each for each in waits if each == path or each.startswith(f"{path}/")]:
+        del waits[each]
+
+
+def _begin(waits: dict[str, WaitView], event: RunEvent, kind: WaitKind, **details: object) -> None:
+    path = event.path or ""
+    waits[path] = WaitView(
+        path=path,
+        kind=kind,
+        number=event.revision,
+        since_ms=event.at_ms,
+        due_ms=event.due_ms,
+        **details,  # type: ignore[arg-type]  # fields of WaitView, by keyword
+    )
+
+
+def _field(name: str, revision: int, history: Sequence[RunEvent]) -> FieldValue | None:
+    if revision == 0:
+        return FieldValue(field=name, revision=0)
+    for event in history:
+        if event.revision != revision:
+            continue
+        for write in reversed(event.writes):
+            if write.field == name:
+                return FieldValue(
+                    field=name,
+                    revision=revision,
+                    payload=write.payload,
+                    is_control=write.is_control,
+                    control=write.control,
+                )
+    return None
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()

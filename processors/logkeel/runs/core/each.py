@@ -1,0 +1,94 @@
+"""Elements of each blocks: which one begins, what one leaves behind, and whether too many have failed. Pure.
+
+An open each block is one row: counters, and where its next element is. So an element costs what it is, however many
+there are.
+"""
+
+import msgspec
+
+from logkeel.records import ErrorInfo, FieldWrite, Operation, Payload
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.elements import next_element
+from logkeel.runs.core.flow import cancel_under
+from logkeel.runs.core.paths import below, of_element, static, without_element
+from logkeel.runs.core.places import PlacedEach, element_scope
+from logkeel.runs.core.state import EachState
+
+MESSAGE_CHARACTERS = 1_000
+"""Of an error that is kept for an element."""
+
+
+def next_path(turn: Activation, path: str) -> str | None:
+    """The path of the element that may begin now; None if none may, or none is left."""
+    each, block = turn.state.eaches[path], turn.plan.eaches[path].block
+    if each.open >= block.concurrency or each.entered >= each.total:
+        return None
+    found = next_element(turn.state, block.items, each.layers, (each.layer, each.position))
+    if found is None:
+        return None
+    key = found[0].key
+    return of_element(path, str(each.entered) if key is None else key)
+
+
+def has_ended(each: EachState) -> bool:
+    """Whether every element has."""
+    return each.open == 0 and each.entered >= each.total
+
+
+def end_element(turn: Activation, path: str) -> None:
+    """The body of an element has ended; its one value is collected."""
+    placed = turn.plan.eaches[without_element(path)]
+    turn.record("block_left", path=path, writes=_collected(turn, placed, path))
+
+
+def fail_element(turn: Activation, path: str, error: ErrorInfo, reason: str) -> ErrorInfo | None:
+    """An element has failed: what is open in it is cancelled, the error is kept. The failure of the block, if it is one
+
+    too many.
+    """
+    whole = without_element(path)
+    placed = turn.plan.eaches[whole]
+    cancel_under(turn, path, reason)
+    writes = () if placed.block.failed is None else (_failure(turn, placed.block.failed, path, error),)
+    turn.record("block_left", path=path, error=error, reason=reason, writes=writes)
+    each, block = turn.state.eaches[whole], placed.block
+    too_many = block.max_failures is not None and each.failed > block.max_failures
+    if block.max_failures_percent is not None:
+        too_many = too_many or each.failed * 100 > block.max_failures_percent * each.total
+    if not too_many:
+        return None
+    message = f"{each.failed} of {each.total} elements of {static(whole)} have failed; the last one: {error.message}"
+    return ErrorInfo(code="too_many_failures", kind="fatal", message=message[:MESSAGE_CHARACTERS])
+
+
+def _collected(turn: Activation, placed: PlacedEach, path: str) -> tuple[FieldWrite, ...]:
+    block = placed.block
+    if block.collect is None or block.value is None:
+        return ()
+    pointer = turn.state.fields.get((element_scope(path), block.value))
+    if pointer is None:
+        return ()
+    if pointer.is_control:
+        payload: Payload | None = Payload(encoding="json", data=msgspec.json.encode(pointer.control))
+    else:
+        payload = pointer.payload or turn.state.values.get((block.value, pointer.revision))
+    key = turn.state.items[path].key
+    is_list = turn.plan.fields_at(placed.root)[block.collect].elements == "list"
+    operation: Operation = "append" if is_list else "put"
+    return (FieldWrite(field=block.collect, operation=operation, element_key=key, payload=payload),)
+
+
+def _attempt(turn: Activation, path: str) -> int:
+    """Of the step that has failed, where one step is all there is; else the first one's."""
+    return max((step.attempt for _, step in below(turn.state.steps, path) if step.phase == "failed"), default=1)
+
+
+def _failure(turn: Activation, field: str, path: str, error: ErrorInfo) -> FieldWrite:
+    told = {
+        "path": path,
+        "attempt": _attempt(turn, path),
+        "code": error.code,
+        "message": error.message[:MESSAGE_CHARACTERS],
+    }
+    payload = Payload(encoding="json", data=msgspec.json.encode(told))
+    return FieldWrite(field=field, operation="put", element_key=turn.state.items[path].key, payload=payload)

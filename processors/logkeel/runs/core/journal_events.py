@@ -1,0 +1,77 @@
+"""What events of journals do to the state; `apply` has checked that they fit the step. Pure.
+
+One row per entry: an intent and its outcome share one, by their position. A wait has a second, short one as long as it
+lasts, so that a signal finds it without reading journals.
+"""
+
+from msgspec.structs import replace
+
+from logkeel.errors import InvariantViolation
+from logkeel.records import JournalEntry, RunEvent
+from logkeel.runs.core.state import JournalWait, RunState
+
+
+def journaled(state: RunState, event: RunEvent) -> None:
+    """An entry of the step's code."""
+    entry = _entry(event)
+    key = (event.path or "", entry.position)
+    state.journal[key] = entry
+    if entry.waits_for is not None:
+        wait = JournalWait(kind=entry.waits_for, name=entry.name, revision=event.revision, due_ms=entry.due_ms)
+        state.journal_waits[key] = wait
+
+
+def wait_over(state: RunState, event: RunEvent) -> None:
+    """The outcome of a wait. The signal that ended it, if one did, is the event's one read; it is used up."""
+    key = (event.path or "", _entry(event).position)
+    state.journal[key] = _entry(event)
+    del state.journal_waits[key]
+    for read in event.reads:
+        del state.signals[read.revision]
+
+
+def question_asked(state: RunState, event: RunEvent) -> None:
+    """A wait is a question to a human; its number is that of this event."""
+    key = _place_of_question(event)
+    state.journal_waits[key] = replace(state.journal_waits[key], revision=event.revision)
+
+
+def question_answered(state: RunState, event: RunEvent) -> None:
+    """A human has answered, or nobody has in time."""
+    key = _place_of_question(event)
+    state.journal[key] = _entry(event)
+    del state.journal_waits[key]
+    step = state.steps[key[0]]
+    if step.phase == "suspended":
+        state.steps[key[0]] = replace(step, reclaims=0, given_back=0)
+
+
+def noted(state: RunState, event: RunEvent) -> None:
+    """The history has it; the state does not change."""
+
+
+def call_resolved(state: RunState, event: RunEvent) -> None:
+    """A human has told of a call in doubt: it happened, with this outcome, or it is as if it had never been tried."""
+    entry = _entry(event)
+    if event.reason == "did":
+        state.journal[event.path or "", entry.position] = entry
+    else:
+        del state.journal[event.path or "", entry.position]
+
+
+def forget(state: RunState, path: str) -> None:
+    """The step has succeeded: its journal is history."""
+    for position, _ in state.journal.of(path):
+        del state.journal[path, position]
+    for position, _ in state.journal_waits.of(path):
+        del state.journal_waits[path, position]
+
+
+def _place_of_question(event: RunEvent) -> tuple[str, str]:
+    return (event.path or "").rpartition("?")[0], _entry(event).position
+
+
+def _entry(event: RunEvent) -> JournalEntry:
+    if event.journal is None:
+        raise InvariantViolation(f"{event.kind} without its journal entry", run_id=event.run_id, path=event.path)
+    return event.journal

@@ -1,0 +1,211 @@
+"""Code inside steps: entries of their journals, suspension, and what ends a wait (P34). Pure.
+
+An entry counts while its execution is the newest dispatch of the step; a later one becomes an orphan event. A wait is
+an entry: an intent with `waits_for`, whose outcome only the engine writes. A step whose whole code waits is suspended
+by its worker; the first of its waits to end dispatches it again, as the same attempt, with the outcome in its journal.
+"""
+
+from msgspec.structs import replace
+
+from logkeel.records import (
+    ErrorInfo,
+    FieldReference,
+    FieldWrite,
+    JournalEntry,
+    Payload,
+    ResolveStep,
+    StepAnswer,
+    StepFailed,
+    StepJournaled,
+    StepSuspended,
+)
+from logkeel.runs.core import journal_questions
+from logkeel.runs.core.actions import ClearTimer, HoldLease, SetTimer
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.flow import dispatch, leave_waiting
+from logkeel.runs.core.journal_timers import timer_path
+from logkeel.runs.core.state import RunState, StepState
+
+RESULT_FIELD = "result"
+"""The one field that an entry writes."""
+
+
+def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None:
+    """Keep an entry. One that is known, or whose call has its outcome already, is a duplicate."""
+    path, entry = message.identity.path, message.entry
+    if turn.plan.steps[path].definition.journaled is not True:
+        turn.ignore("the step has no journal by its definition")
+        return
+    if not _goes_behind(entry, turn.state.journal.get((path, entry.position))):
+        turn.ignore("the journal has an entry there")
+        return
+    turn.record(
+        "step_journaled",
+        path=path,
+        step=step.step,
+        attempt=step.attempt,
+        dispatch=step.dispatch,
+        holder=message.holder,
+        name=entry.name,
+        journal=entry,
+    )
+    if step.phase == "started" or step.reclaimed:
+        # An entry is a sign of life: by it a worker knows how long the step is surely its own (P39).
+        turn.do(HoldLease(path, turn.now_ms + turn.plan.steps[path].definition.heartbeat_timeout_ms))
+    if entry.waits_for is None:
+        return
+    if entry.due_ms is not None:
+        turn.do(SetTimer("journal", entry.due_ms, timer_path(path, entry.position)))
+    if entry.waits_for == "question":
+        journal_questions.ask(turn, path, entry)
+    if entry.waits_for == "signal":
+        offer_signals(turn, entry.name)
+
+
+def _goes_behind(entry: JournalEntry, known: JournalEntry | None) -> bool:
+    """Whether the entry is news: a first one, or more about the same call. Of a wait a worker tells the beginning."""
+    if entry.waits_for is not None:
+        return known is None and entry.state == "intent"
+    if known is None:
+        return True
+    same_call = (known.state, known.waits_for, known.name) == ("intent", None, entry.name)
+    return same_call and known != entry
+
+
+def is_known(state: RunState, message: StepAnswer) -> bool:
+    """Whether it is an entry that the journal has: a late duplicate, not an orphan."""
+    if not isinstance(message, StepJournaled):
+        return False
+    return state.journal.get((message.identity.path, message.entry.position)) == message.entry
+
+
+def suspended(turn: Activation, message: StepSuspended, step: StepState) -> None:
+    """All code of the step waits. It goes on at once if one of its waits has ended meanwhile."""
+    path = message.identity.path
+    leave_waiting(turn, path, step)
+    turn.record(
+        "step_suspended",
+        path=path,
+        step=step.step,
+        attempt=step.attempt,
+        dispatch=step.dispatch,
+        holder=message.holder,
+        reason=", ".join(_what_is_awaited(turn, path, message.waits)) or None,
+    )
+    if any(turn.state.journal_waits.get((path, position)) is None for position in message.waits) or not message.waits:
+        dispatch(turn, path)
+
+
+def _what_is_awaited(turn: Activation, path: str, positions: tuple[str, ...]) -> list[str]:
+    waits = [turn.state.journal_waits.get((path, position)) for position in positions]
+    return [wait.name if wait.kind == "sleep" else f"{wait.kind} {wait.name}" for wait in waits if wait is not None]
+
+
+def offer_signals(turn: Activation, name: str) -> None:
+    """Stored signals of this name end waits for it, the oldest the oldest."""
+    if not turn.plan.has_journals:
+        return
+    state = turn.state
+    waits = sorted(
+        (wait.revision, path, position)
+        for (path, position), wait in state.journal_waits.items()
+        if wait.kind == "signal" and wait.name == name and state.steps[path].is_open
+    )
+    if not waits:
+        return
+    signals = sorted((revision, signal.payload) for revision, signal in state.signals.items() if signal.name == name)
+    for (_, path, position), (revision, payload) in zip(waits, signals, strict=False):
+        read = FieldReference(field=name, revision=revision)
+        _end_wait(turn, path, position, result=payload, read=read)
+
+
+def wait_timed_out(turn: Activation, path: str, position: str) -> None:
+    """The time of a wait has come: the end of a sleep, the time-out of anything else."""
+    wait = turn.state.journal_waits[path, position]
+    if wait.kind == "sleep":
+        _end_wait(turn, path, position)
+        return
+    if wait.kind == "question":
+        journal_questions.no_answer(turn, path, position)
+        return
+    message = f"{wait.kind} {wait.name!r} did not come in time"
+    _end_wait(turn, path, position, error=ErrorInfo(code="wait_timed_out", kind="timeout", message=message))
+
+
+def _end_wait(
+    turn: Activation,
+    path: str,
+    position: str,
+    *,
+    result: Payload | None = None,
+    error: ErrorInfo | None = None,
+    read: FieldReference | None = None,
+) -> None:
+    step, wait = turn.state.steps[path], turn.state.journal_waits[path, position]
+    intent = turn.state.journal[path, position]
+    outcome = JournalEntry(
+        name=intent.name,
+        ordinal=intent.ordinal,
+        state="done" if error is None else "failed",
+        writes=() if result is None else (FieldWrite(field=RESULT_FIELD, payload=result),),
+        error=error,
+        position=position,
+        # A sleep may have ended at its worker meanwhile, by its due time: its code sees that time in each execution.
+        at_ms=wait.due_ms if wait.kind == "sleep" and wait.due_ms is not None else turn.now_ms,
+        waits_for=intent.waits_for,
+    )
+    if wait.due_ms is not None:
+        turn.do(ClearTimer("journal", wait.due_ms, timer_path(path, position)))
+    turn.record(
+        "step_resumed",
+        path=path,
+        step=step.step,
+        attempt=step.attempt,
+        dispatch=step.dispatch,
+        name=intent.name,
+        journal=outcome,
+        reads=() if read is None else (read,),
+    )
+    if step.phase == "suspended":
+        dispatch(turn, path)
+
+
+def call_in_doubt(turn: Activation, message: StepFailed, step: StepState) -> bool:
+    """Ask a human about a journaled call; False if the journal has no such intent, and the step itself is in doubt."""
+    path = message.identity.path
+    intent = None if message.position is None else turn.state.journal.get((path, message.position))
+    if intent is None or intent.state != "intent":
+        return False
+    leave_waiting(turn, path, step)
+    turn.record(
+        "step_in_doubt",
+        path=path,
+        step=step.step,
+        dispatch=step.dispatch,
+        reason=f"call {intent.name!r}: {message.error.message}",
+        error=message.error,
+        name=intent.name,
+        journal=intent,
+    )
+    return True
+
+
+def resolve_call(turn: Activation, request: ResolveStep, request_id: str, writes: tuple[FieldWrite, ...]) -> None:
+    """A human has told of the call in doubt: it did happen, with this result, or the code may try it (again)."""
+    path = request.path
+    step = turn.state.steps[path]
+    intent = turn.state.journal[path, step.doubt or ""]
+    did = request.decision == "did"
+    entry = replace(intent, state="done", writes=writes, at_ms=turn.now_ms, due_ms=None) if did else intent
+    turn.record(
+        "step_resolved",
+        path=path,
+        step=step.step,
+        dispatch=step.dispatch,
+        actor=request.decided_by,
+        reason=request.decision,
+        request_id=request_id,
+        name=intent.name,
+        journal=entry,
+    )
+    dispatch(turn, path)

@@ -1,0 +1,1 @@
+"""Durable code inside a step: replay of its journal, journaled calls, waits and suspension."""

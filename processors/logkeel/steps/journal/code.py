@@ -1,0 +1,186 @@
+"""What a StepContext offers durable code: calls, branches, waits, and chance that repeats itself. On the loop."""
+
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from logkeel.definitions import Verb
+from logkeel.errors import JournalDiverged, StepSignatureError
+from logkeel.records import FieldWrite, JournalEntry, WaitKind
+from logkeel.steps.journal.book import drawn
+from logkeel.steps.journal.calls import Caller
+from logkeel.steps.journal.results import RESULT_FIELD, adapter_of, read, written
+from logkeel.steps.journal.session import Journal, WentAnotherWay
+from logkeel.workflow.durable_code import DEFAULT_CALL_TIMEOUT, Answered, Asking, CallOptions
+from logkeel.workflow.durations import Duration, to_milliseconds
+from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
+from logkeel.workflow.retry import Retry
+
+T = TypeVar("T")
+
+MAX_QUESTION_CHARACTERS = 2_000
+"""What is asked stands in the history; what is to be looked at goes to `show`."""
+
+_EPOCH = datetime.fromtimestamp(0, tz=UTC)
+
+
+class Calls:
+    """Implements `DurableCalls`."""
+
+    def __init__(self, caller: Caller, options: CallOptions) -> None:
+        self._caller = caller
+        self._options = options
+
+    async def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """See `DurableCalls.run`."""
+        return await self._caller.run(name, function, args, kwargs, self._options)
+
+
+class Code:
+    """Implements `DurableCode`; a step without a journal refuses all of it. `durable` None: it has none."""
+
+    durable: "tuple[Journal, Caller] | None" = None
+
+    def _made_durable(self) -> tuple[Journal, Caller]:
+        if self.durable is None:
+            raise StepSignatureError(
+                "this step has no journal: declare it with journal=True, as in @workflow.step(..., journal=True), or"
+                " write a @durable function. Inside of a journaled call there is none either"
+            )
+        return self.durable
+
+    async def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """See `DurableCalls.run`."""
+        _, caller = self._made_durable()
+        return await caller.run(name, function, args, kwargs, CallOptions())
+
+    def options(
+        self,
+        *,
+        effect: EffectDeclaration = IDEMPOTENT,
+        timeout: Duration | None = DEFAULT_CALL_TIMEOUT,
+        retry: Retry | None = None,
+        check: Callable[..., Any] | None = None,
+    ) -> Calls:
+        """See `DurableCode.options`."""
+        _, caller = self._made_durable()
+        return Calls(caller, CallOptions(effect, timeout, retry, check))
+
+    async def gather(self, *coroutines: Coroutine[Any, Any, T], concurrency: int | None = None) -> list[T]:
+        """See `DurableCode.gather`."""
+        journal, _ = self._made_durable()
+        return await journal.gather(coroutines, concurrency)
+
+    def now(self) -> datetime:
+        """See `DurableCode.now`."""
+        journal, _ = self._made_durable()
+        return _EPOCH + timedelta(milliseconds=journal.lane().seen_ms)
+
+    def random(self) -> float:
+        """See `DurableCode.random`."""
+        return int.from_bytes(self._drawn()[:7]) / (1 << 56)
+
+    def uuid(self) -> UUID:
+        """See `DurableCode.uuid`."""
+        return UUID(bytes=self._drawn(), version=4)
+
+    def _drawn(self) -> bytes:
+        journal, _ = self._made_durable()
+        return drawn(journal.command.idempotency_key, journal.lane().next_draw())
+
+    async def sleep(self, duration: Duration) -> None:
+        """See `DurableCode.sleep`."""
+        journal, _ = self._made_durable()
+        duration_ms = to_milliseconds(duration)
+        await _waited(journal, "sleep", f"sleep {duration}", timeout_ms=duration_ms)
+
+    async def wait_signal(
+        self,
+        name: str,
+        as_type: Any = Any,
+        *,
+        timeout: Duration | None = None,  # noqa: ASYNC109 - durable: the engine keeps it, not the caller's loop
+    ) -> Any:
+        """See `DurableCode.wait_signal`."""
+        journal, _ = self._made_durable()
+        timeout_ms = None if timeout is None else to_milliseconds(timeout)
+        adapter = adapter_of(as_type)
+        writes = await _waited(journal, "signal", name, timeout_ms=timeout_ms)
+        return read(adapter, await journal.opened(writes), f"signal {name!r}")
+
+    async def ask(
+        self,
+        question: str,
+        as_type: Any,
+        *,
+        show: Any = None,
+        timeout: Duration | None,  # noqa: ASYNC109 - as above
+        allow: tuple[Verb, ...] = ("approve", "reject"),
+        to: Asking | None = None,
+    ) -> Answered[Any]:
+        """See `DurableCode.ask`."""
+        journal, _ = self._made_durable()
+        adapter = adapter_of(as_type)
+        texts = {"allow": ",".join(allow), "assignee": to and to.assignee, "notify": to and to.notify}
+        writes = [FieldWrite(field=name, is_control=True, control=text) for name, text in texts.items() if text]
+        if show is not None:
+            shown = replace(written(adapter_of(Any), show, f"what {question!r} shows"), field="show")
+            writes += await journal.values.seal((shown,), f"what {question!r} shows")
+        timeout_ms = None if timeout is None else to_milliseconds(timeout)
+        told = await _waited(journal, "question", question, timeout_ms=timeout_ms, writes=tuple(writes))
+        answer = {write.field: write for write in told}
+        result = await journal.opened(tuple(write for write in told if write.field == RESULT_FIELD))
+        return Answered(
+            verb=answer["verb"].control,  # type: ignore[arg-type]  # the engine takes none but those allowed
+            value=read(adapter, result, f"the answer to {question!r}") if result else None,
+            message=_text(answer.get("message")),
+            answered_by=_text(answer.get("by")) or None,
+        )
+
+
+def _text(write: FieldWrite | None) -> str:
+    return "" if write is None or write.control is None else str(write.control)
+
+
+async def _waited(
+    journal: Journal, kind: WaitKind, name: str, *, timeout_ms: int | None, writes: tuple[FieldWrite, ...] = ()
+) -> tuple[FieldWrite, ...]:
+    """Wait for what the engine tells; what it brings. Raises TimeoutError."""
+    if len(name) > MAX_QUESTION_CHARACTERS:
+        raise StepSignatureError(f"a {kind} is named by at most {MAX_QUESTION_CHARACTERS} characters, not {len(name)}")
+    lane = journal.lane()
+    if kind != "sleep" and not lane.can_be_suspended:
+        raise StepSignatureError(
+            f"waiting for {kind} {name!r} in an asyncio task of the code's own, which nobody can suspend: start it by"
+            " step.gather(...)"
+        )
+    try:
+        place, entry = journal.book.meet(lane, name, kind)
+    except JournalDiverged as error:
+        await journal.halt(WentAnotherWay(error))
+    if entry is None:
+        journal.require_room()
+        now_ms = journal.clock.now_ms()
+        entry = JournalEntry(
+            name=name,
+            ordinal=place.ordinal,
+            state="intent",
+            writes=writes,
+            position=place.position,
+            at_ms=now_ms,
+            due_ms=None if timeout_ms is None else now_ms + timeout_ms,
+            waits_for=kind,
+        )
+        await journal.keep(entry)
+    if entry.state == "intent":
+        # Only a sleep can end here; all else is told by the engine, in the journal of the next execution.
+        await journal.wait_at(place.position, entry.due_ms if kind == "sleep" else None)
+        lane.seen_ms = max(lane.seen_ms, entry.due_ms or 0)
+        return ()
+    lane.seen_ms = max(lane.seen_ms, entry.at_ms)
+    if entry.state == "failed":
+        raise TimeoutError(entry.error.message if entry.error is not None else f"{kind} {name!r} did not come in time")
+    return entry.writes

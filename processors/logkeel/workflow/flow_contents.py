@@ -1,0 +1,102 @@
+"""What the blocks of a flow are made of: the steps in a block, and the fields it may read and write. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from logkeel.definitions import (
+    Block,
+    BranchBlock,
+    EachBlock,
+    HumanBlock,
+    InlineBlock,
+    LeaveBlock,
+    SignalBlock,
+    StepBlock,
+    inner_blocks,
+)
+from logkeel.workflow.reducers import COMBINING
+from logkeel.workflow.steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Answers what is in a block, given the steps by name."""
+
+    known: Mapping[str, Step[..., Any]]
+
+    def steps(self, block: Block) -> Iterator[Step[..., Any]]:
+        """Every step of this workflow in it, as often as it occurs; those of inner workflows have their own state."""
+        for each in _own_blocks(block):
+            if isinstance(each, StepBlock):
+                yield self.known[each.step]
+
+    def writes(self, block: Block) -> set[str]:
+        """Fields that it may write."""
+        own = list(_own_blocks(block, outside=True))
+        found = {name for each in own if isinstance(each, StepBlock) for name in self.known[each.step].settings.writes}
+        for each in own:
+            match each:
+                case EachBlock(collect=collect, failed=failed, body=body):
+                    found |= {name for name in (collect, failed) if name is not None} | self._combined(body)
+                case SignalBlock(writes=str(name)):
+                    found.add(name)
+                case HumanBlock(writes=name, answer=answer):
+                    found |= {name} if answer is None else {name, answer}
+                case InlineBlock(writes=str(name)):
+                    found.add(name)
+                case _:
+                    pass
+        return found
+
+    def _combined(self, body: Block) -> set[str]:
+        """Numbers that elements add to what is outside."""
+        return {
+            name
+            for step in self.steps(body)
+            for name, operation in zip(step.settings.writes, step.settings.operations, strict=True)
+            if operation in COMBINING
+        }
+
+    def adds(self, block: Block, name: str) -> bool:
+        """Whether it writes the field by a reducer only, which other branches may do as well."""
+        operations = {
+            operation
+            for step in self.steps(block)
+            for field, operation in zip(step.settings.writes, step.settings.operations, strict=True)
+            if field == name
+        }
+        return operations.isdisjoint({"replace"}) and not any(_replaces(each, name) for each in _own_blocks(block))
+
+    def reads(self, block: Block) -> set[str]:
+        """Fields that it may read."""
+        found = {name for step in self.steps(block) for name in step.definition().reads}
+        for each in _own_blocks(block):
+            match each:
+                case BranchBlock(field=name) | LeaveBlock(field=name) | SignalBlock(correlate=str(name)):
+                    found.add(name)
+                case HumanBlock(shows=names):
+                    found.update(names)
+                case InlineBlock(inputs=inputs):
+                    found.update(each.outer for each in inputs)
+                case _:
+                    pass
+        return found
+
+
+def _replaces(block: Block, name: str) -> bool:
+    match block:
+        case SignalBlock(writes=written):
+            return written == name
+        case HumanBlock(writes=written, answer=answer):
+            return name in (written, answer)
+        case _:
+            return False
+
+
+def _own_blocks(block: Block, *, outside: bool = False) -> Iterator[Block]:
+    """Blocks that see this state; `outside`: whose writes are seen outside, which those of elements are not."""
+    yield block
+    if not isinstance(block, InlineBlock) and not (outside and isinstance(block, EachBlock)):
+        for inner in inner_blocks(block):
+            yield from _own_blocks(inner, outside=outside)
