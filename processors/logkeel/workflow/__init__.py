@@ -36,6 +36,7 @@ from logkeel.workflow.inlining import inline
 from logkeel.workflow.reducers import Add, Append, Elements, Max, Min, Put, removed, replaced
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
+from logkeel.workflow.saga import saga
 from logkeel.workflow.state import State
 from logkeel.workflow.steps import Happened, Step
 from logkeel.workflow.timeouts import Timeout
@@ -98,6 +99,7 @@ __all__ = [
     "removed",
     "replaced",
     "rescue",
+    "saga",
     "sequence",
     "sleep",
     "to_milliseconds",

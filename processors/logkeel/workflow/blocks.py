@@ -12,6 +12,7 @@ from logkeel.definitions import Verb
 from logkeel.workflow.durations import Duration
 from logkeel.workflow.each import Each, Gathering, each
 from logkeel.workflow.inlining import Inline, inline
+from logkeel.workflow.saga import Saga
 from logkeel.workflow.steps import Step
 
 
@@ -137,6 +138,7 @@ FlowBlock: TypeAlias = (
     | Human
     | Inline
     | Each
+    | Saga
     | tuple[Any, ...]
 )
 """A step, a block, or a tuple of blocks, which is a sequence."""

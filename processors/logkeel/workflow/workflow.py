@@ -20,8 +20,9 @@ from logkeel.workflow.inlining import SEPARATOR, inner_steps
 from logkeel.workflow.payloads import decode_field, encode_write, is_absent, reasons
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
+from logkeel.workflow.saga import undo_options, undo_problems
 from logkeel.workflow.state import StateShape, shape_of
-from logkeel.workflow.steps import Step, StepDecorator
+from logkeel.workflow.steps import Step, StepDecorator, UndoOptions
 from logkeel.workflow.timeouts import DEFAULT_TIMEOUT, Timeout
 from logkeel.workflow.translating import Translation
 from logkeel.workflow.trials import AnswerLike, Fakes, Question, Trial, find_driver
@@ -266,7 +267,13 @@ class Workflow(Generic[S]):
             what = f"step {step.name!r} is declared behind the flow of {self.name!r}"
             raise_for([Problem(what, place, "declare all steps first, then call flow(...)")])
         self._steps[step.name] = step
+        step.declare_undo = self._declare_undo
         return step
+
+    def _declare_undo(self, step: Step[..., Any], function: Callable[..., Any], given: UndoOptions) -> Step[..., Any]:
+        undo = self._declare(function, undo_options(step, function, given))
+        raise_for(list(undo_problems(step, undo, self.shape.fields)))
+        return undo
 
     def _step_definitions(self) -> tuple[StepDefinition, ...]:
         own = [step.definition() for step in self._steps.values()]
@@ -294,8 +301,12 @@ class Workflow(Generic[S]):
         for step in self._steps.values():
             place = step.signature.place
             if step not in used:
+                undone = next((each.name for each in self._steps.values() if each.undo_step is step), None)
                 what = f"step {step.name!r} is not in the flow"
-                problems.append(Problem(what, place, "put it into flow(...), or take it out"))
+                remedy = "put it into flow(...), or take it out"
+                if undone is not None:
+                    what, remedy = f"{what}: it undoes {undone!r}, which is in no saga", f"write saga({undone}, …)"
+                problems.append(Problem(what, place, remedy))
             if step.settings.effect.kind == "CHECKED" and step.check_signature is None:
                 remedy = f"add a function decorated with @{step.name}.check that says whether it has happened"
                 problems.append(Problem(f"step {step.name!r} is CHECKED but has no check", place, remedy))

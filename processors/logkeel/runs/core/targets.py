@@ -114,6 +114,27 @@ class ToElementEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class ToSaga:
+    """Begin this saga."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToSagaEnd:
+    """The body of this saga has succeeded."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToUndone:
+    """This undo step has ended, or the step that it undoes has."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToEnd:
     """The flow has ended."""
 
@@ -134,5 +155,8 @@ Target: TypeAlias = (
     | ToEach
     | ToElements
     | ToElementEnd
+    | ToSaga
+    | ToSagaEnd
+    | ToUndone
     | ToEnd
 )

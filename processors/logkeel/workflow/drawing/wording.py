@@ -12,6 +12,7 @@ from logkeel.definitions import (
     LoopBlock,
     ParallelBlock,
     RescueBlock,
+    SagaBlock,
     SequenceBlock,
     SignalBlock,
     SleepBlock,
@@ -56,7 +57,7 @@ def words_for(block: Block) -> str:
             return block.id
         case WithinBlock():
             return f"{block.id} {time_of(block.timeout_ms)}"
-        case InlineBlock() | EachBlock():
+        case InlineBlock() | EachBlock() | SagaBlock():
             return _inside(block)
         case SleepBlock() | SignalBlock() | HumanBlock():
             return _wait(block)
@@ -64,7 +65,9 @@ def words_for(block: Block) -> str:
             assert_never(block)
 
 
-def _inside(block: InlineBlock | EachBlock) -> str:
+def _inside(block: InlineBlock | EachBlock | SagaBlock) -> str:
+    if isinstance(block, SagaBlock):
+        return f"{block.id}: undone as a whole if it fails"
     if isinstance(block, InlineBlock):
         return f"workflow {block.workflow}"
     return f"{block.id}: for each {block.item} of {block.items}, {block.concurrency} at a time"
