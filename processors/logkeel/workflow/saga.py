@@ -55,7 +55,7 @@ def undo_options(step: Step[..., Any], function: Callable[..., Any], given: Undo
     if step.undo_step is not None:
         what = f"step {step.name!r} has an undo already: {step.undo_step.name}"
         problems.append(Problem(what, place, "keep one of them"))
-    if effect is None and step.settings.effect.kind not in INHERITED:
+    if effect is None and step.settings.effect.kind not in INHERITED and not problems:
         what = f"the undo of step {step.name!r} does not say what a second execution of it would mean"
         remedy = f"write @{step.name}.undo(effect=KEYED), IDEMPOTENT, CHECKED or ONCE: its effect is one of its own"
         problems.append(Problem(what, place, remedy))

@@ -20,7 +20,6 @@ from logkeel.definitions import (
     WithinBlock,
     all_blocks,
 )
-from logkeel.runs.core.paths import is_under
 from logkeel.runs.core.sagas import is_undone, needs_undo
 
 KINDS = ("saga", "saga", "fork", "loop", "rescue", "within", "each", "sleep", "human", "sequence")
@@ -130,22 +129,20 @@ def settle(run: SagaFlow) -> None:
 
 
 def judge(run: SagaFlow) -> None:
-    """Everything is undone once, or its sagas have succeeded; the newest first within a saga."""
+    """Undone is what was done in a saga that was not left well, once; the newest first among the steps of one saga."""
     run.check()
     succeeded = {event.path for event in run.history if event.kind == "block_left"}
     for path, step in run.state.steps.items():
-        sagas = around(path)
-        if path.endswith("/undo") or not sagas:
+        if path.endswith("/undo") or not around(path):
             continue
-        undone, outermost = is_undone(run.state, path), sagas[0]
-        assert not (undone and outermost in succeeded), f"{path} is undone although {outermost} has succeeded"
-        if needs_undo(step, run.plan, path) and outermost not in succeeded:
-            assert undone, f"{path} is not undone"
+        wanted = needs_undo(step, run.plan, path) and not succeeded.issuperset(around(path))
+        assert is_undone(run.state, path) == wanted, f"{path} is {'not ' if wanted else ''}undone"
     assert len(run.undone) == len(set(run.undone))
-    for saga in {around(path)[0] for path in run.undone}:
-        mine = [path.removesuffix("/undo") for path in run.undone if is_under(path, saga)]
-        ended = [run.state.steps[path].ended_revision for path in mine]
-        assert ended == sorted(ended, reverse=True), mine
+    mine: dict[str, list[int]] = {}
+    for path in run.undone:
+        undone = path.removesuffix("/undo")
+        mine.setdefault(around(undone)[-1], []).append(run.state.steps[undone].ended_revision)
+    assert all(revisions == sorted(revisions, reverse=True) for revisions in mine.values()), run.undone
 
 
 def around(path: str) -> list[str]:
