@@ -90,7 +90,7 @@ def inline_json(name: str, payload: Payload | None) -> bytes:
 
 def decode_field(field: StateField, value: FieldValue) -> Any:
     """The value of `field` in `value`. Raises ValueError (also pydantic's) and `UndecodableRecord`."""
-    if field.elements is not None:
+    if field.elements is not None and value.payload is None:
         return decode_elements(field, value.elements)
     if value.is_control:
         return field.adapter.validate_python(value.control)

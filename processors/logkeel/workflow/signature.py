@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import TypeAdapter
 
-from logkeel.workflow.annotations import accepts_none, bare, extras, function_hints, name_of, without_none
+from logkeel.workflow.annotations import accepts_none, bare, extras, function_hints, name_of, why_not_data, without_none
 from logkeel.workflow.context import RunView, StepContext
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.resources import Resource
@@ -66,7 +66,7 @@ def signature_of(function: Callable[..., Any], shape: StateShape) -> Signature:
             views[parameter.name] = _whole
         elif parameter.name in shape.view_fields:
             problems += _view_problems(function, parameter, hint, views)
-        elif _may_be_item(parameter, shape):
+        elif _may_be_item(parameter, shape) and why_not_data(hint) is None:
             # Which elements there are is said by the flow, which comes later.
             reads.append(replace(_read(parameter, hint), item=TypeAdapter(hint)))
         else:

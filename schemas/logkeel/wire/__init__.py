@@ -5,7 +5,7 @@ The only importer of fastavro. Knows nothing of topics, keys and headers.
 
 from logkeel.wire.codec import decode, decode_as, encode
 from logkeel.wire.controls import control_from_json
-from logkeel.wire.elements import element_writes, texts_of
+from logkeel.wire.elements import element_writes, removals, texts_of
 from logkeel.wire.requests import decode_request
 from logkeel.wire.shapes import RECORDS, Record
 
@@ -18,5 +18,6 @@ __all__ = [
     "decode_request",
     "element_writes",
     "encode",
+    "removals",
     "texts_of",
 ]

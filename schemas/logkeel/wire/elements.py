@@ -14,6 +14,7 @@ from logkeel.errors import InvalidInput
 from logkeel.records import FieldWrite, Operation, Payload
 
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_KEYS = msgspec.json.Decoder(list[str])
 _MAP = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -27,6 +28,15 @@ def element_writes(write: FieldWrite, elements: Elements, *, whole: bool) -> tup
         return (write,)
     begin = (FieldWrite(field=write.field),) if whole else ()
     return (*begin, *(_element(write.field, key, data) for key, data in _parts(write.field, payload.data, elements)))
+
+
+def removals(write: FieldWrite) -> tuple[FieldWrite, ...]:
+    """The removals that a JSON list of keys stands for; the write itself if it is anything else."""
+    try:
+        keys = _KEYS.decode(b"" if write.payload is None else write.payload.data or b"")
+    except ValueError:
+        return (write,)
+    return tuple(FieldWrite(field=write.field, operation="remove", element_key=key) for key in keys)
 
 
 def texts_of(inputs: Iterable[FieldWrite], control_text: Callable[[FieldWrite], bytes]) -> Iterator[tuple[str, bytes]]:

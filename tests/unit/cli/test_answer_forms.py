@@ -9,7 +9,15 @@ from tests.unit.runs.flows import plan_with
 from tests.unit.runs.scripts import flow_of, step_block
 
 from logkeel.cli.answer_forms import Form, form_of, problems_of, refuse_misfit
-from logkeel.definitions import FieldDefinition, HumanBlock, InlineBlock, LoopBlock, SleepBlock, encode_document
+from logkeel.definitions import (
+    EachBlock,
+    FieldDefinition,
+    HumanBlock,
+    InlineBlock,
+    LoopBlock,
+    SleepBlock,
+    encode_document,
+)
 from logkeel.errors import InvalidInput
 
 
@@ -34,7 +42,7 @@ def test_the_form_is_that_of_the_question_in_any_round() -> None:
     data = document(json.dumps(SCHEMA))
     form = form_of(data, "refine[2]/approve")
     assert form.schema == SCHEMA
-    assert form.defaults == {"verdict": None, "decision": None, "order": None}
+    assert form.defaults == {"verdict": None, "decision": None, "order": None, "total": 0}
 
 
 def test_a_question_of_an_inner_workflow_has_the_defaults_of_its_own_fields() -> None:
@@ -48,6 +56,13 @@ def test_a_question_of_an_inner_workflow_has_the_defaults_of_its_own_fields() ->
     )
     form = form_of(encode_document(plan_with(flow_of(step_block("a"), inner)).document), "sub/approve")
     assert form == Form(schema={}, defaults={"mood": "calm"})
+
+
+def test_a_question_about_an_element_has_its_form_whatever_the_key() -> None:
+    asked = HumanBlock(id="approve", question="?", writes="decision", answer="letter", answer_schema="{}")
+    block = EachBlock(id="docs", items="docs", item="doc", body=flow_of(step_block("a"), asked))
+    form = form_of(encode_document(plan_with(flow_of(block)).document), "docs[a%2Fb.pdf]/approve")
+    assert form.schema == {}
 
 
 @pytest.mark.parametrize("path", ["nap", "refine", "approve", "nowhere[1]"])

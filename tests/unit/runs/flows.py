@@ -44,6 +44,12 @@ Timer = tuple[str, int, str, int]
 """kind, due, path, number"""
 
 VERDICTS = ("yes", "no")
+ADDED = (
+    replace(text("notes", "note"), operation="append"),
+    FieldWrite(field="total", operation="add", is_control=True, control=1),
+)
+"""What a step adds, whatever branches beside it add."""
+
 CONTROLS = ("verdict", "decision", "order")
 HELLO = Payload(encoding="json", data=b'"hello"')
 TOPIC = Mapped(inner="topic", outer="topic")
@@ -58,7 +64,11 @@ def plan_with(flow: Block, *, returns: tuple[str, ...] = ()) -> Plan:
             name=name,
             effect="IDEMPOTENT",
             reads=("topic", "verdict"),
-            writes=(WriteDefinition(field=name), *(WriteDefinition(field=each) for each in CONTROLS)),
+            writes=(
+                *(WriteDefinition(field=each) for each in (name, *CONTROLS)),
+                WriteDefinition(field="notes", operation="append"),
+                WriteDefinition(field="total", operation="add"),
+            ),
             retry=RetryPolicy(max_attempts=2),
         )
         for name in names
@@ -74,6 +84,7 @@ def fields_of(flow: Block) -> tuple[FieldDefinition, ...]:
     return (
         FieldDefinition(name="topic", required=True),
         *(FieldDefinition(name=name, control_type="string", nullable=True) for name in CONTROLS),
+        FieldDefinition(name="total", control_type="int", default=0, reducer="add"),
         FieldDefinition(name="letter"),
         FieldDefinition(name="docs", elements="list", reducer="append"),
         FieldDefinition(name="notes", elements="list", reducer="append"),

@@ -2,7 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.runs.flows import VERDICTS, Flow, inner, plan_with
+from tests.unit.runs.flows import ADDED, VERDICTS, Flow, inner, plan_with
 from tests.unit.runs.scripts import flow_of, step_block
 
 from logkeel.definitions import (
@@ -146,8 +146,10 @@ def happen(flow: Flow, move: str, data: st.DataObject) -> None:
     elif move in ("answer", "delegate") and questions:
         verb = "delegate" if move == "delegate" else data.draw(st.sampled_from(("approve", "edit")))
         flow.answer(data.draw(st.sampled_from(sorted(questions))), verb, payload=ANSWER, assignee="bob")
-    elif known is not None and move == "succeed":
-        flow.succeed(known, verdict=data.draw(st.sampled_from(VERDICTS)))
+    elif known is not None and move == "succeed" and known not in flow.state.held:
+        flow.succeed(
+            known, writes=data.draw(st.sampled_from((ADDED, ()))), verdict=data.draw(st.sampled_from(VERDICTS))
+        )
     elif known is not None and move in ("fail", "fail for good") and flow.state.steps[known].phase == "dispatched":
         flow.fail(known, "fatal" if move == "fail for good" else "retryable")
 
@@ -175,7 +177,7 @@ def test_left_alone_with_willing_workers_and_humans_every_run_ends(plan: Plan) -
             break
         questions = [path for path, wait in flow.state.waits.items() if wait.kind == "question"]
         if flow.open_steps:
-            flow.succeed(flow.open_steps[0], verdict="no")
+            flow.succeed(flow.open_steps[0], writes=ADDED, verdict="no")
         elif questions:
             flow.answer(questions[0], "approve")
         elif any(wait.kind == "signal" for wait in flow.state.waits.values()):

@@ -7,15 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.runs.engine import Engine
-from tests.unit.runs.scripts import plan_of, step_block
+from tests.unit.runs.scripts import failed, plan_of, started, step_block
 
 from logkeel.client.building import input_digest, plain_writes
 from logkeel.definitions import FieldDefinition, WriteDefinition
-from logkeel.records import FieldWrite, Payload, StartRun
+from logkeel.records import FieldWrite, Payload, ResolveStep, StartRun
+from logkeel.runs.core.actions import Reject
+from logkeel.runs.core.answers import answer
 from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.requests import resolve
 from logkeel.runs.core.starting import input_problems
 from logkeel.runs.processor.identity import digest_of_input
 from logkeel.runs.processor.starting import as_fields, as_result
+from logkeel.wire import removals
 from logkeel.workflow import State, Workflow
 from logkeel.workflow.reducers import Append, Put
 
@@ -71,9 +75,28 @@ def test_what_cannot_be_taken_apart_is_told() -> None:
 
 def test_a_human_says_what_a_step_has_returned_and_it_is_a_delta() -> None:
     writes = (json_write("items", ["x"]), json_write("notes", {"k": 1}), json_write("sum", 3))
-    append, put, add = as_result(PLAN, PLAN.definitions["a"], writes)
+    append, put, add = as_result(PLAN, PLAN.steps["a"], writes)
     assert (append.operation, put.operation, put.element_key) == ("append", "put", "k")
     assert (add.operation, add.control) == ("add", 3)
+
+
+def test_a_result_of_another_shape_is_refused_and_the_step_stays_in_doubt() -> None:
+    turn = started(
+        PLAN, request=StartRun(workflow="work", run_id="r", inputs=as_fields(PLAN, (json_write("items", []),)))
+    )
+    answer(turn, failed(turn.state, "a", in_doubt=True))
+    writes = (json_write("items", 3),)
+    request = ResolveStep(run_id="r", path="a", decision="did", writes=writes)
+    resolve(turn, request, "q", as_result(PLAN, PLAN.steps["a"], writes))
+    assert isinstance(turn.actions[-1], Reject)
+    assert turn.state.head.open_steps == 1
+    resolve(turn, request, "q", as_result(PLAN, PLAN.steps["a"], (json_write("items", ["x"]),)))
+    assert turn.state.steps["a"].phase == "done"
+
+
+def test_keys_that_go_are_a_json_list() -> None:
+    assert removals(json_write("notes", ["a"])) == (FieldWrite(field="notes", operation="remove", element_key="a"),)
+    assert removals(json_write("notes", {"a": 1})) == (json_write("notes", {"a": 1}),)
 
 
 def test_an_engine_takes_plain_json_apart_and_commands_carry_the_elements() -> None:

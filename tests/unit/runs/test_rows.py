@@ -13,7 +13,20 @@ from logkeel.runs.core.replay import replay
 from logkeel.runs.core.state import FieldPointer, RunInfo, RunState, ScopeState
 from logkeel.runs.rows.run_rows import load_run, new_run, save_head
 
-MAPS = ("steps", "forks", "fields", "values", "signals", "waits", "elements", "positions", "stale", "eaches", "items")
+MAPS = (
+    "steps",
+    "forks",
+    "fields",
+    "values",
+    "signals",
+    "waits",
+    "elements",
+    "positions",
+    "stale",
+    "eaches",
+    "items",
+    "held",
+)
 
 
 class DictRows:

@@ -1,5 +1,6 @@
 """`each` and element-wise fields as authors write them: what they become, what mistakes are told, how they run."""
 
+import threading
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -253,6 +254,20 @@ async def test_bad_elements_are_told_and_good_ones_are_collected_in_their_order(
     ((key, error),) = result["failed"].items()
     assert (key, error.path, error.code, error.message) == ("1", "pages[1]", "unreadable", "it is bad")
     assert result["pages"] == ["a", "bad", "ccc", "dd"]
+
+
+async def test_no_element_is_no_work() -> None:
+    boxes = Boxes()
+    workflow = boxes.flow(boxes.each(collect="notes", value="length"))
+    assert await workflow.try_out(pages=[]) == {"pages": [], "notes": {}, "failed": {}}
+
+
+def test_a_client_as_parameter_is_told_at_once_and_taken_for_no_element() -> None:
+    with pytest.raises(DefinitionError, match="has the parameter 'lock', which matches nothing"):
+
+        @Workflow("locks", state=Box).step(writes=lambda s: s.length)
+        def wait(lock: threading.Lock) -> int:
+            return 1
 
 
 async def test_too_many_bad_elements_fail_the_run() -> None:

@@ -1,5 +1,7 @@
 """Requests to a run that exists: signals, cancel, a human's decision about a step in doubt. Pure."""
 
+from msgspec import UNSET
+
 from logkeel.records import CancelRun, ErrorInfo, FieldWrite, ResolveStep, SignalRun
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
@@ -57,7 +59,7 @@ def cancel(turn: Activation, request: CancelRun, request_id: str) -> None:
 def resolve(turn: Activation, request: ResolveStep, request_id: str, writes: tuple[FieldWrite, ...]) -> None:
     """A human has decided: `did` (with the result as `writes`), `did_not` or `retry` (P35)."""
     step = turn.state.steps.get(request.path)
-    refusal = _refusal(turn, request)
+    refusal = _refusal(turn, request) or _unfit(turn, request.path, writes)
     if refusal is not None or step is None:
         turn.do(refusal or Reject("step_not_in_doubt", f"step {request.path} is unknown"))
         return
@@ -88,6 +90,19 @@ def resolve(turn: Activation, request: ResolveStep, request_id: str, writes: tup
         actor=request.decided_by,
     )
     go_to(turn, turn.plan.steps[request.path].after, request.path)
+
+
+def _unfit(turn: Activation, path: str, writes: tuple[FieldWrite, ...]) -> Reject | None:
+    """What is kept element by element and did not come so: of another shape, or encrypted."""
+    fields = turn.plan.fields_at(turn.plan.steps[path].root)
+    for write in writes:
+        field = fields.get(write.field)
+        if field is None or field.elements is UNSET or write.operation != "replace" or write.payload is None:
+            continue
+        return Reject(
+            "unknown_field", f"{write.field} is kept as a {field.elements} of elements: send it as plain JSON"
+        )
+    return None
 
 
 def _refusal(turn: Activation, request: ResolveStep) -> Reject | None:

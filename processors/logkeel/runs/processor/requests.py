@@ -7,7 +7,6 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from logkeel.definitions import StepDefinition
 from logkeel.errors import InvalidInput, UndecodableRecord
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord, Record
@@ -27,6 +26,7 @@ from logkeel.runs.core import pausing, questions
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.places import PlacedStep
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.starting import info_of, start
 from logkeel.runs.core.state import RunState
@@ -209,7 +209,7 @@ class RequestHandler:
             case CancelRun() as request:
                 core.cancel(activation, request, what.request_id)
             case ResolveStep() as request:
-                writes = as_result(plan, _step_of(plan, request), request.writes)
+                writes = as_result(plan, _placed(plan, request), request.writes)
                 core.resolve(activation, request, what.request_id, writes)
             case AnswerQuestion() as request:
                 questions.answer(activation, request, what.request_id)
@@ -298,9 +298,9 @@ def _record(parked: ParkedRequest, partition: int) -> Record:
     return Record(parked.topic, partition, parked.offset, parked.timestamp_ms, parked.key, parked.value, parked.headers)
 
 
-def _step_of(plan: Plan, request: ResolveStep) -> StepDefinition | None:
+def _placed(plan: Plan, request: ResolveStep) -> PlacedStep | None:
     try:
-        return plan.steps[request.path].definition
+        return plan.steps[request.path]
     except KeyError:
         return None
 

@@ -1,15 +1,18 @@
 """What a StartRun brings: whether it asks for the same as another one, and its input as field writes (P28). Pure."""
 
+from collections.abc import Iterable, Mapping
+
 from msgspec import UnsetType
 from msgspec.structs import replace
 
-from logkeel.definitions import StepDefinition
+from logkeel.definitions import FieldDefinition
 from logkeel.errors import InvalidInput
-from logkeel.records import FieldWrite, StartRun
+from logkeel.records import FieldWrite, Operation, StartRun
 from logkeel.records.combining import COMBINING_OPERATIONS
+from logkeel.runs.core.places import PlacedStep
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.processor.identity import digest_of_input
-from logkeel.wire import control_from_json, element_writes
+from logkeel.wire import control_from_json, element_writes, removals
 
 
 def same_input(request: StartRun, known_digest: str | None) -> bool:
@@ -27,11 +30,33 @@ def as_fields(plan: Plan, writes: tuple[FieldWrite, ...]) -> tuple[FieldWrite, .
 
     What does not fit stays as it is, and is reported later.
     """
-    return tuple(each for write in writes for each in _as_field(plan, write))
+    return tuple(each for write in writes for each in _as_field(plan.fields, write))
 
 
-def _as_field(plan: Plan, write: FieldWrite) -> tuple[FieldWrite, ...]:
-    field = plan.fields.get(write.field)
+def as_result(plan: Plan, placed: PlacedStep | None, writes: tuple[FieldWrite, ...]) -> tuple[FieldWrite, ...]:
+    """What a human says that a step has returned: each value changes its field as the step would have changed it."""
+    if placed is None:
+        return writes
+    operations = {each.field: each.operation for each in placed.definition.writes}
+    fields = plan.fields_at(placed.root)
+    return tuple(
+        change for write in writes for change in _as_change(fields, write, operations.get(write.field, "replace"))
+    )
+
+
+def _as_change(fields: Mapping[str, FieldDefinition], write: FieldWrite, operation: Operation) -> Iterable[FieldWrite]:
+    if operation == "remove":
+        return removals(write)
+    changes = _as_field(fields, write)
+    if operation in COMBINING_OPERATIONS:
+        return (replace(change, operation=operation) for change in changes)
+    if operation == "replace" or len(changes) == 0 or changes[0].payload is not None:
+        return changes
+    return changes[1:]  # without what would empty the field
+
+
+def _as_field(fields: Mapping[str, FieldDefinition], write: FieldWrite) -> tuple[FieldWrite, ...]:
+    field = fields.get(write.field)
     payload = write.payload
     if field is None or write.is_control or payload is None or payload.encoding != "json" or payload.data is None:
         return (write,)
@@ -43,18 +68,3 @@ def _as_field(plan: Plan, write: FieldWrite) -> tuple[FieldWrite, ...]:
     except InvalidInput:
         pass
     return (write,)
-
-
-def as_result(plan: Plan, step: StepDefinition | None, writes: tuple[FieldWrite, ...]) -> tuple[FieldWrite, ...]:
-    """What a human says that a step has returned: each value changes its field as the step would have changed it."""
-    operations = {} if step is None else {each.field: each.operation for each in step.writes}
-    result: list[FieldWrite] = []
-    for write in writes:
-        operation, changes = operations.get(write.field, "replace"), _as_field(plan, write)
-        if operation in ("append", "put") and len(changes) > 0 and changes[0].payload is None:
-            result += changes[1:]
-        elif operation in COMBINING_OPERATIONS:
-            result += (replace(change, operation=operation) for change in changes)
-        else:
-            result += changes
-    return tuple(result)
