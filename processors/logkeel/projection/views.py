@@ -322,6 +322,8 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "question_answered": _question_answered,
     "question_reassigned": _question_reassigned,
     "question_reminded": _question_reminded,
+    "undo_started": _noted,
+    "undo_ended": _noted,
     "signal_received": _signal_received,
     "cancel_requested": _cancel_requested,
     "run_paused": _run_paused,

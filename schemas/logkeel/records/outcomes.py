@@ -38,6 +38,8 @@ EventKind = Literal[
     "block_left",
     "block_rescued",
     "block_timed_out",
+    "undo_started",
+    "undo_ended",
     "wait_started",
     "wait_ended",
     "question_asked",
