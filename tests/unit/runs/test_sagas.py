@@ -8,6 +8,7 @@ from logkeel.definitions import (
     Block,
     BranchBlock,
     Case,
+    ChildBlock,
     Handler,
     HumanBlock,
     LeaveBlock,
@@ -313,3 +314,29 @@ def test_a_decision_about_an_undo_step_that_waits_for_nobody_is_refused() -> Non
     request = ResolveStep(run_id="r", path="saga/a/undo", decision="did")
     turn = flow._turn(lambda turn: requests.resolve(turn, request, "q", ()))
     assert not turn.events
+
+
+def test_a_child_that_runs_is_cancelled_and_one_that_has_ended_is_not_undone() -> None:
+    kid = ChildBlock(id="kid", workflow="other", version="7", returns="letter", writes="letter")
+    running = run(saga_of(flow_of(a, ParallelBlock(id="both", branches=(kid, b)))))
+    running.succeed("saga/a")
+    surely_fails(running, "saga/both/b")
+    assert running.given_up == [running.started[0].run_id]
+    assert running.undo_all() == ["saga/a/undo"]
+    running.check()
+    ended = run(saga_of(flow_of(a, kid, b)))
+    ended.succeed("saga/a")
+    ended.end_child("saga/kid")
+    surely_fails(ended, "saga/b")
+    assert (ended.given_up, ended.undo_all(), ended.status) == ([], ["saga/a/undo"], "failed")
+    ended.check()
+
+
+def test_a_child_that_fails_undoes_the_saga_around_it() -> None:
+    kid = ChildBlock(id="kid", workflow="other", version="7")
+    flow = run(rescued(saga_of(flow_of(a, kid))), c)
+    flow.succeed("rescue/saga/a")
+    flow.end_child("rescue/saga/kid", "failed")
+    assert flow.undo_all() == ["rescue/saga/a/undo"]
+    assert flow.open_steps == ["rescue/d"]
+    flow.check()
