@@ -138,14 +138,11 @@ class AsyncClient:
         edits: Mapping[str, Any] | None = None,
         version: str | None = None,
         run_id: str | None = None,
-        request_id: str | None = None,
         reason: str | None = None,
     ) -> AsyncRunHandle:
         """See `Client.fork`."""
         handle = await self._do(
-            lambda: self._client.fork(
-                history, at=at, edits=edits, version=version, run_id=run_id, request_id=request_id, reason=reason
-            )
+            lambda: self._client.fork(history, at=at, edits=edits, version=version, run_id=run_id, reason=reason)
         )
         return AsyncRunHandle(self, handle)
 

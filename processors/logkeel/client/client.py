@@ -217,20 +217,19 @@ class Client:
         edits: Mapping[str, Any] | None = None,
         version: str | None = None,
         run_id: str | None = None,
-        request_id: str | None = None,
         reason: str | None = None,
     ) -> RunHandle:
         """Start a new run from the history of another one, as it stood behind revision `at` (None: the last one).
 
         `edits`: fields with other values. `version`: another one of the workflow, which has to know what is under way.
         Nothing of the other run changes. Effects behind that revision happen again, for the new run. The handle waits
-        for its end. Raises `InvalidInput`, `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge` before anything
+        for its end; with the same `run_id` asked for twice it is refused as `run_id_taken`. Raises `InvalidInput`, `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge` before anything
         is sent, and as `start`.
         """
         request = fork_request(
             cut(history, at),
             run_id=run_id or uuid4().hex,
-            request_id=request_id or uuid4().hex,
+            request_id=uuid4().hex,
             edits=self._payloads.wrap_writes(plain_writes(edits or {}), "the edits of a fork"),
             version=version,
             reason=reason,
