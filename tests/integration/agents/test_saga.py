@@ -23,7 +23,7 @@ def test_a_purchase_is_made_or_undone_as_a_whole_across_kills(kafka_bootstrap: s
         kafka_bootstrap, tmp_path, "examples.payment.shop:purchase", purchase, SHOP=str(tmp_path / "shop.sqlite")
     ) as one:
         handles = {order: one.client.start(purchase, order=order, amount=12) for order in orders}
-        one.until(lambda: shop.entries())
+        one.until(shop.entries)
         one.kill_and_start()
         one.until(lambda: undoing(one))
         one.kill_and_start()

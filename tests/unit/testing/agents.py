@@ -64,7 +64,7 @@ def _of_react(patch: pytest.MonkeyPatch, _: Path, outside: Outside) -> Resources
         outside.do("send", key=idempotency_key or None)
         return f"sent {text}"
 
-    patch.setitem(react_model.TOOLS, "send", send)  # type: ignore[arg-type]  # a dict, said to be a Mapping
+    patch.setitem(react_model.TOOLS, "send", send)
     return {}
 
 
