@@ -223,8 +223,8 @@ class Client:
 
         `edits`: fields with other values. `version`: another one of the workflow, which has to know what is under way.
         Nothing of the other run changes. Effects behind that revision happen again, for the new run. The handle waits
-        for its end; with the same `run_id` asked for twice it is refused as `run_id_taken`. Raises `InvalidInput`, `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge` before anything
-        is sent, and as `start`.
+        for its end; a second one of the same `run_id` is refused as `run_id_taken`. Raises `InvalidInput`,
+        `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge` before anything is sent, and as `start`.
         """
         request = fork_request(
             cut(history, at),

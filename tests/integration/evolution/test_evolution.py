@@ -1,4 +1,4 @@
-"""A run that version 1 began ends under version 2, migrated, across kills; what cannot be is refused with the reason."""
+"""A run that version 1 began ends under version 2, migrated, across kills; what cannot be is refused, and why."""
 
 import os
 import subprocess

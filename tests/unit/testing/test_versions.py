@@ -1,4 +1,4 @@
-"""Two versions of a workflow side by side: an hour of simulated time, one engine, runs pinned to what they began with."""
+"""Two versions of a workflow side by side: an hour of simulated time, each run pinned to its own."""
 
 from logkeel.records import RunCompleted
 from logkeel.testing.memory import MemoryApplication
