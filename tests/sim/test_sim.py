@@ -4,16 +4,22 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import structlog
-from tests.sim.case import Verdict, play
+from tests.sim.case import QUIET_MS, Verdict, play, rests
+from tests.sim.driver import Human, Sender
+from tests.sim.everywhere import short_plan
 from tests.sim.many import silence
-from tests.sim.plan import plan_of
+from tests.sim.outside import STAGE, Outside
+from tests.sim.plan import Sending, plan_of
 from tests.sim.shrinking import shrink
+from tests.sim.workload import WORKFLOWS
 
 from logkeel.exactly_once import cache
+from logkeel.testing.world import World
 from logkeel.testing.world.trace import TraceEvent
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +60,22 @@ def test_a_seed_that_fails_is_shrunk_to_a_command(monkeypatch: pytest.MonkeyPatc
     shrunk = shrink(failed)
     assert shrunk.faults
     assert shrunk.command.startswith(f'make sim ARGS="--seed {failed}')
+
+
+def test_nothing_is_judged_while_something_goes_on(tmp_path: Path) -> None:
+    """What happens late has time to end, too: its markers are written some seconds after it."""
+    plan = short_plan("chain")
+    plan = replace(plan, runs=(replace(plan.runs[0], sendings=(Sending("start", QUIET_MS - 500.0),)),))
+    world = World(WORKFLOWS, plan.settings, tmp_path)
+    outside = Outside(world, plan.seed, trouble=plan.trouble)
+    STAGE.set(outside)
+    human = Human(world, outside)
+    world.join(Sender(world, plan))
+    world.join(human)
+    assert rests(world)
+    assert human.ended == {"short-chain"}
+    assert world.elapsed_ms - max(event.ms for event in world.trace.events) >= QUIET_MS - 1
+    world.end()
 
 
 def test_the_median_seed_is_no_trifle(tmp_path: Path) -> None:
