@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from tests.sim.driver import GARBAGE, topic_of_garbage
 from tests.sim.families import faults_of_families
 from tests.sim.journals import faults_of_journals
+from tests.sim.limits import faults_of_limits
 from tests.sim.outside import Line, Outside
 from tests.sim.plan import Plan, RunPlan
 
@@ -47,7 +48,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += _faults_of_dead_letters(world, plan)
     if not world.clock_jumps:
         found += _faults_of_losses(histories, answers)
-        found += _faults_of_deadlines(histories, answers)
+        found += faults_of_limits(world, histories, answers, outside.lines)
         found += _faults_of_heartbeats(world, answers)
     found += faults_of_ends(world)
     return found
@@ -138,8 +139,11 @@ def _faults_of_completion(run: RunPlan, completion: RunCompleted) -> Iterator[st
             if run.workflow != "hurried":
                 yield told
         case "failed":
-            code = completion.error.code if completion.error is not None else ""
-            if run.workflow != "bulky" or code != "record_too_large":
+            # Whether a limit of a block was over by right, `faults_of_limits` says.
+            expected = {"bulky": ("record_too_large", ""), "winding": ("timeout", "within did not end within ")}
+            code, beginning = expected.get(run.workflow, ("", ""))
+            error = completion.error
+            if error is None or error.code != code or not error.message.startswith(beginning):
                 yield f"{told}: {completion.error}"
         case _:
             yield told
@@ -234,23 +238,6 @@ def _faults_of_losses(histories: Histories, answers: Answers) -> Iterator[str]:
                 heard = [at_ms for at_ms in signs[place] if at_ms <= event.at_ms - UNREAD_MS]
                 if not heard or event.at_ms - max(heard) < LEASE_MS - 100:
                     yield f"P32: {place} was given up although its holder was not silent for {LEASE_MS} ms"
-
-
-def _faults_of_deadlines(histories: Histories, answers: Answers) -> Iterator[str]:
-    """What was on the log before a deadline counts (P23)."""
-    told = {
-        (each.identity.run_id, each.identity.incarnation, each.identity.path, each.identity.dispatch): record
-        for record, each in answers
-        if isinstance(each, StepSucceeded)
-    }
-    for (run_id, incarnation), events in histories.items():
-        due_ms = events[0].due_ms
-        if due_ms is None or events[-1].status != "timed_out":
-            continue
-        for event in events:
-            record = told.get((run_id, incarnation, event.path or "", event.dispatch or 0))
-            if event.kind == "step_revoked" and record is not None and record.timestamp_ms < due_ms:
-                yield f"P23: {run_id} timed out at {due_ms}, and {event.path} had succeeded at {record.timestamp_ms}"
 
 
 def _faults_of_heartbeats(world: World, answers: Answers) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from tests.sim import limits
 from tests.sim.case import play
 from tests.sim.many import silence
 from tests.sim.plan import Plan, plan_of
@@ -21,6 +22,8 @@ KEPT: dict[str, Plan] = {
     "doubt_beside_a_broken_store": _with_garbage(
         600296, 2, ("requests", 1616.324093468441), ("requests", 2174.498659988563), ("results", 2214.02035229352)
     ),
+    # No worker for 13 s, then a lease for who may have begun a step: a limit of 20 s was over, and by right.
+    "limit_without_workers": plan_of(2_001_464),
 }
 
 
@@ -34,3 +37,9 @@ def _silent() -> Iterator[None]:
 @pytest.mark.parametrize("name", KEPT)
 def test_a_schedule_that_was_judged_wrongly(name: str, tmp_path: Path) -> None:
     assert play(KEPT[name], tmp_path).faults == []
+
+
+def test_a_limit_that_is_over_for_nothing_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(limits, "KEEPS_FROM_WORK", ())
+    (fault,) = play(KEPT["limit_without_workers"], tmp_path).faults
+    assert fault.startswith("flow-1 within/ timed out")
