@@ -29,6 +29,15 @@ Histories = Mapping[tuple[str, str], list[RunEvent]]
 Answers = list[tuple[Record, StepAnswer]]
 LEASE_MS = 10_000
 MAY_BE_REJECTED = ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open", "cancelled")
+MAY_FAIL = {
+    "bulky": ("record_too_large", ""),
+    "heavy": ("command_too_large", ""),
+    "laden": ("result_too_large", ""),
+    "winding": ("timeout", "within did not end within "),
+}
+"""Code and beginning of the message of a failure, by workflow."""
+
+MUST_FAIL = ("bulky", "heavy", "laden")
 UNREAD_MS = 3_000
 """What came so shortly before a decision may not have been read."""
 
@@ -130,7 +139,7 @@ def _faults_of_completion(run: RunPlan, completion: RunCompleted) -> Iterator[st
         yield f"P38: {told}, as {completion.workflow}: one version means two workflows"
     match completion.status:
         case "succeeded":
-            if run.workflow == "bulky" or values != [str(2 * run.number).encode()]:
+            if run.workflow in MUST_FAIL or values != [str(2 * run.number).encode()]:
                 yield f"{told} with {values}"
         case "cancelled":
             if not was_cancelled:
@@ -140,8 +149,7 @@ def _faults_of_completion(run: RunPlan, completion: RunCompleted) -> Iterator[st
                 yield told
         case "failed":
             # Whether a limit of a block was over by right, `faults_of_limits` says.
-            expected = {"bulky": ("record_too_large", ""), "winding": ("timeout", "within did not end within ")}
-            code, beginning = expected.get(run.workflow, ("", ""))
+            code, beginning = MAY_FAIL.get(run.workflow, ("", ""))
             error = completion.error
             if error is None or error.code != code or not error.message.startswith(beginning):
                 yield f"{told}: {completion.error}"
