@@ -25,10 +25,14 @@ from logkeel.records import (
     SignalRun,
     StartRun,
 )
+from logkeel.records.topics import TopicNames
 from logkeel.testing.world import World
 from logkeel.wire import decode, decode_as, encode
 
 ANSWER_AFTER_MS = 200.0
+GARBAGE = b"garbage"
+"""The key of what nobody can read."""
+
 NOTHING = FieldWrite(field="result", payload=Payload(encoding="json", data=b"0"))
 """What a journaled call that happened is said to have returned."""
 
@@ -84,8 +88,12 @@ class Sender:
             key = f"{definition.name}@{definition.version}".encode()
             self._producer.produce(OutputRecord(names.workflow_definitions, key, encode(other)))
             return
-        topic = {"requests": names.run_requests, "results": names.step_results, "commands": names.step_commands()}[kind]
-        self._producer.produce(OutputRecord(topic, b"garbage", b"\x00nobody can read this", 0))
+        self._producer.produce(OutputRecord(topic_of_garbage(names, kind), GARBAGE, b"\x00nobody can read this", 0))
+
+
+def topic_of_garbage(names: TopicNames, kind: str) -> str:
+    """Where a record that nobody can read is sent to."""
+    return {"requests": names.run_requests, "results": names.step_results, "commands": names.step_commands()}[kind]
 
 
 def _request(run: RunPlan, sending: Sending, number: int) -> Request:

@@ -1,10 +1,12 @@
 """The judge of a simulation: effects against their contracts, outcomes, and rules that only the workload shows."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from tests.sim.driver import GARBAGE, topic_of_garbage
 from tests.sim.families import faults_of_families
 from tests.sim.journals import faults_of_journals
+from tests.sim.limits import faults_of_limits
 from tests.sim.outside import Line, Outside
 from tests.sim.plan import Plan, RunPlan
 from tests.sim.sagas import faults_of_sagas
@@ -28,6 +30,15 @@ Histories = Mapping[tuple[str, str], list[RunEvent]]
 Answers = list[tuple[Record, StepAnswer]]
 LEASE_MS = 10_000
 MAY_BE_REJECTED = ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open", "cancelled")
+MAY_FAIL = {
+    "bulky": ("record_too_large", ""),
+    "heavy": ("command_too_large", ""),
+    "laden": ("result_too_large", ""),
+    "winding": ("timeout", "within did not end within "),
+}
+"""Code and beginning of the message of a failure, by workflow."""
+
+MUST_FAIL = ("bulky", "heavy", "laden")
 UNREAD_MS = 3_000
 """What came so shortly before a decision may not have been read."""
 
@@ -48,7 +59,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += _faults_of_dead_letters(world, plan)
     if not world.clock_jumps:
         found += _faults_of_losses(histories, answers)
-        found += _faults_of_deadlines(histories, answers)
+        found += faults_of_limits(world, histories, answers, outside.lines)
         found += _faults_of_heartbeats(world, answers)
     found += faults_of_ends(world)
     return found
@@ -69,7 +80,7 @@ def _answers(world: World) -> Answers:
     found: Answers = []
     kinds = StepAnswer.__args__
     for record in world.records(world.names.step_results):
-        if record.key != b"garbage":
+        if record.key != GARBAGE:
             message = decode_as(record.value or b"", *kinds, ChildCompleted)
             if not isinstance(message, ChildCompleted):
                 found.append((record, message))
@@ -130,7 +141,7 @@ def _faults_of_completion(run: RunPlan, completion: RunCompleted) -> Iterator[st
         yield f"P38: {told}, as {completion.workflow}: one version means two workflows"
     match completion.status:
         case "succeeded":
-            if run.workflow == "bulky" or values != [str(2 * run.number).encode()]:
+            if run.workflow in MUST_FAIL or values != [str(2 * run.number).encode()]:
                 yield f"{told} with {values}"
         case "cancelled":
             if not was_cancelled:
@@ -139,8 +150,10 @@ def _faults_of_completion(run: RunPlan, completion: RunCompleted) -> Iterator[st
             if run.workflow != "hurried":
                 yield told
         case "failed":
-            code = completion.error.code if completion.error is not None else ""
-            if run.workflow != "bulky" or code != "record_too_large":
+            # Whether a limit of a block was over by right, `faults_of_limits` says.
+            code, beginning = MAY_FAIL.get(run.workflow, ("", ""))
+            error = completion.error
+            if error is None or error.code != code or not error.message.startswith(beginning):
                 yield f"{told}: {completion.error}"
         case _:
             yield told
@@ -193,15 +206,21 @@ def _faults_of_revocations(world: World, lines: Iterable[Line]) -> Iterator[str]
 
 
 def _faults_of_dead_letters(world: World, plan: Plan) -> Iterator[str]:
-    """Exactly what was planted, and the answers that made a record too large."""
+    """Exactly what was planted, and the answers that made a record too large.
+
+    An engine sets a record aside in the transaction that moves its position. A worker first has the letter
+    acknowledged, then commits its offset: what struck in between, and only that, lets the next one read it again.
+    """
     letters = world.records_of_one(world.names.dead_letters)
-    planted = sum(kind != "definitions" for kind, _ in plan.garbage)
-    garbage = sum(record.key == b"garbage" for record in letters)
-    if garbage < planted or garbage > planted + world.struck_count:
-        yield f"{planted} records that nobody can read, {garbage} dead letters of them"
+    found = Counter(dict(record.headers).get("dead.topic", b"").decode() for record in letters if record.key == GARBAGE)
+    planted = Counter(topic_of_garbage(world.names, kind) for kind, _ in plan.garbage if kind != "definitions")
+    for topic in sorted(found.keys() | planted.keys()):
+        again = world.struck_count if topic == world.names.step_commands() else 0
+        if not planted[topic] <= found[topic] <= planted[topic] + again:
+            yield f"P21: {planted[topic]} records of {topic} that nobody can read, {found[topic]} dead letters of them"
     for record in letters:
         code = dict(record.headers).get("dead.error", b"")
-        if record.key != b"garbage" and code != b"record_too_large":
+        if record.key != GARBAGE and code != b"record_too_large":
             yield f"a dead letter of {record.key!r}: {code!r} {dict(record.headers).get('dead.message', b'')!r}"
 
 
@@ -229,23 +248,6 @@ def _faults_of_losses(histories: Histories, answers: Answers) -> Iterator[str]:
                 heard = [at_ms for at_ms in signs[place] if at_ms <= event.at_ms - UNREAD_MS]
                 if not heard or event.at_ms - max(heard) < LEASE_MS - 100:
                     yield f"P32: {place} was given up although its holder was not silent for {LEASE_MS} ms"
-
-
-def _faults_of_deadlines(histories: Histories, answers: Answers) -> Iterator[str]:
-    """What was on the log before a deadline counts (P23)."""
-    told = {
-        (each.identity.run_id, each.identity.incarnation, each.identity.path, each.identity.dispatch): record
-        for record, each in answers
-        if isinstance(each, StepSucceeded)
-    }
-    for (run_id, incarnation), events in histories.items():
-        due_ms = events[0].due_ms
-        if due_ms is None or events[-1].status != "timed_out":
-            continue
-        for event in events:
-            record = told.get((run_id, incarnation, event.path or "", event.dispatch or 0))
-            if event.kind == "step_revoked" and record is not None and record.timestamp_ms < due_ms:
-                yield f"P23: {run_id} timed out at {due_ms}, and {event.path} had succeeded at {record.timestamp_ms}"
 
 
 def _faults_of_heartbeats(world: World, answers: Answers) -> Iterator[str]:

@@ -10,10 +10,14 @@ from random import Random
 from typing import Literal
 
 from logkeel.errors import NotDone
+from logkeel.simulation import ProcessDied
 from logkeel.testing.world import World
 from logkeel.workflow import StepContext
 
 TIMEOUT_MS = 6_000
+LOST_MS = 100.0
+"""A worker that a step killed is back so soon."""
+
 CALM_DISPATCH = 4
 """From this dispatch on a step is quick and does not fail: every run ends."""
 
@@ -77,6 +81,7 @@ class Outside:
         self._trouble = trouble
         self._happened: set[str] = set()
         self._inside: dict[tuple[str, str], set[tuple[str, int]]] = {}
+        self._lost: set[tuple[str, str, str]] = set()
 
     def behaviour(self, step: Acting) -> Behaviour:
         """How this execution goes; a journaled call is tried several times in one."""
@@ -114,6 +119,18 @@ class Outside:
             await self._play(step, effect, behaviour, began, has_effect=has_effect)
         finally:
             inside.discard(mine)
+
+    async def lose_worker(self, step: Acting, *, after_ms: float, once: str = "") -> None:
+        """Let the worker die here, after a time; `once`: only the first execution that comes so far loses it."""
+        place = (step.run_id, step.path, once)
+        if once and place in self._lost:
+            return
+        self._lost.add(place)
+        await asyncio.sleep(after_ms / 1_000)
+        worker = self.world.acting
+        if worker is not None:
+            worker.kill(back_in_ms=LOST_MS)
+            raise ProcessDied(f"{worker.name} in {step.path}")
 
     def is_inside(self, run_id: str, path: str) -> bool:
         """Whether a process that neither died nor stands still is in this step."""

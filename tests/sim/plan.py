@@ -14,14 +14,14 @@ SPAN_MS = 4_000.0
 ROCKS_EVERY = 100
 """A database takes its time to open: the other seeds keep rows in memory."""
 
-WINDING_FROM = 10_000
-"""`found.toml` names seeds below; what they do stays as it was."""
+HEAVY_EVERY, HEAVY_AT = 32, 7
+"""Seeds with records of a megabyte, and with Kafka's own limits."""
 
-AGENTS_EVERY, AGENTS_AT = 8, 5
-"""The seeds from there on that have agents as well."""
+HARD_AT = 3
+"""Of sixteen seeds, the one with a step that kills its workers."""
 
 TRIPS_AT = 6
-"""The seeds of eight, from there on, that have sagas as well."""
+"""The seeds of eight that have sagas as well."""
 
 EFFECTS = 700
 """About as many effects as a seed without faults has."""
@@ -101,7 +101,7 @@ def _scenario(seed: int) -> Scenario:
 def _settings(seed: int) -> WorldSettings:
     draw = Random(f"{seed}/settings")
     slots = draw.sample(range(13), 3)
-    return WorldSettings(
+    settings = WorldSettings(
         seed=seed,
         partitions=draw.choice((2, 2, 3)),
         engine_slots=tuple(slots[: draw.choice((1, 2, 2, 3))]),
@@ -111,6 +111,9 @@ def _settings(seed: int) -> WorldSettings:
         pace=draw.choice((0.3, 1.0, 3.0)),
         rocks=seed % ROCKS_EVERY == 0,
     )
+    if seed % HEAVY_EVERY != HEAVY_AT:
+        return settings
+    return replace(settings, max_record_bytes=1_000_000, topic_max_bytes=1_048_588, dead_letter_max_bytes=1_200_000)
 
 
 def _runs(seed: int) -> tuple[RunPlan, ...]:
@@ -120,12 +123,17 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"run-{number}", draw.choice(names), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 4, 4, 5, 6)))
     )
+    if seed % 16 == HARD_AT:
+        return straight[:1] + _hardships(seed)
+    if seed % HEAVY_EVERY == HEAVY_AT:
+        # What is bulky elsewhere fits here.
+        return tuple(run for run in straight if run.workflow != "bulky") + _heavy_runs(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed) + _trips(seed)
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
-    """Of every eighth seed above those whose failures under mutations are on record."""
-    if seed < WINDING_FROM or seed % 8:
+    """Of every eighth seed."""
+    if seed % 8:
         return ()
     draw = Random(f"{seed}/winding")
     return tuple(
@@ -135,15 +143,15 @@ def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
 
 
 def _agents(seed: int) -> tuple[RunPlan, ...]:
-    if seed < WINDING_FROM or seed % AGENTS_EVERY != AGENTS_AT:
+    if seed % 8 != 5:
         return ()
     draw = Random(f"{seed}/agents")
     return tuple(RunPlan(f"agent-{number}", "agent", draw.randrange(1_000), _sendings(draw)) for number in range(2))
 
 
 def _many_runs(seed: int) -> tuple[RunPlan, ...]:
-    """Of every eighth seed of those, others than the winding ones."""
-    if seed < WINDING_FROM or seed % 8 != 4:
+    """Of every eighth seed, others than the winding ones."""
+    if seed % 8 != 4:
         return ()
     draw = Random(f"{seed}/many")
     return tuple(
@@ -152,9 +160,20 @@ def _many_runs(seed: int) -> tuple[RunPlan, ...]:
     )
 
 
+def _hardships(seed: int) -> tuple[RunPlan, ...]:
+    """A step that loses its worker again and again."""
+    draw = Random(f"{seed}/hardships")
+    return (RunPlan("hard-0", draw.choice(("enduring", "stubborn")), draw.randrange(1_000), _sendings(draw)),)
+
+
+def _heavy_runs(seed: int) -> tuple[RunPlan, ...]:
+    draw = Random(f"{seed}/heavy")
+    return (RunPlan("heavy-0", draw.choice(("heavy", "laden")), draw.randrange(1_000), _sendings(draw)),)
+
+
 def _families(seed: int) -> tuple[RunPlan, ...]:
-    """Parents and turns of conversations, of every eighth seed of those."""
-    if seed < WINDING_FROM or seed % 8 != 2:
+    """Parents and turns of conversations, of every eighth seed."""
+    if seed % 8 != 2:
         return ()
     draw = Random(f"{seed}/families")
     parents = tuple(
@@ -170,7 +189,7 @@ def _families(seed: int) -> tuple[RunPlan, ...]:
 
 def _trips(seed: int) -> tuple[RunPlan, ...]:
     """Runs with sagas, of every eighth seed of those. Odd numbers fail, and undo."""
-    if seed < WINDING_FROM or seed % 8 != TRIPS_AT:
+    if seed % 8 != TRIPS_AT:
         return ()
     draw = Random(f"{seed}/trips")
     return tuple(

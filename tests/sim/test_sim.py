@@ -4,17 +4,24 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import structlog
 from tests.sim.case import Verdict, play
+from tests.sim.driver import Human, Sender
+from tests.sim.everywhere import short_plan
 from tests.sim.many import silence
-from tests.sim.plan import TRIPS_AT, WINDING_FROM, plan_of
+from tests.sim.outside import STAGE, Outside
+from tests.sim.plan import TRIPS_AT, Sending, plan_of
 from tests.sim.shrinking import shrink
+from tests.sim.workload import WORKFLOWS
 
 from logkeel.exactly_once import cache
 from logkeel.runs.core import undoing
+from logkeel.testing.world import World
+from logkeel.testing.world.ending import QUIET_MS, rests
 from logkeel.testing.world.trace import TraceEvent
 
 ROOT = Path(__file__).parents[2]
@@ -61,11 +68,27 @@ def test_a_seed_that_fails_is_shrunk_to_a_command(monkeypatch: pytest.MonkeyPatc
 def test_seeds_with_sagas_find_what_is_not_undone(
     name: str, broken: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seeds = range(WINDING_FROM + TRIPS_AT, WINDING_FROM + TRIPS_AT + 8 * 20, 8)
+    seeds = range(TRIPS_AT, TRIPS_AT + 8 * 20, 8)
     assert {run.workflow for seed in seeds for run in plan_of(seed).runs} >= {"trip"}
     monkeypatch.setattr(undoing, name, broken)
     found = next(faults for seed in seeds if (faults := play(plan_of(seed), tmp_path).faults))
     assert "never undone" in found[0]
+
+
+def test_nothing_is_judged_while_something_goes_on(tmp_path: Path) -> None:
+    """What happens late has time to end, too: its markers are written some seconds after it."""
+    plan = short_plan("chain")
+    plan = replace(plan, runs=(replace(plan.runs[0], sendings=(Sending("start", QUIET_MS - 500.0),)),))
+    world = World(WORKFLOWS, plan.settings, tmp_path)
+    outside = Outside(world, plan.seed, trouble=plan.trouble)
+    STAGE.set(outside)
+    human = Human(world, outside)
+    world.join(Sender(world, plan))
+    world.join(human)
+    assert rests(world)
+    assert human.ended == {"short-chain"}
+    assert world.elapsed_ms - max(event.ms for event in world.trace.events) >= QUIET_MS - 1
+    world.end()
 
 
 def test_the_median_seed_is_no_trifle(tmp_path: Path) -> None:

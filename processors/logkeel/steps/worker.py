@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from uuid import uuid4
 
@@ -116,7 +118,7 @@ class StepWorker:
         self._deciding = threading.Lock()
         self._inbox: deque[Input] = deque()
         self._wake = threading.Event()
-        self._starts: list[m.StartStep] = []
+        self._starts: list[tuple[float, m.StartStep]] = []
         self._claimed_at_s = 0.0
         self._control_due_ms = 0
         self._draining = self._drained = self._closed = False
@@ -348,10 +350,13 @@ class StepWorker:
     def _do(self, action: Action) -> None:
         match action:
             case m.StartStep():
-                self._starts.append(action)
+                self._starts.append((self._claimed_at_s, action))
             case m.Commit():
-                self._claimed_at_s = self._clock.monotonic_s()
-                self._handle(self._member.commit(action))
+                asked_at_s = self._clock.monotonic_s()
+                answer = self._member.commit(action)
+                # What starts now was claimed then: a later commit, refused perhaps, makes no claim younger (P39).
+                self._claimed_at_s = asked_at_s
+                self._handle(answer)
             case m.CancelStep(key, reason):
                 self._executor.cancel(key, reason)
             case m.Pause(sources):
@@ -400,4 +405,5 @@ class StepWorker:
         if self._starts:
             starts, self._starts = self._starts, []
             self._progress += len(starts)
-            self._executor.submit(starts, claimed_at_s=self._claimed_at_s)
+            for claimed_at_s, claimed in groupby(starts, itemgetter(0)):
+                self._executor.submit([start for _, start in claimed], claimed_at_s=claimed_at_s)

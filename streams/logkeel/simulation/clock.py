@@ -6,13 +6,18 @@ class SimulatedClock:
 
     def __init__(self, start_ms: int = 1_700_000_000_000) -> None:
         self._now_ms = float(start_ms)
-        self._monotonic_s = 0.0
+        self._elapsed_ms = 0.0
 
     def now_ms(self) -> int:
         return int(self._now_ms)
 
     def monotonic_s(self) -> float:
-        return self._monotonic_s
+        return self._elapsed_ms / 1_000
+
+    @property
+    def elapsed_ms(self) -> float:
+        """The monotonic time, in ms."""
+        return self._elapsed_ms
 
     def sleep(self, seconds: float) -> None:
         self.advance(seconds * 1000)
@@ -20,7 +25,17 @@ class SimulatedClock:
     def advance(self, milliseconds: float) -> None:
         """Move both clocks forward."""
         self._now_ms += milliseconds
-        self._monotonic_s += milliseconds / 1000
+        self._elapsed_ms += milliseconds
+
+    def advance_to(self, elapsed_ms: float) -> None:
+        """Move both clocks forward until `elapsed_ms` is just that; not at all if it is over.
+
+        Adding what is missing may end a rounding short of it, where what is due then is not due yet.
+        """
+        missing_ms = elapsed_ms - self._elapsed_ms
+        if missing_ms > 0:
+            self._now_ms += missing_ms
+            self._elapsed_ms = elapsed_ms
 
     def jump(self, milliseconds: float) -> None:
         """Move the wall clock alone, forward or backward, as NTP and operators do."""

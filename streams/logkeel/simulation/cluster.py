@@ -59,7 +59,7 @@ class SimulatedCluster:
     @property
     def time_ms(self) -> float:
         """Time that never jumps, for what is under way."""
-        return self.clock.monotonic_s() * 1_000
+        return self.clock.elapsed_ms
 
     def client(self) -> SimulatedClient:
         """A client that stands for one process, which may be killed or frozen."""
@@ -73,9 +73,15 @@ class SimulatedCluster:
             self.clock.advance(milliseconds)
             self.expire()
 
+    def advance_to(self, time_ms: float) -> None:
+        """As `advance`, until `time_ms` has come."""
+        with self.lock:
+            self.clock.advance_to(time_ms)
+            self.expire()
+
     def expire(self) -> None:
         """End what the clock says is over. Every call of a client begins with it."""
-        now_ms = self.clock.monotonic_s() * 1_000
+        now_ms = self.time_ms
         if now_ms < self._quiet_until_ms or self.is_down:
             return
         with self.lock:
@@ -243,7 +249,7 @@ class SimulatedCluster:
     def _await_markers(self, transaction: Transaction) -> None:
         """The client tries again until the id is free."""
         while transaction.unmarked and self._under_way and not self.is_down:
-            self.advance(max(0.0, self._under_way[0][0] - self.time_ms))
+            self.advance_to(self._under_way[0][0])
 
 
 def _max_bytes(config: Mapping[str, str]) -> int:

@@ -39,8 +39,7 @@ class Deliveries:
     def serve_all(self) -> None:
         """Wait for every report, and call it."""
         if self._waiting:
-            last_ms = max(due_ms for due_ms, *_ in self._waiting)
-            self._cluster.advance(max(0.0, last_ms - self._cluster.time_ms))
+            self._cluster.advance_to(max(due_ms for due_ms, *_ in self._waiting))
         self.serve()
 
     def drop(self) -> None:

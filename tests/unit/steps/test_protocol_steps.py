@@ -13,8 +13,8 @@ from tests.unit.steps.commands import command
 from logkeel.cli.provisioning import apply_application
 from logkeel.cli.settings import Settings
 from logkeel.log import OutputRecord, TopicPartition
-from logkeel.records import StepCommand, StepReleased, StepRevoked, StepSucceeded
-from logkeel.simulation import SimulatedCluster
+from logkeel.records import StepCommand, StepReclaimed, StepReleased, StepRevoked, StepSucceeded
+from logkeel.simulation import EffectName, SimulatedCluster
 from logkeel.steps import StepWorker, WorkerOptions, control
 from logkeel.wire import decode, encode
 from logkeel.workflow import ONCE, State, Workflow
@@ -45,6 +45,7 @@ class Desk:
 
         self.workflow.flow(charge)
         self.worker: StepWorker | None = None
+        self.client = self.cluster.client()
 
     def dispatch(self, number: int) -> StepCommand:
         """A command on the queue."""
@@ -64,7 +65,7 @@ class Desk:
         """Start a worker, now."""
         options = WorkerOptions(slot=0, threaded=False)
         self.worker = StepWorker(
-            self.cluster.client(),
+            self.client,
             [self.workflow],
             names=NAMES,
             clock=self.cluster.clock,
@@ -72,18 +73,37 @@ class Desk:
             options=options,
         )
 
-    def turns(self, count: int = 20) -> None:
+    def turns(self, count: int = 20, every_ms: float = 50) -> None:
         """Let the worker work."""
         assert self.worker is not None
         for _ in range(count):
             self.worker.turn()
-            self.cluster.advance(50)
+            self.cluster.advance(every_ms)
 
     def answers(self) -> list[object]:
         """What the worker said."""
         log = self.cluster.log(TopicPartition(NAMES.step_results, 0))
         records, _ = log.read(0, 10_000, committed_only=True)
         return [decode(record.value) for record in records if record.value is not None]
+
+
+class StandsStill:
+    """Stops a process where its next commit is answered, for longer than its session."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.stopped = False
+
+    def before(self, effect: EffectName) -> None:
+        """Nothing."""
+
+    def after(self, effect: EffectName) -> None:
+        """Stop, and wake."""
+        if effect == "commit_offsets" and not self.stopped:
+            self.stopped = True
+            self._desk.client.freeze()
+            self._desk.cluster.advance(30_000)
+            self._desk.client.thaw()
 
 
 @pytest.fixture
@@ -115,6 +135,19 @@ def test_a_command_that_nobody_revoked_runs_once(desk: Desk) -> None:
     desk.turns()
     assert desk.charged == ["charged"]
     assert [type(answer) for answer in desk.answers()] == [StepSucceeded]
+
+
+def test_a_claim_is_as_old_as_its_own_commit(desk: Desk) -> None:
+    """P39: a process stood still behind its claim; the marks that it then tries to commit make that no younger."""
+    desk.boot()
+    desk.turns()
+    desk.client.probe = StandsStill(desk)
+    desk.dispatch(0)
+    # Time to commit marks at each turn, hence right behind the claim.
+    desk.turns(every_ms=250)
+    assert desk.client.probe.stopped
+    assert desk.charged == []
+    assert [type(answer) for answer in desk.answers()] == [StepReclaimed]
 
 
 def test_workers_of_two_state_directories_are_two_members(desk: Desk, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class EngineWatch:
         self._monitor = monitor
         self._is_stale = False
         self._doubt_at: int | None = None
+        self._active_then: set[int] = set()
         self._in_doubt: set[int] | None = None
         self._must_initialise_from: int | None = None
 
@@ -44,12 +45,13 @@ class EngineWatch:
             self._is_stale = True
         elif state == "in_doubt" and self._engine.client is not None:
             self._doubt_at = len(self._engine.client.initialised)
+            self._active_then = set(self._engine.active_partitions())
             self._in_doubt = None
 
     def resync_started(self, partitions: Sequence[int]) -> None:
-        """The first resync behind a doubt names the partitions concerned."""
+        """The first resync behind a doubt names the partitions concerned, beside those that did not run then."""
         if self._doubt_at is not None and self._in_doubt is None:
-            self._in_doubt = set(partitions)
+            self._in_doubt = self._active_then.intersection(partitions)
 
     def ready(self, partitions: Sequence[int]) -> None:
         """These partitions process from now on."""
