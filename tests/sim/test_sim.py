@@ -68,7 +68,7 @@ def test_a_seed_that_fails_is_shrunk_to_a_command(monkeypatch: pytest.MonkeyPatc
 def test_seeds_with_sagas_find_what_is_not_undone(
     name: str, broken: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seeds = range(TRIPS_AT, TRIPS_AT + 8 * 20, 8)
+    seeds = range(10_000 + TRIPS_AT, 10_000 + TRIPS_AT + 8 * 40, 8)
     assert {run.workflow for seed in seeds for run in plan_of(seed).runs} >= {"trip"}
     monkeypatch.setattr(undoing, name, broken)
     found = next(faults for seed in seeds if (faults := play(plan_of(seed), tmp_path).faults))
