@@ -1,5 +1,6 @@
 """The record types of the wire, as frozen structs. `logkeel.wire` writes and reads them as Avro."""
 
+from logkeel.records.limit_words import AcquireLimit, LimitAnswered, LimitKind, LimitRequest, ReleaseLimit
 from logkeel.records.outcomes import (
     ChildCompleted,
     EventKind,
@@ -54,6 +55,7 @@ from logkeel.records.values import (
 )
 
 __all__ = [
+    "AcquireLimit",
     "AnswerQuestion",
     "Blob",
     "CancelRun",
@@ -67,12 +69,16 @@ __all__ = [
     "FieldValue",
     "FieldWrite",
     "JournalEntry",
+    "LimitAnswered",
+    "LimitKind",
+    "LimitRequest",
     "Operation",
     "Origin",
     "Parent",
     "PauseRun",
     "Payload",
     "Request",
+    "ReleaseLimit",
     "RequestRejected",
     "ResolveStep",
     "ResumeRun",

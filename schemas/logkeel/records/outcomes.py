@@ -51,6 +51,8 @@ EventKind = Literal[
     "step_held",
     "child_started",
     "child_ended",
+    "limit_asked",
+    "limit_granted",
     "answer_ignored",
     "run_completed",
 ]

@@ -3,10 +3,13 @@
 import typing
 
 from logkeel.records import (
+    AcquireLimit,
     AnswerQuestion,
     CancelRun,
     ChildCompleted,
+    LimitAnswered,
     PauseRun,
+    ReleaseLimit,
     RequestRejected,
     ResolveStep,
     ResumeRun,
@@ -35,6 +38,8 @@ Record = (
     | AnswerQuestion
     | PauseRun
     | ResumeRun
+    | AcquireLimit
+    | ReleaseLimit
     | StepCommand
     | StepRevoked
     | StepHeartbeat
@@ -46,6 +51,7 @@ Record = (
     | StepJournaled
     | StepSuspended
     | ChildCompleted
+    | LimitAnswered
     | RunEvent
     | RunCompleted
     | RequestRejected
