@@ -32,7 +32,7 @@ class AcquireLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """On run-requests, at the home of the limit, behind its AcquireLimit: the claim has ended, whether granted or not."""
+    """On run-requests, at the home of the limit, behind its AcquireLimit: the claim has ended, granted or not."""
 
     kind: LimitKind
     name: str
@@ -44,7 +44,7 @@ class ReleaseLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LimitAnswered(msgspec.Struct, frozen=True, kw_only=True):
-    """On step-results, at the home of the run: the slot is the claim's until it is released; with `error`: it never is."""
+    """On step-results, at the home of the run: the claim has the slot until it is released; with `error`: never."""
 
     run_id: str
     incarnation: str

@@ -31,6 +31,7 @@ from logkeel.records import (
     WaitKind,
 )
 from logkeel.runs.core.by_path import ByPath, PathDict
+from logkeel.runs.core.limit_claims import LimitClaim
 
 LOGIC = 1
 """Number of the fold's behaviour; chosen when a run starts and kept (ARCHITECTURE section 5)."""
@@ -68,10 +69,10 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
-    """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps` and `stale` the
+    """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps`, `stale` and
 
-    items of `waits`, `held` and `stale`. `paused_at_ms`: since when it sends no commands. `descendants`: child runs
-    that have been started below it, and those that its open children may start yet.
+    `claims` the items of what they are called after. `paused_at_ms`: since when it sends no commands. `descendants`:
+    child runs that have been started below it, and those that its open children may start yet.
     """
 
     status: RunStatus = "running"
@@ -87,6 +88,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     held_steps: int = 0
     stale: int = 0
     descendants: int = 0
+    claims: int = 0
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -276,7 +278,8 @@ class RunState:
 
     `milestones` is kept only where the definition asks for it. `journal` has the entries of steps that have not
     succeeded, by (step path, position), `journal_waits` those of them that are waits and not over. `held`: steps that
-    would have been dispatched while the run is paused, with the revision that said so.
+    would have been dispatched while the run is paused, with the revision that said so. `claims`: slots of limits that
+    steps (by path) and the run ("") ask for or hold; `freed`: those that have ended since somebody looked, no state.
     """
 
     info: RunInfo
@@ -296,6 +299,8 @@ class RunState:
     stale: MutableMapping[ValueKey, StaleRows] = field(default_factory=dict)
     eaches: MutableMapping[str, EachState] = field(default_factory=dict)
     items: MutableMapping[str, OpenElement] = field(default_factory=dict)
+    claims: MutableMapping[str, LimitClaim] = field(default_factory=dict)
+    freed: list[tuple[str, LimitClaim]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def running(self) -> bool:
