@@ -34,7 +34,9 @@ def limited(
 ) -> Plan:
     """A plan whose steps and runs keep to these limits; `tenant` may be their key."""
     document = plan_of(flow, **how).document  # type: ignore[arg-type]  # by keyword
-    found = tuple(replace(each, limits=tuple(steps[each.name])) if each.name in steps else each for each in document.steps)
+    found = tuple(
+        replace(each, limits=tuple(steps[each.name])) if each.name in steps else each for each in document.steps
+    )
     document = replace(document, fields=(*document.fields, TENANT), steps=found)
     return Plan(replace(document, limits=tuple(runs)) if runs else document, "digest")
 

@@ -1,9 +1,7 @@
 """Limits on the log: an engine on the simulated cluster, runs and their limits on different partitions (P29, 0030)."""
 
-from collections.abc import Callable
-
 import pytest
-from msgspec.structs import replace
+from tests.unit.runs.engine import a_start
 from tests.unit.runs.limited import Site, at_once, limited, per
 from tests.unit.runs.scripts import T0, flow_of, step_block
 
@@ -22,7 +20,7 @@ from logkeel.records import (
 )
 from logkeel.runs import RunSettings
 from logkeel.runs.processor.limit_records import home_of
-from logkeel.wire import encode
+from logkeel.wire import encode, record_type
 
 a, b = step_block("a"), step_block("b")
 ONE = limited(flow_of(a), {"a": [at_once(1)]})
@@ -198,15 +196,9 @@ def doubled(site: Site, kind: type) -> None:
     """Records of this kind come once more."""
     topic = site.names.step_results if kind is LimitAnswered else site.names.run_requests
     for record in list(site.records(topic)):
-        if record.value is not None and kind.__name__ in repr(_decoded(record.value)):
+        if record.value is not None and record_type(record.value) is kind:
             site.producer.produce(OutputRecord(topic, record.key, record.value, record.partition))
     site.turns(40)
-
-
-def _decoded(value: bytes) -> object:
-    from logkeel.wire import decode
-
-    return decode(value)
 
 
 @pytest.mark.parametrize("kind", [AcquireLimit, ReleaseLimit, LimitAnswered])
@@ -255,7 +247,9 @@ def test_a_slot_of_a_run_that_is_no_more_comes_back() -> None:
 
 
 def test_a_limit_that_is_asked_at_the_wrong_place_is_a_failure_that_is_told() -> None:
-    site = Site(limited(flow_of(RescueBlock(id="r", body=a, handlers=(Handler(on="*", block=b),))), {"a": [at_once(1)]}))
+    site = Site(
+        limited(flow_of(RescueBlock(id="r", body=a, handlers=(Handler(on="*", block=b),))), {"a": [at_once(1)]})
+    )
     first, second = site.begin(0), site.begin(1)
     (asked,) = [each for each in site.told(site.names.run_requests, AcquireLimit) if each.run_id == second]
     astray = 1 - home_of(site.limit, 2)
@@ -266,14 +260,11 @@ def test_a_limit_that_is_asked_at_the_wrong_place_is_a_failure_that_is_told() ->
     assert site.limit_rows() == []
 
 
-Kill = Callable[[Site], None]
-
-
 @pytest.mark.parametrize("after", range(1, 12))
 def test_an_engine_that_dies_after_any_turn_loses_no_slot_and_gives_none_twice(after: int) -> None:
     site = Site(ONE)
-    site.send(replace_start(site, 0))
-    site.send(replace_start(site, 1))
+    for run_id in site.run_ids[:2]:
+        site.send(a_start(run_id, request_id=run_id))
     for _ in range(after):
         site.loop.turn()
     site.reboot()
@@ -284,10 +275,3 @@ def test_an_engine_that_dies_after_any_turn_loses_no_slot_and_gives_none_twice(a
     assert site.sent() == [first, second]
     site.succeed(site.last(second))
     assert site.limit_rows() == []
-
-
-def replace_start(site: Site, number: int):  # type: ignore[no-untyped-def]  # a request
-    """The start of the run of that number."""
-    from tests.unit.runs.engine import a_start
-
-    return replace(a_start(site.run_ids[number], request_id=f"q{number}"))
