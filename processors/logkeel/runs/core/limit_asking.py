@@ -1,8 +1,10 @@
 """How a slot of a limit is asked for (decision 0030). Pure."""
 
+from typing import Literal
+
 from logkeel.runs.core.actions import AcquireSlot
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.limit_claims import LimitClaim
+from logkeel.runs.core.limit_claims import LimitClaim, LimitUse
 from logkeel.runs.core.limit_uses import label, limits_at, uses_at
 
 
@@ -20,12 +22,17 @@ def may_go(turn: Activation, path: str) -> bool:
 def ask(turn: Activation, path: str, claim: LimitClaim | None) -> None:
     """Ask for the next slot of a claim, or (None) for the first one of a new claim."""
     use = uses_at(turn.state, turn.plan, path)[0] if claim is None else claim.limits[claim.held]
+    tell(turn, "limit_asked", path, use)
+    turn.do(AcquireSlot(path, turn.state.claims[path].number, use))
+
+
+def tell(turn: Activation, kind: Literal["limit_asked", "limit_granted"], path: str, use: LimitUse) -> None:
+    """Record that a slot is asked for, or granted."""
     facts = {"kind": use.kind, "limit": use.name, "key": use.key, "allows": str(use.limit)}
     if use.per_ms is not None:
         facts["per_ms"] = str(use.per_ms)
     if path:
         step = turn.plan.steps[path].definition.name
-        turn.record("limit_asked", path=path, step=step, name=label(use), attributes=facts)
+        turn.record(kind, path=path, step=step, name=label(use), attributes=facts)
     else:
-        turn.record("limit_asked", name=label(use), attributes=facts)
-    turn.do(AcquireSlot(path, turn.state.claims[path].number, use))
+        turn.record(kind, name=label(use), attributes=facts)

@@ -6,9 +6,9 @@ A claim's end is no decision: `limit_events` ends it with the event that ends wh
 from logkeel.records import ErrorInfo, LimitAnswered
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.flow import complete, dispatch
-from logkeel.runs.core.limit_asking import ask, may_go
+from logkeel.runs.core.limit_asking import ask, may_go, tell
 from logkeel.runs.core.limit_claims import LimitClaim, LimitUse
-from logkeel.runs.core.limit_uses import RUN, label
+from logkeel.runs.core.limit_uses import RUN
 from logkeel.runs.core.moving import fail, go_to
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.targets import ToStep
@@ -41,10 +41,7 @@ def answered(turn: Activation, message: LimitAnswered) -> bool:
 
 
 def _granted(turn: Activation, path: str, claim: LimitClaim, use: LimitUse) -> None:
-    if path:
-        turn.record("limit_granted", path=path, name=label(use))
-    else:
-        turn.record("limit_granted", name=label(use))
+    tell(turn, "limit_granted", path, use)
     claim = turn.state.claims[path]
     if not claim.is_whole:
         ask(turn, path, claim)
