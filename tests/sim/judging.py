@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tests.sim.families import faults_of_families
 from tests.sim.journals import faults_of_journals
+from tests.sim.limits import faults_of_limits
 from tests.sim.outside import Line, Outside
 from tests.sim.plan import Plan, RunPlan
 
 from logkeel.log import Record
 from logkeel.records import (
     ChildCompleted,
+    LimitAnswered,
     RunCompleted,
     RunEvent,
     StepAnswer,
@@ -27,6 +29,7 @@ Histories = Mapping[tuple[str, str], list[RunEvent]]
 Answers = list[tuple[Record, StepAnswer]]
 LEASE_MS = 10_000
 MAY_BE_REJECTED = ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open", "cancelled")
+WITHOUT_EFFECT = ("double", "fill_left", "fill_right", "join", "weigh", "reason", "_look", "_peek")
 UNREAD_MS = 3_000
 """What came so shortly before a decision may not have been read."""
 
@@ -41,6 +44,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_journals(histories, outside.lines)
     found += _faults_of_signals(plan, histories)
     found += faults_of_families(world, histories)
+    found += faults_of_limits(world, histories)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)
     found += _faults_of_dead_letters(world, plan)
@@ -68,8 +72,8 @@ def _answers(world: World) -> Answers:
     kinds = StepAnswer.__args__
     for record in world.records(world.names.step_results):
         if record.key != b"garbage":
-            message = decode_as(record.value or b"", *kinds, ChildCompleted)
-            if not isinstance(message, ChildCompleted):
+            message = decode_as(record.value or b"", *kinds, ChildCompleted, LimitAnswered)
+            if not isinstance(message, ChildCompleted | LimitAnswered):
                 found.append((record, message))
     return found
 
@@ -98,7 +102,7 @@ def _lost_effects(histories: Histories, lines: Iterable[Line]) -> Iterator[str]:
     happened = {(line.run_id, line.incarnation, line.path) for line in lines if line.what == "effect"}
     for (run_id, incarnation), events in histories.items():
         for event in events:
-            has_effect = event.step not in ("double", "fill_left", "fill_right", "join", "weigh", "reason")
+            has_effect = event.step not in WITHOUT_EFFECT
             place = (run_id, incarnation, event.path or "")
             if event.kind == "step_succeeded" and has_effect and place not in happened:
                 yield f"{place}: is done, and its effect never happened"
