@@ -140,7 +140,7 @@ def _too_many(
 def _too_often(asked: Mapping[Claim, tuple[Record, AcquireLimit]], granted: Mapping[Claim, int]) -> Iterator[str]:
     """In no window more begin than the rate allows.
 
-    When the limit let a claim begin is not written, but it was no sooner than the question and no later than the answer.
+    When the limit let a claim begin is not written; it was no sooner than the question, and no later than the answer.
     """
     starts: dict[tuple[str, str, str], list[tuple[int, int, Claim]]] = defaultdict(list)
     for claim, (record, _) in asked.items():

@@ -128,7 +128,7 @@ def circle_problems(workflow: "Workflow[Any]", flow: Block, children: Mapping[st
         Problem(
             f"a run of {name!r} holds a slot of its limit, and waits for a run of {name!r} that needs one as well",
             f"Workflow({name!r})",
-            "limit steps instead of runs, start the child with detach=True, or move what is limited into a workflow",
+            "limit steps instead of runs, start the child with detach=True, or let another workflow have the limit",
         )
         for name in sorted(awaited)
         if any(isinstance(each, Concurrency) for each in known[name].limits) and _reaches(name, awaited)
