@@ -23,6 +23,9 @@ HARD_AT = 3
 TRIPS_AT = 6
 """The seeds of eight that have sagas as well."""
 
+LIMITED_AT = 1
+"""The seeds of eight that have runs with limits as well."""
+
 EFFECTS = 700
 """About as many effects as a seed without faults has."""
 
@@ -128,7 +131,8 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
     if seed % HEAVY_EVERY == HEAVY_AT:
         # What is bulky elsewhere fits here.
         return tuple(run for run in straight if run.workflow != "bulky") + _heavy_runs(seed)
-    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed) + _trips(seed)
+    more = _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed)
+    return straight + more + _trips(seed) + _limited(seed)
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -195,6 +199,17 @@ def _trips(seed: int) -> tuple[RunPlan, ...]:
     return tuple(
         RunPlan(f"trip-{number}", "trip", draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((1, 2, 3)))
+    )
+
+
+def _limited(seed: int) -> tuple[RunPlan, ...]:
+    """Runs that wait for each other, of every eighth seed."""
+    if seed % 8 != LIMITED_AT:
+        return ()
+    draw = Random(f"{seed}/limited")
+    return tuple(
+        RunPlan(f"limited-{number}", draw.choice(("narrow", "quick")), draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((3, 5, 7)))
     )
 
 

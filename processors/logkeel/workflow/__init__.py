@@ -34,6 +34,7 @@ from logkeel.workflow.durable_code import Answered, Asking, CallOptions, Durable
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, EffectDeclaration
 from logkeel.workflow.inlining import inline
+from logkeel.workflow.limits import Concurrency, Rate
 from logkeel.workflow.reducers import Add, Append, Elements, Max, Min, Put, removed, replaced
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
@@ -54,6 +55,7 @@ __all__ = [
     "CHECKED",
     "CallFailed",
     "CallOptions",
+    "Concurrency",
     "Control",
     "DefinitionError",
     "Durable",
@@ -76,6 +78,7 @@ __all__ = [
     "ONCE",
     "PayloadTooLarge",
     "Put",
+    "Rate",
     "Reducer",
     "Resource",
     "Retry",

@@ -79,6 +79,7 @@ class Inlining:
             self.problems.append(Problem(what, place, remedy))
         fitting, inner = Fitting(self.fields, self.problems, place), interface_of(block.workflow)
         fitting.check_no_turn(block.workflow)
+        fitting.check_no_limits(block.workflow)
         inputs = fitting.inputs(inner, block.inputs)
         writes, returns = fitting.result(inner, block.writes)
         return InlineBlock(

@@ -11,6 +11,7 @@ from logkeel.definitions import RetryPolicy, StepDefinition, WriteDefinition
 from logkeel.records import Operation
 from logkeel.workflow.durations import Duration
 from logkeel.workflow.effects import EffectDeclaration
+from logkeel.workflow.limits import Limit, limit_definitions
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.signature import Signature
@@ -32,7 +33,10 @@ class Happened(Generic[V]):
 
 @dataclass(frozen=True, slots=True)
 class StepSettings:
-    """How a step is run, as declared. `operations`: how each of `writes` changes its field."""
+    """How a step is run, as declared. `operations`: how each of `writes` changes its field.
+
+    `limits_name`: what limits are called that have no name.
+    """
 
     name: str
     effect: EffectDeclaration
@@ -43,6 +47,8 @@ class StepSettings:
     cpu: bool = False
     journal: bool = False
     operations: tuple[Operation, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    limits_name: str = ""
 
 
 class Step(Generic[P, R]):
@@ -128,6 +134,7 @@ class Step(Generic[P, R]):
             settle_ms=settings.effect.settle_ms,
             run_summary=True if any(signature.asks_run_view for signature in signatures) else UNSET,
             journaled=True if settings.journal else UNSET,
+            limits=limit_definitions(settings.limits, settings.limits_name) if settings.limits else UNSET,
         )
 
 

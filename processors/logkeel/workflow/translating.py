@@ -45,12 +45,11 @@ from logkeel.workflow.blocks import (
 )
 from logkeel.workflow.case_values import control_value
 from logkeel.workflow.children import Child, child_block
-from logkeel.workflow.declaring import NAME
 from logkeel.workflow.each import Each, each_block, with_item
 from logkeel.workflow.flow_contents import Contents
 from logkeel.workflow.inlining import Inline, Inlining
 from logkeel.workflow.mapping import Fitting
-from logkeel.workflow.naming import Names
+from logkeel.workflow.naming import NAME, Names
 from logkeel.workflow.problems import Problem
 from logkeel.workflow.saga import Saga, saga_problems, undo_map
 from logkeel.workflow.state import StateField

@@ -21,13 +21,15 @@ from logkeel.workflow.binding import BoundStep, bound
 from logkeel.workflow.blocks import FlowBlock
 from logkeel.workflow.context import RunView, StepErrorView
 from logkeel.workflow.conversing import conversation_in, conversation_problems, joining_problems
-from logkeel.workflow.declaring import NAME, StepOptions, declare_step
+from logkeel.workflow.declaring import StepOptions, declare_step
 from logkeel.workflow.drawing import as_mermaid, as_text
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.flow_checks import FlowCheck
 from logkeel.workflow.inlining import SEPARATOR, inner_steps
+from logkeel.workflow.limits import Limit, circle_problems, limit_definitions, limit_problems, run_limits_name
 from logkeel.workflow.migrations import Migration, Migrations
+from logkeel.workflow.naming import NAME
 from logkeel.workflow.payloads import decode_field, encode_write, is_absent, reasons
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
@@ -48,6 +50,7 @@ class MoreOfAStep(TypedDict, total=False):
 
     cpu: bool
     journal: bool
+    limits: Sequence[Limit]
 
 
 class MoreOfAWorkflow(TypedDict, total=False):
@@ -58,6 +61,7 @@ class MoreOfAWorkflow(TypedDict, total=False):
     conversation: str
     keep: Sequence[str]
     on_busy: OnBusy
+    limits: Sequence[Limit]
 
 
 class Workflow(Generic[S]):
@@ -67,7 +71,8 @@ class Workflow(Generic[S]):
     `queue` is where steps go that name none. `max_depth`: how many generations of child runs there may be below a run,
     `max_descendants`: how many child runs in all; children inherit both. `conversation`: the field that says whose turn
     a run is; turns of one conversation come one after the other, and begin with the fields of `keep` as the former one
-    left them. `on_busy`: what becomes of a turn that comes during another one. Raises `DefinitionError`.
+    left them. `on_busy`: what becomes of a turn that comes during another one. `limits`: how many runs there may be at
+    once, or begin within a time. Raises `DefinitionError`.
     """
 
     def __init__(
@@ -138,9 +143,10 @@ class Workflow(Generic[S]):
         """Declare a step. `timeout` bounds one attempt, None must be written out; a `Timeout` bounds more than that.
 
         `cpu`: it computes for long, so it is called in a process of its own, which a time-out or cancel ends.
-        `journal`: the code inside is durable, by what its StepContext has of `DurableCode`. Raises `DefinitionError`.
+        `journal`: the code inside is durable, by what its StepContext has of `DurableCode`. `limits`: how many
+        executions there may be at once, or begin within a time. Raises `DefinitionError`.
         """
-        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, **more)
+        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, workflow=self.name, **more)
         return StepDecorator(lambda function: self._declare(function, options))
 
     def migration(self, *, from_version: int) -> Callable[[Migration], Migration]:
@@ -165,6 +171,7 @@ class Workflow(Generic[S]):
         problems += self._step_problems(translation.used)
         has_journals = any(step.definition().journaled is True for step in translation.used)
         problems += joining_problems(self.conversation, flow, f"Workflow({self.name!r})", has_journals=has_journals)
+        problems += circle_problems(self, flow, translation.children | self._inner_children(translation))
         if not foreign:
             problems += self._check(flow, translation)
         raise_for(problems)
@@ -188,6 +195,7 @@ class Workflow(Generic[S]):
             max_depth=self._more.get("max_depth", UNSET),
             max_descendants=self._more.get("max_descendants", UNSET),
             conversation=UNSET if self.conversation is None else self.conversation,
+            limits=limit_definitions(self.limits, run_limits_name(self.name)) if self.limits else UNSET,
         )
 
     def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
@@ -210,6 +218,11 @@ class Workflow(Generic[S]):
     def steps(self) -> Mapping[str, Step[..., Any]]:
         """Declared steps by name."""
         return self._steps
+
+    @property
+    def limits(self) -> Sequence[Limit]:
+        """What its runs keep to."""
+        return self._more.get("limits", ())
 
     @property
     def blocks(self) -> SequenceBlock | None:
@@ -350,6 +363,10 @@ class Workflow(Generic[S]):
         inner = {name: each.document().steps for name, each in translation.inner.items()}
         return FlowCheck(self._steps, self.shape.fields, inner).run(flow)
 
+    @staticmethod
+    def _inner_children(translation: Translation) -> dict[str, "Workflow[Any]"]:
+        return {name: child for each in translation.inner.values() for name, child in each.children.items()}
+
     def _own_problems(self) -> list[Problem]:
         place = f"Workflow({self.name!r})"
         problems = [
@@ -358,6 +375,7 @@ class Workflow(Generic[S]):
             if name not in self.shape.fields and name not in self.shape.view_fields
         ]
         problems += conversation_problems(self._more, self.shape.fields, self._returned(), place)
+        problems += limit_problems(self.limits, self.shape.fields, f"workflow {self.name!r}", place, named=False)
         for name, given in self._more.items():
             is_limit = isinstance(given, int) and not isinstance(given, bool) and given >= 0
             if name not in MoreOfAWorkflow.__annotations__:

@@ -28,6 +28,7 @@ from logkeel.definitions.blocks import (
 )
 from logkeel.definitions.conversation import Conversation, OnBusy
 from logkeel.definitions.fields import ControlType, Elements, FieldDefinition
+from logkeel.definitions.limits import LimitDefinition
 from logkeel.definitions.model import (
     VIEW_FIELDS,
     RetryPolicy,
@@ -56,6 +57,7 @@ __all__ = [
     "HumanBlock",
     "InlineBlock",
     "LeaveBlock",
+    "LimitDefinition",
     "LoopBlock",
     "Mapped",
     "OnBusy",

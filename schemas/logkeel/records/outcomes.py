@@ -54,6 +54,8 @@ EventKind = Literal[
     "run_forked",
     "child_started",
     "child_ended",
+    "limit_asked",
+    "limit_granted",
     "answer_ignored",
     "run_completed",
 ]

@@ -3,11 +3,14 @@
 import typing
 
 from logkeel.records import (
+    AcquireLimit,
     AnswerQuestion,
     CancelRun,
     ChildCompleted,
     ForkRun,
+    LimitAnswered,
     PauseRun,
+    ReleaseLimit,
     RequestRejected,
     ResolveStep,
     ResumeRun,
@@ -37,6 +40,8 @@ Record = (
     | PauseRun
     | ResumeRun
     | ForkRun
+    | AcquireLimit
+    | ReleaseLimit
     | StepCommand
     | StepRevoked
     | StepHeartbeat
@@ -48,6 +53,7 @@ Record = (
     | StepJournaled
     | StepSuspended
     | ChildCompleted
+    | LimitAnswered
     | RunEvent
     | RunCompleted
     | RequestRejected

@@ -18,7 +18,7 @@ from logkeel.records import (
     RunStatus,
     TraceContext,
 )
-from logkeel.runs.core.actions import Action, Ignored
+from logkeel.runs.core.actions import Action, Ignored, ReleaseSlot
 from logkeel.runs.core.apply import apply
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunState
@@ -86,11 +86,21 @@ class Activation:
         )
         apply(self.state, event, self.plan)
         self.events.append(event)
+        if self.state.freed:
+            self._release()
+
+    def _release(self) -> None:
+        """What the event has freed is given back, whoever recorded it."""
+        for path, claim in self.state.freed:
+            for use in claim.to_release:
+                self.do(ReleaseSlot(path, claim.number, use))
+        self.state.freed.clear()
 
     def adopt(self, event: RunEvent) -> None:
         """Append an event that another run had, and apply it. Before any that is recorded."""
         apply(self.state, event, self.plan)
         self.events.append(event)
+        self.state.freed.clear()  # nothing was this run's
         self._adopted += 1
 
     def do(self, action: Action) -> None:

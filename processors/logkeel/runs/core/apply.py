@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
-from logkeel.runs.core import apply_sagas, journal_events, sagas
+from logkeel.runs.core import apply_sagas, journal_events, limit_events, sagas
 from logkeel.runs.core.apply_fork import forked
-from logkeel.runs.core.changing import arrive, hold, path_of, unhold, write
+from logkeel.runs.core.changing import arrive, free, hold, path_of, unhold, write
 from logkeel.runs.core.elements import sweep
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.places import ROOT_SCOPE
@@ -59,6 +59,8 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
     head.revision = event.revision
     head.last_ms = event.at_ms
     _HANDLERS[event.kind](state, event, plan)
+    if head.claims:
+        limit_events.end_claim(state, event)
     if head.stale:
         sweep(state)
 
@@ -305,6 +307,8 @@ def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
     leave_kept(state)
     for path in list(state.held) if state.head.held_steps else ():
         unhold(state, path)
+    for path in list(state.claims) if state.head.claims else ():
+        free(state, path)
 
 
 def _run_paused(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -374,6 +378,8 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "run_forked": forked,
     "child_started": blocks.child_started,
     "child_ended": blocks.child_ended,
+    "limit_asked": limit_events.asked,
+    "limit_granted": limit_events.granted,
     "answer_ignored": _answer_ignored,
     "run_completed": _run_completed,
 }

@@ -21,6 +21,12 @@ def forked(state: RunState, event: RunEvent, plan: Plan) -> None:
             state.steps[path] = _anew(step, event.at_ms)
             _forget_intents(state, path, plan)
             hold(state, path, event.revision)
+    for path in list(state.claims):
+        # Its slots are the other run's; it asks for its own when it is sent.
+        if path not in state.steps:
+            hold(state, path, event.revision)
+        del state.claims[path]
+    state.head.claims = 0
     write(state, ROOT_SCOPE, event.writes, event.revision)
 
 

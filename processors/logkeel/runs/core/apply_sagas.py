@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
-from logkeel.runs.core.changing import arrive, begin_wait, end_saga, end_wait, path_of, unhold
+from logkeel.runs.core.changing import arrive, begin_wait, end_saga, end_wait, free, path_of, unhold
 from logkeel.runs.core.paths import below
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.sagas import concerned, region_key
@@ -40,6 +40,10 @@ def undo_started(state: RunState, event: RunEvent, plan: Plan) -> None:
     for path, _ in below(state.held, region) if state.head.held_steps else ():
         if not path.endswith(f"/{UNDO}"):
             unhold(state, path)
+    for path, _ in below(state.claims, region) if state.head.claims else ():
+        step = state.steps.get(path)
+        if not path.endswith(f"/{UNDO}") and (step is None or not step.is_open):
+            free(state, path)
     wait = WaitState(kind="undo", number=event.revision, since_ms=event.at_ms, sagas=sagas, then=then)
     begin_wait(state, region_key(region), wait)
 

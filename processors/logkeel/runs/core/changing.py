@@ -120,6 +120,14 @@ def unhold(state: RunState, path: str) -> None:
         state.head.held_steps -= 1
 
 
+def free(state: RunState, path: str) -> None:
+    """The claim to slots of limits has ended: whoever records events gives them back."""
+    claim = state.claims.pop(path, None)
+    if claim is not None:
+        state.head.claims -= 1
+        state.freed.append((path, claim))
+
+
 def clear_under(state: RunState, path: str) -> None:
     """Forget what is open inside of a block: waits, forks, elements, and what they wrote. Its steps have ended."""
     if state.head.open_waits:
@@ -128,6 +136,9 @@ def clear_under(state: RunState, path: str) -> None:
     if state.head.held_steps:
         for each, _ in below(state.held, path):
             unhold(state, each)
+    if state.head.claims:
+        for each, _ in below(state.claims, path):
+            free(state, each)
     _forget(state.forks, path)
     _forget(state.eaches, path)
     _forget(state.items, path)

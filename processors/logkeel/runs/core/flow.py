@@ -17,6 +17,7 @@ from logkeel.runs.core.actions import (
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.children import give_up
 from logkeel.runs.core.journal_timers import clear_wait_timers, journal_of, journal_problem, set_wait_timers
+from logkeel.runs.core.limit_asking import may_go
 from logkeel.runs.core.paths import below
 from logkeel.runs.core.reading import command_problem, inputs_of
 from logkeel.runs.core.state import StepState, WaitState
@@ -27,8 +28,9 @@ from logkeel.runs.core.timing import key_expired, start_deadline_ms, start_limit
 def dispatch(turn: Activation, path: str, inputs: tuple[FieldValue, ...] | None = None) -> None:
     """Send the step's next command: the first one, or one more. `inputs`: what the step reads, if it is known already.
 
-    While the run is paused it is held back instead. The run fails if no command can carry its inputs, or if it is too
-    late to start. A KEYED step whose key may be forgotten outside counts as ONCE: a human decides (P35).
+    While the run is paused it is held back instead; until it has the slots of its limits, it waits. The run fails if no
+    command can carry its inputs, or if it is too late to start. A KEYED step whose key may be forgotten outside counts
+    as ONCE: a human decides (P35).
     """
     former = turn.state.steps.get(path)
     placed = turn.plan.steps[path]
@@ -49,6 +51,10 @@ def dispatch(turn: Activation, path: str, inputs: tuple[FieldValue, ...] | None 
         return
     if former is not None and key_expired(placed.definition, former, turn.now_ms):
         ask_a_human(turn, path, "its key may be forgotten outside", None)
+        return
+    if not may_go(turn, path):
+        if former is not None:
+            leave_waiting(turn, path, former)
         return
     if former is not None:
         leave_waiting(turn, path, former)

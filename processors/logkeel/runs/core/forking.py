@@ -17,6 +17,7 @@ from logkeel.records import FieldWrite, ForkRun, JournalEntry, RunEvent
 from logkeel.runs.core.actions import Reject, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.journal_timers import set_wait_timers
+from logkeel.runs.core.limit_uses import RUN, limits_at
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.pausing import release
 from logkeel.runs.core.plan import Plan
@@ -82,6 +83,9 @@ def fork_problem(events: Sequence[RunEvent], plan: Plan, edits: Sequence[FieldWr
     if not isinstance(plan.document.conversation, UnsetType):
         reason = f"{label} is a conversation: what its turns keep is not in the history of one; send it another turn"
         return Reject("fork_of_a_turn", reason)
+    if limits_at(plan, RUN):
+        reason = f"{label} has a limit of runs, and a fork would go on without a slot: limit its steps instead"
+        return Reject("fork_of_a_limited_run", reason)
     problems = write_problems(plan, edits)
     if problems:
         return Reject("invalid_edit", "; ".join(problems))
@@ -101,7 +105,7 @@ def _state_problem(state: RunState, plan: Plan, label: str) -> Reject | None:
         reason = f"child run {children[0]} was under way at revision {revision}, and only one run can wait for it"
         return Reject("child_under_way", f"{reason}; choose a revision before it began or behind its end")
     under_way = [path for path, step in state.steps.items() if step.is_open]
-    if not under_way and not state.waits and not state.held:
+    if not (under_way or state.waits or state.held or state.claims):
         return Reject("nothing_to_do", f"nothing was under way at revision {revision}; choose another one")
     lost = sorted(_lost(state, plan))
     if lost:

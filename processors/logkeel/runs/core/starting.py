@@ -10,7 +10,7 @@ from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.elements import ELEMENT_OPERATIONS
 from logkeel.runs.core.flow import complete
-from logkeel.runs.core.moving import go_to
+from logkeel.runs.core.limiting import enter
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.requests import cancel
 from logkeel.runs.core.state import LOGIC, RunInfo
@@ -76,7 +76,7 @@ def start(
         error = ErrorInfo(code="invalid_input", kind="invalid_input", message="; ".join(problems))
         complete(turn, "invalid_input", error)
     else:
-        go_to(turn, turn.plan.first)
+        enter(turn)
 
 
 def input_problems(plan: Plan, inputs: tuple[FieldWrite, ...]) -> list[str]:

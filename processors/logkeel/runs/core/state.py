@@ -31,6 +31,7 @@ from logkeel.records import (
     WaitKind,
 )
 from logkeel.runs.core.by_path import ByPath, PathDict
+from logkeel.runs.core.limit_claims import LimitClaim
 
 LOGIC = 1
 """Number of the fold's behaviour; chosen when a run starts and kept (ARCHITECTURE section 5)."""
@@ -68,11 +69,11 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
-    """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps` and `stale` the
+    """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps`, `stale` and
 
-    items of `waits`, `held` and `stale`. `paused_at_ms`: since when it sends no commands. `descendants`: child runs
-    that have been started below it, and those that its open children may start yet. `open_sagas` and `open_undos`:
-    items of `waits` that are sagas, or regions that are being undone.
+    `claims` the items of what they are called after. `paused_at_ms`: since when it sends no commands. `descendants`:
+    child runs that have been started below it, and those that its open children may start yet. `open_sagas` and
+    `open_undos`: items of `waits` that are sagas, or regions that are being undone.
     """
 
     status: RunStatus = "running"
@@ -90,6 +91,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     descendants: int = 0
     open_sagas: int = 0
     open_undos: int = 0
+    claims: int = 0
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -298,7 +300,8 @@ class RunState:
 
     `milestones` is kept only where the definition asks for it. `journal` has the entries of steps that have not
     succeeded, by (step path, position), `journal_waits` those of them that are waits and not over. `held`: steps that
-    would have been dispatched while the run is paused, with the revision that said so.
+    would have been dispatched while the run is paused, with the revision that said so. `claims`: slots of limits that
+    steps (by path) and the run ("") ask for or hold; `freed`: those that have ended since somebody looked, no state.
     """
 
     info: RunInfo
@@ -318,6 +321,8 @@ class RunState:
     stale: MutableMapping[ValueKey, StaleRows] = field(default_factory=dict)
     eaches: MutableMapping[str, EachState] = field(default_factory=dict)
     items: MutableMapping[str, OpenElement] = field(default_factory=dict)
+    claims: MutableMapping[str, LimitClaim] = field(default_factory=dict)
+    freed: list[tuple[str, LimitClaim]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def running(self) -> bool:
