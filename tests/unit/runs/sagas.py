@@ -52,9 +52,9 @@ def plan_with_sagas(flow: Block, *, effects: Mapping[str, Effect] | None = None)
 class SagaFlow(Flow):
     """One run of a flow with sagas."""
 
-    def __init__(self, flow: Block, *, effects: Mapping[str, Effect] | None = None) -> None:
+    def __init__(self, flow: Block, *, effects: Mapping[str, Effect] | None = None, plan: Plan | None = None) -> None:
         self.sent: dict[str, tuple[FieldValue, ...]] = {}
-        super().__init__(plan_with_sagas(flow, effects=effects))
+        super().__init__(plan or plan_with_sagas(flow, effects=effects))
 
     def _turn(self, act: Callable[[Activation], None]) -> Activation:
         turn = super()._turn(act)

@@ -9,11 +9,11 @@ from tests.unit.runs.scripts import T0, flow_of, step_block, succeeded, text
 from tests.unit.runs.test_block_laws import MOVES, happen, plans
 from tests.unit.runs.test_children import child
 
-from logkeel.definitions import Block, Conversation, HumanBlock, ParallelBlock, SleepBlock
+from logkeel.definitions import Block, Conversation, HumanBlock, LimitDefinition, ParallelBlock, SleepBlock
 from logkeel.records import FieldWrite, ForkRun, Origin, Parent, RunEvent, StepCommand
 from logkeel.records.turns import dispatch_of, turn_end, turns
 from logkeel.runs.core import forking
-from logkeel.runs.core.actions import CompleteRun, DispatchStep, Reject, SetTimer
+from logkeel.runs.core.actions import AcquireSlot, CompleteRun, DispatchStep, Reject, ReleaseSlot, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.plan import Plan
@@ -209,6 +209,23 @@ def test_a_turn_of_a_conversation_is_not_forked() -> None:
     flow = run(a)
     document = replace(flow.plan.document, conversation=Conversation(field="topic"))
     assert code(forked(flow.history, Plan(document, "digest"))) == "fork_of_a_turn"
+
+
+def test_a_fork_asks_for_slots_of_its_own() -> None:
+    limit = LimitDefinition(kind="concurrency", name="gpt", limit=1)
+    plan = plan_with(flow_of(a, b))
+    steps = tuple(replace(each, limits=(limit,)) if each.name == "a" else each for each in plan.document.steps)
+    plan = Plan(replace(plan.document, steps=steps), "digest")
+    waiting = Flow(plan)
+    turn = begun(waiting.history, plan)
+    asked = [each for each in turn.actions if isinstance(each, AcquireSlot)]
+    assert [each.path for each in asked] == ["a"]
+    assert asked[0].number == turn.state.claims["a"].number > waiting.state.claims["a"].number
+    assert not turn.state.held
+    assert not [each for each in turn.actions if isinstance(each, ReleaseSlot)], "none was its own"
+    assert replay(turn.events, plan) == turn.state
+    runs = Plan(replace(plan.document, limits=(limit,)), "digest")
+    assert code(forked(waiting.history, runs)) == "fork_of_a_limited_run"
 
 
 def test_a_child_run_that_is_forked_has_no_parent() -> None:

@@ -1,7 +1,8 @@
 """Sagas: what is undone, when, in which order, and what follows then."""
 
 import pytest
-from tests.unit.runs.sagas import SagaFlow, saga_of
+from msgspec.structs import replace
+from tests.unit.runs.sagas import SagaFlow, plan_with_sagas, saga_of
 from tests.unit.runs.scripts import flow_of, step_block
 
 from logkeel.definitions import (
@@ -12,6 +13,7 @@ from logkeel.definitions import (
     Handler,
     HumanBlock,
     LeaveBlock,
+    LimitDefinition,
     LoopBlock,
     ParallelBlock,
     RescueBlock,
@@ -19,6 +21,7 @@ from logkeel.definitions import (
 )
 from logkeel.records import ResolveStep
 from logkeel.runs.core import requests
+from logkeel.runs.core.plan import Plan
 
 a, b, c, d = (step_block(name) for name in "abcd")
 HOUR_MS = 3_600_000
@@ -339,4 +342,18 @@ def test_a_child_that_fails_undoes_the_saga_around_it() -> None:
     flow.end_child("rescue/saga/kid", "failed")
     assert flow.undo_all() == ["rescue/saga/a/undo"]
     assert flow.open_steps == ["rescue/d"]
+    flow.check()
+
+
+def test_a_step_that_waits_for_a_slot_waits_no_more_when_its_saga_is_undone() -> None:
+    plan = plan_with_sagas(saga_of(flow_of(a, ParallelBlock(id="both", branches=(b, c)))))
+    limit = LimitDefinition(kind="concurrency", name="gpt", limit=1)
+    steps = tuple(replace(each, limits=(limit,)) if each.name == "c" else each for each in plan.document.steps)
+    flow = SagaFlow(plan.document.flow, plan=Plan(replace(plan.document, steps=steps), "digest"))
+    flow.succeed("saga/a")
+    assert [*flow.state.claims] == ["saga/both/c"]
+    surely_fails(flow, "saga/both/b")
+    assert (len(flow.state.claims), flow.state.head.claims) == (0, 0)
+    assert flow.undo_all() == ["saga/a/undo"]
+    assert flow.status == "failed"
     flow.check()

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
-from logkeel.runs.core.changing import free, path_of
+from logkeel.runs.core.changing import free, path_of, unhold
 from logkeel.runs.core.limit_claims import LimitClaim
 from logkeel.runs.core.limit_uses import uses_at
 from logkeel.runs.core.plan import Plan
@@ -20,6 +20,7 @@ _GOES_ON = frozenset({"limit_asked", "limit_granted"})
 def asked(state: RunState, event: RunEvent, plan: Plan) -> None:
     """A claim begins, or goes on with its next limit. Whoever held the step is gone; it waits without a timer."""
     path = path_of(event)
+    unhold(state, path)
     if path not in state.claims:
         state.head.claims += 1
         state.claims[path] = LimitClaim(event.revision, event.at_ms, uses_at(state, plan, path))
