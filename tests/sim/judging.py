@@ -98,7 +98,7 @@ def _lost_effects(histories: Histories, lines: Iterable[Line]) -> Iterator[str]:
     happened = {(line.run_id, line.incarnation, line.path) for line in lines if line.what == "effect"}
     for (run_id, incarnation), events in histories.items():
         for event in events:
-            has_effect = event.step not in ("double", "fill_left", "fill_right", "join", "weigh", "reason")
+            has_effect = event.step not in ("double", "fill_left", "fill_right", "join", "weigh", "reason", "delegate")
             place = (run_id, incarnation, event.path or "")
             if event.kind == "step_succeeded" and has_effect and place not in happened:
                 yield f"{place}: is done, and its effect never happened"

@@ -117,7 +117,7 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"run-{number}", draw.choice(names), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 4, 4, 5, 6)))
     )
-    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed)
+    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed) + _started(seed)
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -163,6 +163,14 @@ def _families(seed: int) -> tuple[RunPlan, ...]:
         for number in range(draw.choice((2, 3, 5)))
     )
     return parents + turns
+
+
+def _started(seed: int) -> tuple[RunPlan, ...]:
+    """Runs whose code starts others, of every sixteenth seed of those."""
+    if seed < WINDING_FROM or seed % 16 != 14:
+        return ()
+    draw = Random(f"{seed}/started")
+    return (RunPlan("starter-0", "started", draw.randrange(1_000), _sendings(draw)),)
 
 
 def _spoken(draw: Random) -> tuple[Sending, ...]:

@@ -41,6 +41,11 @@ class BoundFunction(Protocol):
         """Whether it looks at what the run has behind it."""
         ...
 
+    @property
+    def children(self) -> Mapping[str, object]:
+        """Workflows that its code may start as runs, by name. Raises `DefinitionError`."""
+        ...
+
     def view_arguments(self, view: RunView) -> dict[str, Any]:
         """Keyword arguments from what the run has behind it."""
         ...

@@ -146,12 +146,17 @@ class Execution:
 
     async def _durably(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any], lease: Lease) -> Any:
         """Call a function whose code is durable. Raises `Stopped` where it does not return and does not fail."""
-        values = EntryValues(partial(self._values.sealed_call, attempt), partial(self._values.opened_call, attempt))
+        values = EntryValues(
+            seal=partial(self._values.sealed_call, attempt),
+            open=partial(self._values.opened_call, attempt),
+            open_result=partial(self._values.opened_result, attempt),
+        )
         journal = Journal(attempt.command, values, send=self._send_entry, clock=self._clock, lease=lease)
         caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key), self._threads)
         context = arguments.get(bound.context_parameter or "")
         if isinstance(context, WorkerStepContext):
             context.durable = (journal, caller)
+            context.children = bound.children
         return await journal.perform(partial(bound.function, **arguments))
 
     async def _call(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any]) -> Any:

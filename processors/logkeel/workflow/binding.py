@@ -5,7 +5,7 @@ Opening resources, calling the function and enforcing its time-out are the worke
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from logkeel.errors import InvalidInput, StepSignatureError
 from logkeel.records import FieldValue, FieldWrite, Operation, Payload
@@ -20,8 +20,12 @@ from logkeel.workflow.payloads import (
 )
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.signature import Read, Signature
+from logkeel.workflow.starting import Started
 from logkeel.workflow.state import StateField
 from logkeel.workflow.steps import Happened, Step
+
+if TYPE_CHECKING:
+    from logkeel.workflow.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,11 @@ class BoundFunction:
     def asks_run_view(self) -> bool:
         """Whether it looks at what the run has behind it."""
         return self.signature.asks_run_view
+
+    @property
+    def children(self) -> "Mapping[str, Workflow[Any]]":
+        """Workflows that its code may start as runs, by name."""
+        return {}
 
     def view_arguments(self, view: RunView) -> dict[str, Any]:
         """Keyword arguments from what the run has behind it."""
@@ -130,6 +139,12 @@ class BoundStep(BoundFunction):
     operations: tuple[Operation, ...]
     check_signature: Signature | None
     cpu: bool
+    started: Started
+
+    @property
+    def children(self) -> "Mapping[str, Workflow[Any]]":
+        """As it declared them. Raises `DefinitionError`."""
+        return self.started.by_name()
 
     @property
     def is_cpu(self) -> bool:
@@ -185,4 +200,5 @@ def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
         operations=step.settings.operations,
         check_signature=step.check_signature,
         cpu=step.settings.cpu,
+        started=step.settings.children,
     )

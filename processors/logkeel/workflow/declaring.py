@@ -13,6 +13,7 @@ from logkeel.workflow.recording import recorded_fields
 from logkeel.workflow.reducers import Named
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.signature import Signature, signature_of, tuple_length
+from logkeel.workflow.starting import Started, Starts
 from logkeel.workflow.state import StateShape
 from logkeel.workflow.steps import Step, StepSettings
 from logkeel.workflow.timeouts import Timeout
@@ -33,6 +34,7 @@ class StepOptions:
     name: str | None
     cpu: bool = False
     journal: bool = False
+    children: Starts = ()
 
 
 def declare_step(function: Callable[..., Any], options: StepOptions, shape: StateShape) -> Step[..., Any]:
@@ -55,6 +57,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
         queue=options.queue,
         cpu=options.cpu,
         journal=options.journal,
+        children=Started(options.children, place),
         operations=tuple(each.operation or shape.fields[each.name].definition.reducer for each in named),
     )
     return Step(function, settings, signature, lambda check: signature_of(check, shape))
@@ -112,7 +115,9 @@ def _result_problems(name: str, writes: tuple[str, ...], result: Any, place: str
 
 def _journal_problems(name: str, options: StepOptions, signature: Signature) -> list[Problem]:
     if not options.journal:
-        return []
+        what = f"step {name!r} declares children=, but has no journal by which its code would wait for them"
+        remedy = "declare journal=True, or put child(...) into the flow"
+        return [Problem(what, signature.place, remedy)] if Started(options.children, "") else []
     place, what = signature.place, f"step {name!r} has a journal, but "
     if signature.context_parameter is None:
         remedy = "add the parameter `step: StepContext`, or leave journal= out"

@@ -12,6 +12,7 @@ from logkeel.workflow.durations import Duration
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
+from logkeel.workflow.starting import Starts
 from logkeel.workflow.state import State
 from logkeel.workflow.timeouts import Timeout
 from logkeel.workflow.workflow import Workflow
@@ -26,7 +27,8 @@ class DurableOptions(TypedDict, total=False):
     """Options of a durable function. `name` (default: the function's) and `version` are the workflow's.
 
     `timeout` bounds one execution of the code, suspended time left out (default: none, since each call has its own);
-    `retry` repeats an execution that raised, by its journal; `run_timeout` bounds the run.
+    `retry` repeats an execution that raised, by its journal; `run_timeout` bounds the run. `children`: workflows that
+    the code starts by `step.child`, or a function that names them once all are defined.
     """
 
     name: str
@@ -35,6 +37,7 @@ class DurableOptions(TypedDict, total=False):
     timeout: Timeout | Duration | None
     retry: Retry
     run_timeout: Duration
+    children: Starts
 
 
 class Durable(Workflow[Any], Generic[P, R]):
@@ -77,6 +80,7 @@ def durable(function: Callable[..., Any] | None = None, /, **options: Unpack[Dur
             timeout=options.get("timeout"),
             retry=options.get("retry"),
             journal=True,
+            children=options.get("children", ()),
         )(it)
         workflow.flow(step)
         return workflow

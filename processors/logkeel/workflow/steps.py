@@ -14,6 +14,7 @@ from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.signature import Signature
+from logkeel.workflow.starting import NOTHING, Started
 from logkeel.workflow.timeouts import Timeout
 
 P = ParamSpec("P")
@@ -43,6 +44,7 @@ class StepSettings:
     cpu: bool = False
     journal: bool = False
     operations: tuple[Operation, ...] = ()
+    children: Started = NOTHING
 
 
 class Step(Generic[P, R]):

@@ -31,6 +31,7 @@ from logkeel.workflow.payloads import decode_field, encode_write, is_absent, rea
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.saga import undo_options, undo_problems
+from logkeel.workflow.starting import Starts
 from logkeel.workflow.state import StateShape, shape_of
 from logkeel.workflow.steps import Step, StepDecorator, UndoOptions
 from logkeel.workflow.timeouts import DEFAULT_TIMEOUT, Timeout
@@ -47,6 +48,7 @@ class MoreOfAStep(TypedDict, total=False):
 
     cpu: bool
     journal: bool
+    children: Starts
 
 
 class MoreOfAWorkflow(TypedDict, total=False):
@@ -136,7 +138,8 @@ class Workflow(Generic[S]):
         """Declare a step. `timeout` bounds one attempt, None must be written out; a `Timeout` bounds more than that.
 
         `cpu`: it computes for long, so it is called in a process of its own, which a time-out or cancel ends.
-        `journal`: the code inside is durable, by what its StepContext has of `DurableCode`. Raises `DefinitionError`.
+        `journal`: the code inside is durable, by what its StepContext has of `DurableCode`; `children`: workflows that
+        it starts as runs, or a function that names them once all are defined. Raises `DefinitionError`.
         """
         options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, **more)
         return StepDecorator(lambda function: self._declare(function, options))
@@ -210,10 +213,17 @@ class Workflow(Generic[S]):
         left: list[Workflow[Any]] = [self]
         while left:
             each = left.pop()
-            fresh = {name: child for name, child in each._children.items() if name not in found}
+            started = [dict(each._children), *(step.settings.children.by_name() for step in each._steps.values())]
+            fresh = {name: child for some in started for name, child in some.items() if name not in found}
             found |= fresh
             left += [*fresh.values(), *each._inner.values()]
         return found
+
+    @property
+    def starts_runs(self) -> bool:
+        """Whether its runs may start child runs."""
+        of_code = any(step.settings.children for step in self._steps.values())
+        return of_code or bool(self._children) or any(each.starts_runs for each in self._inner.values())
 
     def bind(self, step_name: str) -> BoundStep:
         """The step as a worker runs it; of an inner workflow by `<workflow>:<step>`. Raises KeyError if unknown."""

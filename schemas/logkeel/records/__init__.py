@@ -20,6 +20,7 @@ from logkeel.records.requests import (
     StartRun,
 )
 from logkeel.records.steps import (
+    ChildCall,
     JournalEntry,
     StepAnswer,
     StepCommand,
@@ -57,6 +58,7 @@ __all__ = [
     "AnswerQuestion",
     "Blob",
     "CancelRun",
+    "ChildCall",
     "ChildCompleted",
     "Control",
     "Effect",

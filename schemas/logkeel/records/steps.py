@@ -15,7 +15,22 @@ from logkeel.records.values import (
     TraceContext,
 )
 
-WaitKind = Literal["sleep", "signal", "question"]
+WaitKind = Literal["sleep", "signal", "question", "child"]
+
+
+class ChildCall(msgspec.Struct, frozen=True, kw_only=True):
+    """The run that a call inside a step starts and waits for (P29); its input are the entry's writes.
+
+    `max_descendants`: how many runs there may be below it; None: a share of what is left. `abandon`: it goes on if
+    nobody waits for it any more. `run_id` and `result` belong to the outcome: which run it was, and what it returned.
+    """
+
+    workflow: str
+    version: str
+    abandon: bool = False
+    max_descendants: int | None = None
+    run_id: str | None = None
+    result: tuple[FieldValue, ...] = ()
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +39,7 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     `position` says where in the step's code: "2" is the third call, "2.0.1" the second call of the first branch of a
     `gather` that stands there. `ordinal` counts calls of that name in their lane. The result is one write to the field
     "result". `due_ms` belongs to an intent: when a wait is over, from when on a check may tell, or until when a key is
-    remembered outside.
+    remembered outside. `child` belongs to a wait for a run.
     """
 
     name: str
@@ -37,6 +52,7 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect | None = None
     due_ms: int | None = None
     waits_for: WaitKind | None = None
+    child: ChildCall | None = None
 
 
 class StepCommand(msgspec.Struct, frozen=True, kw_only=True):

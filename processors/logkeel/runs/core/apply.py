@@ -326,7 +326,7 @@ def _step_held(state: RunState, event: RunEvent, plan: Plan) -> None:
 def _of_block_or_code(
     of_block: Callable[[RunState, RunEvent, Plan], None], of_code: Callable[[RunState, RunEvent], None]
 ) -> Callable[[RunState, RunEvent, Plan], None]:
-    """A question of code has its journal entry in the event."""
+    """A question or a child of code has its journal entry in the event."""
 
     def handle(state: RunState, event: RunEvent, plan: Plan) -> None:
         if event.journal is None:
@@ -362,7 +362,7 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "wait_started": blocks.wait_started,
     "wait_ended": blocks.wait_ended,
     "question_asked": _of_block_or_code(blocks.question_asked, journal_events.question_asked),
-    "question_answered": _of_block_or_code(blocks.wait_ended, journal_events.question_answered),
+    "question_answered": _of_block_or_code(blocks.wait_ended, journal_events.outside_word),
     "question_reassigned": _of_block_or_code(blocks.question_reassigned, journal_events.noted),
     "question_reminded": blocks.question_reminded,
     "signal_received": _signal_received,
@@ -370,8 +370,8 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
     "step_held": _step_held,
-    "child_started": blocks.child_started,
-    "child_ended": blocks.child_ended,
+    "child_started": _of_block_or_code(blocks.child_started, journal_events.child_started),
+    "child_ended": _of_block_or_code(blocks.child_ended, journal_events.child_ended),
     "answer_ignored": _answer_ignored,
     "run_completed": _run_completed,
 }

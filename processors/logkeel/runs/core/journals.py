@@ -19,9 +19,10 @@ from logkeel.records import (
     StepJournaled,
     StepSuspended,
 )
-from logkeel.runs.core import journal_questions
+from logkeel.runs.core import journal_children, journal_questions
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.children import give_up_wait
 from logkeel.runs.core.flow import dispatch, hold_lease, leave_waiting
 from logkeel.runs.core.journal_timers import timer_path
 from logkeel.runs.core.journal_waits import end_wait, outcome_of
@@ -59,6 +60,8 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
         turn.do(SetTimer("journal", entry.due_ms, timer_path(path, entry.position)))
     if entry.waits_for == "question":
         journal_questions.ask(turn, path, entry)
+    if entry.waits_for == "child":
+        journal_children.begin(turn, path, entry)
     if entry.waits_for == "signal":
         offer_signals(turn, entry.name)
 
@@ -129,6 +132,8 @@ def wait_timed_out(turn: Activation, path: str, position: str) -> None:
     if wait.kind == "question":
         journal_questions.no_answer(turn, path, position)
         return
+    if wait.kind == "child":
+        give_up_wait(turn, path, position, "it has taken too long")
     message = f"{wait.kind} {wait.name!r} did not come in time"
     _end_wait(turn, path, position, error=ErrorInfo(code="wait_timed_out", kind="timeout", message=message))
 

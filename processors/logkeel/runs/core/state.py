@@ -257,12 +257,16 @@ class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class JournalWait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What code inside a step waits for. `revision`: of the event that said so; the oldest is served first."""
+    """What code inside a step waits for. `revision`: of the event that said so; the oldest is served first.
+
+    `reserved`: of a child run that was asked for, how many runs it counts for: itself, and those it may start.
+    """
 
     kind: WaitKind
     name: str
     revision: int
     due_ms: int | None = None
+    reserved: int = 0
 
 
 class Milestone(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 from logkeel.errors import JournalDiverged, PayloadTooLarge, StepSignatureError
 from logkeel.log import Clock
-from logkeel.records import ErrorInfo, FieldWrite, JournalEntry, StepCommand
+from logkeel.records import ErrorInfo, FieldValue, FieldWrite, JournalEntry, StepCommand
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, journal_bytes
 from logkeel.steps.journal.book import Book, Lane
 from logkeel.steps.journal.lease import Lease
@@ -77,11 +77,13 @@ class Stopped(Exception):
 class EntryValues:
     """Results on their way into entries and out of them: compressed, encrypted, kept elsewhere, as the worker does it.
 
-    `seal` takes the writes and what they are, for its errors; `open` raises `NotForThisWorker`.
+    `seal` takes the writes and what they are, for its errors; `open` and `open_result` (of a child run) raise
+    `NotForThisWorker`.
     """
 
     seal: Callable[[Sequence[FieldWrite], str], Awaitable[tuple[FieldWrite, ...]]]
     open: Callable[[Sequence[FieldWrite]], Awaitable[tuple[FieldWrite, ...]]]
+    open_result: Callable[[Sequence[FieldValue]], Awaitable[tuple[FieldValue, ...]]]
 
 
 class SendEntry(Protocol):
@@ -241,6 +243,13 @@ class Journal:
         """What an entry brings, serialized and inline."""
         try:
             return await self.values.open(writes)
+        except NotForThisWorker as error:
+            await self.halt(NotHere(str(error)))
+
+    async def opened_result(self, fields: tuple[FieldValue, ...]) -> tuple[FieldValue, ...]:
+        """What a child run has returned, serialized and inline."""
+        try:
+            return await self.values.open_result(fields)
         except NotForThisWorker as error:
             await self.halt(NotHere(str(error)))
 
