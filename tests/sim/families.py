@@ -41,16 +41,24 @@ family.flow(
     within("900ms", child(slow, name="late", writes="copied"), on_timeout=sleep("1ms")),
 )
 
+
+def _copied(state: Work) -> int | None:
+    return state.copied
+
+
 started: Workflow[Work] = Workflow("started", state=Work, returns=("result",))
 
 
-@started.step(writes=lambda s: s.result, timeout=None, retry=PATIENT, journal=True, children=[part, slow])
+@started.step(
+    writes=lambda s: s.result, timeout=None, retry=PATIENT, journal=True, children=[part, slow], updates=_copied
+)
 async def delegate(number: int, step: StepContext) -> int:
-    """Durable code: two children side by side, and one that may come too late."""
+    """Durable code: two children side by side, a field that is written, and one child that may come too late."""
     first, second = await step.gather(
         step.child(part, {"number": number}),
         step.child(part, {"number": number}, options=ChildOptions(name="again")),
     )
+    await step.update(copied=first)
     with suppress(TimeoutError):
         await step.child(slow, {"number": number}, timeout="900ms")
     return first if first == second else -1

@@ -41,11 +41,6 @@ class BoundFunction(Protocol):
         """Whether it looks at what the run has behind it."""
         ...
 
-    @property
-    def children(self) -> Mapping[str, object]:
-        """Workflows that its code may start as runs, by name. Raises `DefinitionError`."""
-        ...
-
     def view_arguments(self, view: RunView) -> dict[str, Any]:
         """Keyword arguments from what the run has behind it."""
         ...
@@ -69,6 +64,15 @@ class BoundStep(BoundFunction, Protocol):
     @property
     def check(self) -> BoundCheck | None:
         """The check of a CHECKED step."""
+        ...
+
+    @property
+    def children(self) -> Mapping[str, object]:
+        """Workflows that its code may start as runs, by name. Raises `DefinitionError`."""
+        ...
+
+    def encode_update(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
+        """Field writes from what its code writes before it ends. Raises `LogkeelError` when it does not fit."""
         ...
 
     def encode_result(self, value: Any) -> tuple[FieldWrite, ...]:

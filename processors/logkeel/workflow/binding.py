@@ -3,7 +3,7 @@
 Opening resources, calling the function and enforcing its time-out are the worker's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,11 +64,6 @@ class BoundFunction:
     def asks_run_view(self) -> bool:
         """Whether it looks at what the run has behind it."""
         return self.signature.asks_run_view
-
-    @property
-    def children(self) -> "Mapping[str, Workflow[Any]]":
-        """Workflows that its code may start as runs, by name."""
-        return {}
 
     def view_arguments(self, view: RunView) -> dict[str, Any]:
         """Keyword arguments from what the run has behind it."""
@@ -140,6 +135,7 @@ class BoundStep(BoundFunction):
     check_signature: Signature | None
     cpu: bool
     started: Started
+    updates: Mapping[str, Operation]
 
     @property
     def children(self) -> "Mapping[str, Workflow[Any]]":
@@ -163,9 +159,19 @@ class BoundStep(BoundFunction):
 
         Raises `StepSignatureError` with all `problems` when it does not fit the fields.
         """
+        return self._encoded(zip(self.writes, self.operations, self._parts(value), strict=True))
+
+    def encode_update(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
+        """Field writes from what the code writes before it ends. Raises as `encode_result`."""
+        unknown = [name for name in values if name not in self.updates]
+        if unknown or not values:
+            raise self._unfit([f"{name}: is not declared with updates=" for name in unknown] or ["it updates nothing"])
+        return self._encoded((name, self.updates[name], value) for name, value in values.items())
+
+    def _encoded(self, parts: Iterable[tuple[str, Operation, Any]]) -> tuple[FieldWrite, ...]:
         problems: list[str] = []
         writes: list[FieldWrite] = []
-        for name, operation, part in zip(self.writes, self.operations, self._parts(value), strict=True):
+        for name, operation, part in parts:
             try:
                 writes += encode_write(self.fields[name], part, operation)
             except ValueError as error:
@@ -186,7 +192,7 @@ class BoundStep(BoundFunction):
         return value
 
     def _unfit(self, problems: list[str]) -> StepSignatureError:
-        message = f"the result of step {self.name!r} does not fit its fields: {'; '.join(problems)}"
+        message = f"what step {self.name!r} writes does not fit its fields: {'; '.join(problems)}"
         return StepSignatureError(message, step=self.name, problems=problems)
 
 
@@ -201,4 +207,5 @@ def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
         check_signature=step.check_signature,
         cpu=step.settings.cpu,
         started=step.settings.children,
+        updates=dict(zip(step.settings.updates, step.settings.update_operations, strict=True)),
     )

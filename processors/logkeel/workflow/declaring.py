@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from logkeel.definitions import RetryPolicy
+from logkeel.records import Operation
 from logkeel.workflow.durations import Duration
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
 from logkeel.workflow.problems import Problem, place_of, raise_for
@@ -35,6 +36,7 @@ class StepOptions:
     cpu: bool = False
     journal: bool = False
     children: Starts = ()
+    updates: Callable[[Any], Any] | None = None
 
 
 def declare_step(function: Callable[..., Any], options: StepOptions, shape: StateShape) -> Step[..., Any]:
@@ -43,11 +45,13 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
     place = place_of(function)
     named = () if options.writes is None else recorded_fields(options.writes, shape.fields, place=place)
     writes = tuple(each.name for each in named)
+    updated = _updated(options, shape, place)
     name = options.name or function.__name__
     raise_for([*_name_problems(name, place), *_effect_problems(name, options, writes, place)])
     raise_for(_cpu_problems(name, signature) if options.cpu else [])
     raise_for([*_result_problems(name, writes, signature.result, place), *_journal_problems(name, options, signature)])
-    raise_for(_operation_problems(name, named, shape, place))
+    raise_for(_operation_problems(name, (*named, *updated), shape, place))
+    raise_for(_update_problems(name, options, updated, signature))
     settings = StepSettings(
         name=name,
         effect=options.effect or IDEMPOTENT,
@@ -58,9 +62,38 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
         cpu=options.cpu,
         journal=options.journal,
         children=Started(options.children, place),
-        operations=tuple(each.operation or shape.fields[each.name].definition.reducer for each in named),
+        operations=_operations(named, shape),
+        updates=tuple(each.name for each in updated),
+        update_operations=_operations(updated, shape),
     )
     return Step(function, settings, signature, lambda check: signature_of(check, shape))
+
+
+def _updated(options: StepOptions, shape: StateShape, place: str) -> tuple[Named, ...]:
+    if options.updates is None:
+        return ()
+    return recorded_fields(options.updates, shape.fields, place=place, option="updates=")
+
+
+def _operations(named: tuple[Named, ...], shape: StateShape) -> tuple[Operation, ...]:
+    return tuple(each.operation or shape.fields[each.name].definition.reducer for each in named)
+
+
+def _update_problems(
+    name: str, options: StepOptions, updated: tuple[Named, ...], signature: Signature
+) -> list[Problem]:
+    if not updated:
+        return []
+    what, place = f"step {name!r} declares updates=", signature.place
+    if not options.journal:
+        remedy = "declare journal=True, or let it return what it writes"
+        return [Problem(f"{what}, but has no journal by which it is written once", place, remedy)]
+    read = {each.field for each in signature.reads} & {each.name for each in updated}
+    remedy = "let the code keep the value itself, or write to another field"
+    return [
+        Problem(f"{what} {each!r}, and reads it: executed again, its code would see another value", place, remedy)
+        for each in sorted(read)
+    ]
 
 
 def _name_problems(name: str, place: str) -> list[Problem]:

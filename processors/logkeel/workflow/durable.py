@@ -1,7 +1,7 @@
 """`@durable`: a workflow as one function, whose code is durable by a journal."""
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from pydantic import create_model
@@ -15,7 +15,7 @@ from logkeel.workflow.retry import Retry
 from logkeel.workflow.starting import Starts
 from logkeel.workflow.state import State
 from logkeel.workflow.timeouts import Timeout
-from logkeel.workflow.workflow import Workflow
+from logkeel.workflow.workflow import MoreOfAStep, Workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,7 +28,8 @@ class DurableOptions(TypedDict, total=False):
 
     `timeout` bounds one execution of the code, suspended time left out (default: none, since each call has its own);
     `retry` repeats an execution that raised, by its journal; `run_timeout` bounds the run. `children`: workflows that
-    the code starts by `step.child`, or a function that names them once all are defined.
+    the code starts by `step.child`, or a function that names them once all are defined. `updates`: fields that the code
+    writes by `step.update`, and their types; each is None until then.
     """
 
     name: str
@@ -38,6 +39,7 @@ class DurableOptions(TypedDict, total=False):
     retry: Retry
     run_timeout: Duration
     children: Starts
+    updates: Mapping[str, Any]
 
 
 class Durable(Workflow[Any], Generic[P, R]):
@@ -65,10 +67,15 @@ def durable(function: Callable[..., Any] | None = None, /, **options: Unpack[Dur
     What it returns is the result. Raises `DefinitionError`.
     """
 
+    updates = options.get("updates", {})
+    more: MoreOfAStep = {"journal": True, "children": options.get("children", ())}
+    if updates:
+        more["updates"] = lambda state: tuple(getattr(state, name) for name in updates)
+
     def declare(it: Callable[..., Any]) -> Durable[..., Any]:
         workflow: Durable[..., Any] = Durable(
             options.get("name") or it.__name__,
-            state=_state_of(it),
+            state=_state_of(it, updates),
             returns=RESULT,
             version=options.get("version", "1"),
             queue=options.get("queue", "default"),
@@ -79,8 +86,7 @@ def durable(function: Callable[..., Any] | None = None, /, **options: Unpack[Dur
             writes=lambda state: state.result,
             timeout=options.get("timeout"),
             retry=options.get("retry"),
-            journal=True,
-            children=options.get("children", ()),
+            **more,
         )(it)
         workflow.flow(step)
         return workflow
@@ -88,8 +94,8 @@ def durable(function: Callable[..., Any] | None = None, /, **options: Unpack[Dur
     return declare if function is None else declare(function)
 
 
-def _state_of(function: Callable[..., Any]) -> type[State]:
-    """A state class of the function's inputs and its result."""
+def _state_of(function: Callable[..., Any], updates: Mapping[str, Any]) -> type[State]:
+    """A state class of the function's inputs, of what it updates, and its result."""
     place = place_of(function)
     try:
         hints = function_hints(function)
@@ -104,9 +110,14 @@ def _state_of(function: Callable[..., Any]) -> type[State]:
             continue
         required = parameter.default is inspect.Parameter.empty
         fields[parameter.name] = (hint, ... if required else parameter.default)
+    twice = sorted({*fields, RESULT} & {*updates})
+    if twice:
+        what = f"durable {function.__name__!r} updates {twice[0]!r}, which is a parameter or what it returns"
+        raise_for([Problem(what, place, "give the field another name")])
     if RESULT in fields:
         what = f"durable {function.__name__!r} has the parameter {RESULT!r}, the name of what it returns"
         raise_for([Problem(what, place, "give the parameter another name")])
+    fields |= {name: (hint | None, None) for name, hint in updates.items()}
     fields[RESULT] = (hints.get("return", Any) | None if "return" in hints else Any, None)
     model: type[State] = create_model(
         f"{function.__name__}_state", __base__=State, __module__=function.__module__, **fields

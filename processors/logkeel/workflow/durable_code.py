@@ -153,6 +153,15 @@ class DurableCode(DurableCalls, Protocol):
         """Wait for a signal to the run, which may have come before; its payload. Raises TimeoutError."""
         ...
 
+    async def update(self, **fields: Any) -> None:
+        """Write fields of the state now, once however often this code is executed; returns when the log has it.
+
+        They are seen as what the step returns would be: by who looks at the run, and by what comes behind the step,
+        also if it fails. A field with a reducer gets it added. Raises `StepSignatureError` for a field that the step
+        does not declare with `updates=`, and for values that do not fit.
+        """
+        ...
+
     @overload
     async def child(
         self,

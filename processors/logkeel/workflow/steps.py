@@ -33,7 +33,10 @@ class Happened(Generic[V]):
 
 @dataclass(frozen=True, slots=True)
 class StepSettings:
-    """How a step is run, as declared. `operations`: how each of `writes` changes its field."""
+    """How a step is run, as declared. `operations`: how each of `writes` changes its field.
+
+    `updates`, `update_operations`: the same of what its code writes before it ends.
+    """
 
     name: str
     effect: EffectDeclaration
@@ -45,6 +48,16 @@ class StepSettings:
     journal: bool = False
     operations: tuple[Operation, ...] = ()
     children: Started = NOTHING
+    updates: tuple[str, ...] = ()
+    update_operations: tuple[Operation, ...] = ()
+
+    @property
+    def changes(self) -> tuple[tuple[str, Operation], ...]:
+        """All that it may write, at its end or before: fields and operations."""
+        return (
+            *zip(self.writes, self.operations, strict=True),
+            *zip(self.updates, self.update_operations, strict=True),
+        )
 
 
 class Step(Generic[P, R]):
@@ -130,6 +143,11 @@ class Step(Generic[P, R]):
             settle_ms=settings.effect.settle_ms,
             run_summary=True if any(signature.asks_run_view for signature in signatures) else UNSET,
             journaled=True if settings.journal else UNSET,
+            updates=tuple(
+                WriteDefinition(field=field, operation=operation)
+                for field, operation in zip(settings.updates, settings.update_operations, strict=True)
+            )
+            or UNSET,
         )
 
 

@@ -49,6 +49,7 @@ class MoreOfAStep(TypedDict, total=False):
     cpu: bool
     journal: bool
     children: Starts
+    updates: Callable[[Any], Any]
 
 
 class MoreOfAWorkflow(TypedDict, total=False):
@@ -139,7 +140,8 @@ class Workflow(Generic[S]):
 
         `cpu`: it computes for long, so it is called in a process of its own, which a time-out or cancel ends.
         `journal`: the code inside is durable, by what its StepContext has of `DurableCode`; `children`: workflows that
-        it starts as runs, or a function that names them once all are defined. Raises `DefinitionError`.
+        it starts as runs, or a function that names them once all are defined; `updates`: fields that it writes before
+        it ends, as `writes=` names them. Raises `DefinitionError`.
         """
         options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, **more)
         return StepDecorator(lambda function: self._declare(function, options))

@@ -46,7 +46,7 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     `timeout_ms` bounds one attempt from the worker's own start of it (P25); None: no limit. `key_valid_for_ms` belongs
     to KEYED, `settle_ms` to CHECKED (P35). `run_summary`: its commands carry what the run has behind it; unset rather
     than False by default, for the digests of definitions that do not use it. So is `journaled`: code inside the step is
-    durable, and the step starts only after a committed claim (P31).
+    durable, and the step starts only after a committed claim (P31). `updates`: what such code writes before it ends.
     """
 
     name: str
@@ -62,6 +62,12 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     settle_ms: int = 5_000
     run_summary: Literal[True] | msgspec.UnsetType = msgspec.UNSET
     journaled: Literal[True] | msgspec.UnsetType = msgspec.UNSET
+    updates: tuple[WriteDefinition, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def changes(self) -> tuple[WriteDefinition, ...]:
+        """All that it may write, at its end or before."""
+        return self.writes + (() if isinstance(self.updates, msgspec.UnsetType) else self.updates)
 
 
 VIEW_FIELDS: Final = ("schema_version", "completed_steps", "error_log")

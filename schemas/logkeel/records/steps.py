@@ -40,6 +40,7 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     `gather` that stands there. `ordinal` counts calls of that name in their lane. The result is one write to the field
     "result". `due_ms` belongs to an intent: when a wait is over, from when on a check may tell, or until when a key is
     remembered outside. `child` belongs to a wait for a run.
+    `updates`: its writes are of fields of the state, and were made at once.
     """
 
     name: str
@@ -53,6 +54,7 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     due_ms: int | None = None
     waits_for: WaitKind | None = None
     child: ChildCall | None = None
+    updates: bool = False
 
 
 class StepCommand(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,5 +22,5 @@ def test_code_gets_what_its_children_return_across_kills(kafka_bootstrap: str, t
     assert result == ["tll", "tlr", "trl", "trr"]
     assert len(runs) == 7, "each child was started once"
     assert not [path for events in histories for path in repeated_steps(events)]
-    started = [event.path for events in histories for event in events if event.kind == "child_started"]
+    started = [event.path or "" for events in histories for event in events if event.kind == "child_started"]
     assert sorted(started) == sorted(["delegate?1.0.0", "delegate?1.1.0"] * 3)

@@ -250,6 +250,12 @@ def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
 def _step_journaled(state: RunState, event: RunEvent, plan: Plan) -> None:
     step = _legal(state, event)
     journal_events.journaled(state, event)
+    if event.writes:
+        path = path_of(event)
+        placed = plan.steps[path]
+        write(state, placed.scope, event.writes, event.revision)
+        if static(path) in plan.undoable:
+            sagas.keep_writes(state, plan, placed, event.writes, event.revision)
     outcome = event.journal is not None and event.journal.state != "intent"
     if outcome and (step.reclaims or step.given_back):
         # It has got further than the worker before it, which was lost (P32).

@@ -38,7 +38,10 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
     if turn.plan.steps[path].definition.journaled is not True:
         turn.ignore("the step has no journal by its definition")
         return
-    if not _goes_behind(entry, turn.state.journal.get((path, entry.position))):
+    if entry.updates and not _may_update(turn, path, entry):
+        turn.ignore("the step does not say that its code writes that")
+        return
+    if not _goes_behind(kept_of(entry), turn.state.journal.get((path, entry.position))):
         turn.ignore("the journal has an entry there")
         return
     turn.record(
@@ -49,7 +52,8 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
         dispatch=step.dispatch,
         holder=message.holder,
         name=entry.name,
-        journal=entry,
+        writes=entry.writes if entry.updates else (),
+        journal=kept_of(entry),
     )
     if step.phase == "started" or step.reclaimed:
         # An entry is a sign of life: by it a worker knows how long the step is surely its own (P39).
@@ -68,6 +72,8 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
 
 def _goes_behind(entry: JournalEntry, known: JournalEntry | None) -> bool:
     """Whether the entry is news: a first one, or more about the same call. Of a wait a worker tells the beginning."""
+    if entry.updates:
+        return known is None
     if entry.waits_for is not None:
         return known is None and entry.state == "intent"
     if known is None:
@@ -76,11 +82,21 @@ def _goes_behind(entry: JournalEntry, known: JournalEntry | None) -> bool:
     return same_call and known != entry
 
 
+def kept_of(entry: JournalEntry) -> JournalEntry:
+    """As the journal has it: what was written to the state stands there, and is not carried along."""
+    return replace(entry, writes=()) if entry.updates else entry
+
+
+def _may_update(turn: Activation, path: str, entry: JournalEntry) -> bool:
+    changes = {write.field for write in turn.plan.steps[path].definition.changes}
+    return entry.state == "done" and changes.issuperset(write.field for write in entry.writes)
+
+
 def is_known(state: RunState, message: StepAnswer) -> bool:
     """Whether it is an entry that the journal has: a late duplicate, not an orphan."""
     if not isinstance(message, StepJournaled):
         return False
-    return state.journal.get((message.identity.path, message.entry.position)) == message.entry
+    return state.journal.get((message.identity.path, message.entry.position)) == kept_of(message.entry)
 
 
 def suspended(turn: Activation, message: StepSuspended, step: StepState) -> None:

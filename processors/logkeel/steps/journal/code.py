@@ -10,11 +10,13 @@ from msgspec.structs import replace
 from logkeel.definitions import Verb
 from logkeel.errors import StepSignatureError
 from logkeel.records import FieldWrite
+from logkeel.steps.bound import BoundStep
 from logkeel.steps.journal.book import drawn
 from logkeel.steps.journal.calls import Caller
 from logkeel.steps.journal.child_runs import child_result, require_declared
 from logkeel.steps.journal.results import RESULT_FIELD, adapter_of, read, written
 from logkeel.steps.journal.session import Journal
+from logkeel.steps.journal.updating import updated
 from logkeel.steps.journal.waiting import Wait, waited
 from logkeel.workflow.durable_code import DEFAULT_CALL_TIMEOUT, Answered, Asking, CallOptions, ChildOptions
 from logkeel.workflow.durations import Duration, to_milliseconds
@@ -44,11 +46,11 @@ class Calls:
 class Code:
     """Implements `DurableCode`; a step without a journal refuses all of it. `durable` None: it has none.
 
-    `children`: workflows that may be started.
+    `bound`: the step, which says what its code may start and write.
     """
 
     durable: "tuple[Journal, Caller] | None" = None
-    children: Mapping[str, object] = {}
+    bound: BoundStep | None = None
 
     def _made_durable(self) -> tuple[Journal, Caller]:
         if self.durable is None:
@@ -117,6 +119,12 @@ class Code:
         entry = await waited(journal, Wait("signal", name, timeout_ms))
         return read(adapter, await journal.opened(entry.writes), f"signal {name!r}")
 
+    async def update(self, **fields: Any) -> None:
+        """See `DurableCode.update`."""
+        journal, _ = self._made_durable()
+        writes = () if self.bound is None else self.bound.encode_update(fields)
+        await updated(journal, f"update {', '.join(sorted(fields))}", writes)
+
     async def child(
         self,
         workflow: "Workflow[Any]",
@@ -127,7 +135,7 @@ class Code:
     ) -> Any:
         """See `DurableCode.child`."""
         journal, _ = self._made_durable()
-        require_declared(workflow, self.children)
+        require_declared(workflow, {} if self.bound is None else self.bound.children)
         timeout_ms = None if timeout is None else to_milliseconds(timeout)
         return await child_result(journal, workflow, inputs, timeout_ms=timeout_ms, options=options or ChildOptions())
 

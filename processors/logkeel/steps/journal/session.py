@@ -15,9 +15,9 @@ from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 from logkeel.errors import JournalDiverged, PayloadTooLarge, StepSignatureError
 from logkeel.log import Clock
-from logkeel.records import ErrorInfo, FieldValue, FieldWrite, JournalEntry, StepCommand
+from logkeel.records import ErrorInfo, FieldValue, FieldWrite, JournalEntry, StepCommand, WaitKind
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, journal_bytes
-from logkeel.steps.journal.book import Book, Lane
+from logkeel.steps.journal.book import Book, Lane, Place
 from logkeel.steps.journal.lease import Lease
 from logkeel.steps.refusing import NotForThisWorker
 from logkeel.workflow.current import CURRENT
@@ -222,6 +222,13 @@ class Journal:
             self.stop(Suspended(tuple(sorted(self._waiting))))
 
     # Entries, waits, calls --------------------------------------------------------------------------------------
+
+    async def meet(self, lane: Lane, name: str, waits_for: WaitKind | None) -> tuple[Place, JournalEntry | None]:
+        """See `Book.meet`; code that went another way never comes back from it."""
+        try:
+            return self.book.meet(lane, name, waits_for)
+        except JournalDiverged as error:
+            await self.halt(WentAnotherWay(error))
 
     async def keep(self, entry: JournalEntry) -> None:
         """Send an entry and wait until it is durable (P34)."""

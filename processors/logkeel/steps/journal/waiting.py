@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from logkeel.errors import CallFailed, JournalDiverged, StepSignatureError
+from logkeel.errors import CallFailed, StepSignatureError
 from logkeel.records import ChildCall, FieldWrite, JournalEntry, WaitKind
-from logkeel.steps.journal.book import Lane, Place
-from logkeel.steps.journal.session import Journal, WentAnotherWay
+from logkeel.steps.journal.book import Place
+from logkeel.steps.journal.session import Journal
 
 MAX_NAME_CHARACTERS = 2_000
 """What is asked stands in the history; what is to be looked at goes to `show`."""
@@ -36,7 +36,7 @@ async def waited(journal: Journal, wait: Wait) -> JournalEntry:
             f"waiting for {kind} {name!r} in an asyncio task of the code's own, which nobody can suspend: start it by"
             " step.gather(...)"
         )
-    place, entry = await _met(journal, lane, wait)
+    place, entry = await journal.meet(lane, name, kind)
     if entry is None:
         journal.require_room()
         entry = _intent(wait, place, journal.clock.now_ms())
@@ -50,13 +50,6 @@ async def waited(journal: Journal, wait: Wait) -> JournalEntry:
     if entry.state == "failed":
         raise _failure(entry)
     return entry
-
-
-async def _met(journal: Journal, lane: Lane, wait: Wait) -> tuple[Place, JournalEntry | None]:
-    try:
-        return journal.book.meet(lane, wait.name, wait.kind)
-    except JournalDiverged as error:
-        await journal.halt(WentAnotherWay(error))
 
 
 def _intent(wait: Wait, place: Place, now_ms: int) -> JournalEntry:
