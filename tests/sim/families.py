@@ -42,26 +42,30 @@ family.flow(
 )
 
 
-def _copied(state: Work) -> int | None:
-    return state.copied
-
-
 started: Workflow[Work] = Workflow("started", state=Work, returns=("result",))
 
 
 @started.step(
-    writes=lambda s: s.result, timeout=None, retry=PATIENT, journal=True, children=[part, slow], updates=_copied
+    writes=lambda s: s.result,
+    updates=lambda s: s.left,
+    restarts=lambda s: s.copied,
+    timeout=None,
+    retry=PATIENT,
+    journal=True,
+    children=[part, slow],
 )
-async def delegate(number: int, step: StepContext) -> int:
-    """Durable code: two children side by side, a field that is written, and one child that may come too late."""
-    first, second = await step.gather(
-        step.child(part, {"number": number}),
-        step.child(part, {"number": number}, options=ChildOptions(name="again")),
-    )
-    await step.update(copied=first)
+async def delegate(number: int, copied: int | None, step: StepContext) -> int:
+    """Durable code of two lives: two children side by side, then one that may come too late."""
+    if copied is None:
+        first, second = await step.gather(
+            step.child(part, {"number": number}),
+            step.child(part, {"number": number}, options=ChildOptions(name="again")),
+        )
+        await step.update(left="first life")
+        await step.restart_with(copied=first if first == second else -1)
     with suppress(TimeoutError):
         await step.child(slow, {"number": number}, timeout="900ms")
-    return first if first == second else -1
+    return copied
 
 
 started.flow(double_of(started), delegate)
@@ -123,7 +127,7 @@ def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
             if end is None and "detached" not in event.attributes and ends[kid].status == "succeeded":
                 # Whoever waits for it no more had it cancelled; it may have been done by then.
                 over = [later.kind for later in events if later.revision > event.revision]
-                if not {"block_timed_out", "step_resumed", "run_completed"} & set(over):
+                if not {"block_timed_out", "step_resumed", "step_restarted", "run_completed"} & set(over):
                     yield f"P29: {run_id} was never told of the end of {kid}"
     for run_id, first in known.items():
         if first.parent is not None and first.parent.run_id not in known:

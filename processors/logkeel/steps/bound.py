@@ -75,6 +75,10 @@ class BoundStep(BoundFunction, Protocol):
         """Field writes from what its code writes before it ends. Raises `LogkeelError` when it does not fit."""
         ...
 
+    def encode_restart(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
+        """Field writes from what its code begins anew with. Raises `LogkeelError` when it does not fit."""
+        ...
+
     def encode_result(self, value: Any) -> tuple[FieldWrite, ...]:
         """Field writes from what the step returned. Raises `LogkeelError` when it does not fit."""
         ...

@@ -136,6 +136,7 @@ class BoundStep(BoundFunction):
     cpu: bool
     started: Started
     updates: Mapping[str, Operation]
+    restarts: tuple[str, ...]
 
     @property
     def children(self) -> "Mapping[str, Workflow[Any]]":
@@ -167,6 +168,13 @@ class BoundStep(BoundFunction):
         if unknown or not values:
             raise self._unfit([f"{name}: is not declared with updates=" for name in unknown] or ["it updates nothing"])
         return self._encoded((name, self.updates[name], value) for name, value in values.items())
+
+    def encode_restart(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
+        """Field writes from what the code begins anew with, each the whole value. Raises as `encode_result`."""
+        unknown = [name for name in values if name not in self.restarts]
+        if unknown or not self.restarts:
+            raise self._unfit([f"{name}: is not declared with restarts=" for name in unknown or ("it",)])
+        return self._encoded((name, "replace", value) for name, value in values.items())
 
     def _encoded(self, parts: Iterable[tuple[str, Operation, Any]]) -> tuple[FieldWrite, ...]:
         problems: list[str] = []
@@ -207,5 +215,6 @@ def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
         check_signature=step.check_signature,
         cpu=step.settings.cpu,
         started=step.settings.children,
+        restarts=step.settings.restarts,
         updates=dict(zip(step.settings.updates, step.settings.update_operations, strict=True)),
     )

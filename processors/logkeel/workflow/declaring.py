@@ -37,6 +37,7 @@ class StepOptions:
     journal: bool = False
     children: Starts = ()
     updates: Callable[[Any], Any] | None = None
+    restarts: Callable[[Any], Any] | None = None
 
 
 def declare_step(function: Callable[..., Any], options: StepOptions, shape: StateShape) -> Step[..., Any]:
@@ -45,13 +46,16 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
     place = place_of(function)
     named = () if options.writes is None else recorded_fields(options.writes, shape.fields, place=place)
     writes = tuple(each.name for each in named)
-    updated = _updated(options, shape, place)
+    updated = _named(options.updates, shape, place, "updates=")
+    restarts = tuple(each.name for each in _named(options.restarts, shape, place, "restarts="))
     name = options.name or function.__name__
     raise_for([*_name_problems(name, place), *_effect_problems(name, options, writes, place)])
     raise_for(_cpu_problems(name, signature) if options.cpu else [])
     raise_for([*_result_problems(name, writes, signature.result, place), *_journal_problems(name, options, signature)])
     raise_for(_operation_problems(name, (*named, *updated), shape, place))
-    raise_for(_update_problems(name, options, updated, signature))
+    raise_for(
+        _update_problems(name, options, updated, signature) + _restart_problems(name, options, restarts, signature)
+    )
     settings = StepSettings(
         name=name,
         effect=options.effect or IDEMPOTENT,
@@ -65,14 +69,13 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
         operations=_operations(named, shape),
         updates=tuple(each.name for each in updated),
         update_operations=_operations(updated, shape),
+        restarts=restarts,
     )
     return Step(function, settings, signature, lambda check: signature_of(check, shape))
 
 
-def _updated(options: StepOptions, shape: StateShape, place: str) -> tuple[Named, ...]:
-    if options.updates is None:
-        return ()
-    return recorded_fields(options.updates, shape.fields, place=place, option="updates=")
+def _named(given: Callable[[Any], Any] | None, shape: StateShape, place: str, option: str) -> tuple[Named, ...]:
+    return () if given is None else recorded_fields(given, shape.fields, place=place, option=option)
 
 
 def _operations(named: tuple[Named, ...], shape: StateShape) -> tuple[Operation, ...]:
@@ -94,6 +97,17 @@ def _update_problems(
         Problem(f"{what} {each!r}, and reads it: executed again, its code would see another value", place, remedy)
         for each in sorted(read)
     ]
+
+
+def _restart_problems(
+    name: str, options: StepOptions, restarts: tuple[str, ...], signature: Signature
+) -> list[Problem]:
+    what, place = f"step {name!r} declares restarts=", signature.place
+    if restarts and not options.journal:
+        return [Problem(f"{what}, but has no journal that could begin anew", place, "declare journal=True")]
+    unread = sorted(set(restarts) - {each.field for each in signature.reads})
+    remedy = "take a parameter of that name, or declare the field with updates="
+    return [Problem(f"{what} {each!r}, and does not read it", place, remedy) for each in unread]
 
 
 def _name_problems(name: str, place: str) -> list[Problem]:

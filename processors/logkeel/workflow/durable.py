@@ -29,7 +29,8 @@ class DurableOptions(TypedDict, total=False):
     `timeout` bounds one execution of the code, suspended time left out (default: none, since each call has its own);
     `retry` repeats an execution that raised, by its journal; `run_timeout` bounds the run. `children`: workflows that
     the code starts by `step.child`, or a function that names them once all are defined. `updates`: fields that the code
-    writes by `step.update`, and their types; each is None until then.
+    writes by `step.update`, and their types; each is None until then. `restarts`: the code begins anew
+    by `step.restart_with`, with any of its parameters.
     """
 
     name: str
@@ -40,6 +41,7 @@ class DurableOptions(TypedDict, total=False):
     run_timeout: Duration
     children: Starts
     updates: Mapping[str, Any]
+    restarts: bool
 
 
 class Durable(Workflow[Any], Generic[P, R]):
@@ -73,9 +75,13 @@ def durable(function: Callable[..., Any] | None = None, /, **options: Unpack[Dur
         more["updates"] = lambda state: tuple(getattr(state, name) for name in updates)
 
     def declare(it: Callable[..., Any]) -> Durable[..., Any]:
+        state = _state_of(it, updates)
+        inputs = [name for name in state.model_fields if name not in updates and name != RESULT]
+        if options.get("restarts") and inputs:
+            more["restarts"] = lambda state: tuple(getattr(state, name) for name in inputs)
         workflow: Durable[..., Any] = Durable(
             options.get("name") or it.__name__,
-            state=_state_of(it, updates),
+            state=state,
             returns=RESULT,
             version=options.get("version", "1"),
             queue=options.get("queue", "default"),

@@ -7,7 +7,7 @@ give it without being made; so code between the calls must decide by nothing els
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
 
 from logkeel.definitions import Verb
@@ -159,6 +159,15 @@ class DurableCode(DurableCalls, Protocol):
         They are seen as what the step returns would be: by who looks at the run, and by what comes behind the step,
         also if it fails. A field with a reducer gets it added. Raises `StepSignatureError` for a field that the step
         does not declare with `updates=`, and for values that do not fit.
+        """
+        ...
+
+    async def restart_with(self, **state: Any) -> NoReturn:
+        """Begin anew with these values of fields that the step reads, and without what is in the journal.
+
+        For code without end: the journal does not grow. Calls made from then on have keys of their own, and attempts
+        are counted anew; children that nobody waits for are cancelled. Raises `StepSignatureError` inside of a
+        `gather`, for a field that the step does not declare with `restarts=`, and for values that do not fit.
         """
         ...
 

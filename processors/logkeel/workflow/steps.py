@@ -35,7 +35,8 @@ class Happened(Generic[V]):
 class StepSettings:
     """How a step is run, as declared. `operations`: how each of `writes` changes its field.
 
-    `updates`, `update_operations`: the same of what its code writes before it ends.
+    `updates`, `update_operations`: the same of what its code writes before it ends. `restarts`: fields it reads, and
+    may write to begin anew with.
     """
 
     name: str
@@ -50,6 +51,7 @@ class StepSettings:
     children: Started = NOTHING
     updates: tuple[str, ...] = ()
     update_operations: tuple[Operation, ...] = ()
+    restarts: tuple[str, ...] = ()
 
     @property
     def changes(self) -> tuple[tuple[str, Operation], ...]:
@@ -57,6 +59,7 @@ class StepSettings:
         return (
             *zip(self.writes, self.operations, strict=True),
             *zip(self.updates, self.update_operations, strict=True),
+            *((field, "replace") for field in self.restarts),
         )
 
 
@@ -148,6 +151,7 @@ class Step(Generic[P, R]):
                 for field, operation in zip(settings.updates, settings.update_operations, strict=True)
             )
             or UNSET,
+            restarts=settings.restarts or UNSET,
         )
 
 

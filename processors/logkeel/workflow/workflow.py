@@ -50,6 +50,7 @@ class MoreOfAStep(TypedDict, total=False):
     journal: bool
     children: Starts
     updates: Callable[[Any], Any]
+    restarts: Callable[[Any], Any]
 
 
 class MoreOfAWorkflow(TypedDict, total=False):
@@ -141,7 +142,7 @@ class Workflow(Generic[S]):
         `cpu`: it computes for long, so it is called in a process of its own, which a time-out or cancel ends.
         `journal`: the code inside is durable, by what its StepContext has of `DurableCode`; `children`: workflows that
         it starts as runs, or a function that names them once all are defined; `updates`: fields that it writes before
-        it ends, as `writes=` names them. Raises `DefinitionError`.
+        it ends, as `writes=` names them; `restarts`: fields that it may begin anew with. Raises `DefinitionError`.
         """
         options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, **more)
         return StepDecorator(lambda function: self._declare(function, options))

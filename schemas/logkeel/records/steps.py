@@ -170,11 +170,16 @@ class StepJournaled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepSuspended(msgspec.Struct, frozen=True, kw_only=True):
-    """All coroutines of the step wait; the worker forgets it until one of `waits` is met: positions in its journal."""
+    """All coroutines of the step wait; the worker forgets it until one of `waits` is met: positions in its journal.
+
+    `restarts`: its code begins anew instead, without its journal, when `writes` are made.
+    """
 
     identity: StepIdentity
     holder: str
     waits: tuple[str, ...]
+    restarts: bool = False
+    writes: tuple[FieldWrite, ...] = ()
 
 
 StepAnswer = (

@@ -10,6 +10,7 @@ from tests.unit.runs.scripts import failed, reclaimed, released, text
 
 from logkeel.definitions import WriteDefinition
 from logkeel.errors import DefinitionError, RunFailed
+from logkeel.projection.projection import fold
 from logkeel.records import JournalEntry
 from logkeel.runs.core.actions import DispatchStep, Ignored
 from logkeel.runs.core.answers import answer
@@ -41,6 +42,7 @@ def test_an_update_is_in_the_state_at_once_and_its_value_does_not_travel_with_th
     answer(life.next(), entry_sent(life.state, update()))
     assert life.kept() == ["step_journaled"]
     assert said(life) == text(FIELD, "half").payload
+    assert fold(life.history).fields[FIELD].payload == text(FIELD, "half").payload
     answer(life.next(), released(life.state, "a", was_started=True))
     life.kept()
     (sent,) = [action for action in life.turn.actions if isinstance(action, DispatchStep)]

@@ -43,6 +43,7 @@ _LEGAL = MappingProxyType(
         "step_revoked": OPEN_PHASES,
         "step_journaled": _OUT,
         "step_suspended": _OUT,
+        "step_restarted": _OUT,
         "step_resumed": OPEN_PHASES,
     }
 )
@@ -270,6 +271,27 @@ def _step_suspended(state: RunState, event: RunEvent, plan: Plan) -> None:
     )
 
 
+def _step_restarted(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """Its code begins anew with what it wrote: what was before is history. The next event dispatches it."""
+    path, step = path_of(event), _legal(state, event)
+    placed = plan.steps[path]
+    journal_events.forget(state, path)
+    write(state, placed.scope, event.writes, event.revision)
+    if static(path) in plan.undoable:
+        sagas.keep_inputs(state, plan, placed)
+    state.steps[path] = StepState(
+        step=step.step,
+        phase="suspended",
+        attempt=step.attempt,
+        dispatch=step.dispatch,
+        first_dispatched_ms=event.at_ms,
+        dispatched_ms=event.at_ms,
+        next_attempt=step.attempt,
+        suspended_since_ms=event.at_ms,
+        restarts=step.restarts + 1,
+    )
+
+
 def _step_resumed(state: RunState, event: RunEvent, plan: Plan) -> None:
     """A wait of its code is over: the outcome is in the journal. A suspended step is dispatched by the next event."""
     step = _legal(state, event)
@@ -359,6 +381,7 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "step_journaled": _step_journaled,
     "step_suspended": _step_suspended,
     "step_resumed": _step_resumed,
+    "step_restarted": _step_restarted,
     "block_entered": blocks.entered,
     "block_left": blocks.left,
     "block_rescued": blocks.rescued,

@@ -48,6 +48,13 @@ def limits_of(info: RunInfo, document: WorkflowDocument) -> TreeLimits:
     return TreeLimits(depth, min(max_depth, default=depth + MAX_DEPTH), min(descendants, default=MAX_DESCENDANTS))
 
 
+def child_of_code(turn: Activation, path: str, position: str, workflow: str) -> str:
+    """The run id of the child that code of this step starts at this position, another one once it has begun anew."""
+    restarts = turn.state.steps[path].restarts
+    place = place_in_code(path, position)
+    return child_run_id(turn.state.info, f"{place}\x00{restarts}" if restarts else place, workflow)
+
+
 def child_run_id(info: RunInfo, path: str, workflow: str) -> str:
     """The run id of the child that this run starts at this path."""
     identity = f"{info.run_id}\x00{info.incarnation}\x00{path}".encode()
@@ -115,7 +122,7 @@ def give_up_wait(turn: Activation, path: str, position: str, reason: str) -> Non
     """Nobody waits for this child of code any more, if it was started."""
     wait, entry = turn.state.journal_waits[path, position], turn.state.journal[path, position]
     if wait.reserved and entry.child is not None and not entry.child.abandon:
-        turn.do(CancelChild(child_run_id(turn.state.info, place_in_code(path, position), entry.child.workflow), reason))
+        turn.do(CancelChild(child_of_code(turn, path, position, entry.child.workflow), reason))
 
 
 def _inputs(turn: Activation, placed: PlacedChild) -> tuple[FieldWrite, ...]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from logkeel.records import ChildCall, ChildCompleted, JournalEntry, StartRun
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.child_errors import child_error
-from logkeel.runs.core.children import ask_for, child_run_id, limits_of, parent_of, start_problem
+from logkeel.runs.core.children import ask_for, child_of_code, limits_of, parent_of, start_problem
 from logkeel.runs.core.journal_waits import end_wait, outcome_of
 from logkeel.runs.core.paths import place_in_code, split_place
 
@@ -33,7 +33,7 @@ def begin(turn: Activation, path: str, entry: JournalEntry) -> None:
         end_wait(turn, path, outcome, "step_resumed", path=path, attempt=step.attempt, dispatch=step.dispatch)
         return
     share = _share(call, left)
-    run_id = child_run_id(info, place, call.workflow)
+    run_id = child_of_code(turn, path, entry.position, call.workflow)
     facts = {"workflow": call.workflow, "version": call.version, "descendants": str(1 + share)}
     turn.record("child_started", path=place, step=step.step, name=run_id, attributes=facts, journal=entry)
     request = StartRun(workflow=call.workflow, version=call.version, run_id=run_id, inputs=entry.writes)

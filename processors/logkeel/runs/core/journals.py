@@ -22,8 +22,8 @@ from logkeel.records import (
 from logkeel.runs.core import journal_children, journal_questions
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.children import give_up_wait
-from logkeel.runs.core.flow import dispatch, hold_lease, leave_waiting
+from logkeel.runs.core.children import give_up_code, give_up_wait
+from logkeel.runs.core.flow import dispatch, hold_lease, leave_waiting, settle
 from logkeel.runs.core.journal_timers import timer_path
 from logkeel.runs.core.journal_waits import end_wait, outcome_of
 from logkeel.runs.core.state import RunState, StepState
@@ -100,8 +100,11 @@ def is_known(state: RunState, message: StepAnswer) -> bool:
 
 
 def suspended(turn: Activation, message: StepSuspended, step: StepState) -> None:
-    """All code of the step waits. It goes on at once if one of its waits has ended meanwhile."""
+    """All code of the step waits, or begins anew. It goes on at once if one of its waits has ended meanwhile."""
     path = message.identity.path
+    if message.restarts:
+        _restarted(turn, message, step)
+        return
     leave_waiting(turn, path, step)
     turn.record(
         "step_suspended",
@@ -114,6 +117,23 @@ def suspended(turn: Activation, message: StepSuspended, step: StepState) -> None
     )
     if any(turn.state.journal_waits.get((path, position)) is None for position in message.waits) or not message.waits:
         dispatch(turn, path)
+
+
+def _restarted(turn: Activation, message: StepSuspended, step: StepState) -> None:
+    """Its code goes on as new, with nothing behind it but what it writes now."""
+    path = message.identity.path
+    settle(turn, path, step)
+    give_up_code(turn, path, "its code has begun anew")
+    turn.record(
+        "step_restarted",
+        path=path,
+        step=step.step,
+        attempt=step.attempt,
+        dispatch=step.dispatch,
+        holder=message.holder,
+        writes=message.writes,
+    )
+    dispatch(turn, path)
 
 
 def _what_is_awaited(turn: Activation, path: str, positions: tuple[str, ...]) -> list[str]:

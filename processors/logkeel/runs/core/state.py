@@ -104,6 +104,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     it was returned as not started, which a death within its first 200 ms looks like; reset as `reclaims` is.
     `suspended_since_ms`, `suspended_ms`: since when it is suspended, and how long it was before. `doubt`: position of
     the journaled call that is in doubt; None: the step itself is. `ended_revision`: of the event that ended it.
+    `restarts`: how often its code has begun anew; each time what it calls for has other keys.
     """
 
     step: str
@@ -134,6 +135,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     suspended_ms: int = 0
     doubt: str | None = None
     ended_revision: int = 0
+    restarts: int = 0
 
     @property
     def is_open(self) -> bool:

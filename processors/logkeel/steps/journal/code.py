@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from logkeel.steps.journal.calls import Caller
 from logkeel.steps.journal.child_runs import child_result, require_declared
 from logkeel.steps.journal.results import RESULT_FIELD, adapter_of, read, written
 from logkeel.steps.journal.session import Journal
-from logkeel.steps.journal.updating import updated
+from logkeel.steps.journal.updating import begun_anew, updated
 from logkeel.steps.journal.waiting import Wait, waited
 from logkeel.workflow.durable_code import DEFAULT_CALL_TIMEOUT, Answered, Asking, CallOptions, ChildOptions
 from logkeel.workflow.durations import Duration, to_milliseconds
@@ -124,6 +124,11 @@ class Code:
         journal, _ = self._made_durable()
         writes = () if self.bound is None else self.bound.encode_update(fields)
         await updated(journal, f"update {', '.join(sorted(fields))}", writes)
+
+    async def restart_with(self, **state: Any) -> NoReturn:
+        """See `DurableCode.restart_with`."""
+        journal, _ = self._made_durable()
+        await begun_anew(journal, () if self.bound is None else self.bound.encode_restart(state))
 
     async def child(
         self,

@@ -62,7 +62,14 @@ class WentAnotherWay:
     error: JournalDiverged
 
 
-Stop: TypeAlias = Suspended | CallInDoubt | LeaseLost | NotHere | WentAnotherWay
+@dataclass(frozen=True, slots=True)
+class BeginsAnew:
+    """The code goes on as new, with these writes and without its journal."""
+
+    writes: tuple[FieldWrite, ...]
+
+
+Stop: TypeAlias = Suspended | CallInDoubt | LeaseLost | NotHere | WentAnotherWay | BeginsAnew
 
 
 class Stopped(Exception):
