@@ -1,9 +1,10 @@
 """All workflows of simulations."""
 
 from tests.sim.families import FAMILIES
+from tests.sim.sagas import trip
 from tests.sim.workload import WORKFLOWS, agent, many
 
-MORE = (agent, many, *FAMILIES)
+MORE = (agent, many, *FAMILIES, trip)
 """Only in the worlds of seeds that have runs of them, or of who starts them."""
 
 BY_NAME = {workflow.name: workflow for workflow in (*WORKFLOWS, *MORE)}

@@ -20,6 +20,9 @@ WINDING_FROM = 10_000
 AGENTS_EVERY, AGENTS_AT = 8, 5
 """The seeds from there on that have agents as well."""
 
+TRIPS_AT = 6
+"""The seeds of eight, from there on, that have sagas as well."""
+
 EFFECTS = 700
 """About as many effects as a seed without faults has."""
 
@@ -117,7 +120,8 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"run-{number}", draw.choice(names), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 4, 4, 5, 6)))
     )
-    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed) + _started(seed)
+    winding, families = _winding_runs(seed), _families(seed) + _started(seed)
+    return straight + winding + _agents(seed) + _many_runs(seed) + families + _trips(seed)
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -171,6 +175,17 @@ def _started(seed: int) -> tuple[RunPlan, ...]:
         return ()
     draw = Random(f"{seed}/started")
     return (RunPlan("starter-0", "started", draw.randrange(1_000), _sendings(draw)),)
+
+
+def _trips(seed: int) -> tuple[RunPlan, ...]:
+    """Runs with sagas, of every eighth seed of those. Odd numbers fail, and undo."""
+    if seed < WINDING_FROM or seed % 8 != TRIPS_AT:
+        return ()
+    draw = Random(f"{seed}/trips")
+    return tuple(
+        RunPlan(f"trip-{number}", "trip", draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 2, 3)))
+    )
 
 
 def _spoken(draw: Random) -> tuple[Sending, ...]:

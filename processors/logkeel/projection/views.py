@@ -10,7 +10,7 @@ from typing import Literal
 
 from logkeel.projection import waits
 from logkeel.projection.waits import AnswerView, WaitView, answer_in
-from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
+from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Origin, Payload, RunEvent, RunStatus
 from logkeel.records.combining import COMBINING_OPERATIONS, combined
 
 Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
@@ -105,6 +105,7 @@ class RunView:
     elements: dict[str, int] = field(default_factory=dict)
     children: dict[str, str] = field(default_factory=dict)
     parent_run_id: str | None = None
+    origin: Origin | None = None
     complete: bool = True
 
     @property
@@ -306,6 +307,17 @@ def _child_started(view: RunView, event: RunEvent) -> None:
     waits.child_started(view.waits, event)
 
 
+def _run_forked(view: RunView, event: RunEvent) -> None:
+    """What came before is the history of `origin`; what was open is about to be sent anew."""
+    view.paused_at_ms = None
+    view.origin = event.origin
+    view.reason = event.reason
+    for path, step in view.steps.items():
+        if step.is_open:
+            view.steps[path] = replace(step, phase="waiting", since_ms=event.at_ms, due_ms=None, holder=None)
+    _write(view, event.writes, event)
+
+
 def _noted(view: RunView, event: RunEvent) -> None:
     """In the history, but not in what is shown."""
 
@@ -341,6 +353,7 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "undo_ended": _noted,
     "signal_received": _signal_received,
     "cancel_requested": _cancel_requested,
+    "run_forked": _run_forked,
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
     "step_held": _noted,

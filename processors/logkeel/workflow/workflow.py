@@ -27,6 +27,7 @@ from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.flow_checks import FlowCheck
 from logkeel.workflow.inlining import SEPARATOR, inner_steps
+from logkeel.workflow.migrations import Migration, Migrations
 from logkeel.workflow.payloads import decode_field, encode_write, is_absent, reasons
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
@@ -89,6 +90,7 @@ class Workflow(Generic[S]):
         self.queue = queue
         self.returns = returns
         self.shape: StateShape = shape_of(state)
+        self.migrations = Migrations(name, self.shape)
         self._run_timeout_ms = None if run_timeout is None else to_milliseconds(run_timeout)
         self._steps: dict[str, Step[..., Any]] = {}
         self._flow: SequenceBlock | None = None
@@ -146,6 +148,17 @@ class Workflow(Generic[S]):
         """
         options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, **more)
         return StepDecorator(lambda function: self._declare(function, options))
+
+    def migration(self, *, from_version: int) -> Callable[[Migration], Migration]:
+        """Declare how the fields of state schema `from_version` become those of the next version: a dictionary of JSON
+        values in, one out. For runs that are moved to this version. Raises `DefinitionError`.
+        """
+
+        def declare(function: Migration) -> Migration:
+            self.migrations.add(from_version, function)
+            return function
+
+        return declare
 
     def flow(self, *blocks: FlowBlock) -> None:
         """Put the steps together: one block after the other. Raises `DefinitionError` with everything it finds."""

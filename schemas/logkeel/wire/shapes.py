@@ -6,6 +6,7 @@ from logkeel.records import (
     AnswerQuestion,
     CancelRun,
     ChildCompleted,
+    ForkRun,
     PauseRun,
     RequestRejected,
     ResolveStep,
@@ -35,6 +36,7 @@ Record = (
     | AnswerQuestion
     | PauseRun
     | ResumeRun
+    | ForkRun
     | StepCommand
     | StepRevoked
     | StepHeartbeat

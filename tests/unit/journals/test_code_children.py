@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.journals.scripts import Life, call, entry_sent, journaled_plan, suspended, wait
 from tests.unit.runs.scripts import failed, reclaimed, succeeded, text
+from tests.unit.runs.test_forking import forked
 
 from logkeel.errors import CallFailed, DefinitionError, InvalidInput, RunFailed
 from logkeel.projection.projection import fold
@@ -20,10 +21,12 @@ from logkeel.records import (
     StartRun,
 )
 from logkeel.runs.core import child_ends, pausing, requests, waking
-from logkeel.runs.core.actions import CancelChild, DispatchStep, Ignored, StartChild
+from logkeel.runs.core.actions import CancelChild, DispatchStep, Ignored, Reject, StartChild
+from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.children import MAX_DEPTH, MAX_DESCENDANTS
 from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.replay import replay
 from logkeel.workflow import ChildOptions, State, StepContext, Workflow, child, durable
 
 HOUR_MS = 3_600_000
@@ -215,6 +218,33 @@ def test_a_call_may_say_how_many_runs_there_may_be_below_its_child() -> None:
         plan=Plan(document, "digest"),
     )  # fmt: skip
     assert [each.parent and each.parent.max_descendants for each in started] == [4, 0, 3]
+
+
+def test_a_fork_leaves_children_of_code_to_the_run_that_has_started_them() -> None:
+    life, (request,) = begun(kid())
+    refused = forked(life.history, life.plan)
+    assert isinstance(refused, Reject)
+    assert (refused.code, "a?0" in refused.reason) == ("child_under_way", True)
+    child_ends.ended(life.next(), end(request))
+    life.kept()
+    turn = forked(life.history, life.plan)
+    assert isinstance(turn, Activation)
+    assert turn.state.journal["a", "0"].state == "done"
+    assert not [action for action in turn.actions if isinstance(action, StartChild)]
+
+
+def test_a_fork_of_a_paused_run_starts_the_children_that_were_not_started() -> None:
+    life = Life()
+    pausing.pause(life.next(), PauseRun(run_id="r"), "q")
+    life.kept()
+    answer(life.next(), entry_sent(life.state, kid()))
+    life.kept()
+    turn = forked(life.history, life.plan)
+    assert isinstance(turn, Activation)
+    (request,) = [action.request for action in turn.actions if isinstance(action, StartChild)]
+    assert request.parent is not None
+    assert request.parent.run_id == "f"
+    assert replay(turn.events, life.plan) == turn.state
 
 
 # Whole families ------------------------------------------------------------------------------------------------------

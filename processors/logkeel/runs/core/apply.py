@@ -14,6 +14,7 @@ from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
 from logkeel.runs.core import apply_sagas, journal_events, sagas
+from logkeel.runs.core.apply_fork import forked
 from logkeel.runs.core.changing import arrive, hold, path_of, unhold, write
 from logkeel.runs.core.elements import sweep
 from logkeel.runs.core.paths import static
@@ -399,6 +400,7 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
     "step_held": _step_held,
+    "run_forked": forked,
     "child_started": _of_block_or_code(blocks.child_started, journal_events.child_started),
     "child_ended": _of_block_or_code(blocks.child_ended, journal_events.child_ended),
     "answer_ignored": _answer_ignored,
