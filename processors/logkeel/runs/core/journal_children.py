@@ -35,7 +35,9 @@ def begin(turn: Activation, path: str, entry: JournalEntry) -> None:
     share = _share(call, left)
     run_id = child_of_code(turn, path, entry.position, call.workflow)
     facts = {"workflow": call.workflow, "version": call.version, "descendants": str(1 + share)}
-    turn.record("child_started", path=place, step=step.step, name=run_id, attributes=facts, journal=entry)
+    # What it begins with stands in the history already, in the event of the intent.
+    noted = replace(entry, writes=())
+    turn.record("child_started", path=place, step=step.step, name=run_id, attributes=facts, journal=noted)
     request = StartRun(workflow=call.workflow, version=call.version, run_id=run_id, inputs=entry.writes)
     ask_for(turn, request, parent_of(turn, place, limits, share))
 
