@@ -131,8 +131,8 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
     if seed % HEAVY_EVERY == HEAVY_AT:
         # What is bulky elsewhere fits here.
         return tuple(run for run in straight if run.workflow != "bulky") + _heavy_runs(seed)
-    more = _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed)
-    return straight + more + _trips(seed) + _limited(seed)
+    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed)
+    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -189,6 +189,14 @@ def _families(seed: int) -> tuple[RunPlan, ...]:
         for number in range(draw.choice((2, 3, 5)))
     )
     return parents + turns
+
+
+def _started(seed: int) -> tuple[RunPlan, ...]:
+    """Runs whose code starts others, of every sixteenth seed."""
+    if seed % 16 != 14:
+        return ()
+    draw = Random(f"{seed}/started")
+    return (RunPlan("starter-0", "started", draw.randrange(1_000), _sendings(draw)),)
 
 
 def _trips(seed: int) -> tuple[RunPlan, ...]:
