@@ -1,7 +1,6 @@
 """One seed: the plan is played, everything is given time to end, and judged."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,16 +12,7 @@ from tests.sim.outside import STAGE, Outside
 from tests.sim.plan import Plan, RunPlan
 from tests.sim.workload import WORKFLOWS
 
-from logkeel.testing.world import World
-
-PLAY_MS = 240_000.0
-"""Far more than the worst plan needs: what has not ended by then is stuck."""
-
-ENDS_TO_GIVE_UP = 30
-ROUNDS_TO_REST = 5
-
-QUIET_MS = 5_000.0
-"""Idle commits and late markers."""
+from logkeel.testing.world import World, play_out
 
 
 @dataclass(slots=True)
@@ -71,7 +61,7 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
         asked_for = {run.run_id for run in runs} or wanted | human.children
         return sender.is_done and human.ended.issuperset(asked_for)
 
-    faults = _finish(world, ended)
+    faults = play_out(world, ended)
     if not faults:
         faults = disasters.epilogue(world, plan, sender, ended)
     if not faults and plan.scenario in ("usual", "weeks_pass"):
@@ -88,17 +78,3 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
         asked=human.asked,
         lines=world.trace.lines() if keep_lines else [],
     )
-
-
-def _finish(world: World, ended: Callable[[], bool]) -> list[str]:
-    """Play until every run has ended, then let it become quiet."""
-    world.run(lambda: ended() or len(world.ends) > ENDS_TO_GIVE_UP, limit_ms=PLAY_MS)
-    if not ended():
-        return [f"runs are stuck after {PLAY_MS / 1_000:.0f} s", *world.stuck()]
-    world.heal()
-    for _ in range(ROUNDS_TO_REST):
-        world.run(world.is_calm, limit_ms=PLAY_MS)
-        world.run(lambda: not world.is_calm(), limit_ms=QUIET_MS)
-        if world.is_calm():
-            return []
-    return ["the processes do not come to rest", *world.stuck()]

@@ -8,6 +8,7 @@ from tests.sim.journals import faults_of_journals
 from tests.sim.limits import faults_of_limits
 from tests.sim.outside import Line, Outside
 from tests.sim.plan import Plan, RunPlan
+from tests.sim.sagas import faults_of_sagas
 
 from logkeel.log import Record
 from logkeel.records import (
@@ -45,6 +46,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += _faults_of_signals(plan, histories)
     found += faults_of_families(world, histories)
     found += faults_of_limits(world, histories)
+    found += faults_of_sagas(histories, outside.lines)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)
     found += _faults_of_dead_letters(world, plan)

@@ -2,9 +2,10 @@
 
 from tests.sim.families import FAMILIES
 from tests.sim.limits import LIMITED
+from tests.sim.sagas import trip
 from tests.sim.workload import WORKFLOWS, agent, many
 
-MORE = (agent, many, *FAMILIES, *LIMITED)
+MORE = (agent, many, *FAMILIES, *LIMITED, trip)
 """Only in the worlds of seeds that have runs of them, or of who starts them."""
 
 BY_NAME = {workflow.name: workflow for workflow in (*WORKFLOWS, *MORE)}

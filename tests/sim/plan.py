@@ -20,6 +20,9 @@ WINDING_FROM = 10_000
 AGENTS_EVERY, AGENTS_AT = 8, 5
 """The seeds from there on that have agents as well."""
 
+TRIPS_AT = 6
+"""The seeds of eight, from there on, that have sagas as well."""
+
 EFFECTS = 700
 """About as many effects as a seed without faults has."""
 
@@ -117,7 +120,15 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"run-{number}", draw.choice(names), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 4, 4, 5, 6)))
     )
-    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed) + _limited(seed)
+    return (
+        straight
+        + _winding_runs(seed)
+        + _agents(seed)
+        + _many_runs(seed)
+        + _families(seed)
+        + _trips(seed)
+        + _limited(seed)
+    )
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -167,12 +178,23 @@ def _families(seed: int) -> tuple[RunPlan, ...]:
 
 def _limited(seed: int) -> tuple[RunPlan, ...]:
     """Runs that wait for each other, of every eighth seed of those."""
-    if seed < WINDING_FROM or seed % 8 != 6:
+    if seed < WINDING_FROM or seed % 8 != 1:
         return ()
     draw = Random(f"{seed}/limited")
     return tuple(
         RunPlan(f"limited-{number}", draw.choice(("narrow", "quick")), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 5, 7)))
+    )
+
+
+def _trips(seed: int) -> tuple[RunPlan, ...]:
+    """Runs with sagas, of every eighth seed of those. Odd numbers fail, and undo."""
+    if seed < WINDING_FROM or seed % 8 != TRIPS_AT:
+        return ()
+    draw = Random(f"{seed}/trips")
+    return tuple(
+        RunPlan(f"trip-{number}", "trip", draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 2, 3)))
     )
 
 

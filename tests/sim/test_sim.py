@@ -10,10 +10,11 @@ import pytest
 import structlog
 from tests.sim.case import Verdict, play
 from tests.sim.many import silence
-from tests.sim.plan import plan_of
+from tests.sim.plan import TRIPS_AT, WINDING_FROM, plan_of
 from tests.sim.shrinking import shrink
 
 from logkeel.exactly_once import cache
+from logkeel.runs.core import undoing
 from logkeel.testing.world.trace import TraceEvent
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,17 @@ def test_a_seed_that_fails_is_shrunk_to_a_command(monkeypatch: pytest.MonkeyPatc
     shrunk = shrink(failed)
     assert shrunk.faults
     assert shrunk.command.startswith(f'make sim ARGS="--seed {failed}')
+
+
+@pytest.mark.parametrize(("name", "broken"), [("needs_undo", lambda *_: False), ("is_busy", lambda *_: False)])
+def test_seeds_with_sagas_find_what_is_not_undone(
+    name: str, broken: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = range(WINDING_FROM + TRIPS_AT, WINDING_FROM + TRIPS_AT + 8 * 20, 8)
+    assert {run.workflow for seed in seeds for run in plan_of(seed).runs} >= {"trip"}
+    monkeypatch.setattr(undoing, name, broken)
+    found = next(faults for seed in seeds if (faults := play(plan_of(seed), tmp_path).faults))
+    assert "never undone" in found[0]
 
 
 def test_the_median_seed_is_no_trifle(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 from logkeel.projection import waits
 from logkeel.projection.limits import CONCURRENCY, SlotView, limit_in
 from logkeel.projection.waits import AnswerView, WaitView, answer_in
-from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
+from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Origin, Payload, RunEvent, RunStatus
 from logkeel.records.combining import COMBINING_OPERATIONS, combined
 
 Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
@@ -108,6 +108,7 @@ class RunView:
     children: dict[str, str] = field(default_factory=dict)
     parent_run_id: str | None = None
     slots: dict[str, list[SlotView]] = field(default_factory=dict)
+    origin: Origin | None = None
     complete: bool = True
 
     @property
@@ -325,6 +326,17 @@ def _leave_limits(view: RunView, path: str) -> None:
     view.slots.pop(path, None)
 
 
+def _run_forked(view: RunView, event: RunEvent) -> None:
+    """What came before is the history of `origin`; what was open is about to be sent anew."""
+    view.paused_at_ms = None
+    view.origin = event.origin
+    view.reason = event.reason
+    for path, step in view.steps.items():
+        if step.is_open:
+            view.steps[path] = replace(step, phase="waiting", since_ms=event.at_ms, due_ms=None, holder=None)
+    _write(view, event.writes, event)
+
+
 def _noted(view: RunView, event: RunEvent) -> None:
     """In the history, but not in what is shown."""
 
@@ -355,8 +367,11 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "question_answered": _question_answered,
     "question_reassigned": _question_reassigned,
     "question_reminded": _question_reminded,
+    "undo_started": _noted,
+    "undo_ended": _noted,
     "signal_received": _signal_received,
     "cancel_requested": _cancel_requested,
+    "run_forked": _run_forked,
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
     "step_held": _step_held,

@@ -38,6 +38,7 @@ from logkeel.workflow.limits import Concurrency, Rate
 from logkeel.workflow.reducers import Add, Append, Elements, Max, Min, Put, removed, replaced
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
+from logkeel.workflow.saga import saga
 from logkeel.workflow.state import State
 from logkeel.workflow.steps import Happened, Step
 from logkeel.workflow.timeouts import Timeout
@@ -103,6 +104,7 @@ __all__ = [
     "removed",
     "replaced",
     "rescue",
+    "saga",
     "sequence",
     "sleep",
     "to_milliseconds",

@@ -1,5 +1,6 @@
 """The record types of the wire, as frozen structs. `logkeel.wire` writes and reads them as Avro."""
 
+from logkeel.records.forks import ForkRun
 from logkeel.records.limit_words import AcquireLimit, LimitAnswered, LimitKind, LimitRequest, ReleaseLimit
 from logkeel.records.outcomes import (
     ChildCompleted,
@@ -68,6 +69,7 @@ __all__ = [
     "FieldReference",
     "FieldValue",
     "FieldWrite",
+    "ForkRun",
     "JournalEntry",
     "LimitAnswered",
     "LimitKind",

@@ -7,6 +7,7 @@ from logkeel.records import (
     AnswerQuestion,
     CancelRun,
     ChildCompleted,
+    ForkRun,
     LimitAnswered,
     PauseRun,
     ReleaseLimit,
@@ -38,6 +39,7 @@ Record = (
     | AnswerQuestion
     | PauseRun
     | ResumeRun
+    | ForkRun
     | AcquireLimit
     | ReleaseLimit
     | StepCommand

@@ -1,5 +1,8 @@
 """What becomes of steps and runs: dispatch, settle, ask, cancel, end. Pure. `moving` says what follows what."""
 
+from collections.abc import Collection
+from types import ModuleType
+
 from logkeel.records import ErrorInfo, FieldValue, RunStatus
 from logkeel.runs.core.actions import (
     ClearTimer,
@@ -40,6 +43,9 @@ def dispatch(turn: Activation, path: str, inputs: tuple[FieldValue, ...] | None 
     journal = journal_of(turn.state, placed)
     problem = command_problem(path, inputs)
     problem = problem or journal_problem(path, inputs, journal) or _too_late(turn, path, former, attempt)
+    if problem is not None and placed.undoes:
+        _undoing().cannot_undo(turn, path, problem)
+        return
     if problem is not None:
         complete(turn, "failed", problem, reason=f"step {path} cannot be dispatched")
         return
@@ -132,8 +138,11 @@ def complete(
 ) -> None:
     """End the run: what is open is cancelled first (P36), then it is announced.
 
-    Only a run that succeeded has a result: every other end must fit into a record whatever the state holds.
+    Only a run that succeeded has a result: every other end must fit into a record whatever the state holds. Where sagas
+    are open, what they did is undone before, and the run ends later.
     """
+    if turn.state.head.open_sagas and _undoing().end_later(turn, status, error, reason):
+        return
     cancel_under(turn, "", reason or status)
     info = turn.state.info
     if info.deadline_ms is not None:
@@ -142,14 +151,21 @@ def complete(
     turn.do(CompleteRun(result))
 
 
-def cancel_under(turn: Activation, path: str, reason: str) -> None:
-    """Revoke the open steps inside of a block ("": of the run), clear timers of what waits there, cancel its children.
+def _undoing() -> ModuleType:
+    """Undoing dispatches and cancels, and every end of a run may have to wait for it: the two need each other."""
+    from logkeel.runs.core import undoing
+
+    return undoing
+
+
+def cancel_under(turn: Activation, path: str, reason: str, keep: Collection[str] = ()) -> None:
+    """Revoke the open steps inside of a block ("": of the run) but `keep`; clear timers of what waits, cancel children.
 
     The waits themselves go with the event that the caller records next.
     """
     if turn.state.head.open_steps:
         for each, step in below(turn.state.steps, path):
-            if step.is_open:
+            if step.is_open and each not in keep:
                 _revoke(turn, each, step, reason)
     if turn.state.head.open_waits:
         for each, wait in below(turn.state.waits, path):

@@ -11,6 +11,7 @@ from logkeel.runs.core.limit_claims import LimitClaim, LimitUse
 from logkeel.runs.core.limit_uses import RUN
 from logkeel.runs.core.moving import fail, go_to
 from logkeel.runs.core.paths import static
+from logkeel.runs.core.pausing import release
 from logkeel.runs.core.targets import ToStep
 
 
@@ -46,11 +47,20 @@ def _granted(turn: Activation, path: str, claim: LimitClaim, use: LimitUse) -> N
     if not claim.is_whole:
         ask(turn, path, claim)
     elif path == RUN:
-        go_to(turn, turn.plan.first)
+        _begin(turn)
     elif path in turn.state.steps:
         dispatch(turn, path)
     else:
         go_to(turn, ToStep(static(path)), path)
+
+
+def _begin(turn: Activation) -> None:
+    """Begin with the flow, or go on where the run that this one was forked from stood."""
+    state = turn.state
+    if state.steps or state.waits or state.held:
+        release(turn)
+    else:
+        go_to(turn, turn.plan.first)
 
 
 def _refused(turn: Activation, path: str, error: ErrorInfo) -> None:

@@ -72,7 +72,8 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps`, `stale` and
 
     `claims` the items of what they are called after. `paused_at_ms`: since when it sends no commands. `descendants`:
-    child runs that have been started below it, and those that its open children may start yet.
+    child runs that have been started below it, and those that its open children may start yet. `open_sagas` and
+    `open_undos`: items of `waits` that are sagas, or regions that are being undone.
     """
 
     status: RunStatus = "running"
@@ -88,6 +89,8 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     held_steps: int = 0
     stale: int = 0
     descendants: int = 0
+    open_sagas: int = 0
+    open_undos: int = 0
     claims: int = 0
 
 
@@ -102,7 +105,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     `heard_ms`: when the engine, by its own clock, first heard that this execution had started. `given_back`: how often
     it was returned as not started, which a death within its first 200 ms looks like; reset as `reclaims` is.
     `suspended_since_ms`, `suspended_ms`: since when it is suspended, and how long it was before. `doubt`: position of
-    the journaled call that is in doubt; None: the step itself is.
+    the journaled call that is in doubt; None: the step itself is. `ended_revision`: of the event that ended it.
     """
 
     step: str
@@ -132,6 +135,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     suspended_since_ms: int | None = None
     suspended_ms: int = 0
     doubt: str | None = None
+    ended_revision: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -146,15 +150,31 @@ class ScopeState(msgspec.Struct, frozen=True):
     arrived: tuple[int, ...] = ()
 
 
-BlockWaitKind = Literal["sleep", "signal", "question", "within", "child"]
+class Deferred(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What follows once sagas are undone: the failure of what is at `path`, the end of the run with this status, a
+
+    block whose time is over, a fork that has enough branches, a loop that is left.
+    """
+
+    kind: Literal["fail", "end", "timeout", "join", "leave"]
+    path: str
+    error: ErrorInfo | None = None
+    reason: str | None = None
+    status: RunStatus | None = None
+
+
+BlockWaitKind = Literal["sleep", "signal", "question", "within", "child", "saga", "undo"]
 
 
 class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An open wait, or a block whose time is limited. `number`: the revision at which it began; the id of a question.
+    """An open wait, a block whose time is limited, an open saga, or a region that is being undone.
+
+    `number`: the revision at which it began; the id of a question.
 
     `due_ms`: when its time is over. A signal's `name` and `correlation` are what it waits for. `assignee`: whom a
     question is for; `escalated`: its first deadline is behind it. Of a child, `name` is its run id, and `reserved` how
-    many runs it counts for as long as it is open: itself, and those that it may start.
+    many runs it counts for as long as it is open: itself, and those that it may start. `sagas` are being undone here,
+    then follows `then`.
     """
 
     kind: BlockWaitKind
@@ -167,6 +187,8 @@ class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     assignee: str | None = None
     escalated: bool = False
     reserved: int = 0
+    sagas: tuple[str, ...] = ()
+    then: Deferred | None = None
 
 
 class FieldPointer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
