@@ -147,7 +147,7 @@ async def test_a_run_looks_back_on_itself() -> None:
 async def test_a_run_waits_for_its_limits_in_memory_too() -> None:
     """Two branches, one slot, and a rate whose window is hours long."""
     workflow = Workflow("scales", state=Parcel, returns=("weight", "price"), limits=[Concurrency(1)])
-    once = [Concurrency(1, name="scale"), Rate(1, per="3h", name="scale")]
+    once = (Concurrency(1, name="scale"), Rate(1, per="3h", name="scale"))
     at_once: list[int] = []
     running = 0
 
