@@ -52,6 +52,7 @@ def main() -> None:
     # Ended from outside, it ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     logging.getLogger("logkeel.kafka").setLevel(logging.CRITICAL)
+    configure_logs("warning")
     with tempfile.TemporaryDirectory(prefix="logkeel-bench-") as scratch:
         directory = Path(scratch)
         with EmbeddedBroker(directory / "kafka", java_options=[FULL_COMPILER]) as broker:
@@ -60,7 +61,7 @@ def main() -> None:
                 part: [bench.measure(count, options.kinds, options.rounds, part=part) for count in options.partitions]
                 for part in options.only
             }
-    report = {"machine": _machine(), "floors": FLOORS}
+    report: dict[str, Any] = {"machine": _machine(), "floors": FLOORS}
     report |= {"applications": measured.get("steps", []), "flows": measured.get("flows", [])}
     options.json.write_text(json.dumps(report, indent=2) + "\n")
     print(table(report))

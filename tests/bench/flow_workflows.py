@@ -34,9 +34,9 @@ class Fan(State):
 
     value: str
     width: int = FILE.fan_out.width
-    items: Annotated[list[str], Append] = []
+    items: Annotated[list[str], Append] = []  # noqa: RUF012  # pydantic copies defaults
     done: str | None = None
-    results: Annotated[list[str], Append] = []
+    results: Annotated[list[str], Append] = []  # noqa: RUF012  # pydantic copies defaults
     merged: int | None = None
 
 
@@ -157,7 +157,7 @@ class Talk(State):
 
     value: str
     turns: int
-    messages: Annotated[list[str], Append] = []
+    messages: Annotated[list[str], Append] = []  # noqa: RUF012  # pydantic copies defaults
     over: Literal["yes", "no"] = "no"
 
 

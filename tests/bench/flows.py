@@ -12,7 +12,6 @@ from tests.bench.application import Application, inputs_of
 from tests.bench.flow_workflows import FILE
 from tests.bench.turns import AGENTS, COMMANDS, turns_of
 
-from logkeel.log import TopicPartition
 from logkeel.records import AnswerQuestion, RunCompleted, RunEvent
 from logkeel.wire import decode
 
@@ -30,7 +29,7 @@ def measure(application: Application, scale: float) -> dict[str, Any]:
     return {
         "fan_out": fan_out(application, scale),
         "approvals": approvals(application, scale),
-        "agent": agent(application, scale),
+        "agent": agent(application),
         "each": items(application, scale),
         "timers": timers(application, scale),
     }
@@ -98,10 +97,10 @@ def _approvals(application: Application, runs: int, width: int, payload_bytes: i
     return {"in_flight": width, "runs": runs, "asked": _quantiles(asked_s), "gone_on": _quantiles(gone_on_s)}
 
 
-def agent(application: Application, scale: float) -> list[dict[str, Any]]:
+def agent(application: Application) -> list[dict[str, Any]]:
     """W7: milliseconds of a turn on the broker; records and bytes of the first, median and last turn (in memory)."""
     workload, rows = FILE.agent, []
-    turns = max(20, int(max(workload.turns) * scale))
+    turns = max(workload.turns)
     for form, workflow in AGENTS.items():
         inputs = inputs_of(value=VALUE * workload.payload_bytes, turns=turns)
         seconds = application.run_alone(workflow.name, inputs, liveness_s=LIVENESS_S)
@@ -121,15 +120,28 @@ def agent(application: Application, scale: float) -> list[dict[str, Any]]:
 
 
 def items(application: Application, scale: float) -> list[dict[str, Any]]:
-    """`each` over the items in one run, then as many runs of one step, so many at a time: items per second."""
+    """`each` over the items in one run, then as many runs of one step, so many at a time.
+
+    Items per second, and microseconds of processor time that engine and worker use for one, which a busy machine
+    changes less. Ratios above 1 are in favour of `each`.
+    """
     count, rows = int(FILE.items.items * scale), []
     for width in FILE.items.in_flight:
+        before = _cpu_s(application)
         together = inputs_of(value=VALUE, width=count)
-        seconds = application.run_alone(f"many-{width}", together, liveness_s=LIVENESS_S)
-        apart, runs = _closed(application, "one", inputs_of(value=VALUE), width, runs=count)
-        row = {"items": count, "in_flight": width, "each_per_s": count / seconds, "runs_per_s": runs / apart}
-        rows.append({**row, "ratio": row["each_per_s"] / row["runs_per_s"]})
+        each_s = application.run_alone(f"many-{width}", together, liveness_s=LIVENESS_S)
+        between = _cpu_s(application)
+        runs_s, _ = _closed(application, "one", inputs_of(value=VALUE), width, runs=count)
+        each_cpu_s, runs_cpu_s = between - before, _cpu_s(application) - between
+        row = {"items": count, "in_flight": width, "each_per_s": count / each_s, "runs_per_s": count / runs_s}
+        row |= {"each_cpu_us": each_cpu_s * 1e6 / count, "runs_cpu_us": runs_cpu_s * 1e6 / count}
+        rows.append({**row, "ratio": runs_s / each_s, "cpu_ratio": runs_cpu_s / each_cpu_s})
     return rows
+
+
+def _cpu_s(application: Application) -> float:
+    """Of all but the client."""
+    return sum(seconds for name, seconds in application.cpu_s().items() if name != "client")
 
 
 def timers(application: Application, scale: float) -> dict[str, Any]:
@@ -212,8 +224,11 @@ def lines(rounds: list[dict[str, Any]]) -> list[str]:
     for rows in zip(*(each["each"] for each in rounds), strict=True):
         rates = [spread([row[name] for row in rows]) for name in ("each_per_s", "runs_per_s")]
         ratio = f"ratio {spread([row['ratio'] for row in rows], 2)}  (floor: >= 0.8)"
+        used = [spread([row[name] for row in rows]) for name in ("each_cpu_us", "runs_cpu_us")]
+        used_ratio = spread([row["cpu_ratio"] for row in rows], 2)
         name = f"each x {rows[0]['in_flight']}, {rows[0]['items']} items"
         found.append(f"  {name:28} {rates[0]} items/s; as runs of one step {rates[1]} runs/s; {ratio}")
+        found.append(f"  {'':28} processor time of one {used[0]} us; as a run {used[1]} us; ratio {used_ratio}")
     return found
 
 
@@ -224,10 +239,10 @@ def _timers(rows: list[dict[str, Any]]) -> str:
 
 
 def _approval(rows: Any) -> str:
-    parts = [
-        f"{words} p50 {spread([row[name]['p50_ms'] for row in rows], 1)}, p99 {spread([row[name]['p99_ms'] for row in rows])} ms"
-        for words, name in (("request to question", "asked"), ("answer to end", "gone_on"))
-    ]
+    parts = []
+    for words, name in (("request to question", "asked"), ("answer to end", "gone_on")):
+        p50, p99 = ([row[name][quantile] for row in rows] for quantile in ("p50_ms", "p99_ms"))
+        parts.append(f"{words} p50 {spread(p50, 1)}, p99 {spread(p99)} ms")
     return "; ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""W7 by the turn: what each call of the model leaves on the log. In memory: production engine and worker, every byte real.
+"""W7 by the turn: what each call of the model leaves on the log. In memory, by the production engine and worker.
 
 Nothing here takes a time, so it says the same on any machine, busy or not.
 """
@@ -6,6 +6,7 @@ Nothing here takes a time, so it says the same on any machine, busy or not.
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tests.bench.application import size_of
@@ -69,9 +70,10 @@ def turns_of(form: str, turns: int, message_bytes: int) -> list[Turn]:
         application.send(start, key=RUN_ID)
         application.run_until(lambda: application.outcome(RUN_ID) is not None)
         outcome = application.outcome(RUN_ID)
-    assert isinstance(outcome, RunCompleted) and outcome.status == "succeeded", outcome
+    assert isinstance(outcome, RunCompleted), outcome
+    assert outcome.status == "succeeded", outcome
     assert len(marks) == turns, f"{len(marks)} calls of the model"
-    return [_between(before, after) for before, after in zip(marks, marks[1:], strict=False)]
+    return [_between(before, after) for before, after in pairwise(marks)]
 
 
 def _records_and_bytes(cluster: Any, topic: str) -> tuple[int, int]:

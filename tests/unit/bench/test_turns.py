@@ -1,5 +1,7 @@
 """W7: what a turn of an agent writes does not depend on how many there were before it. Counts bytes, takes no time."""
 
+from itertools import pairwise
+
 import pytest
 from tests.bench.turns import AGENTS, COMMANDS, Turn, turns_of
 
@@ -38,5 +40,5 @@ def test_durable_code_needs_no_command_for_a_turn_and_a_step_one_that_carries_wh
     if form == "code":
         assert set(sizes) == {0}
         return
-    grown = [later - earlier for earlier, later in zip(sizes, sizes[1:], strict=False)]
+    grown = [later - earlier for earlier, later in pairwise(sizes)]
     assert all(MESSAGE_BYTES < each <= MESSAGE_BYTES + GROWTH_BYTES for each in grown)
