@@ -24,6 +24,7 @@ from tests.bench.flows import spread
 
 from logkeel.broker import EmbeddedBroker
 from logkeel.broker.java import FULL_COMPILER
+from logkeel.cli.logs import configure_logs
 
 FLOORS = {
     "p50_ms": "<= 20 apart, <= 12 in serve",
@@ -51,8 +52,8 @@ def main() -> None:
     options = parser.parse_args()
     # Ended from outside, it ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
-    logging.getLogger("logkeel.kafka").setLevel(logging.CRITICAL)
     configure_logs("warning")
+    logging.getLogger("logkeel.kafka").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="logkeel-bench-") as scratch:
         directory = Path(scratch)
         with EmbeddedBroker(directory / "kafka", java_options=[FULL_COMPILER]) as broker:
