@@ -18,7 +18,7 @@ from logkeel.wire import decode
 SAMPLE = 64
 """Runs whose pace says how long it takes until all are asleep."""
 
-LEAD = 2.0
+LEAD = 1.2
 LEAST_LEAD_S = 3.0
 LIVENESS_S = 900.0
 VALUE = "x"
