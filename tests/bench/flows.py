@@ -206,7 +206,7 @@ def _closed(
 
 def _quantiles(seconds: list[float]) -> dict[str, float]:
     ordered = sorted(1_000 * each for each in seconds)
-    return {"p50_ms": statistics.median(ordered), "p99_ms": ordered[int(0.99 * (len(ordered) - 1))]}
+    return {"p50_ms": statistics.median(ordered), "p99_ms": ordered[int(0.99 * len(ordered))]}
 
 
 def lines(rounds: list[dict[str, Any]]) -> list[str]:

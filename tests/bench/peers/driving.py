@@ -18,6 +18,8 @@ LEAD = 1.2
 LEAST_LEAD_S = 3.0
 """How far ahead timers are due: so many times what their start would take at the pace of a sample, and this."""
 
+BUDGET_S = 30.0
+
 
 def spec_of(command: Spec, run_id: str) -> dict[str, Any]:
     """What an adapter is told of a run."""
@@ -146,21 +148,28 @@ async def approvals(adapter: Adapter, command: Spec) -> dict[str, Any]:
 async def timers(adapter: Adapter, command: Spec) -> dict[str, Any]:
     """`runs` runs that sleep until one moment: seconds from then to the end of the first, half and all of them.
 
-    The moment is so far ahead that all can sleep by then, by the pace of the first `SAMPLE` of them.
+    The moment is so far ahead that all can sleep by then, by the pace of the first `SAMPLE` of them. There are fewer
+    `runs` if all of them would take longer than `BUDGET_S` to start.
     """
-    began = time.perf_counter()
     now_ms = int(time.time() * 1_000)
-    await _at_a_time(SAMPLE, SAMPLE, lambda _: adapter.run({**spec_of(command, uuid4().hex), "until_ms": now_ms}))
-    lead_s = LEAST_LEAD_S + LEAD * command["runs"] * (time.perf_counter() - began) / SAMPLE
-    due_s = time.time() + lead_s
+
+    async def asleep_at_once(_: int) -> None:
+        await adapter.run({**spec_of(command, uuid4().hex), "until_ms": now_ms})
+
+    await _at_a_time(SAMPLE, SAMPLE, asleep_at_once)
+    began = time.perf_counter()
+    await _at_a_time(SAMPLE, SAMPLE, asleep_at_once)
+    pace = SAMPLE / (time.perf_counter() - began)
+    runs = min(command["runs"], int(pace * BUDGET_S))
+    due_s = time.time() + LEAST_LEAD_S + LEAD * runs / pace
     late: list[float] = []
 
-    async def one(number: int) -> None:
+    async def one(_: int) -> None:
         await adapter.run({**spec_of(command, uuid4().hex), "until_ms": int(due_s * 1_000)})
         late.append(time.time() - due_s)
 
-    await _at_a_time(command["runs"], command["runs"], one)
-    return {"first_s": late[0], "half_s": late[len(late) // 2], "all_s": late[-1], "lead_s": lead_s}
+    await _at_a_time(runs, runs, one)
+    return {"runs": runs, "first_s": late[0], "half_s": late[len(late) // 2], "all_s": late[-1]}
 
 
 async def _at_a_time(runs: int, in_flight: int, one: Callable[[int], Awaitable[None]]) -> None:

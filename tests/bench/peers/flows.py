@@ -48,7 +48,7 @@ def _rows(system: System, file: Workloads, scale: float) -> Iterator[dict[str, A
         try:
             yield from part(system, file, scale, workload)
         except RuntimeError as error:
-            yield {"workload": workload, "failed": str(error)[:500]}
+            yield {"workload": workload, "failed": str(error)[-300:]}
             return
 
 
@@ -90,9 +90,9 @@ def _timers(system: System, file: Workloads, scale: float, name: str) -> Iterato
     workload = file.timers
     runs = int(workload.runs * scale)
     command = {"do": "timers", "workload": name, "shape": "sleeper", "payload_bytes": workload.payload_bytes}
-    yield {"workload": name, "runs": runs, **system.ask({**command, "runs": runs})}
+    yield {"workload": name, "wanted": runs, **system.ask({**command, "runs": runs})}
 
 
 def _p(times_ms: list[float]) -> dict[str, float]:
     ordered = sorted(times_ms)
-    return {"p50_ms": statistics.median(ordered), "p99_ms": ordered[int(0.99 * (len(ordered) - 1))]}
+    return {"p50_ms": statistics.median(ordered), "p99_ms": ordered[int(0.99 * len(ordered))]}

@@ -125,7 +125,8 @@ class Restate:
 
     async def _post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> None:
         sent = dict(body) if isinstance(body, Mapping) else body
-        options = {} if sent is None else {"json": sent}
+        # A handler that takes nothing refuses a body's type, which the client would make up.
+        options: dict[str, Any] = {"skip_auto_headers": ("Content-Type",)} if sent is None else {"json": sent}
         async with self._http.post(f"{setting('INGRESS')}/{path}", headers=headers, **options) as response:
             response.raise_for_status()
             await response.read()
