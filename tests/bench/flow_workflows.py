@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from tests.bench.peers import workloads
+from tests.bench.peers.adapters import contract
 
 from logkeel.workflow import (
     IDEMPOTENT,
@@ -130,11 +131,11 @@ def _now() -> datetime:
 
 
 class Model:
-    """Answers with a message of the size of the first one, whatever has been said."""
+    """The one that the peers' agents have."""
 
     async def reply(self, messages: list[str]) -> str:
         """One turn."""
-        return messages[0]
+        return await contract.reply(messages)
 
 
 @asynccontextmanager

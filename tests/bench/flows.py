@@ -98,23 +98,24 @@ def _approvals(application: Application, runs: int, width: int, payload_bytes: i
 
 
 def agent(application: Application) -> list[dict[str, Any]]:
-    """W7: milliseconds of a turn on the broker; records and bytes of the first, median and last turn (in memory)."""
+    """W7: milliseconds of a turn on the broker; records and bytes (in memory), medians of the first tenth of the
+    turns, of all and of the last tenth.
+    """
     workload, rows = FILE.agent, []
     turns = max(workload.turns)
     for form, workflow in AGENTS.items():
         inputs = inputs_of(value=VALUE * workload.payload_bytes, turns=turns)
         seconds = application.run_alone(workflow.name, inputs, liveness_s=LIVENESS_S)
         played = turns_of(form, turns, workload.payload_bytes)
-        kept = sorted(turn.total(without=COMMANDS)[1] for turn in played)
         row: dict[str, Any] = {"form": form, "turns": turns, "turn_ms": 1_000 * seconds / turns}
-        for name, turn in (("first", played[0]), ("last", played[-1])):
-            records, size = turn.total(without=COMMANDS)
-            row[name] = {"records": records, "bytes": size, "command_bytes": turn.size_bytes[COMMANDS]}
-        row["median"] = {
-            "records": statistics.median(turn.total(without=COMMANDS)[0] for turn in played),
-            "bytes": statistics.median(kept),
-            "command_bytes": statistics.median(turn.size_bytes[COMMANDS] for turn in played),
-        }
+        tenth = turns // 10
+        for name, part in (("first", played[:tenth]), ("all", played), ("last", played[-tenth:])):
+            totals = [turn.total(without=COMMANDS) for turn in part]
+            row[name] = {
+                "records": statistics.median(records for records, _ in totals),
+                "bytes": statistics.median(size for _, size in totals),
+                "command_bytes": statistics.median(turn.size_bytes[COMMANDS] for turn in part),
+            }
         rows.append(row)
     return rows
 
@@ -249,13 +250,13 @@ def _approval(rows: Any) -> str:
 def _agent(rows: Any) -> list[str]:
     row = rows[0]
     times = f"{spread([each['turn_ms'] for each in rows], 1)} ms a turn"
-    marks = [row[name] for name in ("first", "median", "last")]
+    marks = [row[name] for name in ("first", "all", "last")]
     kept, commands = (" / ".join(f"{mark[name]:.0f}" for mark in marks) for name in ("bytes", "command_bytes"))
     counted = " / ".join(f"{mark['records']:.0f}" for mark in marks)
     name = f"W7 agent, {row['form']}, {row['turns']} turns"
     floor = "(floor: flat)"
     return [
-        f"  {name:28} {times}; first / median / last turn: {counted} records, {kept} bytes  {floor}",
+        f"  {name:28} {times}; first tenth / all / last tenth: {counted} records, {kept} bytes  {floor}",
         f"  {'':28} beside it commands of {commands} bytes: what the step reads",
     ]
 

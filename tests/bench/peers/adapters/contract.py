@@ -6,7 +6,9 @@ what is killed.
 """
 
 import asyncio
+import base64
 import os
+import random
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -58,8 +60,9 @@ async def merge(results: list[str]) -> int:
 
 
 async def reply(messages: list[str]) -> str:
-    """The model of an agent: a message of the size of the first one, whatever has been said."""
-    return messages[0]
+    """The model of an agent: a message of the size of the first one, which no compression makes small."""
+    noise = random.Random(len(messages)).randbytes(len(messages[0]))
+    return base64.b64encode(noise).decode()[: len(messages[0])]
 
 
 async def act(run_id: str, index: int, step_ms: float, **more: str) -> None:
