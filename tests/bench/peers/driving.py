@@ -160,7 +160,7 @@ async def timers(adapter: Adapter, command: Spec) -> dict[str, Any]:
     began = time.perf_counter()
     await _at_a_time(SAMPLE, SAMPLE, asleep_at_once)
     pace = SAMPLE / (time.perf_counter() - began)
-    runs = min(command["runs"], int(pace * BUDGET_S))
+    runs = max(1, min(command["runs"], int(pace * BUDGET_S)))
     due_s = time.time() + LEAST_LEAD_S + LEAD * runs / pace
     late: list[float] = []
 
