@@ -7,9 +7,11 @@ from tests.sim.driver import GARBAGE, topic_of_garbage
 from tests.sim.families import faults_of_families
 from tests.sim.journals import faults_of_journals
 from tests.sim.limits import faults_of_limits
+from tests.sim.losses import faults_of_losses
 from tests.sim.outside import Line, Outside
 from tests.sim.plan import Plan, RunPlan
 from tests.sim.sagas import faults_of_sagas
+from tests.sim.starts import faults_of_starts
 from tests.sim.within import faults_of_time_limits
 
 from logkeel.log import Record
@@ -20,7 +22,6 @@ from logkeel.records import (
     RunEvent,
     StepAnswer,
     StepHeartbeat,
-    StepReclaimed,
     StepRevoked,
     StepSucceeded,
 )
@@ -30,7 +31,6 @@ from logkeel.wire import decode_as
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
 Answers = list[tuple[Record, StepAnswer]]
-LEASE_MS = 10_000
 MAY_BE_REJECTED = ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open", "cancelled")
 MAY_FAIL = {
     "bulky": ("record_too_large", ""),
@@ -60,9 +60,10 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_limits(world, histories)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)
+    found += faults_of_starts(world, outside.lines, answers)
     found += _faults_of_dead_letters(world, plan)
     if not world.clock_jumps:
-        found += _faults_of_losses(histories, answers)
+        found += faults_of_losses(world, histories, answers)
         found += faults_of_time_limits(world, histories, answers, outside.lines)
         found += _faults_of_heartbeats(world, answers)
     found += faults_of_ends(world)
@@ -226,32 +227,6 @@ def _faults_of_dead_letters(world: World, plan: Plan) -> Iterator[str]:
         code = dict(record.headers).get("dead.error", b"")
         if record.key != GARBAGE and code != b"record_too_large":
             yield f"a dead letter of {record.key!r}: {code!r} {dict(record.headers).get('dead.message', b'')!r}"
-
-
-def _faults_of_losses(histories: Histories, answers: Answers) -> Iterator[str]:
-    """A step is given up for lost when its holder is dead, or was silent for its time-out (P32)."""
-    dead: set[tuple[str, str, str, int]] = set()
-    signs: dict[tuple[str, str, str, int], list[int]] = defaultdict(list)
-    for record, each in answers:
-        place = (each.identity.run_id, each.identity.incarnation, each.identity.path, each.identity.dispatch)
-        if isinstance(each, StepReclaimed) and each.holder_dead:
-            dead.add(place)
-        if isinstance(each, StepHeartbeat):
-            signs[place].append(record.timestamp_ms)
-    for (run_id, incarnation), events in histories.items():
-        started: set[tuple[str, str, str, int]] = set()
-        for event in events:
-            place = (run_id, incarnation, event.path or "", event.dispatch or 0)
-            if event.kind == "step_started":
-                started.add(place)
-                signs[place].append(event.at_ms)
-            elif event.kind == "step_reclaimed" and event.reason == "asked":
-                # Who has been heard of has a lease already, which a question leaves alone.
-                signs[place] += [event.at_ms] if place not in started else []
-            elif event.kind == "step_reclaimed" and place not in dead:
-                heard = [at_ms for at_ms in signs[place] if at_ms <= event.at_ms - UNREAD_MS]
-                if not heard or event.at_ms - max(heard) < LEASE_MS - 100:
-                    yield f"P32: {place} was given up although its holder was not silent for {LEASE_MS} ms"
 
 
 def _faults_of_heartbeats(world: World, answers: Answers) -> Iterator[str]:

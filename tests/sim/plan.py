@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
+from logkeel.simulation import EffectName
 from logkeel.testing.world import EffectStrike, Strike, TimedStrike, WorldSettings
 from logkeel.testing.world.striking import EffectKind, TimedKind
 
@@ -17,8 +18,14 @@ ROCKS_EVERY = 100
 HEAVY_EVERY, HEAVY_AT = 32, 7
 """Seeds with records of a megabyte, and with Kafka's own limits."""
 
-HARD_AT = 3
-"""Of sixteen seeds, the one with a step that kills its workers."""
+HARD_AT, UNATTENDED_AT, SKEWED_AT = 3, 11, 9
+"""Of sixteen seeds, those with a step that kills its workers, with cancels while no worker lives, and with checked
+
+steps that are lost by a worker whose clock is behind, and is set right before it is back.
+"""
+
+AIMED: tuple[EffectName, ...] = ("commit_offsets", "commit_offsets", "send", "commit", "write", "committed")
+"""What an aimed strike is at; of the first, one in a few is a claim."""
 
 TRIPS_AT = 6
 """The seeds of eight that have sagas as well."""
@@ -88,7 +95,7 @@ def plan_of(seed: int) -> Plan:
         settings=_settings(seed),
         runs=_runs(seed),
         strikes=_strikes(seed),
-        trouble=Random(f"{seed}/trouble").choice((0.0, 0.1, 0.3)),
+        trouble=0.4 if seed % 16 == SKEWED_AT else Random(f"{seed}/trouble").choice((0.0, 0.1, 0.3)),
         garbage=_garbage(seed),
         scenario=_scenario(seed),
     )
@@ -131,8 +138,18 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
     if seed % HEAVY_EVERY == HEAVY_AT:
         # What is bulky elsewhere fits here.
         return tuple(run for run in straight if run.workflow != "bulky") + _heavy_runs(seed)
+    if seed % 16 == SKEWED_AT:
+        straight += tuple(RunPlan(f"check-{n}", "careful", draw.randrange(1_000), _sendings(draw)) for n in range(3))
+    if seed % 16 == UNATTENDED_AT:
+        straight = tuple(_cancelled(run, draw) for run in straight)
     families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
+
+
+def _cancelled(run: RunPlan, draw: Random) -> RunPlan:
+    """Perhaps, while its first steps wait for a worker."""
+    at_ms = run.sendings[0].at_ms + draw.uniform(300, 1_500)
+    return replace(run, sendings=(*run.sendings, Sending("cancel", at_ms))) if draw.random() < 0.6 else run
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -293,7 +310,36 @@ _TIMED_KINDS: tuple[TimedKind, ...] = (
 def _strikes(seed: int) -> tuple[Strike, ...]:
     draw = Random(f"{seed}/strikes")
     count = draw.choice((1, 1, 2, 2, 3, 3, 4, 5, 7))
-    return tuple(_effect_strike(draw) if draw.random() < 0.65 else _timed_strike(draw) for _ in range(count))
+    drawn = tuple(_effect_strike(draw) if draw.random() < 0.65 else _timed_strike(draw) for _ in range(count))
+    return drawn + _aimed(seed) + _special(seed)
+
+
+def _aimed(seed: int) -> tuple[Strike, ...]:
+    """At an early effect of one kind, in every fourth seed: there are few of each, and they are the delicate ones."""
+    if seed % 4 != 1:
+        return ()
+    draw = Random(f"{seed}/aimed")
+    kind: EffectKind = draw.choice(("crash", "freeze", "freeze"))
+    amount_ms = draw.choice((100.0, 3_000.0) if kind == "crash" else (2_500.0, 12_000.0, 25_000.0, 25_000.0))
+    when: Literal["before", "after"] = draw.choice(("before", "after"))
+    return (EffectStrike(kind, draw.randint(1, 16), when, amount_ms, of=draw.choice(AIMED)),)
+
+
+def _special(seed: int) -> tuple[Strike, ...]:
+    """What the seeds of a special kind need."""
+    draw = Random(f"{seed}/special")
+    if seed % 16 == UNATTENDED_AT:
+        return (TimedStrike("stop_workers", draw.uniform(0.0, 1_500.0), 0, draw.choice((6_000.0, 8_000.0))),)
+    if seed % 16 == SKEWED_AT:
+        settings = _settings(seed)
+        number, behind_ms = draw.randrange(len(settings.worker_slots)), draw.choice((40_000.0, 4_000.0))
+        machine, killed_ms = len(settings.engine_slots) + number, draw.uniform(1_500.0, 6_000.0)
+        return (
+            TimedStrike("jump_clock", 1.0, machine, -behind_ms),
+            TimedStrike("kill_worker", killed_ms, number, 300.0),
+            TimedStrike("jump_clock", killed_ms + 50.0, machine, behind_ms),
+        )
+    return ()
 
 
 def _effect_strike(draw: Random) -> EffectStrike:

@@ -37,7 +37,8 @@ from logkeel.workflow import (
 
 PATIENT = Retry(max_attempts=12, initial="20ms", maximum="200ms")
 TIMEOUT = f"{TIMEOUT_MS}ms"
-SETTLE = CHECKED(settle="300ms")
+SETTLE_MS = 300
+SETTLE = CHECKED(settle=f"{SETTLE_MS}ms")
 HURRY_MS = 2_500
 BULK = 15_000
 """Fits a row and a record; two of them do not."""

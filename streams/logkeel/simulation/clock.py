@@ -58,6 +58,11 @@ class ProcessClock:
     def sleep(self, seconds: float) -> None:
         self._cluster_clock.sleep(seconds)
 
+    @property
+    def offset_ms(self) -> float:
+        """How far this machine's wall clock is ahead of the cluster's."""
+        return self._offset_ms
+
     def jump(self, milliseconds: float) -> None:
         """Move this machine's wall clock alone."""
         self._offset_ms += milliseconds

@@ -33,6 +33,10 @@ class Conditions:
         """Until a fresh consumer or reader brings anything."""
         return 0.0
 
+    def sending_ms(self) -> float:
+        """How long a record of a plain producer waits in its process before it is sent."""
+        return 0.0
+
     def acknowledgement_ms(self) -> float:
         """From a record's place on the log until its producer's report."""
         return 0.0
@@ -78,7 +82,12 @@ class RandomConditions(Conditions):
         return self._random.uniform(0.0, 3_000.0) if self._random.random() < 0.6 else 0.0
 
     def connecting_ms(self) -> float:
-        return self._random.uniform(0.0, 60.0)
+        # Now and then a reader finds a broker that is busy, while others read already.
+        return self._random.uniform(0.0, 60.0) if self._random.random() < 0.9 else self._random.uniform(60.0, 900.0)
+
+    def sending_ms(self) -> float:
+        draw = self._random.random()
+        return self._random.uniform(20.0, 600.0) if draw < 0.03 else self._pace * draw
 
     def acknowledgement_ms(self) -> float:
         return self._pace * self._random.random() * 6.0

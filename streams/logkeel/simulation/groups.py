@@ -43,6 +43,8 @@ class Group:
     _orders: dict[TopicPartition, int] = field(default_factory=dict)
     on_commit: "Callable[[Member], None] | None" = None
     """Told of the member whose offsets passed the check; for judges."""
+    on_offsets: "Callable[[Mapping[TopicPartition, tuple[int, str]]], None] | None" = None
+    """Told of offsets that are stored; for judges."""
     offsets: dict[TopicPartition, tuple[int, str]] = field(default_factory=dict)
     pending: list[Mapping[TopicPartition, tuple[int, str]]] = field(default_factory=list)
 
@@ -53,6 +55,8 @@ class Group:
 
     def store(self, offsets: Mapping[TopicPartition, tuple[int, str]], order: int) -> None:
         """Make offsets the committed ones, unless newer ones are: what counts is when they were sent, not ended."""
+        if self.on_offsets is not None:
+            self.on_offsets(offsets)
         for place, entry in offsets.items():
             if self._orders.get(place, 0) <= order:
                 self.offsets[place] = entry

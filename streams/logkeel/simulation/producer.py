@@ -1,7 +1,7 @@
 """The plain producer of the simulated cluster, and delivery reports.
 
-A record is on the log when `produce` returns, unless the broker is down: then it waits in the process, and dies with
-it. Reports come with `poll` and `flush`, once their time has come.
+A record waits in the process until it is sent, by a thread of the client's own, and dies with the process; so does one
+that meets a broker that is down. Reports come with `poll` and `flush`, once their time has come.
 """
 
 from collections import deque
@@ -54,13 +54,15 @@ class SimulatedProducer:
         self.client = client
         self._cluster = client.cluster
         self._deliveries = Deliveries(client.cluster)
-        self._unsent: deque[tuple[OutputRecord, DeliveryCallback | None]] = deque()
+        self._unsent: deque[tuple[float, OutputRecord, DeliveryCallback | None]] = deque()
 
     @effect("send")
     def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
         self._cluster.check_size(output)
-        self._unsent.append((output, on_delivery))
-        self._send()
+        wait_ms = self._cluster.conditions.sending_ms()
+        due_ms = max([self._cluster.time_ms + wait_ms, *(due_ms for due_ms, *_ in self._unsent)])
+        self._unsent.append((due_ms, output, on_delivery))
+        self._cluster.later(due_ms - self._cluster.time_ms, self._send)
 
     def poll(self, timeout_s: float) -> None:
         self.client.check_running()
@@ -71,15 +73,24 @@ class SimulatedProducer:
         self.client.check_running()
         if not self.client.await_broker(timeout_s):
             raise LogTimeout("records are not acknowledged: the broker does not answer")
-        self._send()
+        self._send_all()
         self._deliveries.serve_all()
 
     def close(self) -> None:
         if self.client.state == "running" and not self._cluster.is_down:
-            self._send()
+            self._send_all()
             self._deliveries.serve_all()
 
+    def _send_all(self) -> None:
+        if self._unsent:
+            self._cluster.advance_to(self._unsent[-1][0])
+        self._send()
+
     def _send(self) -> None:
-        while self._unsent and not self._cluster.is_down:
-            output, on_delivery = self._unsent.popleft()
+        """What is due, in order. A process that stands still sends it when it goes on."""
+        while self._unsent and self._unsent[0][0] <= self._cluster.time_ms and self._can_send():
+            _, output, on_delivery = self._unsent.popleft()
             self._deliveries.add(on_delivery, *self._cluster.append(output, None))
+
+    def _can_send(self) -> bool:
+        return self.client.state == "running" and not self._cluster.is_down

@@ -7,14 +7,20 @@
 | P12 | nobody commits while its inputs are assigned unequally |
 | P13 | partitions are assigned in the order of slots |
 | P14 | no partition becomes ready while its committed offset is unanswered |
+| P22 | no worker commits past what is no command before its dead letter is on the log |
 | P18 | no transaction of a process that is gone stays open while another engine could abort it |
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from logkeel.errors import DataError
+from logkeel.exactly_once.dead_letters import Letter, letter_of
 from logkeel.exactly_once.settings import slot_of_instance
+from logkeel.log import Record, TopicPartition
+from logkeel.records import StepCommand
 from logkeel.simulation.groups import Member
+from logkeel.wire import decode_as
 
 if TYPE_CHECKING:
     from logkeel.testing.world.processes import EngineProcess
@@ -93,7 +99,9 @@ class Monitor:
         self.faults: list[str] = []
         self._inputs = (world.names.run_requests, world.names.step_results)
         self._blamed: set[str] = set()
+        self._passed: dict[TopicPartition, int] = {}
         world.cluster.groups.group(world.names.engine_group).on_commit = self._on_commit
+        world.cluster.groups.group(world.names.worker_group()).on_offsets = self._on_offsets
 
     def blame(self, fault: str) -> None:
         """Note a breach, once."""
@@ -122,6 +130,19 @@ class Monitor:
         living = {engine.slot for engine in world.engines if engine.is_alive and not engine.is_frozen}
         return owner not in living and bool(at_work - {owner})
 
+    def _on_offsets(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        """Workers commit."""
+        archive = self._world.archive
+        for place, (offset, _) in offsets.items():
+            passed, self._passed[place] = self._passed.get(place, 0), offset
+            for record in archive.of(place):
+                if not passed <= record.offset < offset or _is_command(record):
+                    continue
+                letters = [letter_of(each) for each in archive.of(TopicPartition(self._world.names.dead_letters, 0))]
+                if not any(each is not None and _is_of(each, record) for each in letters):
+                    name = f"{place.topic}-{place.partition}"
+                    self.blame(f"P22: the workers are past {record.offset} of {name}, which is no command and not kept")
+
     def _on_commit(self, member: Member) -> None:
         numbers = [{place.partition for place in member.assignment if place.topic == topic} for topic in self._inputs]
         if member.instance_id is not None and numbers[0] != numbers[1]:
@@ -137,3 +158,16 @@ class Monitor:
         ]
         if not group.joining and [p for _, p in sorted(slots)] != sorted(p for _, p in slots):
             self.blame(f"P13: partitions are not assigned in the order of slots: {sorted(slots)}")
+
+
+def _is_command(record: Record) -> bool:
+    try:
+        decode_as(record.value or b"", StepCommand)
+    except DataError:
+        return False
+    return True
+
+
+def _is_of(letter: Letter, record: Record) -> bool:
+    origin = (letter.topic, letter.origin_partition, letter.origin_offset)
+    return origin == (record.topic, record.partition, record.offset)

@@ -41,7 +41,7 @@ FAULTS: frozenset[str] = frozenset(get_args(Fault))
 
 @dataclass(frozen=True, slots=True)
 class EffectStrike:
-    """At effect number `at` (from 1, over all processes), `before` or `after` it.
+    """At effect number `at` (from 1, over all processes), `before` or `after` it; `of`: of the effects of this name.
 
     `amount_ms`: how long a process stays dead, frozen, or in its call. A planned fault hits the next call it concerns.
     """
@@ -50,6 +50,7 @@ class EffectStrike:
     at: int
     when: Literal["before", "after"] = "before"
     amount_ms: float = 1_000.0
+    of: EffectName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,13 @@ class EffectStriker:
     def __init__(self, world: "World", process: "Process") -> None:
         self._world = world
         self._process = process
-        self._number = 0
+        self._numbers: dict[EffectName | None, int] = {}
 
     def before(self, effect: EffectName) -> None:
         world = self._world
         world.effects += 1
-        self._number = world.effects
+        world.effects_of[effect] = world.effects_of.get(effect, 0) + 1
+        self._numbers = {None: world.effects, effect: world.effects_of[effect]}
         world.trace.note(world.elapsed_ms, self._process.name, effect)
         self._process.at_effect(effect)
         self._strike(effect, "before")
@@ -92,8 +94,8 @@ class EffectStriker:
         self._strike(effect, "after")
 
     def _strike(self, effect: EffectName, when: Literal["before", "after"]) -> None:
-        for strike in self._world.effect_strikes.pop((self._number, when), ()):
-            self._process.struck.append(strike)
+        for of, number in self._numbers.items():
+            self._process.struck += self._world.effect_strikes.pop((of, number, when), ())
         if not self._process.struck:
             return
         # A process that runs a step is inside of an event loop: it is stopped at its next effect outside of it.

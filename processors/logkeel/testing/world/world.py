@@ -14,7 +14,7 @@ from logkeel.errors import OperatorError
 from logkeel.exactly_once import changelog_config
 from logkeel.log import GroupMetadata, Record, TopicPartition, TopicPlan
 from logkeel.records.topics import TopicNames, topic_policies
-from logkeel.simulation import RandomConditions, SimulatedClient, SimulatedCluster
+from logkeel.simulation import EffectName, RandomConditions, SimulatedClient, SimulatedCluster
 from logkeel.steps import publish_definitions
 from logkeel.testing.world.archive import Archive
 from logkeel.testing.world.judging import faults_of_store
@@ -48,7 +48,8 @@ class World:
         self.monitor = Monitor(self)
         self.effects = 0
         self.effects_until_healed = 0
-        self.effect_strikes: dict[tuple[int, str], list[EffectStrike]] = {}
+        self.effects_of: dict[EffectName, int] = {}
+        self.effect_strikes: dict[tuple[EffectName | None, int, str], list[EffectStrike]] = {}
         self.struck: dict[str, int] = {}
         self.ends: list[tuple[str, Exception]] = []
         self.operator_errors: list[tuple[str, OperatorError]] = []
@@ -134,7 +135,7 @@ class World:
             if isinstance(strike, TimedStrike):
                 self._at(strike.at_ms, lambda each=strike: strike_now(self, each))  # type: ignore[misc]  # bound now
             else:
-                self.effect_strikes.setdefault((strike.at, strike.when), []).append(strike)
+                self.effect_strikes.setdefault((strike.of, strike.at, strike.when), []).append(strike)
 
     def heal(self) -> None:
         """No more faults: what was planned is dropped, what has begun ends as it was to end."""

@@ -1,0 +1,63 @@
+"""The judge of losses: a step is given up when its holder is dead, or has been silent for its lease (P32)."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from logkeel.log import Record
+from logkeel.records import RunEvent, StepAnswer, StepHeartbeat, StepReclaimed
+from logkeel.testing.world import World
+
+Histories = Mapping[tuple[str, str], list[RunEvent]]
+Place = tuple[str, str, str, int]
+
+LEASE_MS = 10_000
+UNREAD_MS = 3_000
+"""What came so shortly before a decision may not have been read."""
+
+LATE_MS = 4_000
+"""From the end of a lease to the decision: the timer waits for the log, whose markers may be late."""
+
+DISTURBS = ("STRIKE", "KILLED", "FROZEN", "WOKEN", "STARTS", "ENDS", "REVOKED", "LOST", "ASSIGNED", "READY", "FAULT")
+"""After a resync every lease begins anew; an engine that does not run decides nothing."""
+
+
+def faults_of_losses(world: World, histories: Histories, answers: Iterable[tuple[Record, StepAnswer]]) -> Iterator[str]:
+    """What was given up too soon or too late."""
+    dead: set[Place] = set()
+    signs: dict[Place, list[int]] = defaultdict(list)
+    for record, each in answers:
+        place = (each.identity.run_id, each.identity.incarnation, each.identity.path, each.identity.dispatch)
+        if isinstance(each, StepReclaimed) and each.holder_dead:
+            dead.add(place)
+        if isinstance(each, StepHeartbeat):
+            signs[place].append(record.timestamp_ms)
+    disturbed = _disturbed(world)
+    for (run_id, incarnation), events in histories.items():
+        started: set[Place] = set()
+        for event in events:
+            place = (run_id, incarnation, event.path or "", event.dispatch or 0)
+            if event.kind == "step_started":
+                started.add(place)
+                signs[place].append(event.at_ms)
+            elif event.kind == "step_reclaimed" and event.reason == "asked":
+                # Who has been heard of has a lease already, which a question leaves alone.
+                signs[place] += [event.at_ms] if place not in started else []
+            elif event.kind == "step_reclaimed" and place not in dead:
+                heard = [at_ms for at_ms in signs[place] if at_ms <= event.at_ms - UNREAD_MS]
+                if not heard or event.at_ms - max(heard) < LEASE_MS - 100:
+                    yield f"P32: {place} was given up although its holder was not silent for {LEASE_MS} ms"
+                known = bisect_right(disturbed, event.at_ms)
+                since_ms = max([*heard, *disturbed[max(0, known - 1) : known]], default=event.at_ms)
+                if event.at_ms - since_ms > LEASE_MS + LATE_MS:
+                    yield f"P32: {place} was given up {event.at_ms - since_ms:.0f} ms after anything was heard of it"
+
+
+def _disturbed(world: World) -> list[float]:
+    """When an engine was kept from deciding, or took partitions over; sorted."""
+    zero_ms = world.cluster.clock.now_ms() - world.elapsed_ms
+    return [
+        zero_ms + event.ms
+        for event in world.trace.events
+        if event.event in DISTURBS and not event.process.startswith("worker-")
+    ]
