@@ -8,7 +8,7 @@ DEV_READY  := $(VENV)/.ready-dev
 SOURCES := streams schemas processors tests examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt bench bench-peers bench-recovery chaos sim sim-mutants mutants clean
+.PHONY: help demo test lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ bench-recovery: $(DEV_READY) ## measure takeover, restart, restore, hand-over an
 
 chaos: $(DEV_READY) ## a siege, judged by an outside ledger: make chaos MINUTES=20 [SEED=...]; or ARGS="--kills 60"
 	@$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+crashes: $(DEV_READY) ## crash each example agent before and after every effect, some minutes (ARGS="-k payment")
+	@LOGKEEL_TEST_CRASHES=all $(BIN)/python -m pytest tests/unit/testing/test_agents.py tests/unit/testing/test_purchase.py $(ARGS)
 
 SEEDS ?= 1000
 sim: $(DEV_READY) ## simulate seeded schedules of crashes and faults (SEEDS=10000, ARGS="--seed 123 --log")

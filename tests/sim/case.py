@@ -1,7 +1,6 @@
 """One seed: the plan is played, everything is given time to end, and judged."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,15 +12,7 @@ from tests.sim.outside import STAGE, Outside
 from tests.sim.plan import Plan, RunPlan
 from tests.sim.workload import WORKFLOWS
 
-from logkeel.testing.world import World
-
-PLAY_MS = 240_000.0
-"""Far more than the worst plan needs: what has not ended by then is stuck."""
-
-ENDS_TO_GIVE_UP = 30
-
-QUIET_MS = 5_000.0
-"""Without an effect of any process: longer than any marker is late, and than an idle commit waits."""
+from logkeel.testing.world import World, play_out
 
 
 @dataclass(slots=True)
@@ -70,7 +61,7 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
         asked_for = {run.run_id for run in runs} or wanted | human.children
         return sender.is_done and human.ended.issuperset(asked_for)
 
-    faults = _finish(world, ended)
+    faults = play_out(world, ended)
     if not faults:
         faults = disasters.epilogue(world, plan, sender, ended)
     if not faults and plan.scenario in ("usual", "weeks_pass"):
@@ -87,25 +78,3 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
         asked=human.asked,
         lines=world.trace.lines() if keep_lines else [],
     )
-
-
-def _finish(world: World, ended: Callable[[], bool]) -> list[str]:
-    """Play until every run has ended, then let it become quiet."""
-    world.run(lambda: ended() or len(world.ends) > ENDS_TO_GIVE_UP, limit_ms=PLAY_MS)
-    if not ended():
-        return [f"runs are stuck after {PLAY_MS / 1_000:.0f} s", *world.stuck()]
-    world.heal()
-    return [] if rests(world) else ["the processes do not come to rest", *world.stuck()]
-
-
-def rests(world: World) -> bool:
-    """Play until nothing has happened for a while: a transaction that ended late may have a marker under way."""
-    effects, since_ms = world.effects, world.elapsed_ms
-
-    def is_quiet() -> bool:
-        nonlocal effects, since_ms
-        if world.effects != effects or not world.is_calm():
-            effects, since_ms = world.effects, world.elapsed_ms
-        return world.elapsed_ms - since_ms >= QUIET_MS
-
-    return world.run(is_quiet, limit_ms=PLAY_MS)

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from tests.sim.case import Verdict, play
 from tests.sim.plan import Plan, RunPlan, Sending
 
-from logkeel.testing.world import EffectStrike, WorldSettings
+from logkeel.testing.world import EffectStrike, WorldSettings, crashes_everywhere
 
 BACK_IN_MS = 100.0
 
@@ -36,9 +36,5 @@ def crashes(workflow: str) -> Iterator[tuple[EffectStrike, Verdict]]:
         calm = play(plan, Path(directory))
         if calm.faults:
             raise AssertionError(calm.faults)
-        for at in range(1, calm.effects + 1):
-            for strike in (
-                EffectStrike("crash", at, "before", BACK_IN_MS),
-                EffectStrike("crash", at, "after", BACK_IN_MS),
-            ):
-                yield strike, play(replace(plan, strikes=(strike,)), Path(directory))
+        for strike in crashes_everywhere(calm.effects, back_in_ms=BACK_IN_MS):
+            yield strike, play(replace(plan, strikes=(strike,)), Path(directory))

@@ -10,11 +10,14 @@ from tests.sim.limits import faults_of_limits
 from tests.sim.losses import faults_of_losses
 from tests.sim.outside import Line, Outside
 from tests.sim.plan import Plan, RunPlan
+from tests.sim.sagas import faults_of_sagas
 from tests.sim.starts import faults_of_starts
+from tests.sim.within import faults_of_time_limits
 
 from logkeel.log import Record
 from logkeel.records import (
     ChildCompleted,
+    LimitAnswered,
     RunCompleted,
     RunEvent,
     StepAnswer,
@@ -38,6 +41,7 @@ MAY_FAIL = {
 """Code and beginning of the message of a failure, by workflow."""
 
 MUST_FAIL = ("bulky", "heavy", "laden")
+WITHOUT_EFFECT = ("double", "fill_left", "fill_right", "join", "weigh", "reason", "_look", "_peek")
 UNREAD_MS = 3_000
 """What came so shortly before a decision may not have been read."""
 
@@ -52,13 +56,15 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_journals(histories, outside.lines)
     found += _faults_of_signals(plan, histories)
     found += faults_of_families(world, histories)
+    found += faults_of_sagas(histories, outside.lines)
+    found += faults_of_limits(world, histories)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)
     found += faults_of_starts(world, outside.lines, answers)
     found += _faults_of_dead_letters(world, plan)
     if not world.clock_jumps:
         found += faults_of_losses(world, histories, answers)
-        found += faults_of_limits(world, histories, answers, outside.lines)
+        found += faults_of_time_limits(world, histories, answers, outside.lines)
         found += _faults_of_heartbeats(world, answers)
     found += faults_of_ends(world)
     return found
@@ -80,8 +86,8 @@ def _answers(world: World) -> Answers:
     kinds = StepAnswer.__args__
     for record in world.records(world.names.step_results):
         if record.key != GARBAGE:
-            message = decode_as(record.value or b"", *kinds, ChildCompleted)
-            if not isinstance(message, ChildCompleted):
+            message = decode_as(record.value or b"", *kinds, ChildCompleted, LimitAnswered)
+            if not isinstance(message, ChildCompleted | LimitAnswered):
                 found.append((record, message))
     return found
 
@@ -110,7 +116,7 @@ def _lost_effects(histories: Histories, lines: Iterable[Line]) -> Iterator[str]:
     happened = {(line.run_id, line.incarnation, line.path) for line in lines if line.what == "effect"}
     for (run_id, incarnation), events in histories.items():
         for event in events:
-            has_effect = event.step not in ("double", "fill_left", "fill_right", "join", "weigh", "reason")
+            has_effect = event.step not in WITHOUT_EFFECT
             place = (run_id, incarnation, event.path or "")
             if event.kind == "step_succeeded" and has_effect and place not in happened:
                 yield f"{place}: is done, and its effect never happened"
@@ -149,7 +155,7 @@ def _faults_of_completion(run: RunPlan, completion: RunCompleted) -> Iterator[st
             if run.workflow != "hurried":
                 yield told
         case "failed":
-            # Whether a limit of a block was over by right, `faults_of_limits` says.
+            # Whether a limit of a block was over by right, `faults_of_time_limits` says.
             code, beginning = MAY_FAIL.get(run.workflow, ("", ""))
             error = completion.error
             if error is None or error.code != code or not error.message.startswith(beginning):

@@ -27,6 +27,12 @@ steps that are lost by a worker whose clock is behind, and is set right before i
 AIMED: tuple[EffectName, ...] = ("commit_offsets", "commit_offsets", "send", "commit", "write", "committed")
 """What an aimed strike is at; of the first, one in a few is a claim."""
 
+TRIPS_AT = 6
+"""The seeds of eight that have sagas as well."""
+
+LIMITED_AT = 1
+"""The seeds of eight that have runs with limits as well."""
+
 EFFECTS = 700
 """About as many effects as a seed without faults has."""
 
@@ -136,7 +142,8 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         straight += tuple(RunPlan(f"check-{n}", "careful", draw.randrange(1_000), _sendings(draw)) for n in range(3))
     if seed % 16 == UNATTENDED_AT:
         straight = tuple(_cancelled(run, draw) for run in straight)
-    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed)
+    more = _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed)
+    return straight + more + _trips(seed) + _limited(seed)
 
 
 def _cancelled(run: RunPlan, draw: Random) -> RunPlan:
@@ -199,6 +206,28 @@ def _families(seed: int) -> tuple[RunPlan, ...]:
         for number in range(draw.choice((2, 3, 5)))
     )
     return parents + turns
+
+
+def _trips(seed: int) -> tuple[RunPlan, ...]:
+    """Runs with sagas, of every eighth seed of those. Odd numbers fail, and undo."""
+    if seed % 8 != TRIPS_AT:
+        return ()
+    draw = Random(f"{seed}/trips")
+    return tuple(
+        RunPlan(f"trip-{number}", "trip", draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 2, 3)))
+    )
+
+
+def _limited(seed: int) -> tuple[RunPlan, ...]:
+    """Runs that wait for each other, of every eighth seed."""
+    if seed % 8 != LIMITED_AT:
+        return ()
+    draw = Random(f"{seed}/limited")
+    return tuple(
+        RunPlan(f"limited-{number}", draw.choice(("narrow", "quick")), draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((3, 5, 7)))
+    )
 
 
 def _spoken(draw: Random) -> tuple[Sending, ...]:

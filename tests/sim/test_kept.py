@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from tests.sim import limits
+from tests.sim import within
 from tests.sim.case import play
 from tests.sim.many import silence
 from tests.sim.plan import Plan, plan_of
@@ -40,6 +40,6 @@ def test_a_schedule_that_was_judged_wrongly(name: str, tmp_path: Path) -> None:
 
 
 def test_a_limit_that_is_over_for_nothing_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(limits, "KEEPS_FROM_WORK", ())
+    monkeypatch.setattr(within, "KEEPS_FROM_WORK", ())
     (fault,) = play(KEPT["limit_without_workers"], tmp_path).faults
     assert fault.startswith("flow-1 within/ timed out")

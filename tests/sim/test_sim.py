@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 import structlog
-from tests.sim.case import QUIET_MS, Verdict, play, rests
+from tests.sim.case import Verdict, play
 from tests.sim.driver import Human, Sender
 from tests.sim.everywhere import short_plan
 from tests.sim.many import silence
 from tests.sim.outside import STAGE, Outside
-from tests.sim.plan import Sending, plan_of
+from tests.sim.plan import TRIPS_AT, Sending, plan_of
 from tests.sim.shrinking import shrink
 from tests.sim.workload import WORKFLOWS
 
 from logkeel.exactly_once import cache
+from logkeel.runs.core import undoing
 from logkeel.testing.world import World
+from logkeel.testing.world.ending import QUIET_MS, rests
 from logkeel.testing.world.trace import TraceEvent
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +62,17 @@ def test_a_seed_that_fails_is_shrunk_to_a_command(monkeypatch: pytest.MonkeyPatc
     shrunk = shrink(failed)
     assert shrunk.faults
     assert shrunk.command.startswith(f'make sim ARGS="--seed {failed}')
+
+
+@pytest.mark.parametrize(("name", "broken"), [("needs_undo", lambda *_: False), ("is_busy", lambda *_: False)])
+def test_seeds_with_sagas_find_what_is_not_undone(
+    name: str, broken: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = range(10_000 + TRIPS_AT, 10_000 + TRIPS_AT + 8 * 40, 8)
+    assert {run.workflow for seed in seeds for run in plan_of(seed).runs} >= {"trip"}
+    monkeypatch.setattr(undoing, name, broken)
+    found = next(faults for seed in seeds if (faults := play(plan_of(seed), tmp_path).faults))
+    assert "never undone" in found[0]
 
 
 def test_nothing_is_judged_while_something_goes_on(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def _weigh(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as abov
     return weigh
 
 
-def _stumble(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
+def stumble_of(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as above
     @workflow.step(writes=lambda s: s.copied, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
     async def stumble(number: int, step: StepContext) -> int:
         """Fails for good with odd numbers."""
@@ -234,7 +234,7 @@ winding.flow(
         human("ask", writes="decision", timeout="1500ms", remind="600ms", on_timeout="approve"),
         name="work",
     ),
-    within("20s", rescue(_stumble(winding), on={"stumbled": copy_of(winding)})),
+    within("20s", rescue(stumble_of(winding), on={"stumbled": copy_of(winding)})),
     parallel(wait_signal("hint", timeout="900ms", on_timeout="continue"), sleep("400ms"), wait="first", name="pause"),
     branch("decision", approve=_posted, reject=(sleep("200ms"), _posted)),
     _pay(winding),

@@ -11,8 +11,10 @@ from logkeel.workflow import (
     NONE,
     Add,
     Append,
+    Concurrency,
     Control,
     Put,
+    Rate,
     Resource,
     State,
     StepContext,
@@ -216,3 +218,13 @@ tree.flow(
     rescue(child(tree, writes="text", on_cancel="abandon"), on={"child_too_deep": ()}),
     child(tree, inputs={"topic": "topic"}, detach=True, name="free"),
 )
+
+metered = Workflow("metered", state=Draft, returns="text", limits=[Concurrency(10), Rate(60, per="1m", key="verdict")])
+
+
+@metered.step(writes=lambda s: s.text, limits=(Concurrency(2, name="gpt"), Rate(5, "1s")))
+async def metered_write(topic: str) -> str:
+    return topic
+
+
+metered.flow(metered_write)

@@ -35,6 +35,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "run": Section("logkeel.cli.run"),
     "workflow": Section("logkeel.cli.workflow"),
     "approvals": Section("logkeel.cli.approvals"),
+    "limits": Section("logkeel.cli.limits"),
     "state": Section("logkeel.cli.state"),
     "dead-letters": Section("logkeel.cli.dead_letters"),
     "init": Section("logkeel.cli.init", grouped=False),

@@ -53,7 +53,27 @@ def tell(settings: Settings, run_id: str, send: Send, *, routing_key: str | None
             place = TopicPartition(settings.names.run_completions, client.home_of(key or run_id))
             answers.assign({place: _end(log, place)})
             request_id = send(client, view, key)
-        _hear(history, answers, view, request_id)
+        if not any(event.request_id == request_id for event in history.projection.history(run_id)):
+            # One that was sent before has its event already.
+            _hear(history, answers, request_id)
+        return request_id
+    finally:
+        answers.close()
+        history.close()
+
+
+def ask_for_new(settings: Settings, run_id: str, send: Callable[[Client], str]) -> str:
+    """The id of a request for a run that does not exist yet, accepted. Raises as `tell`, but for `RunNotFound`."""
+    log = connect(settings)
+    history = HistoryReader(log, settings.names, run_id=run_id)
+    answers = log.reader("read_committed")
+    try:
+        history.catch_up()
+        with Client(log, prefix=settings.prefix, payloads=payload_chain(settings)) as client:
+            place = TopicPartition(settings.names.run_completions, client.home_of(run_id))
+            answers.assign({place: _end(log, place)})
+            request_id = send(client)
+        _hear(history, answers, request_id)
         return request_id
     finally:
         answers.close()
@@ -66,10 +86,8 @@ def print_taken(request_id: str, run_id: str, output: Format) -> None:
     print_value({"run_id": run_id, "request_id": request_id}, request_id, output)
 
 
-def _hear(history: HistoryReader, answers: LogReader, view: RunView, request_id: str) -> None:
-    """Wait for the event or the rejection; a request that was sent before has its event already."""
-    if any(event.request_id == request_id for event in history.projection.history(view.run_id)):
-        return
+def _hear(history: HistoryReader, answers: LogReader, request_id: str) -> None:
+    """Wait for the event or the rejection."""
     deadline_s = time.monotonic() + ANSWER_S
     while time.monotonic() < deadline_s:
         if any(event.request_id == request_id for event in history.poll(POLL_S)):

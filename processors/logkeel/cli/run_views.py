@@ -55,6 +55,7 @@ def as_json(view: RunView, now_ms: int) -> dict[str, Any]:
         "signals": view.signals,
         "children": view.children,
         "parent_run_id": view.parent_run_id,
+        "slots": {path: [msgspec.to_builtins(each) for each in held] for path, held in view.slots.items()},
         "answers": [msgspec.to_builtins(answer) for answer in view.answers],
         "history_complete": view.complete,
     }
@@ -121,7 +122,7 @@ def _details(event: RunEvent) -> str:
             return f": to {event.name}, {'by ' + event.actor if event.actor else event.reason}"
         case "wait_started" | "wait_ended" if event.name is not None:
             return f": {event.name}" + ("" if event.reason is None else f" ({event.reason})")
-        case "signal_received" | "child_started":
+        case "signal_received" | "child_started" | "limit_asked" | "limit_granted":
             return f": {event.name}"
         case "child_ended":
             return f": {event.name} ({event.status})"

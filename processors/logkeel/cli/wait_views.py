@@ -5,7 +5,7 @@ from typing import Any
 
 from logkeel.cli.texts import one_line
 from logkeel.cli.times import ago, due, duration
-from logkeel.projection import WaitView
+from logkeel.projection import LimitView, WaitView
 
 
 def sentence(wait: WaitView, now_ms: int, *, name: str | None = None) -> str:
@@ -21,6 +21,9 @@ def sentence(wait: WaitView, now_ms: int, *, name: str | None = None) -> str:
             return f"waits for the signal {wait.name!r}{of}: {name}, {since}{_due(wait, now_ms)}"
         case "within":
             return f"has limited time: {name}, {since}{_due(wait, now_ms)}"
+        case "limit":
+            what = f"{name}, " if name else ""
+            return f"waits for the limit {_limit(wait)}: {what}{since}"
         case "child":
             return f"waits for its child run {wait.name}: {name}, {since}"
 
@@ -29,6 +32,18 @@ def as_json(wait: WaitView, now_ms: int) -> dict[str, Any]:
     """Everything a wait is; what it has not is left out."""
     known = {name: value for name, value in asdict(wait).items() if name != "reads" and value not in (None, (), "")}
     return {**known, "for_ms": now_ms - wait.since_ms}
+
+
+def _limit(wait: WaitView) -> str:
+    limit = wait.limit
+    if limit is None:
+        return repr(wait.name)
+    return f"{wait.name!r} ({allowed(limit)})"
+
+
+def allowed(limit: LimitView) -> str:
+    """`3 at once`, `60 in 1m 00s`"""
+    return f"{limit.allows} at once" if limit.per_ms is None else f"{limit.allows} in {duration(limit.per_ms)}"
 
 
 def _due(wait: WaitView, now_ms: int) -> str:

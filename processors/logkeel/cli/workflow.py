@@ -1,11 +1,14 @@
-"""`logkeel workflow show`: what a workflow looks like, before it runs."""
+"""`logkeel workflow show|check`: what a workflow looks like, and what it changes, before it runs."""
 
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from logkeel.cli import workflow_check
+
 app = typer.Typer(no_args_is_help=True, help="Look at workflows.")
+app.registered_commands.extend(workflow_check.app.registered_commands)
 
 
 class Picture(StrEnum):

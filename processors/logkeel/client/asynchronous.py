@@ -1,7 +1,7 @@
 """The client for coroutines: the same requests, sent from a few threads; waiting costs no thread."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -12,7 +12,7 @@ from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_
 from logkeel.log import LogClient
 from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.projection import OpenQuestion
-from logkeel.records import RunCompleted
+from logkeel.records import RunCompleted, RunEvent
 from logkeel.records.topics import TopicNames
 from logkeel.workflow import Duration, Workflow
 
@@ -129,6 +129,22 @@ class AsyncClient:
     async def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
         """See `Client.cancel`."""
         return await self._do(lambda: self._client.cancel(run_id, reason=reason, routing_key=routing_key))
+
+    async def fork(
+        self,
+        history: Sequence[RunEvent],
+        *,
+        at: int | None = None,
+        edits: Mapping[str, Any] | None = None,
+        version: str | None = None,
+        run_id: str | None = None,
+        reason: str | None = None,
+    ) -> AsyncRunHandle:
+        """See `Client.fork`."""
+        handle = await self._do(
+            lambda: self._client.fork(history, at=at, edits=edits, version=version, run_id=run_id, reason=reason)
+        )
+        return AsyncRunHandle(self, handle)
 
     async def pause(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
         """See `Client.pause`."""

@@ -6,7 +6,7 @@ the one it is given; ids that nobody gives are made here.
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,6 +18,7 @@ from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
+from logkeel.client.forking import cut, fork_request
 from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
 from logkeel.log import Admin, LogClient, OutputRecord, Producer, TopicPartition
 from logkeel.log.partitioner import partition_for
@@ -33,6 +34,7 @@ from logkeel.records import (
     ResolveStep,
     ResumeRun,
     RunCompleted,
+    RunEvent,
     SignalRun,
     StartRun,
 )
@@ -206,6 +208,35 @@ class Client:
         """Let a paused run go on; returns the request id. Raises as `start` does."""
         request = ResumeRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
         return self._send(request, routing_key or run_id)
+
+    def fork(
+        self,
+        history: Sequence[RunEvent],
+        *,
+        at: int | None = None,
+        edits: Mapping[str, Any] | None = None,
+        version: str | None = None,
+        run_id: str | None = None,
+        reason: str | None = None,
+    ) -> RunHandle:
+        """Start a new run from the history of another one, as it stood behind revision `at` (None: the last one).
+
+        `edits`: fields with other values. `version`: another one of the workflow, which has to know what is under way.
+        Nothing of the other run changes. Effects behind that revision happen again, for the new run. The handle waits
+        for its end; a second one of the same `run_id` is refused as `run_id_taken`. Raises `InvalidInput`,
+        `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge` before anything is sent, and as `start`.
+        """
+        request = fork_request(
+            cut(history, at),
+            run_id=run_id or uuid4().hex,
+            request_id=uuid4().hex,
+            edits=self._payloads.wrap_writes(plain_writes(edits or {}), "the edits of a fork"),
+            version=version,
+            reason=reason,
+        )
+        since = self._end_of(self.home_of(request.run_id))
+        sent = self._send(request, request.run_id)
+        return RunHandle(self, request.run_id, sent, request.run_id, since, request.workflow)
 
     def resolve(
         self,

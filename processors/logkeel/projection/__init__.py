@@ -1,6 +1,7 @@
 """A read model of runs: the fold of `run-events`, in memory."""
 
 from logkeel.projection.following import HistoryReader
+from logkeel.projection.limits import AskerView, LimitStanding, LimitView, SlotView
 from logkeel.projection.projection import Projection
 from logkeel.projection.questions import OpenQuestion
 from logkeel.projection.views import FieldView, Phase, RunView, StepFailure, StepView
@@ -8,12 +9,16 @@ from logkeel.projection.waits import AnswerView, WaitView
 
 __all__ = [
     "AnswerView",
+    "AskerView",
     "FieldView",
     "HistoryReader",
+    "LimitStanding",
+    "LimitView",
     "OpenQuestion",
     "Phase",
     "Projection",
     "RunView",
+    "SlotView",
     "StepFailure",
     "StepView",
     "WaitView",

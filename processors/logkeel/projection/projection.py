@@ -7,6 +7,7 @@ younger is said by the log, whose order this is fed in.
 from collections.abc import Iterable, Mapping, Sequence
 
 from logkeel.errors import RunNotFound
+from logkeel.projection.limits import LimitStanding, standings
 from logkeel.projection.questions import OpenQuestion, question_of
 from logkeel.projection.views import RunView, apply, view_from
 from logkeel.records import RunCompleted, RunEvent, RunStatus
@@ -72,6 +73,10 @@ class Projection:
         ]
         return sorted(found, key=lambda view: (-view.started_at_ms, view.run_id))
 
+    def limits(self) -> list[LimitStanding]:
+        """Every limit that somebody holds or waits for, by name and key."""
+        return standings(self._views.values())
+
     def questions(self, *, run_id: str | None = None, assignee: str | None = None) -> list[OpenQuestion]:
         """What humans are being asked, of one run or of all, the oldest question first. Raises `RunNotFound`.
 
@@ -101,6 +106,7 @@ class Projection:
         if view.incarnation == record.incarnation:
             view.status, view.error, view.finished_at_ms = record.status, record.error, record.finished_at_ms
             view.waits.clear()
+            view.slots.clear()
 
 
 def fold(events: Iterable[RunEvent]) -> RunView:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from logkeel.projection import waits
+from logkeel.projection.limits import CONCURRENCY, SlotView, limit_in
 from logkeel.projection.waits import AnswerView, WaitView, answer_in
-from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Payload, RunEvent, RunStatus
+from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Origin, Payload, RunEvent, RunStatus
 from logkeel.records.combining import COMBINING_OPERATIONS, combined
 
 Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
@@ -73,7 +74,8 @@ class RunView:
     `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
     `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`, as do those of `elements`
     that are worked on. `children`: run ids of child runs by the path that started them; `parent_run_id`: whose child
-    this is. `complete` is False if the beginning of its history was not seen: fields and steps of it are then missing.
+    this is. `slots`: what its steps (by path) and the run itself ("") hold of limits. `complete` is False if the
+    beginning of its history was not seen: fields and steps of it are then missing.
     """
 
     run_id: str
@@ -105,6 +107,8 @@ class RunView:
     elements: dict[str, int] = field(default_factory=dict)
     children: dict[str, str] = field(default_factory=dict)
     parent_run_id: str | None = None
+    origin: Origin | None = None
+    slots: dict[str, list[SlotView]] = field(default_factory=dict)
     complete: bool = True
 
     @property
@@ -154,6 +158,7 @@ def _run_started(view: RunView, event: RunEvent) -> None:
 
 
 def _step_dispatched(view: RunView, event: RunEvent) -> None:
+    waits.limit_over(view.waits, event.path or "")
     former = view.steps.get(event.path or "")
     view.steps[event.path or ""] = StepView(
         path=event.path or "",
@@ -225,6 +230,7 @@ def _run_completed(view: RunView, event: RunEvent) -> None:
     view.reason = event.reason or view.reason
     view.finished_at_ms = event.at_ms
     view.waits.clear()
+    view.slots.clear()
 
 
 def _block_entered(view: RunView, event: RunEvent) -> None:
@@ -250,6 +256,7 @@ def _block_left(view: RunView, event: RunEvent) -> None:
 def _over(view: RunView, event: RunEvent) -> None:
     """A block, a wait or a question has ended; what it wrote is written."""
     waits.over(view.waits, event)
+    _leave_inside(view, event.path or "")
     _write(view, event.writes, event)
 
 
@@ -277,6 +284,7 @@ def _question_reminded(view: RunView, event: RunEvent) -> None:
 def _block_rescued(view: RunView, event: RunEvent) -> None:
     """A failure was caught: what else ran in the block is over."""
     waits.over(view.waits, event)
+    _leave_inside(view, event.path or "")
 
 
 def _run_paused(view: RunView, event: RunEvent) -> None:
@@ -290,6 +298,43 @@ def _run_resumed(view: RunView, event: RunEvent) -> None:
 def _child_started(view: RunView, event: RunEvent) -> None:
     view.children[event.path or ""] = event.name or ""
     waits.child_started(view.waits, event)
+
+
+def _run_forked(view: RunView, event: RunEvent) -> None:
+    """What came before is the history of `origin`; what was open is about to be sent anew."""
+    view.paused_at_ms = None
+    view.origin = event.origin
+    view.reason = event.reason
+    for path, step in view.steps.items():
+        if step.is_open:
+            view.steps[path] = replace(step, phase="waiting", since_ms=event.at_ms, due_ms=None, holder=None)
+    _write(view, event.writes, event)
+
+
+def _limit_asked(view: RunView, event: RunEvent) -> None:
+    waits.limit_asked(view.waits, event)
+
+
+def _limit_granted(view: RunView, event: RunEvent) -> None:
+    path, limit = event.path or "", limit_in(event)
+    waits.limit_over(view.waits, path)
+    if limit is not None and limit.kind == CONCURRENCY:
+        view.slots.setdefault(path, []).append(SlotView(limit=limit, since_ms=event.at_ms))
+
+
+def _step_held(view: RunView, event: RunEvent) -> None:
+    """The run is paused: the step waits for nothing else."""
+    _leave_limits(view, event.path or "")
+
+
+def _leave_inside(view: RunView, path: str) -> None:
+    for each in [each for each in view.slots if each.startswith((f"{path}/", f"{path}["))]:
+        del view.slots[each]
+
+
+def _leave_limits(view: RunView, path: str) -> None:
+    waits.limit_over(view.waits, path)
+    view.slots.pop(path, None)
 
 
 def _noted(view: RunView, event: RunEvent) -> None:
@@ -322,13 +367,18 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "question_answered": _question_answered,
     "question_reassigned": _question_reassigned,
     "question_reminded": _question_reminded,
+    "undo_started": _noted,
+    "undo_ended": _noted,
     "signal_received": _signal_received,
     "cancel_requested": _cancel_requested,
+    "run_forked": _run_forked,
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
-    "step_held": _noted,
+    "step_held": _step_held,
     "child_started": _child_started,
     "child_ended": _over,
+    "limit_asked": _limit_asked,
+    "limit_granted": _limit_granted,
     "answer_ignored": _noted,
     "run_completed": _run_completed,
 }
@@ -337,6 +387,8 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
 def _step(view: RunView, event: RunEvent, phase: Phase) -> StepView:
     """The step of the event, moved into `phase`; one whose beginning was not seen begins here."""
     path = event.path or ""
+    if phase != "started":
+        _leave_limits(view, path)
     step = view.steps.get(path) or StepView(path=path, step=event.step or path, phase=phase, since_ms=event.at_ms)
     moved = replace(
         step,

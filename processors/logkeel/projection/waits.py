@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from logkeel.projection.limits import LimitView, limit_in
 from logkeel.records import FieldReference, FieldValue, RunEvent
 
-WaitKind = Literal["sleep", "signal", "human", "within", "child"]
+WaitKind = Literal["sleep", "signal", "human", "within", "child", "limit"]
 
 NO_ANSWER = "no answer in time"
 """The engine's word for what its author's policy answered, since nobody else did."""
@@ -16,7 +17,8 @@ NO_ANSWER = "no answer in time"
 class WaitView:
     """Something that is waited for at a path. `number`: the revision at which it began, a question's id.
 
-    `due_ms`: when its time is over. `name`: the signal's, or the run id of a child. Of a question: `question`, for whom
+    `due_ms`: when its time is over. `name`: the signal's, the run id of a child, or a limit's (`limit`; the run itself
+    waits at the empty path). Of a question: `question`, for whom
     (`assignee`), the verbs that are allowed, the fields that verb and answer go to, the fields that are shown and which
     revisions of them, and where they are notified. `reassigned_by`: who handed it on; `escalated`: nobody did, its
     first time was over.
@@ -40,6 +42,7 @@ class WaitView:
     reassigned_by: str | None = None
     escalated: bool = False
     reminders: int = 0
+    limit: LimitView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,17 @@ def child_started(waits: dict[str, WaitView], event: RunEvent) -> None:
     """A child run was started; one that is detached is not waited for."""
     if "detached" not in event.attributes:
         _begin(waits, event, "child", name=event.name or "")
+
+
+def limit_asked(waits: dict[str, WaitView], event: RunEvent) -> None:
+    """A slot of a limit is asked for."""
+    _begin(waits, event, "limit", name=event.name or "", limit=limit_in(event))
+
+
+def limit_over(waits: dict[str, WaitView], path: str) -> None:
+    """What stands at `path` waits for no limit any more."""
+    if path in waits and waits[path].kind == "limit":
+        del waits[path]
 
 
 def question_asked(waits: dict[str, WaitView], event: RunEvent) -> None:

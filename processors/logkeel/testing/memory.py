@@ -24,6 +24,7 @@ from logkeel.records.topics import TopicNames, topic_policies
 from logkeel.runs import DefinitionReader, RunProcessor, RunSettings
 from logkeel.simulation import MemoryStoreDirectory, SimulatedClient, SimulatedClock, SimulatedCluster
 from logkeel.steps import StepWorker, WorkerOptions, publish_definitions
+from logkeel.steps.bound import RunnableWorkflow
 from logkeel.wire import decode_as, encode
 from logkeel.workflow import Workflow
 
@@ -34,7 +35,14 @@ LONGEST_JUMP_MS = 3_600_000.0
 QUIET_MS = 400 * 24 * 3_600_000.0
 """Who does not move in so long waits for somebody outside."""
 
+SETTLED_MS = 1_000.0
+"""Jumps have grown beyond it: whatever was on its way has come."""
+
 UNSTARTED = "started=-1"
+
+
+def _unknown() -> None:
+    """Nothing is known of what is to come."""
 
 
 class MemoryApplication:
@@ -51,9 +59,13 @@ class MemoryApplication:
         resources: Mapping[Any, Any] | None = None,
         partitions: int = 1,
         settings: RunSettings | None = None,
+        runnable: "Sequence[RunnableWorkflow] | None" = None,
         payloads: PayloadChain = PLAIN,
     ) -> None:
-        """Make topics, publish the workflows, start engine and workers. Raises `DefinitionError`."""
+        """Make topics, publish the workflows, start engine and workers. Raises `DefinitionError`.
+
+        `runnable`: what workers run in place of the workflows, under the same definitions.
+        """
         self.cluster = SimulatedCluster(SimulatedClock(int(time.time() * 1_000)))
         self.names = TopicNames("memory")
         self.client: SimulatedClient = self.cluster.client()
@@ -67,7 +79,9 @@ class MemoryApplication:
             self._engine = self._make_engine(settings)
             stack.callback(self._engine.close)
             options = WorkerOptions(threaded=False, overrides=resources, payloads=payloads)
-            self._workers = [self._make_worker(workflows, directory, replace(options, queue=queue)) for queue in queues]
+            self._workers = [
+                self._make_worker(runnable or workflows, directory, replace(options, queue=queue)) for queue in queues
+            ]
             for worker in self._workers:
                 stack.callback(worker.close)
             self._producer = self.client.producer()
@@ -95,10 +109,17 @@ class MemoryApplication:
         self._producer.produce(OutputRecord(self.names.run_requests, key.encode(), encode(request), partition))
         self._producer.flush(1.0)
 
-    def run_until(self, met: Callable[[], bool], *, outside: Callable[[], bool] | None = None) -> bool:
+    def run_until(
+        self,
+        met: Callable[[], bool],
+        *,
+        outside: Callable[[], bool] | None = None,
+        due_ms: Callable[[], int | None] = _unknown,
+    ) -> bool:
         """Turn engine and workers until `met`; False if no run moved for 400 days of the application's time.
 
         `outside` is called whenever nothing moves, before time jumps: it may send something, and says whether it did.
+        `due_ms`: when time alone is known to bring something about; the clock jumps there as soon as all is quiet.
         """
         jump_ms, quiet_ms, written = FIRST_JUMP_MS, 0.0, self._written()
         while not met():
@@ -112,6 +133,8 @@ class MemoryApplication:
                 self.cluster.advance((time.monotonic() - began_s) * 1_000)
             elif outside is not None and outside():
                 pass
+            elif jump_ms > SETTLED_MS and (ahead_ms := (due_ms() or 0) - self.cluster.clock.now_ms()) > 0:
+                self.cluster.advance(ahead_ms)
             elif quiet_ms > QUIET_MS:
                 return False
             else:
@@ -155,7 +178,9 @@ class MemoryApplication:
             ),
         )
 
-    def _make_worker(self, workflows: "Sequence[Workflow[Any]]", directory: Path, options: WorkerOptions) -> StepWorker:
+    def _make_worker(
+        self, workflows: Sequence[RunnableWorkflow], directory: Path, options: WorkerOptions
+    ) -> StepWorker:
         return StepWorker(
             self.client,
             workflows,

@@ -1,4 +1,6 @@
-"""Pytest fixtures: `kafka_bootstrap` (one broker per test run) and `embedded_broker` (a factory, one per test).
+"""Pytest fixtures: `kafka_bootstrap` (one broker per test run), `embedded_broker` (a factory, one per test), and
+
+`crash_everywhere`, which plays a workflow under every crash.
 
 Loaded by pytest in every run where logkeel is installed, therefore imports nothing but pytest before a fixture is used.
 Tests share the session's broker: each uses topics and groups with a prefix of its own.
@@ -12,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from logkeel.broker import EmbeddedBroker
+    from logkeel.testing.crashes import CrashReport
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,6 +47,22 @@ def embedded_broker() -> "Iterator[Callable[..., EmbeddedBroker]]":
             return brokers.enter_context(EmbeddedBroker(*arguments, **options))
 
         yield start
+
+
+@pytest.fixture
+def crash_everywhere() -> "Callable[..., CrashReport]":
+    """`crash_everywhere(workflow, input, resources=…)` in one line: fails the test with the report of violations.
+
+    Takes the arguments of `logkeel.testing.crashes.crash_everywhere`, and gives the report.
+    """
+    from logkeel.testing import crashes
+
+    def play(*arguments: Any, **options: Any) -> "CrashReport":
+        report = crashes.crash_everywhere(*arguments, **options)
+        report.check()
+        return report
+
+    return play
 
 
 def _print_once(config: pytest.Config, line: str) -> None:

@@ -34,9 +34,11 @@ from logkeel.workflow.durable_code import Answered, Asking, CallOptions, Durable
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, EffectDeclaration
 from logkeel.workflow.inlining import inline
+from logkeel.workflow.limits import Concurrency, Rate
 from logkeel.workflow.reducers import Add, Append, Elements, Max, Min, Put, removed, replaced
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
+from logkeel.workflow.saga import saga
 from logkeel.workflow.state import State
 from logkeel.workflow.steps import Happened, Step
 from logkeel.workflow.timeouts import Timeout
@@ -53,6 +55,7 @@ __all__ = [
     "CHECKED",
     "CallFailed",
     "CallOptions",
+    "Concurrency",
     "Control",
     "DefinitionError",
     "Durable",
@@ -75,6 +78,7 @@ __all__ = [
     "ONCE",
     "PayloadTooLarge",
     "Put",
+    "Rate",
     "Reducer",
     "Resource",
     "Retry",
@@ -100,6 +104,7 @@ __all__ = [
     "removed",
     "replaced",
     "rescue",
+    "saga",
     "sequence",
     "sleep",
     "to_milliseconds",

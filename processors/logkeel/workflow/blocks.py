@@ -13,6 +13,7 @@ from logkeel.workflow.children import Child, child
 from logkeel.workflow.durations import Duration
 from logkeel.workflow.each import Each, Gathering, each
 from logkeel.workflow.inlining import Inline, inline
+from logkeel.workflow.saga import Saga
 from logkeel.workflow.steps import Step
 
 
@@ -139,6 +140,7 @@ FlowBlock: TypeAlias = (
     | Inline
     | Each
     | Child
+    | Saga
     | tuple[Any, ...]
 )
 """A step, a block, or a tuple of blocks, which is a sequence."""

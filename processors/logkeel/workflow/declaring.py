@@ -1,13 +1,14 @@
 """Declares one step: settings from the decorator's arguments, and the checks that need no flow."""
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from logkeel.definitions import RetryPolicy
 from logkeel.workflow.durations import Duration
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
+from logkeel.workflow.limits import Limit, limit_problems
+from logkeel.workflow.naming import NAME
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.recording import recorded_fields
 from logkeel.workflow.reducers import Named
@@ -16,9 +17,6 @@ from logkeel.workflow.signature import Signature, signature_of, tuple_length
 from logkeel.workflow.state import StateShape
 from logkeel.workflow.steps import Step, StepSettings
 from logkeel.workflow.timeouts import Timeout
-
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-"""Names become parts of step paths, topic names and keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,8 @@ class StepOptions:
     name: str | None
     cpu: bool = False
     journal: bool = False
+    limits: Sequence[Limit] = ()
+    workflow: str = ""
 
 
 def declare_step(function: Callable[..., Any], options: StepOptions, shape: StateShape) -> Step[..., Any]:
@@ -46,6 +46,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
     raise_for(_cpu_problems(name, signature) if options.cpu else [])
     raise_for([*_result_problems(name, writes, signature.result, place), *_journal_problems(name, options, signature)])
     raise_for(_operation_problems(name, named, shape, place))
+    raise_for([*limit_problems(options.limits, shape.fields, f"step {name!r}", place)])
     settings = StepSettings(
         name=name,
         effect=options.effect or IDEMPOTENT,
@@ -55,6 +56,8 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
         queue=options.queue,
         cpu=options.cpu,
         journal=options.journal,
+        limits=tuple(options.limits),
+        limits_name=f"{options.workflow}/{name}",
         operations=tuple(each.operation or shape.fields[each.name].definition.reducer for each in named),
     )
     return Step(function, settings, signature, lambda check: signature_of(check, shape))

@@ -22,6 +22,7 @@ from logkeel.definitions import (
     LoopBlock,
     ParallelBlock,
     RescueBlock,
+    SagaBlock,
     SequenceBlock,
     SignalBlock,
     SleepBlock,
@@ -67,7 +68,7 @@ class FlowCheck:
     inner: Mapping[str, Sequence[StepDefinition]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     _around: list["_Loop | None"] = field(default_factory=list)
-    """The loops around. None stands for a parallel or an each block."""
+    """The loops around. None stands for a block that no leave may be inside of: a parallel, an each, a saga."""
 
     def run(self, flow: Block) -> list[Problem]:
         """All problems of `flow`, in its order."""
@@ -98,15 +99,27 @@ class FlowCheck:
             case RescueBlock() | WithinBlock():
                 # Nothing that the body wrote is certain where it did not end.
                 return _common([self._walk(each, written, inside) for each in inner_blocks(block)])
-            case InlineBlock() | ChildBlock():
-                self._fields(inside).inline(block, written)
-                return written | ({block.writes} if block.writes is not None else set())
-            case EachBlock():
-                return self._each(block, written, inside)
+            case InlineBlock() | ChildBlock() | EachBlock() | SagaBlock():
+                return self._around_body(block, written, inside)
             case SleepBlock() | SignalBlock() | HumanBlock():
                 return self._wait(block, written, inside)
             case _:
                 assert_never(block)
+
+    def _around_body(
+        self, block: InlineBlock | ChildBlock | EachBlock | SagaBlock, written: Written, place: str
+    ) -> Written:
+        match block:
+            case InlineBlock() | ChildBlock():
+                self._fields(place).inline(block, written)
+                return written | ({block.writes} if block.writes is not None else set())
+            case EachBlock():
+                return self._each(block, written, place)
+            case SagaBlock():
+                self._around.append(None)
+                written = self._walk(block.body, written, place)
+                self._around.pop()
+                return written
 
     def _fields(self, place: str) -> FieldCheck:
         return FieldCheck(self.fields, place, self.problems)
@@ -172,7 +185,7 @@ class FlowCheck:
         if around is not None:
             around.ways_out.append(written)
         elif self._around:
-            what, remedy = "leave stands in parallel or each, and its loop around it", "put it behind that block"
+            what, remedy = "leave stands in parallel, each or saga, and its loop around it", "put it behind that block"
             self.problems.append(Problem(what, place, remedy))
         else:
             self.problems.append(Problem("leave stands in no loop", place, "put it into loop(...), or take it out"))
@@ -210,12 +223,15 @@ class FlowCheck:
 
     def _check_cancelled(self, block: ParallelBlock, place: str) -> None:
         steps = [step.definition() for branch in block.branches for step in Contents(self.steps).steps(branch)]
+        undone = {name for each in all_blocks(block) if isinstance(each, SagaBlock) for name in each.undo}
         for each in all_blocks(block):
             if isinstance(each, InlineBlock):
                 steps += self.inner.get(each.workflow, ())
         for name, effect in dict.fromkeys((step.name, step.effect) for step in steps if step.effect not in _BREAKABLE):
+            if name in undone:
+                continue
             what = f"step {name!r} is {effect} and may be cancelled after its effect"
-            remedy = "branches that are not waited for are cancelled: put the step behind the block"
+            remedy = "branches that are not waited for are cancelled: put it into saga(...), or behind the block"
             self.problems.append(Problem(what, place, remedy))
 
 

@@ -19,6 +19,7 @@ from logkeel.definitions import (
     LoopBlock,
     ParallelBlock,
     RescueBlock,
+    SagaBlock,
     SequenceBlock,
     StepBlock,
     StepDefinition,
@@ -78,6 +79,7 @@ class Inlining:
             self.problems.append(Problem(what, place, remedy))
         fitting, inner = Fitting(self.fields, self.problems, place), interface_of(block.workflow)
         fitting.check_no_turn(block.workflow)
+        fitting.check_no_limits(block.workflow)
         inputs = fitting.inputs(inner, block.inputs)
         writes, returns = fitting.result(inner, block.writes)
         return InlineBlock(
@@ -117,6 +119,9 @@ def qualified(block: Block, name: str) -> Block:
             return replace(block, body=qualified(block.body, name), handlers=handlers)
         case WithinBlock():
             return replace(block, body=qualified(block.body, name), on_timeout=_optional(block.on_timeout, name))
+        case SagaBlock():
+            undo = {f"{name}{SEPARATOR}{step}": f"{name}{SEPARATOR}{by}" for step, by in block.undo.items()}
+            return replace(block, body=qualified(block.body, name), undo=undo)
         case InlineBlock():
             return replace(block, flow=qualified(block.flow, name))
         case _:

@@ -44,6 +44,12 @@ class Fitting:
             what = f"{runs} are turns of a conversation, and cannot be a part of another run"
             self._problem(what, "put what both need into a workflow without conversation=")
 
+    def check_no_limits(self, workflow: "Workflow[Any]") -> None:
+        """A part of another run begins when that run comes to it."""
+        if workflow.limits:
+            what = f"workflow {workflow.name!r} limits its runs, and inside of another run it is none"
+            self._problem(what, "limit its steps, or start it with child(…)")
+
     def inputs(self, inner: Interface, inputs: Mapping[str, str] | None) -> tuple[Mapped, ...]:
         """What it begins with: as said, else its required fields with the same names."""
         given = inputs

@@ -1,4 +1,9 @@
-"""Ids of blocks, unique in one path segment, so that every occurrence of a step has its own path (P30)."""
+"""Names, and ids of blocks: unique in one path segment, so that every occurrence of a step has its own path (P30)."""
+
+import re
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+"""Names become parts of step paths, topic names and keys."""
 
 
 class Names:

@@ -3,14 +3,17 @@
 import functools
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from msgspec import UNSET
 
 from logkeel.definitions import RetryPolicy, StepDefinition, WriteDefinition
 from logkeel.records import Operation
+from logkeel.workflow.durations import Duration
 from logkeel.workflow.effects import EffectDeclaration
+from logkeel.workflow.limits import Limit, limit_definitions
 from logkeel.workflow.problems import Problem, place_of, raise_for
+from logkeel.workflow.retry import Retry
 from logkeel.workflow.signature import Signature
 from logkeel.workflow.timeouts import Timeout
 
@@ -30,7 +33,10 @@ class Happened(Generic[V]):
 
 @dataclass(frozen=True, slots=True)
 class StepSettings:
-    """How a step is run, as declared. `operations`: how each of `writes` changes its field."""
+    """How a step is run, as declared. `operations`: how each of `writes` changes its field.
+
+    `limits_name`: what limits are called that have no name.
+    """
 
     name: str
     effect: EffectDeclaration
@@ -41,6 +47,8 @@ class StepSettings:
     cpu: bool = False
     journal: bool = False
     operations: tuple[Operation, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    limits_name: str = ""
 
 
 class Step(Generic[P, R]):
@@ -52,6 +60,8 @@ class Step(Generic[P, R]):
         self.signature = signature
         self.check_signature: Signature | None = None
         self._bind_check = bind
+        self.undo_step: Step[..., Any] | None = None
+        self.declare_undo: DeclareUndo | None = None
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -80,6 +90,28 @@ class Step(Generic[P, R]):
         self.check_signature = self._bind_check(function)
         return function
 
+    @overload
+    def undo(self, function: Callable[Q, V], /) -> "Step[Q, V]": ...
+
+    @overload
+    def undo(self, /, **options: Unpack["UndoOptions"]) -> "Callable[[Callable[Q, V]], Step[Q, V]]": ...
+
+    def undo(self, function: Callable[..., Any] | None = None, /, **options: Unpack["UndoOptions"]) -> Any:
+        """Declare the step that undoes this one in a saga: `@charge.undo`, or `@charge.undo(effect=CHECKED)`.
+
+        It is a step of its own, with its own attempts, time-out and key; its effect is that of the step if it is KEYED
+        or IDEMPOTENT, else it says one. It may take what the step reads, and what it writes: None if nobody knows.
+        Raises `DefinitionError`.
+        """
+
+        def declare(undoing: Callable[..., Any]) -> Step[..., Any]:
+            if self.declare_undo is None:
+                raise TypeError(f"step {self.name!r} belongs to no workflow")
+            self.undo_step = self.declare_undo(self, undoing, options)
+            return self.undo_step
+
+        return declare if function is None else declare(function)
+
     def definition(self) -> StepDefinition:
         """The step as data."""
         settings = self.settings
@@ -102,10 +134,24 @@ class Step(Generic[P, R]):
             settle_ms=settings.effect.settle_ms,
             run_summary=True if any(signature.asks_run_view for signature in signatures) else UNSET,
             journaled=True if settings.journal else UNSET,
+            limits=limit_definitions(settings.limits, settings.limits_name) if settings.limits else UNSET,
         )
 
 
 BindCheck = Callable[[Callable[..., Any]], Signature]
+
+
+class UndoOptions(TypedDict, total=False):
+    """How an undo step is run; what is left out is as for any step."""
+
+    effect: EffectDeclaration
+    timeout: Timeout | Duration | None
+    retry: Retry
+    queue: str
+    name: str
+
+
+DeclareUndo = Callable[[Step[..., Any], Callable[..., Any], UndoOptions], Step[..., Any]]
 
 
 class StepDecorator(Generic[W_contra]):

@@ -23,6 +23,7 @@ from logkeel.definitions import (
     LoopBlock,
     ParallelBlock,
     RescueBlock,
+    SagaBlock,
     SequenceBlock,
     SleepBlock,
     StepBlock,
@@ -44,13 +45,13 @@ from logkeel.workflow.blocks import (
 )
 from logkeel.workflow.case_values import control_value
 from logkeel.workflow.children import Child, child_block
-from logkeel.workflow.declaring import NAME
 from logkeel.workflow.each import Each, each_block, with_item
 from logkeel.workflow.flow_contents import Contents
 from logkeel.workflow.inlining import Inline, Inlining
 from logkeel.workflow.mapping import Fitting
-from logkeel.workflow.naming import Names
+from logkeel.workflow.naming import NAME, Names
 from logkeel.workflow.problems import Problem
+from logkeel.workflow.saga import Saga, saga_problems, undo_map
 from logkeel.workflow.state import StateField
 from logkeel.workflow.steps import Step
 from logkeel.workflow.translating_waits import Waits
@@ -134,6 +135,8 @@ class Translation:
                 return self._each(block, names, place)
             case Child():
                 return self._child(block, names, place)
+            case Saga():
+                return self._saga(block, names, place)
             case _:
                 self._problem(f"{block!r} is no block of a flow", place, _BLOCKS)
                 return None
@@ -163,6 +166,19 @@ class Translation:
         written = Contents({step.name: step for step in self.used}).writes(body)
         plain = [name for name in written if name in self.fields and self.fields[name].definition.reducer == "replace"]
         return each_block(block, identity, body, written=plain, problems=self.problems, place=inside)
+
+    def _saga(self, block: Saga, names: Names, place: str) -> SagaBlock:
+        identity, before = names.fresh(block.name), len(self.used)
+        inside = f"{place}/{identity}"
+        body = self._sequence(block.blocks, Names(), inside)
+        steps = self.used[before:]
+        undo = undo_map(steps, body, self.inner)
+        self.problems += saga_problems(steps, inside)
+        if not undo:
+            self._problem("a saga has nothing to undo", inside, "declare @step.undo for a step in it, or take it out")
+        self.used += [step.undo_step for step in steps if step.undo_step is not None]
+        policy = self._waits(inside).one_of("on_cancel", block.on_cancel, ("undo", "leave"))
+        return SagaBlock(id=identity, body=body, undo=undo, on_cancel=policy)
 
     def _optional(self, block: FlowBlock | None, names: Names, place: str) -> Block | UnsetType:
         return UNSET if block is None else self._body(block, names, place)

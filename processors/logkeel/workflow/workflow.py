@@ -1,7 +1,6 @@
 """A workflow: a typed state, steps and a flow; compiled to a definition, checked when it is built."""
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import entry_points
 from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
@@ -16,25 +15,30 @@ from logkeel.definitions import (
     digest_of,
     encode_document,
 )
-from logkeel.errors import ConfigInvalid, InvalidInput
+from logkeel.errors import InvalidInput
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.binding import BoundStep, bound
 from logkeel.workflow.blocks import FlowBlock
 from logkeel.workflow.context import RunView, StepErrorView
 from logkeel.workflow.conversing import conversation_in, conversation_problems, joining_problems
-from logkeel.workflow.declaring import NAME, StepOptions, declare_step
+from logkeel.workflow.declaring import StepOptions, declare_step
 from logkeel.workflow.drawing import as_mermaid, as_text
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import EffectDeclaration
 from logkeel.workflow.flow_checks import FlowCheck
 from logkeel.workflow.inlining import SEPARATOR, inner_steps
+from logkeel.workflow.limits import Limit, circle_problems, limit_definitions, limit_problems, run_limits_name
+from logkeel.workflow.migrations import Migration, Migrations
+from logkeel.workflow.naming import NAME
 from logkeel.workflow.payloads import decode_field, encode_write, is_absent, reasons
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
+from logkeel.workflow.saga import undo_options, undo_problems
 from logkeel.workflow.state import StateShape, shape_of
-from logkeel.workflow.steps import Step, StepDecorator
+from logkeel.workflow.steps import Step, StepDecorator, UndoOptions
 from logkeel.workflow.timeouts import DEFAULT_TIMEOUT, Timeout
 from logkeel.workflow.translating import Translation
+from logkeel.workflow.trials import AnswerLike, Fakes, Question, Trial, find_driver
 from logkeel.workflow.views import view_from_result
 
 S = TypeVar("S")
@@ -46,6 +50,7 @@ class MoreOfAStep(TypedDict, total=False):
 
     cpu: bool
     journal: bool
+    limits: Sequence[Limit]
 
 
 class MoreOfAWorkflow(TypedDict, total=False):
@@ -56,6 +61,7 @@ class MoreOfAWorkflow(TypedDict, total=False):
     conversation: str
     keep: Sequence[str]
     on_busy: OnBusy
+    limits: Sequence[Limit]
 
 
 class Workflow(Generic[S]):
@@ -65,7 +71,8 @@ class Workflow(Generic[S]):
     `queue` is where steps go that name none. `max_depth`: how many generations of child runs there may be below a run,
     `max_descendants`: how many child runs in all; children inherit both. `conversation`: the field that says whose turn
     a run is; turns of one conversation come one after the other, and begin with the fields of `keep` as the former one
-    left them. `on_busy`: what becomes of a turn that comes during another one. Raises `DefinitionError`.
+    left them. `on_busy`: what becomes of a turn that comes during another one. `limits`: how many runs there may be at
+    once, or begin within a time. Raises `DefinitionError`.
     """
 
     def __init__(
@@ -84,6 +91,7 @@ class Workflow(Generic[S]):
         self.queue = queue
         self.returns = returns
         self.shape: StateShape = shape_of(state)
+        self.migrations = Migrations(name, self.shape)
         self._run_timeout_ms = None if run_timeout is None else to_milliseconds(run_timeout)
         self._steps: dict[str, Step[..., Any]] = {}
         self._flow: SequenceBlock | None = None
@@ -135,10 +143,22 @@ class Workflow(Generic[S]):
         """Declare a step. `timeout` bounds one attempt, None must be written out; a `Timeout` bounds more than that.
 
         `cpu`: it computes for long, so it is called in a process of its own, which a time-out or cancel ends.
-        `journal`: the code inside is durable, by what its StepContext has of `DurableCode`. Raises `DefinitionError`.
+        `journal`: the code inside is durable, by what its StepContext has of `DurableCode`. `limits`: how many
+        executions there may be at once, or begin within a time. Raises `DefinitionError`.
         """
-        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, **more)
+        options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, workflow=self.name, **more)
         return StepDecorator(lambda function: self._declare(function, options))
+
+    def migration(self, *, from_version: int) -> Callable[[Migration], Migration]:
+        """Declare how the fields of state schema `from_version` become those of the next version: a dictionary of JSON
+        values in, one out. For runs that are moved to this version. Raises `DefinitionError`.
+        """
+
+        def declare(function: Migration) -> Migration:
+            self.migrations.add(from_version, function)
+            return function
+
+        return declare
 
     def flow(self, *blocks: FlowBlock) -> None:
         """Put the steps together: one block after the other. Raises `DefinitionError` with everything it finds."""
@@ -151,6 +171,7 @@ class Workflow(Generic[S]):
         problems += self._step_problems(translation.used)
         has_journals = any(step.definition().journaled is True for step in translation.used)
         problems += joining_problems(self.conversation, flow, f"Workflow({self.name!r})", has_journals=has_journals)
+        problems += circle_problems(self, flow, translation.children | self._inner_children(translation))
         if not foreign:
             problems += self._check(flow, translation)
         raise_for(problems)
@@ -174,6 +195,7 @@ class Workflow(Generic[S]):
             max_depth=self._more.get("max_depth", UNSET),
             max_descendants=self._more.get("max_descendants", UNSET),
             conversation=UNSET if self.conversation is None else self.conversation,
+            limits=limit_definitions(self.limits, run_limits_name(self.name)) if self.limits else UNSET,
         )
 
     def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
@@ -196,6 +218,11 @@ class Workflow(Generic[S]):
     def steps(self) -> Mapping[str, Step[..., Any]]:
         """Declared steps by name."""
         return self._steps
+
+    @property
+    def limits(self) -> Sequence[Limit]:
+        """What its runs keep to."""
+        return self._more.get("limits", ())
 
     @property
     def blocks(self) -> SequenceBlock | None:
@@ -273,22 +300,41 @@ class Workflow(Generic[S]):
 
     async def try_out(
         self,
+        given: Mapping[str, Any] | None = None,
+        /,
         *,
         resources: Mapping[Any, Any] | None = None,
-        humans: Mapping[str, Any] | None = None,
-        signals: Sequence[str | tuple[str, Any]] = (),
+        results: Mapping[Any, Any] | None = None,
+        humans: "Mapping[str, AnswerLike] | Callable[[Question], Any] | None" = None,
+        signals: Sequence[Any] = (),
+        report: bool = False,
         **inputs: Any,
     ) -> Any:
-        """Run in memory, with the driver of logkeel.testing, in which days pass at once.
+        """Run in memory: production engine and worker, time that jumps, fakes for the surroundings (see `Fakes`).
 
-        `resources` replaces openers by function or name. `humans` answer questions by name: `{"approve": "reject"}`, a
-        verb with an answer, a function of the question, or None for nobody. `signals` are sent with the start.
+        `given` is more input, for fields that are named as a parameter is. Gives what the workflow returns, or the
+        whole `Trial` if `report`. Raises `InvalidInput`, `DefinitionError` for a fake that fits nothing, and unless
+        `report` as `Trial.value` does.
         """
-        drivers = list(entry_points(group="logkeel.try_out"))
-        if not drivers:
-            raise ConfigInvalid("no driver of try_out is installed; install logkeel as a whole")
-        outside = {"resources": resources, "humans": humans or {}, "signals": signals}
-        return await drivers[0].load()(self, inputs, **outside)
+        fakes = Fakes(resources or {}, results or {}, humans or {}, signals)
+        trial: Trial = await find_driver()(self, {**(given or {}), **inputs}, fakes)
+        return trial if report else trial.value()
+
+    async def trial(
+        self,
+        given: Mapping[str, Any] | None = None,
+        /,
+        *,
+        resources: Mapping[Any, Any] | None = None,
+        results: Mapping[Any, Any] | None = None,
+        humans: "Mapping[str, AnswerLike] | Callable[[Question], Any] | None" = None,
+        signals: Sequence[Any] = (),
+        **inputs: Any,
+    ) -> Trial:
+        """As `try_out`, but gives everything that became of the run, and raises for no end of it."""
+        fakes = Fakes(resources or {}, results or {}, humans or {}, signals)
+        trial: Trial = await find_driver()(self, {**(given or {}), **inputs}, fakes)
+        return trial
 
     def _declare(self, function: Callable[..., Any], options: StepOptions) -> Step[..., Any]:
         step = declare_step(function, options, self.shape)
@@ -300,7 +346,13 @@ class Workflow(Generic[S]):
             what = f"step {step.name!r} is declared behind the flow of {self.name!r}"
             raise_for([Problem(what, place, "declare all steps first, then call flow(...)")])
         self._steps[step.name] = step
+        step.declare_undo = self._declare_undo
         return step
+
+    def _declare_undo(self, step: Step[..., Any], function: Callable[..., Any], given: UndoOptions) -> Step[..., Any]:
+        undo = self._declare(function, undo_options(step, function, given))
+        raise_for(list(undo_problems(step, undo, self.shape.fields)))
+        return undo
 
     def _step_definitions(self) -> tuple[StepDefinition, ...]:
         own = [step.definition() for step in self._steps.values()]
@@ -311,6 +363,10 @@ class Workflow(Generic[S]):
         inner = {name: each.document().steps for name, each in translation.inner.items()}
         return FlowCheck(self._steps, self.shape.fields, inner).run(flow)
 
+    @staticmethod
+    def _inner_children(translation: Translation) -> dict[str, "Workflow[Any]"]:
+        return {name: child for each in translation.inner.values() for name, child in each.children.items()}
+
     def _own_problems(self) -> list[Problem]:
         place = f"Workflow({self.name!r})"
         problems = [
@@ -319,6 +375,7 @@ class Workflow(Generic[S]):
             if name not in self.shape.fields and name not in self.shape.view_fields
         ]
         problems += conversation_problems(self._more, self.shape.fields, self._returned(), place)
+        problems += limit_problems(self.limits, self.shape.fields, f"workflow {self.name!r}", place, named=False)
         for name, given in self._more.items():
             is_limit = isinstance(given, int) and not isinstance(given, bool) and given >= 0
             if name not in MoreOfAWorkflow.__annotations__:
@@ -336,8 +393,12 @@ class Workflow(Generic[S]):
         for step in self._steps.values():
             place = step.signature.place
             if step not in used:
+                undone = next((each.name for each in self._steps.values() if each.undo_step is step), None)
                 what = f"step {step.name!r} is not in the flow"
-                problems.append(Problem(what, place, "put it into flow(...), or take it out"))
+                remedy = "put it into flow(...), or take it out"
+                if undone is not None:
+                    what, remedy = f"{what}: it undoes {undone!r}, which is in no saga", f"write saga({undone}, …)"
+                problems.append(Problem(what, place, remedy))
             if step.settings.effect.kind == "CHECKED" and step.check_signature is None:
                 remedy = f"add a function decorated with @{step.name}.check that says whether it has happened"
                 problems.append(Problem(f"step {step.name!r} is CHECKED but has no check", place, remedy))

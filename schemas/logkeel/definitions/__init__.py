@@ -14,6 +14,7 @@ from logkeel.definitions.blocks import (
     Mapped,
     ParallelBlock,
     RescueBlock,
+    SagaBlock,
     SequenceBlock,
     SignalBlock,
     SleepBlock,
@@ -27,6 +28,7 @@ from logkeel.definitions.blocks import (
 )
 from logkeel.definitions.conversation import Conversation, OnBusy
 from logkeel.definitions.fields import ControlType, Elements, FieldDefinition
+from logkeel.definitions.limits import LimitDefinition
 from logkeel.definitions.model import (
     VIEW_FIELDS,
     RetryPolicy,
@@ -55,12 +57,14 @@ __all__ = [
     "HumanBlock",
     "InlineBlock",
     "LeaveBlock",
+    "LimitDefinition",
     "LoopBlock",
     "Mapped",
     "OnBusy",
     "ParallelBlock",
     "RescueBlock",
     "RetryPolicy",
+    "SagaBlock",
     "SequenceBlock",
     "SignalBlock",
     "SleepBlock",

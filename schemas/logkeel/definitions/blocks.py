@@ -219,6 +219,19 @@ class ChildBlock(msgspec.Struct, frozen=True, kw_only=True, tag="child"):
     leaf: bool = False
 
 
+class SagaBlock(msgspec.Struct, frozen=True, kw_only=True, tag="saga"):
+    """The body. If it fails or is cancelled, what its steps did is undone first, the newest first, then that follows.
+
+    `undo`: the step that undoes a step, by its name. It reads what that step read and wrote. `on_cancel`: whether a
+    cancel of the run undoes as well, or leaves things as they are.
+    """
+
+    id: str
+    body: "Block"
+    undo: dict[str, str]
+    on_cancel: Literal["undo", "leave"] = "undo"
+
+
 Block = (
     StepBlock
     | SequenceBlock
@@ -234,6 +247,7 @@ Block = (
     | InlineBlock
     | EachBlock
     | ChildBlock
+    | SagaBlock
 )
 WaitBlock = SleepBlock | SignalBlock | HumanBlock
 
@@ -246,7 +260,7 @@ def inner_blocks(block: Block) -> tuple[Block, ...]:
         case BranchBlock(cases=cases, otherwise=otherwise):
             rest = () if isinstance(otherwise, msgspec.UnsetType) else (otherwise,)
             return (*(case.block for case in cases), *rest)
-        case LoopBlock(body=body) | InlineBlock(flow=body) | EachBlock(body=body):
+        case LoopBlock(body=body) | InlineBlock(flow=body) | EachBlock(body=body) | SagaBlock(body=body):
             return (body,)
         case RescueBlock(body=body, handlers=handlers):
             return (body, *(handler.block for handler in handlers))

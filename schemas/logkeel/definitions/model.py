@@ -15,6 +15,7 @@ import msgspec
 from logkeel.definitions.blocks import Block
 from logkeel.definitions.conversation import Conversation
 from logkeel.definitions.fields import FieldDefinition
+from logkeel.definitions.limits import LimitDefinition
 from logkeel.records import Effect, Operation
 
 
@@ -46,7 +47,7 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     `timeout_ms` bounds one attempt from the worker's own start of it (P25); None: no limit. `key_valid_for_ms` belongs
     to KEYED, `settle_ms` to CHECKED (P35). `run_summary`: its commands carry what the run has behind it; unset rather
     than False by default, for the digests of definitions that do not use it. So is `journaled`: code inside the step is
-    durable, and the step starts only after a committed claim (P31).
+    durable, and the step starts only after a committed claim (P31). `limits`: what it waits for before it is sent.
     """
 
     name: str
@@ -62,6 +63,7 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     settle_ms: int = 5_000
     run_summary: Literal[True] | msgspec.UnsetType = msgspec.UNSET
     journaled: Literal[True] | msgspec.UnsetType = msgspec.UNSET
+    limits: tuple[LimitDefinition, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 VIEW_FIELDS: Final = ("schema_version", "completed_steps", "error_log")
@@ -73,6 +75,7 @@ class WorkflowDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     `returns` names fields, and fields of `VIEW_FIELDS`. `max_depth`: how many generations of child runs there may be
     below a run, `max_descendants`: how many child runs in all; unset: what the engine says. Children inherit both.
+    `limits`: what a run waits for before its flow begins.
     """
 
     name: str
@@ -86,6 +89,7 @@ class WorkflowDocument(msgspec.Struct, frozen=True, kw_only=True):
     max_depth: int | msgspec.UnsetType = msgspec.UNSET
     max_descendants: int | msgspec.UnsetType = msgspec.UNSET
     conversation: Conversation | msgspec.UnsetType = msgspec.UNSET
+    limits: tuple[LimitDefinition, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 _ENCODER = msgspec.json.Encoder(order="sorted")

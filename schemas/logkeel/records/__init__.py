@@ -1,5 +1,7 @@
 """The record types of the wire, as frozen structs. `logkeel.wire` writes and reads them as Avro."""
 
+from logkeel.records.forks import ForkRun
+from logkeel.records.limit_words import AcquireLimit, LimitAnswered, LimitKind, LimitRequest, ReleaseLimit
 from logkeel.records.outcomes import (
     ChildCompleted,
     EventKind,
@@ -54,6 +56,7 @@ from logkeel.records.values import (
 )
 
 __all__ = [
+    "AcquireLimit",
     "AnswerQuestion",
     "Blob",
     "CancelRun",
@@ -66,13 +69,18 @@ __all__ = [
     "FieldReference",
     "FieldValue",
     "FieldWrite",
+    "ForkRun",
     "JournalEntry",
+    "LimitAnswered",
+    "LimitKind",
+    "LimitRequest",
     "Operation",
     "Origin",
     "Parent",
     "PauseRun",
     "Payload",
     "Request",
+    "ReleaseLimit",
     "RequestRejected",
     "ResolveStep",
     "ResumeRun",

@@ -38,6 +38,8 @@ EventKind = Literal[
     "block_left",
     "block_rescued",
     "block_timed_out",
+    "undo_started",
+    "undo_ended",
     "wait_started",
     "wait_ended",
     "question_asked",
@@ -49,8 +51,11 @@ EventKind = Literal[
     "run_paused",
     "run_resumed",
     "step_held",
+    "run_forked",
     "child_started",
     "child_ended",
+    "limit_asked",
+    "limit_granted",
     "answer_ignored",
     "run_completed",
 ]
@@ -59,7 +64,8 @@ EventKind = Literal[
 class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One change of one run. Events of an incarnation are numbered 1, 2, 3 … by `revision` without a gap; replaying
 
-    them in order rebuilds the state at any revision. Fields that do not belong to `kind` are empty.
+    them in order rebuilds the state at any revision. Fields that do not belong to `kind` are empty. `opens_turn`: the
+    first event of what one input led to; the state between two turns is one in which the run stood.
     """
 
     run_id: str
@@ -97,6 +103,7 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
     journal: JournalEntry | None = None
     parent: Parent | None = None
     former_revisions: int | None = None
+    opens_turn: bool = False
 
 
 class RunCompleted(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ Every request carries a request id; without one, topic-partition-offset stands i
 
 import msgspec
 
+from logkeel.records.forks import ForkRun
 from logkeel.records.values import FieldWrite, Origin, Parent, Payload, TraceContext
 
 
@@ -103,4 +104,4 @@ class ResumeRun(msgspec.Struct, frozen=True, kw_only=True):
     requested_by: str | None = None
 
 
-Request = StartRun | SignalRun | CancelRun | ResolveStep | AnswerQuestion | PauseRun | ResumeRun
+Request = StartRun | SignalRun | CancelRun | ResolveStep | AnswerQuestion | PauseRun | ResumeRun | ForkRun

@@ -3,7 +3,7 @@
 The only importer of fastavro. Knows nothing of topics, keys and headers.
 """
 
-from logkeel.wire.codec import decode, decode_as, encode
+from logkeel.wire.codec import decode, decode_as, encode, record_type
 from logkeel.wire.controls import control_from_json
 from logkeel.wire.elements import element_writes, removals, texts_of
 from logkeel.wire.requests import decode_request
@@ -18,6 +18,7 @@ __all__ = [
     "decode_request",
     "element_writes",
     "encode",
+    "record_type",
     "removals",
     "texts_of",
 ]

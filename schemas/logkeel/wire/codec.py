@@ -88,6 +88,14 @@ def decode(data: bytes) -> Record:
     return _read(data, HEADER_BYTES, reader)
 
 
+def record_type(data: bytes) -> type[Record] | None:
+    """Which record stands in `data`, by its first bytes alone; None: none that is known here, or JSON."""
+    try:
+        return _reader(_fingerprint(data)).record
+    except (UndecodableRecord, UnknownSchema):
+        return None
+
+
 def decode_as(data: bytes, *expected: type[_R]) -> _R:
     """The record in `data`, which must be one of the types `expected`. Raises as `decode` does."""
     record = decode(data)

@@ -19,6 +19,7 @@ from logkeel.records import (
     AnswerQuestion,
     CancelRun,
     FieldWrite,
+    ForkRun,
     Origin,
     Parent,
     PauseRun,
@@ -172,6 +173,7 @@ _REQUESTS: tuple[type[Request], ...] = (
     AnswerQuestion,
     PauseRun,
     ResumeRun,
+    ForkRun,
 )
 _TYPE_OF = msgspec.json.Decoder(_TypeOf)
 _BRACKETS = re.compile(rb'[\[{\]}]|"(?:[^"\\]|\\.)*"', re.DOTALL)

@@ -3,10 +3,14 @@
 import typing
 
 from logkeel.records import (
+    AcquireLimit,
     AnswerQuestion,
     CancelRun,
     ChildCompleted,
+    ForkRun,
+    LimitAnswered,
     PauseRun,
+    ReleaseLimit,
     RequestRejected,
     ResolveStep,
     ResumeRun,
@@ -35,6 +39,9 @@ Record = (
     | AnswerQuestion
     | PauseRun
     | ResumeRun
+    | ForkRun
+    | AcquireLimit
+    | ReleaseLimit
     | StepCommand
     | StepRevoked
     | StepHeartbeat
@@ -46,6 +53,7 @@ Record = (
     | StepJournaled
     | StepSuspended
     | ChildCompleted
+    | LimitAnswered
     | RunEvent
     | RunCompleted
     | RequestRejected

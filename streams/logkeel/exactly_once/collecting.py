@@ -91,8 +91,12 @@ class Collector:
             self._wakeup(batch, part, due_ms, timer_id, now_ms)
 
     def _timer(self, batch: Batch, part: PartitionBatch, key: bytes, now_ms: int) -> None:
-        """Fire one timer row, unless it was cleared meanwhile; its row goes in the same turn (P22, P23)."""
-        turn = Overlay(part, now_ms, self._settings.max_record_bytes)
+        """Fire one timer row, unless it was cleared meanwhile; its row goes in the same turn (P22, P23).
+
+        It was due when the target was taken, though the clock may have gone back since: the turn is never before that,
+        or whoever looks at the time would take the timer for one that came too early, and it does not come again.
+        """
+        turn = Overlay(part, max(now_ms, due_of(key)), self._settings.max_record_bytes)
         payload = turn.get(key)
         if payload is None:
             return
@@ -101,7 +105,7 @@ class Collector:
         self._fire(batch, part, timer, turn, key)
 
     def _wakeup(self, batch: Batch, part: PartitionBatch, due_ms: int, timer_id: bytes, now_ms: int) -> None:
-        turn = Overlay(part, now_ms, self._settings.max_record_bytes)
+        turn = Overlay(part, max(now_ms, due_ms), self._settings.max_record_bytes)
         if not turn.wakeup_due(timer_id, due_ms):
             return
         turn.clear_wakeup(timer_id)

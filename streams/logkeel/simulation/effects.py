@@ -21,6 +21,7 @@ EffectName = Literal[
     "write",
     "open_store",
     "destroy_store",
+    "outside",
 ]
 
 

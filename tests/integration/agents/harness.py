@@ -1,7 +1,7 @@
 """An example in a process of its own on a real broker: started, killed -9 in the middle of a run, started again."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,9 @@ T = TypeVar("T")
 class Agent:
     """One workflow, the process that runs it, and a client."""
 
-    def __init__(self, bootstrap: str, directory: Path, target: str, workflow: "Workflow[Any]") -> None:
+    def __init__(
+        self, bootstrap: str, directory: Path, target: str, workflow: "Workflow[Any]", surroundings: Mapping[str, str]
+    ) -> None:
         self.workflow = workflow
         self.settings = Settings(bootstrap_servers=bootstrap, prefix=f"agent{uuid4().hex[:6]}", partitions=2)
         self.log = connect(self.settings)
@@ -36,6 +38,7 @@ class Agent:
             "LOGKEEL_PREFIX": self.settings.prefix,
             "LOGKEEL_STATE_DIR": str(directory / "state"),
             "LOGKEEL_LOG_LEVEL": "warning",
+            **surroundings,
         }
         command = ["-m", "logkeel.cli.main", "serve", target]
         self.process = Victim("agent", command, directory / "agent.log", environment)
@@ -68,9 +71,11 @@ class Agent:
 
 
 @contextmanager
-def agent(bootstrap: str, directory: Path, target: str, workflow: "Workflow[Any]") -> Iterator[Agent]:
-    """It runs in the block and has ended behind it."""
-    made = Agent(bootstrap, directory, target, workflow)
+def agent(
+    bootstrap: str, directory: Path, target: str, workflow: "Workflow[Any]", **surroundings: str
+) -> Iterator[Agent]:
+    """It runs in the block and has ended behind it. `surroundings`: what the example finds in its environment."""
+    made = Agent(bootstrap, directory, target, workflow, surroundings)
     made.process.start()
     try:
         yield made

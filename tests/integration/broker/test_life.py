@@ -62,7 +62,7 @@ def read(bootstrap_servers: str, topic: str, count: int) -> list[bytes | str | N
         consumer.close()
 
 
-def gone(pid: int, *, within_s: float = 10.0) -> bool:
+def gone(pid: int, *, within_s: float = 40.0) -> bool:
     deadline = time.monotonic() + within_s
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         if time.monotonic() > deadline:

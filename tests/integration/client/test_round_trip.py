@@ -14,7 +14,7 @@ from logkeel.kafka import KafkaLogClient
 
 pytestmark = pytest.mark.kafka
 
-WAIT_S = 30.0
+WAIT_S = 100.0
 
 
 @pytest.fixture

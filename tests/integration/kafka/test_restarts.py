@@ -19,7 +19,7 @@ from logkeel.log import OutputRecord, TopicPartition, TopicPlan
 from logkeel.testing.frames import LIST_OFFSETS
 from logkeel.testing.proxy import TcpProxy
 
-LIVENESS_S = 30.0
+LIVENESS_S = 100.0
 
 
 @pytest.mark.kafka

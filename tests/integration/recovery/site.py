@@ -16,7 +16,7 @@ from logkeel.kafka import KafkaLogClient, SystemClock
 from logkeel.log import Clock, OutputRecord, TopicPartition
 from logkeel.tables import RocksStoreDirectory
 
-LIVENESS_S = 60.0
+LIVENESS_S = 120.0
 
 
 class Watched(Unobserved):

@@ -23,7 +23,7 @@ from logkeel.wire import decode
 from logkeel.workflow import Workflow
 
 T = TypeVar("T")
-LIVENESS_S = 30.0
+LIVENESS_S = 100.0
 
 
 class Poisoned(Unobserved):

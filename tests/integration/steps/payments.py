@@ -38,7 +38,7 @@ def payments(
     """The workflow with its step declared as `effect`; it may die right after its effect."""
     workflow = Workflow(name, state=Payment, queue=queue)
 
-    @workflow.step(effect=EFFECTS[effect], timeout="20s")
+    @workflow.step(effect=EFFECTS[effect], timeout="10s")
     async def charge(amount: int, step: StepContext) -> None:
         enter(ledger, f"{step.idempotency_key} {amount}")
         if stop_after_call:

@@ -21,7 +21,7 @@ from logkeel.wire import encode
 REPOSITORY = Path(__file__).parents[3]
 TURNS = 200
 DEATHS_AT = (3, 60, 140)
-LIVENESS_S = 60.0
+LIVENESS_S = 120.0
 
 
 @contextmanager

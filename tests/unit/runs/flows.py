@@ -156,6 +156,16 @@ class Flow:
         self.former: list[ChildCompleted] = []
         self._turn(lambda turn: start(turn, request, request.inputs))
 
+    @classmethod
+    def of(cls, plan: Plan, turn: Activation) -> "Flow":
+        """A run that this turn has begun."""
+        flow = cls(plan)
+        flow.state, flow.history, flow.now_ms = turn.state, [*turn.events], turn.now_ms
+        flow.timers, flow.completions = set(), 0
+        flow.started, flow.given_up, flow.former = [], [], []
+        flow._carry_out(turn)
+        return flow
+
     def keep(self) -> None:
         """The turn is over."""
 
@@ -167,6 +177,10 @@ class Flow:
         turn = Activation(self.state, self.plan, self.now_ms)
         act(turn)
         self.history += turn.events
+        self._carry_out(turn)
+        return turn
+
+    def _carry_out(self, turn: Activation) -> None:
         self.keep()
         for action in turn.actions:
             match action:
@@ -184,7 +198,6 @@ class Flow:
                     self.given_up.append(child)
                 case _:
                     pass
-        return turn
 
     @property
     def open_steps(self) -> list[str]:

@@ -7,13 +7,17 @@ from logkeel.workflow import (
     CHECKED,
     KEYED,
     ONCE,
+    Concurrency,
     Control,
+    Rate,
     Retry,
     State,
     StepContext,
     Workflow,
     branch,
+    child,
     human,
+    inline,
     leave,
     loop,
     parallel,
@@ -446,3 +450,49 @@ def a_step_for_a_process_that_stands_in_a_function_and_waits(d: Drafts) -> None:
     @d.workflow.step(writes=lambda s: s.notes, cpu=True)
     async def think(topic: str, step: StepContext) -> str:
         return topic
+
+
+@mistake
+def a_limit_that_lets_nothing_begin(d: Drafts) -> None:
+    @d.workflow.step(writes=lambda s: s.notes, limits=[Concurrency(0), Rate(5, per="soon")])
+    def think(topic: str) -> str:
+        return topic
+
+
+@mistake
+def a_limit_for_each_value_of_what_the_engine_cannot_read(d: Drafts) -> None:
+    @d.workflow.step(writes=lambda s: s.notes, limits=[Concurrency(2, key="topic"), Concurrency(1, key="tenant")])
+    def think(topic: str) -> str:
+        return topic
+
+
+@mistake
+def a_limit_twice_and_one_without_a_name(d: Drafts) -> None:
+    @d.workflow.step(writes=lambda s: s.notes, limits=[Concurrency(2), Concurrency(3), Rate(1, "1s", name="a b")])
+    def think(topic: str) -> str:
+        return topic
+
+
+@mistake
+def limits_that_are_no_list_of_limits(d: Drafts) -> None:
+    Workflow("narrow", state=Draft, limits=3)  # type: ignore[arg-type]  # the mistake
+
+
+@mistake
+def a_limit_of_runs_with_the_name_of_another_one(d: Drafts) -> None:
+    Workflow("narrow", state=Draft, limits=[Concurrency(3, name="gpt")])
+
+
+@mistake
+def runs_that_hold_what_their_children_wait_for(d: Drafts) -> None:
+    narrow = Workflow("narrow", state=Draft, limits=[Concurrency(3)])
+    between = Workflow("between", state=Draft)
+    between.flow(child(narrow))
+    narrow.flow(child(between))
+
+
+@mistake
+def a_workflow_with_limits_inside_of_another_one(d: Drafts) -> None:
+    narrow = Workflow("narrow", state=Draft, limits=[Rate(1, "1s")])
+    narrow.flow(sleep("1s"))
+    d.flow(inline(narrow))

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from logkeel.workflow import (
+    KEYED,
     NONE,
     Append,
     Put,
@@ -18,6 +19,7 @@ from logkeel.workflow import (
     loop,
     parallel,
     rescue,
+    saga,
     sleep,
     wait_signal,
     within,
@@ -68,6 +70,14 @@ def look() -> bool:
 def give_up() -> None: ...
 
 
+@order.step(effect=KEYED)
+def reserve(name: str) -> None: ...
+
+
+@reserve.undo
+def release(name: str) -> None: ...
+
+
 order.flow(
     each("lines", price_of, item="line", collect="prices", failed="failed", concurrency=8),
     parallel((sleep("1d12h"), look), wait_signal("hint", timeout="90s", on_timeout="continue"), wait="first"),
@@ -80,6 +90,7 @@ order.flow(
         loop(look, leave("paid", True), max_rounds=2, name="inner"),
         max_rounds=5,
     ),
+    saga(reserve, within("5m", wait_signal("packed"))),
     human(
         "agree",
         question='Say "yes"',

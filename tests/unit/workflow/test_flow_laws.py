@@ -20,6 +20,7 @@ from logkeel.definitions import (
     LoopBlock,
     ParallelBlock,
     RescueBlock,
+    SagaBlock,
     SequenceBlock,
     SignalBlock,
     SleepBlock,
@@ -150,7 +151,7 @@ class Walk:
                 return self.guarded(block, written)
             case SleepBlock() | SignalBlock() | HumanBlock():
                 return written | self.wait(block)
-            case InlineBlock() | EachBlock() | ChildBlock():
+            case InlineBlock() | EachBlock() | ChildBlock() | SagaBlock():
                 raise NotImplementedError
 
     def perhaps_fail(self) -> None:

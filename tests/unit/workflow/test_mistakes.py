@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.unit.workflow.mistakes import MISTAKES, Drafts, Mistake
+from tests.unit.workflow.mistakes import Drafts, Mistake
+from tests.unit.workflow.saga_mistakes import MISTAKES
 
 from logkeel.errors import DefinitionError
 
@@ -19,7 +20,7 @@ def told(mistake: Mistake) -> str:
     """The message, without the place of this repository."""
     with pytest.raises(DefinitionError) as caught:
         mistake(Drafts())
-    return re.sub(r"/\S*/(mistakes\.py):\d+", r"\1", caught.value.message)
+    return re.sub(r"/\S*/(\w*mistakes\.py):\d+", r"\1", caught.value.message)
 
 
 def everything() -> str:

@@ -50,6 +50,16 @@ def test_the_page_on_conversations_shows_the_example_and_names_every_way_to_be_b
     assert match[1] in example
 
 
+def test_the_page_on_limits_shows_the_example() -> None:
+    page = (DOCS / "limits.md").read_text(encoding="utf-8")
+    example = (DOCS.parent / "examples" / "agents" / "metered.py").read_text(encoding="utf-8")
+    match = re.search(r"```python\n(.*?)\n```", page, re.DOTALL)
+    assert match is not None
+    shown = [line.removesuffix(" ...") for line in match[1].splitlines() if line]
+    assert len(shown) == 4
+    assert all(line in example for line in shown)
+
+
 def test_the_page_on_children_names_their_limits_and_failures() -> None:
     page = (DOCS / "inline-and-child.md").read_text(encoding="utf-8")
     assert f"Unless said: {MAX_DEPTH} and {MAX_DESCENDANTS:,}".replace(",", " ") in page

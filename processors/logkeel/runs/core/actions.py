@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from logkeel.records import FieldValue, JournalEntry, RunSummary, StartRun
+from logkeel.runs.core.limit_claims import LimitUse
 
 TimerKind: TypeAlias = Literal["step", "run_deadline", "start_deadline", "block", "reminder", "journal"]
 
@@ -92,6 +93,24 @@ class CancelChild:
 
 
 @dataclass(frozen=True, slots=True)
+class AcquireSlot:
+    """Ask for a slot at the home of the limit (P29), for the claim of that number at `path` ("": of the run)."""
+
+    path: str
+    number: int
+    use: LimitUse
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSlot:
+    """Give it back there, or wait in its line no more."""
+
+    path: str
+    number: int
+    use: LimitUse
+
+
+@dataclass(frozen=True, slots=True)
 class CompleteRun:
     """Announce the end of the run; its rows expire from now on. `result` is empty unless it succeeded."""
 
@@ -123,6 +142,8 @@ Action: TypeAlias = (
     | KeepDetails
     | StartChild
     | CancelChild
+    | AcquireSlot
+    | ReleaseSlot
     | CompleteRun
     | Reject
     | Ignored

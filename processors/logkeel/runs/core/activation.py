@@ -18,7 +18,7 @@ from logkeel.records import (
     RunStatus,
     TraceContext,
 )
-from logkeel.runs.core.actions import Action, Ignored
+from logkeel.runs.core.actions import Action, Ignored, ReleaseSlot
 from logkeel.runs.core.apply import apply
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunState
@@ -56,7 +56,7 @@ class Details(TypedDict, total=False):
 class Activation:
     """`events` are the new history, in order; `actions` what the shell is to do, in order."""
 
-    __slots__ = ("actions", "events", "now_ms", "plan", "state")
+    __slots__ = ("_adopted", "actions", "events", "now_ms", "plan", "state")
 
     def __init__(self, state: RunState, plan: Plan, now_ms: int) -> None:
         self.state = state
@@ -64,6 +64,7 @@ class Activation:
         self.now_ms = max(now_ms, state.head.last_ms)
         self.events: list[RunEvent] = []
         self.actions: list[Action] = []
+        self._adopted = 0
 
     def record(self, kind: EventKind, **details: Unpack[Details]) -> None:
         """Append an event and apply it."""
@@ -80,10 +81,27 @@ class Activation:
             schema_version=info.schema_version,
             logic=info.logic,
             routing_key=info.routing_key,
+            opens_turn=len(self.events) == self._adopted,
             **details,
         )
         apply(self.state, event, self.plan)
         self.events.append(event)
+        if self.state.freed:
+            self._release()
+
+    def _release(self) -> None:
+        """What the event has freed is given back, whoever recorded it."""
+        for path, claim in self.state.freed:
+            for use in claim.to_release:
+                self.do(ReleaseSlot(path, claim.number, use))
+        self.state.freed.clear()
+
+    def adopt(self, event: RunEvent) -> None:
+        """Append an event that another run had, and apply it. Before any that is recorded."""
+        apply(self.state, event, self.plan)
+        self.events.append(event)
+        self.state.freed.clear()  # nothing was this run's
+        self._adopted += 1
 
     def do(self, action: Action) -> None:
         """Append an action."""

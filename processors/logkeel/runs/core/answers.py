@@ -23,7 +23,7 @@ from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
 from logkeel.runs.core.actions import KeepDetails
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.doubt import in_doubt, lost
-from logkeel.runs.core.failing import after_failure
+from logkeel.runs.core.failing import after_failure, behind, end_unsure
 from logkeel.runs.core.flow import ask_a_human, dispatch, hold_lease, leave_waiting, settle, wait_until
 from logkeel.runs.core.journals import call_in_doubt, is_known, journaled, suspended
 from logkeel.runs.core.moving import go_to
@@ -43,12 +43,31 @@ def answer(turn: Activation, message: StepAnswer) -> None:
     elif identity.dispatch != step.dispatch or not step.is_open or not turn.state.running:
         _orphan(turn, message, step)
     elif step.phase in _OUT or (step.phase == "in_doubt" and isinstance(message, StepSucceeded | StepFailed)):
-        _HANDLERS[type(message)](turn, message, step)
+        why = _left_open(message)
+        if why is None or not end_unsure(turn, identity.path, why):
+            _HANDLERS[type(message)](turn, message, step)
     else:
         turn.ignore(f"the step is {step.phase}")
 
 
 _OUT = ("dispatched", "started")
+
+
+def _left_open(message: StepAnswer) -> str | None:
+    """Why the execution does not say what became of it; None if it does, or goes on."""
+    match message:
+        case StepFailed(in_doubt=True, error=error):
+            return error.message
+        case StepReclaimed(holder_dead=True, holder=holder):
+            return f"{holder} holds the slot of the process that ran it"
+        case StepReleased(holder=holder):
+            return f"{holder} gave it back"
+        case StepRefused(reason=reason):
+            return reason
+        case StepSuspended():
+            return "its code waits"
+        case _:
+            return None
 
 
 def _heartbeat(turn: Activation, message: StepHeartbeat, step: StepState) -> None:
@@ -98,7 +117,7 @@ def _succeeded(turn: Activation, message: StepSucceeded, step: StepState) -> Non
         reads=message.reads,
         reason="check" if message.from_check else None,
     )
-    go_to(turn, turn.plan.steps[path].after, path)
+    go_to(turn, behind(turn, path), path)
 
 
 def _failed(turn: Activation, message: StepFailed, step: StepState) -> None:

@@ -13,9 +13,11 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
-from logkeel.runs.core import journal_events
-from logkeel.runs.core.changing import arrive, hold, path_of, unhold, write
+from logkeel.runs.core import apply_sagas, journal_events, limit_events, sagas
+from logkeel.runs.core.apply_fork import forked
+from logkeel.runs.core.changing import arrive, free, hold, path_of, unhold, write
 from logkeel.runs.core.elements import sweep
+from logkeel.runs.core.paths import static
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import OPEN_PHASES, Milestone, Phase, RunState, StepState, StoredSignal
@@ -57,6 +59,8 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
     head.revision = event.revision
     head.last_ms = event.at_ms
     _HANDLERS[event.kind](state, event, plan)
+    if head.claims:
+        limit_events.end_claim(state, event)
     if head.stale:
         sweep(state)
 
@@ -84,6 +88,8 @@ def _step_dispatched(state: RunState, event: RunEvent, plan: Plan) -> None:
             dispatched_ms=event.at_ms,
             scheduled_ms=event.at_ms,
         )
+        if static(path) in plan.undoable:
+            sagas.keep_inputs(state, plan, plan.steps[path])
         return
     resumes = former.phase == "suspended"
     state.steps[path] = replace(
@@ -126,7 +132,10 @@ def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
     if placed.definition.journaled is True:
         journal_events.forget(state, path)
     write(state, placed.scope, event.writes, event.revision)
-    arrive(state, placed.after, path)
+    if static(path) in plan.undoable:
+        sagas.keep_writes(state, plan, placed, event.writes, event.revision)
+    if not sagas.is_ending(state, plan, path):
+        arrive(state, placed.after, path)
 
 
 def _step_failed(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -298,6 +307,8 @@ def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
     leave_kept(state)
     for path in list(state.held) if state.head.held_steps else ():
         unhold(state, path)
+    for path in list(state.claims) if state.head.claims else ():
+        free(state, path)
 
 
 def _run_paused(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -351,6 +362,8 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "block_left": blocks.left,
     "block_rescued": blocks.rescued,
     "block_timed_out": blocks.timed_out,
+    "undo_started": apply_sagas.undo_started,
+    "undo_ended": apply_sagas.undo_ended,
     "wait_started": blocks.wait_started,
     "wait_ended": blocks.wait_ended,
     "question_asked": _of_block_or_code(blocks.question_asked, journal_events.question_asked),
@@ -362,8 +375,11 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
     "step_held": _step_held,
+    "run_forked": forked,
     "child_started": blocks.child_started,
     "child_ended": blocks.child_ended,
+    "limit_asked": limit_events.asked,
+    "limit_granted": limit_events.granted,
     "answer_ignored": _answer_ignored,
     "run_completed": _run_completed,
 }
@@ -371,7 +387,7 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
 
 def _close(state: RunState, path: str, step: StepState) -> None:
     state.head.open_steps -= 1
-    state.steps[path] = step
+    state.steps[path] = replace(step, ended_revision=state.head.revision)
 
 
 def _waiting(step: StepState, event: RunEvent, plan: Plan, *, checks: bool) -> StepState:

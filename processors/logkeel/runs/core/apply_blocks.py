@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from logkeel.definitions import HumanBlock, SignalBlock, SleepBlock, WaitBlock
 from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
-from logkeel.runs.core import apply_each
+from logkeel.runs.core import apply_each, apply_sagas
 from logkeel.runs.core.changing import arrive, begin_wait, clear_under, end_wait, merge, path_of, unhold, write
 from logkeel.runs.core.choosing import chosen
 from logkeel.runs.core.paths import static
@@ -37,6 +37,8 @@ def entered(state: RunState, event: RunEvent, plan: Plan) -> None:
         inline = plan.inlines[path]
         write(state, inline.inner, event.writes, event.revision)
         arrive(state, inline.first, path)
+    elif shape in plan.sagas:
+        apply_sagas.entered(state, event, plan)
     elif shape in plan.eaches:
         apply_each.entered(state, event, plan)
 
@@ -60,6 +62,8 @@ def left(state: RunState, event: RunEvent, plan: Plan) -> None:
         clear_under(state, path)
         write(state, inline.scope, event.writes, event.revision)
         arrive(state, inline.after, path)
+    elif shape in plan.sagas:
+        apply_sagas.left(state, event, plan)
     elif shape in plan.eaches:
         apply_each.left(state, event, plan)
     else:

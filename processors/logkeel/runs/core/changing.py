@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from logkeel.records import FieldWrite, RunEvent
 from logkeel.records.combining import COMBINING_OPERATIONS, combined
 from logkeel.runs.core.elements import ELEMENT_OPERATIONS, add_rows, change, let_go
-from logkeel.runs.core.paths import below, fields_below, locate
+from logkeel.runs.core.paths import below, fields_below, is_under, locate
 from logkeel.runs.core.places import is_root
 from logkeel.runs.core.state import FieldPointer, RunState, ScopeState, WaitState
 from logkeel.runs.core.targets import Target, ToJoin
+from logkeel.runs.core.undo_paths import KEPT
 
 V = TypeVar("V")
 
@@ -82,14 +83,29 @@ def arrive(state: RunState, after: Target, inside: str) -> None:
 
 def begin_wait(state: RunState, path: str, wait: WaitState) -> None:
     """Something waits from now on."""
-    state.head.open_waits += path not in state.waits
+    end_wait(state, path)
+    state.head.open_waits += 1
+    state.head.open_sagas += wait.kind == "saga"
+    state.head.open_undos += wait.kind == "undo"
     state.waits[path] = wait
 
 
 def end_wait(state: RunState, path: str) -> None:
     """Nothing waits there any more."""
-    if state.waits.pop(path, None) is not None:
+    wait = state.waits.pop(path, None)
+    if wait is not None:
         state.head.open_waits -= 1
+        state.head.open_sagas -= wait.kind == "saga"
+        state.head.open_undos -= wait.kind == "undo"
+
+
+def end_saga(state: RunState, saga: str) -> None:
+    """The saga is over. Unless one around it is open, nothing of it is undone any more, and nothing is kept for it."""
+    end_wait(state, saga)
+    around = [path for path, wait in state.waits.items() if wait.kind == "saga" and is_under(saga, path)]
+    if not around:
+        for key in fields_below(state.fields, f"{KEPT}{saga}"):
+            del state.fields[key]
 
 
 def hold(state: RunState, path: str, revision: int) -> None:
@@ -104,14 +120,25 @@ def unhold(state: RunState, path: str) -> None:
         state.head.held_steps -= 1
 
 
+def free(state: RunState, path: str) -> None:
+    """The claim to slots of limits has ended: whoever records events gives them back."""
+    claim = state.claims.pop(path, None)
+    if claim is not None:
+        state.head.claims -= 1
+        state.freed.append((path, claim))
+
+
 def clear_under(state: RunState, path: str) -> None:
     """Forget what is open inside of a block: waits, forks, elements, and what they wrote. Its steps have ended."""
     if state.head.open_waits:
-        for each, _ in below(state.waits, path):
-            end_wait(state, each)
+        for each, wait in below(state.waits, path):
+            (end_saga if wait.kind == "saga" else end_wait)(state, each)
     if state.head.held_steps:
         for each, _ in below(state.held, path):
             unhold(state, each)
+    if state.head.claims:
+        for each, _ in below(state.claims, path):
+            free(state, each)
     _forget(state.forks, path)
     _forget(state.eaches, path)
     _forget(state.items, path)

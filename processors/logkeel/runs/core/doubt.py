@@ -2,7 +2,7 @@
 
 from logkeel.records import ErrorInfo
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.failing import fail_run
+from logkeel.runs.core.failing import end_unsure, fail_run
 from logkeel.runs.core.flow import ask_a_human, dispatch, leave_waiting, settle, wait_until
 from logkeel.runs.core.timing import check_at_ms
 
@@ -32,6 +32,8 @@ def lost(turn: Activation, path: str, why: str) -> None:
 
 def in_doubt(turn: Activation, path: str, why: str) -> None:
     """Nobody knows whether the execution had its effect."""
+    if end_unsure(turn, path, why):
+        return
     step, definition = turn.state.steps[path], turn.plan.steps[path].definition
     effect = definition.effect
     match effect:

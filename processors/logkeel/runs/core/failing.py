@@ -2,11 +2,16 @@
 
 from logkeel.definitions import StepDefinition
 from logkeel.records import ErrorInfo
+from logkeel.runs.core.actions import RevokeStep
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.flow import wait_until
-from logkeel.runs.core.moving import fail
+from logkeel.runs.core.flow import settle, wait_until
+from logkeel.runs.core.moving import fail, go_to
+from logkeel.runs.core.paths import static
+from logkeel.runs.core.sagas import is_ending
 from logkeel.runs.core.state import StepState
+from logkeel.runs.core.targets import Target, ToUndone
 from logkeel.runs.core.timing import key_expired, retry_delay_ms
+from logkeel.runs.core.undo_paths import undo_path
 
 FINAL_KINDS = frozenset({"fatal", "invalid_input", "worker_lost", "cancelled"})
 
@@ -18,6 +23,9 @@ def after_failure(turn: Activation, path: str, error: ErrorInfo) -> None:
     step whose key has expired counts as ONCE: a human decides.
     """
     step, definition = turn.state.steps[path], turn.plan.steps[path].definition
+    if is_ending(turn.state, turn.plan, path):
+        fail_run(turn, path, error)
+        return
     may_have_happened = error.kind not in ("not_done", "invalid_input")
     if error.kind in FINAL_KINDS or not _may_retry(step, definition, error):
         fail_run(turn, path, error)
@@ -34,6 +42,25 @@ def after_failure(turn: Activation, path: str, error: ErrorInfo) -> None:
     due_ms = turn.now_ms + delay_ms
     turn.record("step_retry_scheduled", path=path, step=step.step, attempt=step.next_attempt, due_ms=due_ms)
     wait_until(turn, path, due_ms)
+
+
+def behind(turn: Activation, path: str) -> Target:
+    """What follows a step that has succeeded: that it is undone, if its saga has failed meanwhile."""
+    if is_ending(turn.state, turn.plan, path):
+        return ToUndone(static(undo_path(path)))
+    return turn.plan.steps[path].after
+
+
+def end_unsure(turn: Activation, path: str, why: str) -> bool:
+    """Whether the step's saga has failed: then it is not sent again and nobody is asked. It may have had its effect."""
+    if not is_ending(turn.state, turn.plan, path):
+        return False
+    step = turn.state.steps[path]
+    settle(turn, path, step)
+    turn.record("step_revoked", path=path, step=step.step, dispatch=step.dispatch, reason=why)
+    turn.do(RevokeStep(path, step.dispatch, why))
+    go_to(turn, behind(turn, path), path)
+    return True
 
 
 def fail_run(turn: Activation, path: str, error: ErrorInfo) -> None:

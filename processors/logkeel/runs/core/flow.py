@@ -1,5 +1,8 @@
 """What becomes of steps and runs: dispatch, settle, ask, cancel, end. Pure. `moving` says what follows what."""
 
+from collections.abc import Collection
+from types import ModuleType
+
 from logkeel.records import ErrorInfo, FieldValue, RunStatus
 from logkeel.runs.core.actions import (
     ClearTimer,
@@ -14,6 +17,7 @@ from logkeel.runs.core.actions import (
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.children import give_up
 from logkeel.runs.core.journal_timers import clear_wait_timers, journal_of, journal_problem, set_wait_timers
+from logkeel.runs.core.limit_asking import may_go
 from logkeel.runs.core.paths import below
 from logkeel.runs.core.reading import command_problem, inputs_of
 from logkeel.runs.core.state import StepState, WaitState
@@ -24,8 +28,9 @@ from logkeel.runs.core.timing import key_expired, start_deadline_ms, start_limit
 def dispatch(turn: Activation, path: str, inputs: tuple[FieldValue, ...] | None = None) -> None:
     """Send the step's next command: the first one, or one more. `inputs`: what the step reads, if it is known already.
 
-    While the run is paused it is held back instead. The run fails if no command can carry its inputs, or if it is too
-    late to start. A KEYED step whose key may be forgotten outside counts as ONCE: a human decides (P35).
+    While the run is paused it is held back instead; until it has the slots of its limits, it waits. The run fails if no
+    command can carry its inputs, or if it is too late to start. A KEYED step whose key may be forgotten outside counts
+    as ONCE: a human decides (P35).
     """
     former = turn.state.steps.get(path)
     placed = turn.plan.steps[path]
@@ -38,11 +43,18 @@ def dispatch(turn: Activation, path: str, inputs: tuple[FieldValue, ...] | None 
     journal = journal_of(turn.state, placed)
     problem = command_problem(path, inputs)
     problem = problem or journal_problem(path, inputs, journal) or _too_late(turn, path, former, attempt)
+    if problem is not None and placed.undoes:
+        _undoing().cannot_undo(turn, path, problem)
+        return
     if problem is not None:
         complete(turn, "failed", problem, reason=f"step {path} cannot be dispatched")
         return
     if former is not None and key_expired(placed.definition, former, turn.now_ms):
         ask_a_human(turn, path, "its key may be forgotten outside", None)
+        return
+    if not may_go(turn, path):
+        if former is not None:
+            leave_waiting(turn, path, former)
         return
     if former is not None:
         leave_waiting(turn, path, former)
@@ -126,8 +138,11 @@ def complete(
 ) -> None:
     """End the run: what is open is cancelled first (P36), then it is announced.
 
-    Only a run that succeeded has a result: every other end must fit into a record whatever the state holds.
+    Only a run that succeeded has a result: every other end must fit into a record whatever the state holds. Where sagas
+    are open, what they did is undone before, and the run ends later.
     """
+    if turn.state.head.open_sagas and _undoing().end_later(turn, status, error, reason):
+        return
     cancel_under(turn, "", reason or status)
     info = turn.state.info
     if info.deadline_ms is not None:
@@ -136,14 +151,21 @@ def complete(
     turn.do(CompleteRun(result))
 
 
-def cancel_under(turn: Activation, path: str, reason: str) -> None:
-    """Revoke the open steps inside of a block ("": of the run), clear timers of what waits there, cancel its children.
+def _undoing() -> ModuleType:
+    """Undoing dispatches and cancels, and every end of a run may have to wait for it: the two need each other."""
+    from logkeel.runs.core import undoing
+
+    return undoing
+
+
+def cancel_under(turn: Activation, path: str, reason: str, keep: Collection[str] = ()) -> None:
+    """Revoke the open steps inside of a block ("": of the run) but `keep`; clear timers of what waits, cancel children.
 
     The waits themselves go with the event that the caller records next.
     """
     if turn.state.head.open_steps:
         for each, step in below(turn.state.steps, path):
-            if step.is_open:
+            if step.is_open and each not in keep:
                 _revoke(turn, each, step, reason)
     if turn.state.head.open_waits:
         for each, wait in below(turn.state.waits, path):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, FieldWrite, RunStatus
-from logkeel.runs.core import children
+from logkeel.runs.core import children, undoing
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.choosing import chosen, control_at, leaves
@@ -18,6 +18,8 @@ from logkeel.runs.core.flow import cancel_under, clear_timers, complete, dispatc
 from logkeel.runs.core.paths import in_round, locate, round_of, static, without_element
 from logkeel.runs.core.places import PlacedRescue
 from logkeel.runs.core.reading import command_problem, copied, field_value, inputs_of, result_of, result_problem
+from logkeel.runs.core.sagas import is_ending, region_of
+from logkeel.runs.core.state import Deferred
 from logkeel.runs.core.targets import (
     Target,
     ToChild,
@@ -35,7 +37,10 @@ from logkeel.runs.core.targets import (
     ToLimitEnd,
     ToLoop,
     ToRound,
+    ToSaga,
+    ToSagaEnd,
     ToStep,
+    ToUndone,
     ToWait,
 )
 from logkeel.runs.core.waits import begin
@@ -64,6 +69,8 @@ def fail(turn: Activation, path: str, error: ErrorInfo, reason: str) -> None:
 
 def limit_over(turn: Activation, path: str) -> None:
     """The time of a block is over: it is cancelled, and what was said for this follows."""
+    if undoing.begin(turn, path, Deferred(kind="timeout", path=path, reason="its time is over")):
+        return
     cancel_under(turn, path, "its time is over")
     turn.record("block_timed_out", path=path)
     late = turn.plan.limits[path].late
@@ -78,8 +85,16 @@ def _work_off(turn: Activation, following: _Following) -> None:
     pending = [*reversed(following)]
     while pending and turn.state.running:
         target, inside, fork = pending.pop()
-        if fork is None or fork in turn.state.forks:
+        if (fork is None or fork in turn.state.forks) and not _is_stopped(turn, target, inside):
             pending.extend(reversed(_go(turn, target, inside)))
+
+
+def _is_stopped(turn: Activation, target: Target, inside: str) -> bool:
+    """Whether it lies in what is being undone."""
+    if not turn.state.head.open_undos or isinstance(target, ToUndone):
+        return False
+    where = "" if isinstance(target, ToEnd) else locate(target.path, inside)
+    return region_of(turn.state, where) is not None
 
 
 def _go(turn: Activation, target: Target, inside: str) -> _Following:
@@ -114,6 +129,8 @@ def _join(turn: Activation, path: str) -> _Following:
     if fork is None:
         raise InvariantViolation(f"{path} is joined, but not open", path=path)
     if len(placed.branches) - fork.remaining < placed.needs:
+        return ()
+    if fork.remaining and undoing.begin(turn, path, Deferred(kind="join", path=path, reason="enough have ended")):
         return ()
     if fork.remaining:
         cancel_under(turn, path, f"{placed.needs} of {len(placed.branches)} branches have ended")
@@ -155,6 +172,8 @@ def _leave(turn: Activation, path: str) -> _Following:
     if not leaves(turn.state, turn.plan, leave):
         return (_Next(leave.after, path),)
     loop = locate(leave.loop, path)
+    if undoing.begin(turn, loop, Deferred(kind="leave", path=path, reason="the loop is left")):
+        return ()
     cancel_under(turn, loop, "the loop is left")
     turn.record("block_left", path=loop, reason=f"{leave.field} is {leave.value}")
     return (_Next(turn.plan.loops[loop].after, loop),)
@@ -248,14 +267,60 @@ def _succeed(turn: Activation) -> None:
         complete(turn, "failed", problem, reason="the result is too large")
 
 
+def _begin_saga(turn: Activation, path: str) -> _Following:
+    turn.record("block_entered", path=path)
+    return (_Next(turn.plan.sagas[path].first, path),)
+
+
+def _end_saga(turn: Activation, path: str) -> _Following:
+    turn.record("block_left", path=path)
+    return (_Next(turn.plan.sagas[path].after, path),)
+
+
+def _undone(turn: Activation, path: str) -> _Following:
+    """One step less to undo; what was deferred follows the last one."""
+    region = region_of(turn.state, path)
+    then = None if region is None else undoing.advance(turn, region)
+    if then is None:
+        return ()
+    match then.kind:
+        case "fail" if then.error is not None:
+            return _failed(turn, then.path, then.error, then.reason or "")
+        case "timeout":
+            limit_over(turn, then.path)
+        case "join":
+            return _join(turn, then.path)
+        case "leave":
+            return _leave(turn, then.path)
+        case _:
+            complete(turn, then.status or "failed", then.error, reason=then.reason)
+    return ()
+
+
 def _failed(turn: Activation, path: str, error: ErrorInfo, reason: str) -> _Following:
+    """An undo step waits for a human; a step whose saga has failed before is undone; else a guard decides, or none."""
+    placed = turn.plan.steps.get(static(path))
+    if placed is not None and placed.undoes:
+        undoing.cannot_undo(turn, path, error)
+        return ()
+    if placed is not None and is_ending(turn.state, turn.plan, path):
+        return _undone(turn, path)
+    then = Deferred(kind="fail", path=path, error=error, reason=reason)
     for guard in turn.plan.guards_of(path):
         where = locate(guard, path)
+        if guard in turn.plan.sagas:
+            if undoing.begin(turn, where, then):
+                return ()
+            continue
         if guard in turn.plan.eaches:
+            if undoing.begin(turn, where, then):
+                return ()
             problem = fail_element(turn, where, error, reason)
             whole = without_element(where)
             return (_more(whole),) if problem is None else _failed(turn, whole, problem, problem.message)
         handler = _handler(turn.plan.rescues[where], error)
+        if handler is not None and undoing.begin(turn, where, then):
+            return ()
         if handler is not None:
             name, first = handler
             cancel_under(turn, where, reason)
@@ -291,4 +356,7 @@ _HANDLERS: dict[type[Target], Callable[[Activation, str], _Following]] = {
     ToElements: _elements,
     ToElementEnd: _end_element,
     ToChild: _child,
+    ToSaga: _begin_saga,
+    ToSagaEnd: _end_saga,
+    ToUndone: _undone,
 }

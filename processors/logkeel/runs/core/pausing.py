@@ -31,6 +31,11 @@ def resume(turn: Activation, request: ResumeRun, request_id: str) -> None:
         turn.do(Reject("run_not_paused", f"run {request.run_id} is not paused"))
         return
     turn.record("run_resumed", reason=request.reason, actor=request.requested_by, request_id=request_id)
+    release(turn)
+
+
+def release(turn: Activation) -> None:
+    """Send what is held, in the order in which it would have been sent."""
     held = sorted((revision, path) for path, revision in turn.state.held.items()) if turn.state.head.held_steps else []
     for _, path in held:
         if turn.state.running and path in turn.state.held:

@@ -8,7 +8,7 @@ and does not name the root scope "". A place in a loop is asked for by the path 
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from logkeel.definitions import ChildBlock, EachBlock, Handler, InlineBlock, StepDefinition, WaitBlock
+from logkeel.definitions import ChildBlock, EachBlock, Handler, InlineBlock, SagaBlock, StepDefinition, WaitBlock
 from logkeel.records import Control
 from logkeel.runs.core.paths import is_placed, locate_scope, static
 from logkeel.runs.core.targets import Target
@@ -51,9 +51,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedStep(Placed):
-    """A step at its place in the flow."""
+    """A step at its place in the flow. `undoes`: it undoes another one, in a saga."""
 
     definition: StepDefinition
+    undoes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,14 @@ class PlacedRescue(Placed):
     """A rescue block: where each handler begins."""
 
     handlers: tuple[tuple[Handler, Target], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedSaga(Placed):
+    """A saga. `first`: where its body begins."""
+
+    block: SagaBlock
+    first: Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """A workflow's definition, compiled: every block with its path, its scope, what guards it and what follows. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 from msgspec import UnsetType
@@ -19,6 +19,7 @@ from logkeel.definitions import (
     LoopBlock,
     ParallelBlock,
     RescueBlock,
+    SagaBlock,
     SequenceBlock,
     SignalBlock,
     SleepBlock,
@@ -44,6 +45,7 @@ from logkeel.runs.core.places import (
     PlacedLimit,
     PlacedLoop,
     PlacedRescue,
+    PlacedSaga,
     PlacedStep,
     PlacedWait,
     Places,
@@ -66,9 +68,13 @@ from logkeel.runs.core.targets import (
     ToLimitEnd,
     ToLoop,
     ToRound,
+    ToSaga,
+    ToSagaEnd,
     ToStep,
+    ToUndone,
     ToWait,
 )
+from logkeel.runs.core.undo_paths import undo_path
 
 
 class Plan:
@@ -97,6 +103,8 @@ class Plan:
         self.keeps_milestones = any(step.run_summary is True for step in document.steps) or not {
             *document.returns
         }.isdisjoint(VIEW_FIELDS)
+        self.sagas: Places[PlacedSaga] = Places()
+        self.undoable: set[str] = set()
         self.has_journals = any(step.journaled is True for step in document.steps)
         self._inner_fields: dict[str, dict[str, FieldDefinition]] = {}
         self.first = _Placing(self).place(document.flow, _Around(), ToEnd())
@@ -110,7 +118,7 @@ class Plan:
         self._inner_fields[scope] = {field.name: field for field in block.fields}
 
     def guards_of(self, path: str) -> tuple[str, ...]:
-        """The rescue blocks around whatever can fail at this path, innermost first, as the definition has them.
+        """The rescue blocks and sagas around what can fail at this path, innermost first, as the definition has them.
 
         An each block is the last of them: an element that fails concerns nobody outside.
         """
@@ -138,7 +146,7 @@ class _Where(TypedDict):
 class _Around:
     """What is around a block: the prefix of its path, its scopes, its guards, its loop, the root of its state.
 
-    `width`: how many of it may be open at once.
+    `width`: how many of it may be open at once. `undo`: what undoes its steps.
     """
 
     prefix: str = ""
@@ -147,6 +155,7 @@ class _Around:
     loop: str | None = None
     root: str = ROOT_SCOPE
     width: int = 1
+    undo: Mapping[str, str] = field(default_factory=dict)
 
     def inside(self, path: str) -> "_Around":
         """The same, one segment deeper."""
@@ -191,7 +200,7 @@ class _Placing:
                 return self._around_body(block, around, after)
 
     def _around_body(
-        self, block: RescueBlock | WithinBlock | InlineBlock | EachBlock, around: _Around, after: Target
+        self, block: RescueBlock | WithinBlock | InlineBlock | EachBlock | SagaBlock, around: _Around, after: Target
     ) -> Target:
         match block:
             case RescueBlock():
@@ -202,11 +211,34 @@ class _Placing:
                 return self._inline(block, around, after)
             case EachBlock():
                 return self._each(block, around, after)
+            case SagaBlock():
+                return self._saga(block, around, after)
 
     def _step(self, block: StepBlock, around: _Around, after: Target) -> Target:
         path, definition = self._unique(block, around), self._plan.definitions[block.step]
         self._plan.steps[path] = PlacedStep(**around.at(path, after), definition=definition)
+        if block.step in around.undo:
+            undo = undo_path(path)
+            self._plan.undoable.add(path)
+            self._plan.steps[undo] = PlacedStep(
+                path=undo,
+                scopes=(),
+                after=ToUndone(undo),
+                root=around.root,
+                definition=self._plan.definitions[around.undo[block.step]],
+                undoes=True,
+            )
         return ToStep(path)
+
+    def _saga(self, block: SagaBlock, around: _Around, after: Target) -> Target:
+        path = self._unique(block, around)
+        inside = replace(around.inside(path), guards=(path, *around.guards), undo={**around.undo, **block.undo})
+        self._plan.sagas[path] = PlacedSaga(
+            **around.at(path, after),
+            block=block,
+            first=self.place(block.body, inside, ToSagaEnd(path)),
+        )
+        return ToSaga(path)
 
     def _fork(self, block: ParallelBlock, around: _Around, after: Target) -> Target:
         path = self._unique(block, around)

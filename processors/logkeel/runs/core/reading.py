@@ -15,6 +15,7 @@ from logkeel.runs.core.places import ROOT_SCOPE, PlacedStep
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import FieldPointer, RunState
 from logkeel.runs.core.summary import view_value
+from logkeel.runs.core.undo_paths import kept_for
 
 _REMEDY = (
     "Name fewer fields, or let large values go by reference: give clients and workers a --blob-store, and a lower"
@@ -24,9 +25,32 @@ _REMEDY = (
 
 def inputs_of(state: RunState, plan: Plan, placed: PlacedStep) -> tuple[FieldValue, ...]:
     """The fields the step reads, as it sees them. Fields never written and without a control default are left out."""
+    if placed.undoes:
+        return _kept(state, plan, placed)
     scopes = placed.reading
     values = (field_value(state, plan, name, scopes) for name in placed.definition.reads)
     return tuple(value for value in values if value is not None)
+
+
+def _kept(state: RunState, plan: Plan, placed: PlacedStep) -> tuple[FieldValue, ...]:
+    """What was kept for an undo step of what the step read and wrote; what is not known is left out."""
+    scope, found = kept_for(placed.path), []
+    for name in placed.definition.reads:
+        pointer = state.fields.get((scope, name))
+        known = plan.fields_at(placed.root)[name]
+        if pointer is not None:
+            found.append(
+                FieldValue(
+                    field=name,
+                    revision=pointer.revision,
+                    is_control=pointer.is_control,
+                    control=pointer.control,
+                    payload=pointer.payload,
+                )
+            )
+        elif known.control_type is not None and known.nullable:
+            found.append(FieldValue(field=name, revision=0, is_control=True))
+    return tuple(found)
 
 
 def result_of(state: RunState, plan: Plan) -> tuple[FieldValue, ...]:

@@ -23,7 +23,7 @@ def replay(
         if revision is not None and event.revision > revision:
             break
         if state is None:
-            state = begun(_info(event, plan), before)
+            state = begun(info_from(event, plan), before)
         elif (event.run_id, event.incarnation) != (state.info.run_id, state.info.incarnation):
             raise InvariantViolation("the history holds two runs", run_id=event.run_id)
         apply(state, event, plan)
@@ -32,7 +32,8 @@ def replay(
     return state
 
 
-def _info(first: RunEvent, plan: Plan) -> RunInfo:
+def info_from(first: RunEvent, plan: Plan) -> RunInfo:
+    """What the first event of a history says is fixed. Raises `InvariantViolation` for any other event."""
     if first.kind != "run_started":
         raise InvariantViolation("the history does not begin with run_started", run_id=first.run_id)
     info = RunInfo(

@@ -1,5 +1,7 @@
 """Beginning a run: its first event, and the first steps. Pure."""
 
+from collections.abc import Sequence
+
 from msgspec import UnsetType
 
 from logkeel.definitions import Elements, FieldDefinition
@@ -8,7 +10,7 @@ from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.elements import ELEMENT_OPERATIONS
 from logkeel.runs.core.flow import complete
-from logkeel.runs.core.moving import go_to
+from logkeel.runs.core.limiting import enter
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.requests import cancel
 from logkeel.runs.core.state import LOGIC, RunInfo
@@ -74,11 +76,18 @@ def start(
         error = ErrorInfo(code="invalid_input", kind="invalid_input", message="; ".join(problems))
         complete(turn, "invalid_input", error)
     else:
-        go_to(turn, turn.plan.first)
+        enter(turn)
 
 
 def input_problems(plan: Plan, inputs: tuple[FieldWrite, ...]) -> list[str]:
     """What the engine can see to be wrong: names, and control values. Payloads are checked by the worker that reads."""
+    given = {write.field for write in inputs}
+    missing = [f"{name}: is required" for name, field in plan.fields.items() if field.required and name not in given]
+    return write_problems(plan, inputs) + missing
+
+
+def write_problems(plan: Plan, inputs: Sequence[FieldWrite]) -> list[str]:
+    """As `input_problems`, of fields that are written from outside; none is required."""
     problems = []
     given: set[str] = set()
     for write in inputs:
@@ -90,7 +99,6 @@ def input_problems(plan: Plan, inputs: tuple[FieldWrite, ...]) -> list[str]:
         elif (problem := _control_problem(field, write)) is not None:
             problems.append(f"{write.field}: {problem}")
         given.add(write.field)
-    problems += [f"{name}: is required" for name, field in plan.fields.items() if field.required and name not in given]
     return problems
 
 

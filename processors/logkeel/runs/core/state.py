@@ -31,6 +31,7 @@ from logkeel.records import (
     WaitKind,
 )
 from logkeel.runs.core.by_path import ByPath, PathDict
+from logkeel.runs.core.limit_claims import LimitClaim
 
 LOGIC = 1
 """Number of the fold's behaviour; chosen when a run starts and kept (ARCHITECTURE section 5)."""
@@ -68,10 +69,11 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
-    """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps` and `stale` the
+    """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps`, `stale` and
 
-    items of `waits`, `held` and `stale`. `paused_at_ms`: since when it sends no commands. `descendants`: child runs
-    that have been started below it, and those that its open children may start yet.
+    `claims` the items of what they are called after. `paused_at_ms`: since when it sends no commands. `descendants`:
+    child runs that have been started below it, and those that its open children may start yet. `open_sagas` and
+    `open_undos`: items of `waits` that are sagas, or regions that are being undone.
     """
 
     status: RunStatus = "running"
@@ -87,6 +89,9 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     held_steps: int = 0
     stale: int = 0
     descendants: int = 0
+    open_sagas: int = 0
+    open_undos: int = 0
+    claims: int = 0
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -100,7 +105,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     `heard_ms`: when the engine, by its own clock, first heard that this execution had started. `given_back`: how often
     it was returned as not started, which a death within its first 200 ms looks like; reset as `reclaims` is.
     `suspended_since_ms`, `suspended_ms`: since when it is suspended, and how long it was before. `doubt`: position of
-    the journaled call that is in doubt; None: the step itself is.
+    the journaled call that is in doubt; None: the step itself is. `ended_revision`: of the event that ended it.
     """
 
     step: str
@@ -130,6 +135,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     suspended_since_ms: int | None = None
     suspended_ms: int = 0
     doubt: str | None = None
+    ended_revision: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -144,15 +150,31 @@ class ScopeState(msgspec.Struct, frozen=True):
     arrived: tuple[int, ...] = ()
 
 
-BlockWaitKind = Literal["sleep", "signal", "question", "within", "child"]
+class Deferred(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What follows once sagas are undone: the failure of what is at `path`, the end of the run with this status, a
+
+    block whose time is over, a fork that has enough branches, a loop that is left.
+    """
+
+    kind: Literal["fail", "end", "timeout", "join", "leave"]
+    path: str
+    error: ErrorInfo | None = None
+    reason: str | None = None
+    status: RunStatus | None = None
+
+
+BlockWaitKind = Literal["sleep", "signal", "question", "within", "child", "saga", "undo"]
 
 
 class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An open wait, or a block whose time is limited. `number`: the revision at which it began; the id of a question.
+    """An open wait, a block whose time is limited, an open saga, or a region that is being undone.
+
+    `number`: the revision at which it began; the id of a question.
 
     `due_ms`: when its time is over. A signal's `name` and `correlation` are what it waits for. `assignee`: whom a
     question is for; `escalated`: its first deadline is behind it. Of a child, `name` is its run id, and `reserved` how
-    many runs it counts for as long as it is open: itself, and those that it may start.
+    many runs it counts for as long as it is open: itself, and those that it may start. `sagas` are being undone here,
+    then follows `then`.
     """
 
     kind: BlockWaitKind
@@ -165,6 +187,8 @@ class WaitState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     assignee: str | None = None
     escalated: bool = False
     reserved: int = 0
+    sagas: tuple[str, ...] = ()
+    then: Deferred | None = None
 
 
 class FieldPointer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -276,7 +300,8 @@ class RunState:
 
     `milestones` is kept only where the definition asks for it. `journal` has the entries of steps that have not
     succeeded, by (step path, position), `journal_waits` those of them that are waits and not over. `held`: steps that
-    would have been dispatched while the run is paused, with the revision that said so.
+    would have been dispatched while the run is paused, with the revision that said so. `claims`: slots of limits that
+    steps (by path) and the run ("") ask for or hold; `freed`: those that have ended since somebody looked, no state.
     """
 
     info: RunInfo
@@ -296,6 +321,8 @@ class RunState:
     stale: MutableMapping[ValueKey, StaleRows] = field(default_factory=dict)
     eaches: MutableMapping[str, EachState] = field(default_factory=dict)
     items: MutableMapping[str, OpenElement] = field(default_factory=dict)
+    claims: MutableMapping[str, LimitClaim] = field(default_factory=dict)
+    freed: list[tuple[str, LimitClaim]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def running(self) -> bool:

@@ -121,6 +121,27 @@ class ToChild:
 
 
 @dataclass(frozen=True, slots=True)
+class ToSaga:
+    """Begin this saga."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToSagaEnd:
+    """The body of this saga has succeeded."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToUndone:
+    """This undo step has ended, or the step that it undoes has."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToEnd:
     """The flow has ended."""
 
@@ -142,5 +163,8 @@ Target: TypeAlias = (
     | ToElements
     | ToElementEnd
     | ToChild
+    | ToSaga
+    | ToSagaEnd
+    | ToUndone
     | ToEnd
 )

@@ -5,7 +5,7 @@ from logkeel.records import ErrorInfo
 from logkeel.runs.core.actions import RevokeStep
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.doubt import in_doubt, lost
-from logkeel.runs.core.failing import fail_run
+from logkeel.runs.core.failing import end_unsure, fail_run
 from logkeel.runs.core.flow import complete, dispatch, leave_waiting, not_started_in_time
 from logkeel.runs.core.journals import wait_timed_out
 from logkeel.runs.core.moving import fail, go_to, limit_over
@@ -47,7 +47,9 @@ def start_deadline_over(turn: Activation, path: str, number: int) -> None:
     if step is None or step.phase != "dispatched":
         turn.ignore("the step has started")
         return
-    fail_run(turn, path, not_started_in_time(path))
+    error = not_started_in_time(path)
+    if not end_unsure(turn, path, error.message):
+        fail_run(turn, path, error)
 
 
 def command_aged(turn: Activation, path: str, *, forgotten: bool) -> None:
@@ -64,6 +66,8 @@ def command_aged(turn: Activation, path: str, *, forgotten: bool) -> None:
     repeatable = _may_run_twice(turn.plan.steps[path].definition)
     if not repeatable and not forgotten:
         turn.ignore("the log still has the command, and only its own claim may start it")
+        return
+    if end_unsure(turn, path, "it waits for too long"):
         return
     leave_waiting(turn, path, step)
     turn.record("step_released", path=path, step=step.step, dispatch=step.dispatch, reason="aged")

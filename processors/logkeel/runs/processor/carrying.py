@@ -7,9 +7,10 @@ from typing import assert_never
 
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord
-from logkeel.records import ErrorInfo, FieldValue, RequestRejected, StartRun, StepRevoked
+from logkeel.records import ErrorInfo, FieldValue, LimitAnswered, RequestRejected, StartRun, StepRevoked
 from logkeel.records.topics import TopicNames
 from logkeel.runs.core.actions import (
+    AcquireSlot,
     Action,
     CancelChild,
     ClearTimer,
@@ -20,6 +21,7 @@ from logkeel.runs.core.actions import (
     Ignored,
     KeepDetails,
     Reject,
+    ReleaseSlot,
     RevokeStep,
     SetTimer,
     StartChild,
@@ -29,6 +31,7 @@ from logkeel.runs.core.reading import result_of
 from logkeel.runs.processor.announcing import completion, completion_output, rejection_output
 from logkeel.runs.processor.child_records import cancel_output, ended_output, refused_output, start_output
 from logkeel.runs.processor.commands import command_key, command_of
+from logkeel.runs.processor.limit_records import acquire_output, give_back_output, release_output
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.timer_ids import NEXT_TURN, TimerName, lease_id, timer_id
 from logkeel.runs.rows.conversation_rows import Conversations, name
@@ -106,6 +109,8 @@ class Carrier:
                 self._keep_details(run_id, path, details, turn)
             case StartChild() | CancelChild() | CompleteRun():
                 self._to_other_runs(action, activation, turn)
+            case AcquireSlot() | ReleaseSlot():
+                self._to_limit(action, activation, turn)
             case Reject() | Ignored():
                 pass
             case _:
@@ -122,6 +127,19 @@ class Carrier:
                 turn.emit(cancel_output(action, names, parent_run_id=run_id, partitions=count))
             case CompleteRun(result=result):
                 self._complete(result, activation, turn)
+
+    def _to_limit(self, action: AcquireSlot | ReleaseSlot, activation: Activation, turn: Turn) -> None:
+        info, names, count = activation.state.info, self._names, self._partitions
+        if isinstance(action, AcquireSlot):
+            turn.emit(acquire_output(action, info, names, partition=turn.partition, partitions=count))
+        else:
+            turn.emit(release_output(action, info, names, partitions=count))
+
+    def give_back(self, answer: LimitAnswered, turn: Turn) -> None:
+        """Nobody waits for this slot."""
+        output = give_back_output(answer, self._names, partitions=self._partitions)
+        if output is not None:
+            turn.emit(output)
 
     def _dispatch(self, action: DispatchStep, activation: Activation, turn: Turn) -> None:
         state, plan, path = activation.state, activation.plan, action.path

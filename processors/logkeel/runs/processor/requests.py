@@ -15,6 +15,7 @@ from logkeel.records import (
     AnswerQuestion,
     CancelRun,
     ErrorInfo,
+    ForkRun,
     PauseRun,
     RequestRejected,
     ResolveStep,
@@ -31,6 +32,7 @@ from logkeel.runs.core.places import PlacedStep
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.starting import info_of, start
 from logkeel.runs.core.state import RunState
+from logkeel.runs.processor import forks
 from logkeel.runs.processor.carrying import Carrier
 from logkeel.runs.processor.definitions import Definitions
 from logkeel.runs.processor.identity import REROUTED_HEADER, Identified, identify, incarnation_of
@@ -58,6 +60,7 @@ _KINDS: dict[type, RequestKind] = {
     AnswerQuestion: "answer",
     PauseRun: "pause",
     ResumeRun: "resume",
+    ForkRun: "fork",
 }
 
 
@@ -89,6 +92,8 @@ class RequestHandler:
             self._again(what, seen, turn)
         elif isinstance(request, StartRun):
             self._start(record, what, request, turn)
+        elif isinstance(request, ForkRun):
+            self._fork(record, what, request, turn)
         else:
             self._to_run(record, what, turn)
 
@@ -121,7 +126,7 @@ class RequestHandler:
         for parked in ledger.overdue_parked(turn.now_ms, self._settings.sweep_rows):
             record = parked.record(turn.partition)
             what = identify(record, decode_request(parked.value), max_characters=self._settings.max_id_characters)
-            if isinstance(what.request, StartRun):
+            if isinstance(what.request, StartRun | ForkRun):
                 name = what.request.workflow
                 self._reject(
                     what, Reject("unknown_workflow", f"no workflow {name!r} was published; start its worker"), turn
@@ -188,6 +193,22 @@ class RequestHandler:
         start(activation, request, as_fields(plan, request.inputs), early_cancel=early)
         self._carrier.carry_out(activation, turn)
         for parked in waiting:
+            self.handle(parked.record(turn.partition), turn)
+
+    def _fork(self, record: Record, what: Identified, request: ForkRun, turn: Turn) -> None:
+        plan = forks.plan_for(request, self._definitions)
+        if plan is None:
+            self._park(awaited_workflow(request.workflow, forks.version_of(request)), record, what, turn)
+            return
+        begun = forks.begin(record, what, request, plan, turn)
+        if isinstance(begun, Reject):
+            self._reject(what, begun, turn)
+            return
+        ledger = Ledger(turn)
+        self._definitions.keep(plan, ledger)
+        self._see(what, turn)
+        self._carrier.carry_out(begun, turn)
+        for parked in ledger.unpark(awaited_run(what.run_id)):
             self.handle(parked.record(turn.partition), turn)
 
     # Turns of conversations
@@ -271,8 +292,8 @@ class RequestHandler:
                 pausing.pause(activation, request, what.request_id)
             case ResumeRun() as request:
                 pausing.resume(activation, request, what.request_id)
-            case StartRun():
-                raise InvalidInput("a StartRun is no request to a run")
+            case StartRun() | ForkRun():
+                raise InvalidInput(f"a {type(what.request).__name__} is no request to a run")
             case _:
                 assert_never(what.request)
         rejection = self._carrier.carry_out(activation, turn)

@@ -2,7 +2,7 @@
 
 | input | handled by |
 |---|---|
-| `run-requests` | `requests` |
+| `run-requests` | `requests`, those for limits `limits` |
 | `step-results` | the core's `answers` |
 | timers, leases | the core's `waking` |
 | published definitions | `definitions`, then what waited for them |
@@ -15,27 +15,40 @@ from collections.abc import Sequence
 from logkeel.errors import DataError, InvariantViolation, LogkeelError, PartitionCountChanged, UndecodableRecord
 from logkeel.exactly_once import SideEvent, Timer, Turn
 from logkeel.log import Record
-from logkeel.records import ChildCompleted, ErrorInfo, StepAnswer, WorkflowDefinition
+from logkeel.records import ChildCompleted, ErrorInfo, LimitAnswered, StepAnswer, WorkflowDefinition
 from logkeel.records.topics import TopicNames
 from logkeel.runs.core import child_ends, questions, waking
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.flow import complete
 from logkeel.runs.core.journal_timers import place_of_timer
+from logkeel.runs.core.limiting import answered
 from logkeel.runs.core.state import RunState
 from logkeel.runs.processor.carrying import Carrier
 from logkeel.runs.processor.definitions import READY, Definitions
+from logkeel.runs.processor.limits import LimitKeeper, is_for_a_limit
 from logkeel.runs.processor.requests import RequestHandler
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.sweeping import Sweeper
-from logkeel.runs.processor.timer_ids import NEXT_TURN, OFFER, PARKED, SWEEP, UNPARK, TimerName, lease_id, parse
+from logkeel.runs.processor.timer_ids import (
+    LIMIT,
+    NEXT_TURN,
+    OFFER,
+    PARKED,
+    SWEEP,
+    UNPARK,
+    TimerName,
+    lease_id,
+    parse,
+)
 from logkeel.runs.rows.ledger import Ledger
 from logkeel.runs.rows.run_rows import load_run
 from logkeel.wire import decode_as
 
 TABLE = "runs"
 
-_ANSWERS = StepAnswer.__args__
+_Answer = StepAnswer | ChildCompleted | LimitAnswered
+_ANSWERS = _Answer.__args__
 
 MESSAGE_CHARACTERS = 4_000
 """Of an error that ends a run: the end must fit into a record whatever went wrong."""
@@ -52,6 +65,7 @@ class RunProcessor:
         self._definitions = Definitions()
         self._requests = RequestHandler(self._carrier, self._definitions, settings, partitions)
         self._sweeper = Sweeper(settings)
+        self._limits = LimitKeeper(names, settings, partitions)
 
     @property
     def inputs(self) -> Sequence[str]:
@@ -76,17 +90,26 @@ class RunProcessor:
     def process(self, record: Record, turn: Turn) -> None:
         """One request or one answer."""
         if record.topic == self._names.run_requests:
-            self._requests.handle(record, turn)
+            handler = self._limits if is_for_a_limit(record) else self._requests
+            handler.handle(record, turn)
             return
         if record.value is None:
             raise UndecodableRecord("an answer is not a tombstone")
-        message: StepAnswer | ChildCompleted = decode_as(record.value, *_ANSWERS, ChildCompleted)
+        message: _Answer = decode_as(record.value, *_ANSWERS)
         activation = self._activate(_run_id_of(message), turn)
-        if activation is not None:
+        if isinstance(message, LimitAnswered):
+            self._on_limit(message, activation, turn)
+        elif activation is not None:
             if isinstance(message, ChildCompleted):
                 child_ends.ended(activation, message)
             else:
                 answer(activation, message)
+            self._carrier.carry_out(activation, turn)
+
+    def _on_limit(self, message: LimitAnswered, activation: Activation | None, turn: Turn) -> None:
+        if activation is None or not answered(activation, message):
+            self._carrier.give_back(message, turn)
+        if activation is not None:
             self._carrier.carry_out(activation, turn)
 
     def on_timer(self, timer: Timer, turn: Turn) -> None:
@@ -117,7 +140,9 @@ class RunProcessor:
         """A run that the culprit belongs to fails, visibly; a request is refused (P21)."""
         code = error.code if isinstance(error, LogkeelError) else "unprocessable"
         if isinstance(culprit, Record) and culprit.topic == self._names.run_requests:
-            if not isinstance(error, UndecodableRecord):
+            if is_for_a_limit(culprit):
+                self._limits.refuse(culprit, code, str(error), turn)
+            elif not isinstance(error, UndecodableRecord):
                 self._requests.refuse_unprocessable(culprit, code, str(error), turn)
             return
         if isinstance(culprit, Timer) and culprit.timer_id[:1] == UNPARK:
@@ -171,10 +196,13 @@ class RunProcessor:
             self._requests.unpark(identifier[1:], turn)
         elif identifier[:1] == NEXT_TURN:
             self._requests.waiting_turns.next_turn(identifier[1:], turn)
+        elif identifier[:1] == LIMIT:
+            self._limits.on_timer(identifier[1:], turn)
         elif identifier[:1] == OFFER:
             self._requests.offer(identifier[1:].decode(), turn)
         elif identifier == SWEEP:
             more = self._sweeper.expire(turn)
+            more = self._limits.remind(turn) or more
             for state, path, forgotten in self._sweeper.aged_steps(turn):
                 activation = self._activation(state, turn)
                 waking.command_aged(activation, path, forgotten=forgotten)
@@ -195,13 +223,13 @@ class RunProcessor:
                 return None
             return name.run_id if isinstance(name, TimerName) else name[0]
         try:
-            return _run_id_of(decode_as(culprit.value or b"", *_ANSWERS, ChildCompleted))
+            return _run_id_of(decode_as(culprit.value or b"", *_ANSWERS))
         except DataError:
             return (culprit.key or b"").decode(errors="replace") or None
 
 
-def _run_id_of(message: StepAnswer | ChildCompleted) -> str:
-    return message.run_id if isinstance(message, ChildCompleted) else message.identity.run_id
+def _run_id_of(message: _Answer) -> str:
+    return message.run_id if isinstance(message, ChildCompleted | LimitAnswered) else message.identity.run_id
 
 
 def _fire(activation: Activation, name: TimerName) -> None:

@@ -14,7 +14,8 @@ class RunSettings:
     `redispatch_after_ms` is below the retention of the command topics (6 days), so that what may run twice is sent anew
     in time (P25). `forgotten_after_ms` is above retention and one segment (6 + 1 days): what may not run twice is in
     doubt then, and not before. `unpark_requests` and `unpark_bytes` bound what of the requests that wait for a workflow
-    is handled in one transaction.
+    is handled in one transaction. `remind_holders_ms`: how often those who hold slots of limits for so long are told;
+    long enough to cost nothing, short enough for a slot that was lost with a partition.
     """
 
     dedupe_ms: int = 7 * DAY_MS
@@ -28,4 +29,5 @@ class RunSettings:
     unpark_bytes: int = 4 * 1024 * 1024
     redispatch_after_ms: int = 3 * DAY_MS
     forgotten_after_ms: int = 8 * DAY_MS
+    remind_holders_ms: int = 10 * 60_000
     max_id_characters: int = 512

@@ -29,6 +29,9 @@ UNPARK = b"U"
 NEXT_TURN = b"N"
 """Behind it workflow and id of a conversation: its next turn begins, in a turn of the engine's own."""
 
+LIMIT = b"M"
+"""Behind it a limit: its line goes on by time. A durable timer."""
+
 OFFER = b"O"
 """Behind it what requests wait for: the next of them are handled."""
 
@@ -55,7 +58,7 @@ def lease_id(run_id: str, path: str) -> bytes:
 def parse(identifier: bytes) -> TimerName | tuple[str, str] | None:
     """A timer's name, a lease's (run id, path), or None for a wake-up of the partition."""
     kind = identifier[:1]
-    if kind in (SWEEP, PARKED, UNPARK, OFFER, NEXT_TURN):
+    if kind in (SWEEP, PARKED, UNPARK, OFFER, NEXT_TURN, LIMIT):
         return None
     run_id, position = keys.read_text(identifier, 1)
     path, position = keys.read_text(identifier, position)

@@ -15,6 +15,7 @@
 | `10` text(run id) `0a` text(path) text(position) | JournalEntry of a step that has not succeeded |
 | `10` text(run id) `0b` text(path) text(position) | JournalWait: an entry that waits for something |
 | `10` text(run id) `0c` text(path) | number: a step held back since that revision, while the run is paused |
+| `10` text(run id) `0d` text(path) | LimitClaim: slots of limits that a step, or the run, asks for or holds |
 | `10` text(run id) `20` text(field) number(generation) number(position) | ElementRow (P19) |
 | `10` text(run id) `21` text(field) number(generation) text(key) | number: the position of that key's element |
 | `10` text(run id) `22` text(field) number(generation) | StaleRows: elements that are to be deleted |
@@ -23,6 +24,10 @@
 | `11` text(conversation id) text(workflow) `00` | ConversationRow; the last row of a conversation to be deleted |
 | `11` text(conversation id) text(workflow) `01` number | WaitingTurn: a start that waits for the turns before it |
 | `11` text(conversation id) text(workflow) `04` `05` `20` `21` … | of its kept fields, as below `10`; numbers go on |
+| `12` text(kind) text(name) text(key) `00` | LineHead of a limit; the last row of it to be deleted |
+| `12` text(kind) text(name) text(key) `02` number(place) | AskerName: who waits there |
+| `12` text(kind) text(name) text(key) `03` number | number: when the so-manieth start of a rate was |
+| `13` text(kind) text(name) text(key) text(run id) text(incarnation) text(path) | Asker: who waits or holds |
 | `20` text(request id) | SeenRequest |
 | `21` number(expires ms) text(request id) | empty: expiry of a seen request |
 | `22` number(expires ms) text(run id) | empty: expiry of a finished run |
@@ -55,10 +60,13 @@ PARKED_COUNT = b"\x28"
 PARTITION_COUNT = b"\x29"
 CONVERSATION = b"\x11"
 CONVERSATION_NEXT = b"\x2a"
+LIMIT = b"\x12"
+LIMIT_ASKER = b"\x13"
 CONVERSATION_EXPIRY = b"\x2b"
 
 _HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE = (bytes([number]) for number in range(6))
 _SIGNAL, _DETAILS, _MILESTONE, _WAIT, _JOURNAL, _JOURNAL_WAIT, _HELD = (bytes([number]) for number in range(6, 13))
+_CLAIM = b"\x0d"
 _ELEMENT, _POSITION, _STALE, _EACH, _ITEM = (bytes([number]) for number in range(0x20, 0x25))
 
 CONVERSATION_ROW, CONVERSATION_WAITING = b"\x00", b"\x01"
@@ -70,6 +78,7 @@ class RunKeys:
     """Keys of one run's rows: `head` and `info` whole, the others as prefixes. Get one from `run_keys`."""
 
     __slots__ = (
+        "claims",
         "eaches",
         "elements",
         "fields",
@@ -102,6 +111,7 @@ class RunKeys:
         self.milestones = prefix + _MILESTONE
         self.waits = prefix + _WAIT
         self.held = prefix + _HELD
+        self.claims = prefix + _CLAIM
         self.journal = prefix + _JOURNAL
         self.journal_waits = prefix + _JOURNAL_WAIT
         self.elements = prefix + _ELEMENT

@@ -14,7 +14,7 @@ from logkeel.log.keys import prefix_end
 from logkeel.runs.rows import keys
 from logkeel.runs.rows.row_map import Rows
 
-RequestKind = Literal["start", "signal", "cancel", "resolve", "answer", "pause", "resume"]
+RequestKind = Literal["start", "signal", "cancel", "resolve", "answer", "pause", "resume", "fork"]
 
 
 class SeenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

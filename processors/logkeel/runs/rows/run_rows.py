@@ -5,6 +5,7 @@ from functools import lru_cache
 import msgspec
 
 from logkeel.records import JournalEntry, Payload
+from logkeel.runs.core.limit_claims import LimitClaim
 from logkeel.runs.core.state import (
     EachState,
     ElementRow,
@@ -55,6 +56,7 @@ _POSITIONS = packed(int, pack_position, unpack_position)
 _STALE = packed(StaleRows, pack_value, unpack_value)
 _EACHES = packed(EachState, pack_path, unpack_path)
 _ITEMS = packed(OpenElement, pack_path, unpack_path)
+_CLAIMS = packed(LimitClaim, pack_path, unpack_path)
 _ENCODER = msgspec.msgpack.Encoder()
 _info_of = lru_cache(maxsize=4_096)(msgspec.msgpack.Decoder(RunInfo).decode)
 _HEAD = msgspec.msgpack.Decoder(RunHead)
@@ -113,6 +115,7 @@ def _own(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState:
         milestones=RowMap(rows, keys.milestones, _MILESTONES, keys.prefix),
         waits=RowMap(rows, keys.waits, _WAITS, keys.prefix),
         held=RowMap(rows, keys.held, _HELD, keys.prefix),
+        claims=RowMap(rows, keys.claims, _CLAIMS, keys.prefix),
         journal=PathRowMap(rows, keys.journal, _JOURNAL, keys.prefix),
         journal_waits=PathRowMap(rows, keys.journal_waits, _JOURNAL_WAITS, keys.prefix),
         elements=RowMap(rows, keys.elements, _ELEMENTS, keys.prefix),

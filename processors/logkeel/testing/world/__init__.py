@@ -4,10 +4,11 @@ Nothing runs by itself and nothing waits: one scheduler on one thread lets proce
 clock. Import from here; `logkeel.testing` itself imports nothing heavy.
 """
 
+from logkeel.testing.world.ending import play_out
 from logkeel.testing.world.judging import general_faults
 from logkeel.testing.world.processes import EngineProcess, Outsider, Process, WorkerProcess
-from logkeel.testing.world.settings import WorldSettings
-from logkeel.testing.world.striking import EffectStrike, Strike, StrikeKind, TimedStrike
+from logkeel.testing.world.settings import PlayedWorkflow, WorldSettings
+from logkeel.testing.world.striking import EffectStrike, Strike, StrikeKind, TimedStrike, crashes_everywhere
 from logkeel.testing.world.trace import Trace, TraceEvent
 from logkeel.testing.world.world import World
 
@@ -15,6 +16,7 @@ __all__ = [
     "EffectStrike",
     "EngineProcess",
     "Outsider",
+    "PlayedWorkflow",
     "Process",
     "Strike",
     "StrikeKind",
@@ -24,5 +26,7 @@ __all__ = [
     "WorkerProcess",
     "World",
     "WorldSettings",
+    "crashes_everywhere",
     "general_faults",
+    "play_out",
 ]

@@ -313,6 +313,7 @@ class WorkerProcess(Process):
                 concurrency=world.settings.concurrency,
                 drain_s=3.0,
                 threaded=False,
+                overrides=world.settings.resources,
                 new_loop=self._new_loop,
                 incarnation=f"{self.slot}-{self.life}",
             ),

@@ -1,8 +1,20 @@
 """How a world is made. Values only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+from logkeel.definitions import WorkflowDocument
 from logkeel.runs import RunSettings
+from logkeel.steps.bound import RunnableWorkflow
+
+
+class PlayedWorkflow(RunnableWorkflow, Protocol):
+    """What a world can play: a `Workflow`, or what stands in for one."""
+
+    def document(self) -> WorkflowDocument:
+        """The definition that judges replay histories by."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +44,5 @@ class WorldSettings:
     rocks: bool = False
     """Engines keep their tables in RocksDB, held against the memory store at each read."""
     run_settings: RunSettings | None = None
+    resources: Mapping[Any, Any] | None = None
+    """What workers open in place of resources, by opener or its name."""

@@ -5,7 +5,7 @@ a seed's plan can be printed, and shrunk by leaving strikes out.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -64,6 +64,13 @@ class TimedStrike:
 
 
 Strike = EffectStrike | TimedStrike
+
+
+def crashes_everywhere(effects: int, *, back_in_ms: float = 100.0) -> Iterator[EffectStrike]:
+    """A crash before and after each of so many effects: one schedule each, nothing drawn, nothing left out."""
+    for at in range(1, effects + 1):
+        yield EffectStrike("crash", at, "before", back_in_ms)
+        yield EffectStrike("crash", at, "after", back_in_ms)
 
 
 class EffectStriker:

@@ -20,10 +20,9 @@ from logkeel.testing.world.archive import Archive
 from logkeel.testing.world.judging import faults_of_store
 from logkeel.testing.world.monitoring import Monitor
 from logkeel.testing.world.processes import EngineProcess, Outsider, Process, WorkerProcess
-from logkeel.testing.world.settings import WorldSettings
+from logkeel.testing.world.settings import PlayedWorkflow, WorldSettings
 from logkeel.testing.world.striking import EffectStrike, Strike, TimedStrike, strike_now
 from logkeel.testing.world.trace import Trace
-from logkeel.workflow import Workflow
 
 FIRST_JUMP_MS = 5.0
 LONGEST_JUMP_MS = 400.0
@@ -36,7 +35,7 @@ UNSTARTED = "started=-1"
 class World:
     """Everything of one seed. `directory` is for the slots of workers, and for RocksDB where it is wanted."""
 
-    def __init__(self, workflows: "Sequence[Workflow[Any]]", settings: WorldSettings, directory: Path) -> None:
+    def __init__(self, workflows: Sequence[PlayedWorkflow], settings: WorldSettings, directory: Path) -> None:
         self.settings = settings
         self.workflows = workflows
         self.names = TopicNames("world")
@@ -62,6 +61,7 @@ class World:
         self._directory = directory
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._agreed = 0
+        self._skipped_ms = 0.0
         self._outsiders: list[Outsider] = []
         self._calm: SimulatedClient = self.cluster.client()
         self.cluster.faults.heard = lambda kind, who: self.trace.note(
@@ -147,9 +147,14 @@ class World:
 
     def run(self, until: Callable[[], bool], *, limit_ms: float) -> bool:
         """Go on until it is so; False if it was not so within the simulated time."""
-        deadline_ms = self.elapsed_ms + limit_ms
-        self._go_on(lambda: until() or self.elapsed_ms >= deadline_ms)
+        deadline_ms = self.elapsed_ms - self._skipped_ms + limit_ms
+        self._go_on(lambda: until() or self.elapsed_ms - self._skipped_ms >= deadline_ms)
         return until()
+
+    def skip(self, milliseconds: float) -> None:
+        """Let time pass in which nothing happens; it does not count against any limit of `run`."""
+        self._skipped_ms += milliseconds
+        self.cluster.advance(milliseconds)
 
     def wait(self, process: Process, milliseconds: float) -> None:
         """Let the others go on while a process is inside of a call."""

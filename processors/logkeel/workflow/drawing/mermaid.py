@@ -18,6 +18,7 @@ from logkeel.definitions import (
     LoopBlock,
     ParallelBlock,
     RescueBlock,
+    SagaBlock,
     SequenceBlock,
     StepBlock,
     WithinBlock,
@@ -94,7 +95,7 @@ def _draw(chart: _Chart, block: Block, ways: _Ways) -> _Ways:
             return (_Way(choice, "no"),)
         case RescueBlock() | WithinBlock():
             return _guarded(chart, block, ways)
-        case InlineBlock() | EachBlock():
+        case InlineBlock() | EachBlock() | SagaBlock():
             return _inside(chart, block, ways)
         case HumanBlock():
             return (_Way(chart.place(words_for(block), HUMAN, ways)),)
@@ -102,10 +103,12 @@ def _draw(chart: _Chart, block: Block, ways: _Ways) -> _Ways:
             return (_Way(chart.place(words_for(block), WAIT, ways)),)
 
 
-def _inside(chart: _Chart, block: InlineBlock | EachBlock, ways: _Ways) -> _Ways:
+def _inside(chart: _Chart, block: InlineBlock | EachBlock | SagaBlock, ways: _Ways) -> _Ways:
     begin = (_Way(chart.place(words_for(block), FORK, ways)),)
     if isinstance(block, InlineBlock):
         return _draw(chart, block.flow, begin)
+    if isinstance(block, SagaBlock):
+        return _draw(chart, block.body, begin)
     return (_Way(chart.place("all elements", FORK, _draw(chart, block.body, begin))),)
 
 

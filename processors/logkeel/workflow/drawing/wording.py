@@ -13,6 +13,7 @@ from logkeel.definitions import (
     LoopBlock,
     ParallelBlock,
     RescueBlock,
+    SagaBlock,
     SequenceBlock,
     SignalBlock,
     SleepBlock,
@@ -55,7 +56,7 @@ def words_for(block: Block) -> str:
             return block.id
         case WithinBlock():
             return f"{block.id} {time_of(block.timeout_ms)}"
-        case InlineBlock() | EachBlock() | ChildBlock():
+        case InlineBlock() | EachBlock() | ChildBlock() | SagaBlock():
             return _inside(block)
         case SleepBlock() | SignalBlock() | HumanBlock():
             return _wait(block)
@@ -69,9 +70,11 @@ def _how_many(block: ParallelBlock) -> str:
     return "the first" if block.wait in ("first", 1) else f"the first {block.wait}"
 
 
-def _inside(block: InlineBlock | EachBlock | ChildBlock) -> str:
+def _inside(block: InlineBlock | EachBlock | ChildBlock | SagaBlock) -> str:
     if isinstance(block, ChildBlock):
         return f"{'start' if block.detach else 'await'} a run of {block.workflow}@{block.version}"
+    if isinstance(block, SagaBlock):
+        return f"{block.id}: undone as a whole if it fails"
     if isinstance(block, InlineBlock):
         return f"workflow {block.workflow}"
     return f"{block.id}: for each {block.item} of {block.items}, {block.concurrency} at a time"

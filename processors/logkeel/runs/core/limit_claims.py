@@ -1,0 +1,44 @@
+"""Claims of runs and steps to slots of limits (decision 0030). Values only."""
+
+import msgspec
+
+from logkeel.records import LimitKind
+
+
+class LimitUse(msgspec.Struct, frozen=True, array_like=True):
+    """A limit as one claim meets it: its key is known. `key` is `field=value`, empty for a limit of all."""
+
+    kind: LimitKind
+    name: str
+    key: str
+    limit: int
+    per_ms: int | None = None
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Which limit it is; not, how many it allows."""
+        return self.kind, self.name, self.key
+
+
+class LimitClaim(msgspec.Struct, frozen=True, array_like=True):
+    """What a step, or a run, asks for and holds.
+
+    `number`: the revision at which it began. `limits` are asked in their order; it holds the first `held` of them and
+    waits in line for the next one, unless it holds them all.
+    """
+
+    number: int
+    since_ms: int
+    limits: tuple[LimitUse, ...]
+    held: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is waited for any more."""
+        return self.held == len(self.limits)
+
+    @property
+    def to_release(self) -> tuple[LimitUse, ...]:
+        """What others know of it: slots, and the line it waits in. A start that a rate has allowed is used up."""
+        held = tuple(use for use in self.limits[: self.held] if use.kind != "rate")
+        return (*held, *self.limits[self.held : self.held + 1])

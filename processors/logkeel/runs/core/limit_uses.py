@@ -1,0 +1,58 @@
+"""Which limits stand at a place, and whose they are there (decision 0030). Pure."""
+
+from hashlib import blake2b
+from typing import Final
+
+from msgspec import UnsetType
+
+from logkeel.definitions import LimitDefinition
+from logkeel.records import Control
+from logkeel.runs.core.limit_claims import LimitUse
+from logkeel.runs.core.places import ROOT_SCOPE
+from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.reading import field_value
+from logkeel.runs.core.state import RunState
+
+RUN: Final = ""
+"""Stands for the path of a step where the run itself asks."""
+
+KEY_CHARACTERS = 200
+"""Of a value in a key: longer ones are told apart by their digest."""
+
+_ORDER: Final = {"concurrency": 0, "rate": 1}
+"""What is only used up comes last, so that it is used up when the rest is there."""
+
+
+def limits_at(plan: Plan, path: str) -> tuple[LimitDefinition, ...]:
+    """What a step keeps to, or the run."""
+    limits = plan.steps[path].definition.limits if path else plan.document.limits
+    return () if isinstance(limits, UnsetType) else limits
+
+
+def uses_at(state: RunState, plan: Plan, path: str) -> tuple[LimitUse, ...]:
+    """The same with the keys as they are now, in the order in which everybody asks: nobody waits in a circle then."""
+    reading = plan.steps[path].reading if path else (ROOT_SCOPE,)
+    found = [
+        LimitUse(each.kind, each.name, _key(state, plan, each.key, reading), each.limit, each.per_ms)
+        for each in limits_at(plan, path)
+    ]
+    return tuple(sorted(found, key=lambda use: (_ORDER[use.kind], use.name, use.key)))
+
+
+def label(use: LimitUse) -> str:
+    """The limit in a few words."""
+    return f"{use.name} of {use.key}" if use.key else use.name
+
+
+def _key(state: RunState, plan: Plan, name: str | None, reading: tuple[str, ...]) -> str:
+    if name is None:
+        return ""
+    value = field_value(state, plan, name, reading)
+    return f"{name}={_text(None if value is None else value.control)}"
+
+
+def _text(value: Control) -> str:
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if len(text) <= KEY_CHARACTERS:
+        return text
+    return f"{text[:KEY_CHARACTERS]}#{blake2b(text.encode(), digest_size=12).hexdigest()}"
