@@ -46,7 +46,7 @@ fmt: $(DEV_READY) ## format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(DEV_READY) ## measure latency, throughput and restart on a real broker (ARGS="--quick")
+bench: $(DEV_READY) ## measure steps and flows on a real broker (ARGS="--quick", ARGS="--only flows")
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 bench-peers: $(DEV_READY) ## measure and crash logkeel and its peers in turn (ARGS="race --systems logkeel DBOS")

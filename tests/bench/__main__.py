@@ -1,4 +1,6 @@
-"""`make bench`: python -m tests.bench [--quick] [--partitions N …] [--kinds …] [--rounds N]. Asserts nothing.
+"""`make bench`: python -m tests.bench [--quick] [--only steps flows] [--partitions N …] [--kinds …] [--rounds N].
+
+Asserts nothing. `steps`: latency, throughput, sizes and restart. `flows`: fan-out, timers, approvals, agents, `each`.
 
 Broker, engine, worker and client share this machine. A table on stdout, everything as JSON in a file.
 """
@@ -9,7 +11,6 @@ import logging
 import os
 import platform
 import signal
-import statistics
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -17,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import scenarios
-from tests.bench.application import COMMANDS, Application
+from tests.bench import flows, scenarios
+from tests.bench.application import COMMANDS, FLOWS, Application
+from tests.bench.flows import spread
 
 from logkeel.broker import EmbeddedBroker
 from logkeel.broker.java import FULL_COMPILER
+from logkeel.cli.logs import configure_logs
 
 FLOORS = {
     "p50_ms": "<= 20 apart, <= 12 in serve",
@@ -29,7 +32,11 @@ FLOORS = {
     "engine_us_per_step": "<= 80",
     "restart_s": "<= 1",
     "added_bytes": "<= 2048",
+    "each_over_runs": ">= 0.8",
+    "agent_bytes_per_turn": "flat",
 }
+DURABILITY = "each step committed, acks=all, 1 broker, not synced to disk"
+PARTS = ("steps", "flows")
 P50_MS = {"apart": 20, "serve": 12}
 
 
@@ -37,6 +44,7 @@ def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(prog="make bench", description="measure on a real broker")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    parser.add_argument("--only", nargs="+", default=list(PARTS), choices=PARTS, help="these parts")
     parser.add_argument("--partitions", type=int, nargs="+", default=[4], help="one application for each count")
     parser.add_argument("--kinds", nargs="+", default=list(COMMANDS), choices=list(COMMANDS))
     parser.add_argument("--rounds", type=int, default=3, help="the kinds take turns; so often each is measured")
@@ -44,13 +52,18 @@ def main() -> None:
     options = parser.parse_args()
     # Ended from outside, it ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    configure_logs("warning")
     logging.getLogger("logkeel.kafka").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="logkeel-bench-") as scratch:
         directory = Path(scratch)
         with EmbeddedBroker(directory / "kafka", java_options=[FULL_COMPILER]) as broker:
             bench = Bench(broker.bootstrap_servers, broker.pid, directory, quick=options.quick)
-            measured = [bench.measure(count, options.kinds, options.rounds) for count in options.partitions]
-    report = {"machine": _machine(), "floors": FLOORS, "applications": measured}
+            measured = {
+                part: [bench.measure(count, options.kinds, options.rounds, part=part) for count in options.partitions]
+                for part in options.only
+            }
+    report: dict[str, Any] = {"machine": _machine(), "floors": FLOORS}
+    report |= {"applications": measured.get("steps", []), "flows": measured.get("flows", [])}
     options.json.write_text(json.dumps(report, indent=2) + "\n")
     print(table(report))
     print(f"\nall figures: {options.json}")
@@ -65,20 +78,33 @@ class Bench:
     directory: Path
     quick: bool
 
-    def measure(self, partitions: int, kinds: list[str], rounds: int) -> dict[str, Any]:
+    def measure(self, partitions: int, kinds: list[str], rounds: int, *, part: str) -> dict[str, Any]:
         """The kinds take turns, a new application each time, since a shared machine drifts."""
         figures: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
         for number in range(rounds):
             for kind in kinds:
-                _say(f"{partitions} partitions, {kind}, round {number + 1} of {rounds}")
-                figures[kind].append(self._round(partitions, kind, f"{partitions}-{kind}-{number}", whole=number == 0))
+                _say(f"{part}, {partitions} partitions, {kind}, round {number + 1} of {rounds}")
+                directory = self.directory / f"{part}-{partitions}-{kind}-{number}"
+                round_of = self._steps if part == "steps" else self._flows
+                figures[kind].append(round_of(partitions, kind, directory, first=number == 0))
         return {"partitions": partitions, "rounds": figures}
 
-    def _round(self, partitions: int, kind: str, name: str, *, whole: bool) -> dict[str, Any]:
-        application = Application(self.bootstrap, self.directory / name, partitions, kind)
+    def _steps(self, partitions: int, kind: str, directory: Path, *, first: bool) -> dict[str, Any]:
+        application = Application(self.bootstrap, directory, partitions, kind)
         application.start()
         try:
-            return self._figures(application, whole=whole)
+            return self._figures(application, whole=first)
+        finally:
+            application.stop()
+
+    def _flows(self, partitions: int, kind: str, directory: Path, *, first: bool) -> dict[str, Any]:
+        application = Application(self.bootstrap, directory, partitions, kind, module=FLOWS)
+        application.start()
+        try:
+            if first:
+                _say("  warming up …")
+                flows.items(application, 0.05)
+            return flows.measure(application, 0.1 if self.quick else 1.0)
         finally:
             application.stop()
 
@@ -109,27 +135,32 @@ class Bench:
 
 def table(report: Mapping[str, Any]) -> str:
     """For people: min-median-max over the rounds."""
-    lines = [f"{report['machine']}; broker, processes and client share it; min-median-max over the rounds"]
+    lines = [
+        f"{report['machine']}; broker, processes and client share it; min-median-max over the rounds; {DURABILITY}"
+    ]
     for measured in report["applications"]:
         for kind, rounds in measured["rounds"].items():
             lines += ["", f"{measured['partitions']} partitions, {kind}", *_speeds(kind, rounds), *_sizes(rounds[0])]
+    for measured in report["flows"]:
+        for kind, rounds in measured["rounds"].items():
+            lines += ["", f"{measured['partitions']} partitions, {kind}", *flows.lines(rounds)]
     return "\n".join(lines)
 
 
 def _speeds(kind: str, rounds: list[dict[str, Any]]) -> list[str]:
     alone = [each["alone"] for each in rounds]
-    bare = _spread([4 * each["transaction_ms"] for each in alone], 1)
+    bare = spread([4 * each["transaction_ms"] for each in alone], 1)
     times = (
-        f"p50 {_spread([each['p50_ms'] for each in alone], 1)} ms, p99 {_spread([each['p99_ms'] for each in alone])} ms"
+        f"p50 {spread([each['p50_ms'] for each in alone], 1)} ms, p99 {spread([each['p99_ms'] for each in alone])} ms"
     )
     rows = [f"  3-step run alone        {times}; 4 bare transactions {bare} ms  (floor: p50 <= {P50_MS[kind]})"]
     for loads in zip(*(each["load"] for each in rounds), strict=True):
         width = loads[0]["in_flight"]
         floor = "  (floors: >= 5000; engine <= 80)" if width == 1_024 else ""
         names = loads[0]["cpu_us_per_step"]
-        cpu = ", ".join(f"{name} {_spread([load['cpu_us_per_step'][name] for load in loads])}" for name in names)
-        steps = _spread([load["steps_per_s"] for load in loads])
-        python = _spread([load["python_ms"] for load in loads])
+        cpu = ", ".join(f"{name} {spread([load['cpu_us_per_step'][name] for load in loads])}" for name in names)
+        steps = spread([load["steps_per_s"] for load in loads])
+        python = spread([load["python_ms"] for load in loads])
         rows.append(f"  {width:5} in flight         {steps} steps/s; us/step: {cpu}; python {python} ms{floor}")
     return rows
 
@@ -145,12 +176,6 @@ def _sizes(first: Mapping[str, Any]) -> list[str]:
         f"  10 bytes beside 1 MB    {added:.0f} bytes added  (floor: <= 2048)",
         f"  restart after kill -9   {times}  (floor: <= 1 s to the first commit)",
     ]
-
-
-def _spread(values: list[float], digits: int = 0) -> str:
-    """min-median-max; one value alone stands for itself."""
-    shown = [min(values), statistics.median(values), max(values)] if len(values) > 1 else values
-    return "-".join(f"{value:.{digits}f}" for value in shown)
 
 
 def _machine() -> str:

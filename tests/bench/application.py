@@ -1,5 +1,6 @@
 """Engine and worker, apart or in one process, on a broker of their own, and a client that counts completions."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -13,23 +14,46 @@ from logkeel.cli.settings import Settings
 from logkeel.cli.wiring import connect
 from logkeel.log import OutputRecord, Record, TopicPartition
 from logkeel.log.partitioner import partition_for
-from logkeel.records import FieldWrite, Payload, RunCompleted, StartRun
+from logkeel.records import FieldWrite, Payload, Request, RunCompleted, StartRun
 from logkeel.wire import decode, encode
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 LIVENESS_S = 120.0
-NUMBER = FieldWrite(field="number", payload=Payload(encoding="json", data=b"7"))
+Inputs = tuple[FieldWrite, ...]
+
+
+def inputs_of(**values: object) -> Inputs:
+    """The input of a run, as JSON."""
+    return tuple(
+        FieldWrite(field=name, payload=Payload(encoding="json", data=json.dumps(value).encode()))
+        for name, value in values.items()
+    )
+
+
+(NUMBER,) = inputs_of(number=7)
+LOGKEEL = ("-m", "logkeel.cli.main")
 MODULE = "tests.bench.workflow"
 COMMANDS = {
-    "apart": {"engine": ["engine"], "worker": ["worker", MODULE]},
-    "serve": {"serve": ["serve", MODULE]},
+    "apart": {"engine": ["engine"], "worker": ["worker"]},
+    "serve": {"serve": ["serve"]},
 }
+SERVING = ("worker", "serve")
+"""Those of the processes that are told which module's workflows they serve."""
+
+FLOWS = "tests.bench.flow_workflows"
+WARMING: dict[str, tuple[str, Inputs]] = {MODULE: ("noop", (NUMBER,)), FLOWS: ("one", inputs_of(value="x"))}
+"""The run that shows that an application is up."""
 
 
 class Application:
-    """What the scenarios drive. `partitions` is the count of every topic; `kind`: which processes there are."""
+    """What the scenarios drive. `partitions` is the count of every topic; `kind`: which processes there are.
 
-    def __init__(self, bootstrap: str, directory: Path, partitions: int, kind: str = "apart") -> None:
+    `module`: whose workflows are served.
+    """
+
+    def __init__(
+        self, bootstrap: str, directory: Path, partitions: int, kind: str = "apart", *, module: str = MODULE
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.partitions = partitions
         self._settings = Settings(
@@ -48,9 +72,11 @@ class Application:
             "LOGKEEL_LOG_LEVEL": "warning",
         }
         self.processes = {
-            name: Victim(name, ["-m", "logkeel.cli.main", *command], directory / f"{name}.log", environment)
+            name: Victim(name, [*LOGKEEL, *command, *serves], directory / f"{name}.log", environment)
             for name, command in COMMANDS[kind].items()
+            for serves in [[module] if name in SERVING else []]
         }
+        self._warming = WARMING[module]
         self._producer = self.client.producer()
         self._reader = self.client.reader("read_committed")
         self._reader.assign({TopicPartition(self.names.run_completions, n): 0 for n in range(partitions)})
@@ -66,7 +92,7 @@ class Application:
         """Start them and wait until a run comes through."""
         for process in self.processes.values():
             process.start()
-        self.run_alone("noop")
+        self.run_alone(*self._warming)
 
     def stop(self) -> None:
         """End them, the engine last."""
@@ -77,15 +103,24 @@ class Application:
         """Processor seconds used so far by each process of the application, and by the client, which is this one."""
         return {**{name: cpu_s(each.pid) for name, each in self.processes.items()}, "client": cpu_s(os.getpid())}
 
-    def request(self, count: int, workflow: str = "noop") -> None:
-        """Start runs."""
-        for _ in range(count):
-            run_id = uuid4().hex
+    def request(self, count: int, workflow: str = "noop", inputs: Inputs | None = None) -> list[str]:
+        """Start runs; their ids."""
+        if inputs is None:
             inputs = () if workflow.startswith("big") else (NUMBER,)
+        run_ids = [uuid4().hex for _ in range(count)]
+        for run_id in run_ids:
             request = StartRun(workflow=workflow, run_id=run_id, request_id=run_id, inputs=inputs)
             home = partition_for(run_id.encode(), self.partitions)
             self._producer.produce(OutputRecord(self.names.run_requests, run_id.encode(), encode(request), home))
             self.sent += 1
+        self._producer.poll(0.0)
+        return run_ids
+
+    def send(self, request: Request, run_id: str) -> None:
+        """Ask something of a run that was started here."""
+        key = run_id.encode()
+        home = partition_for(key, self.partitions)
+        self._producer.produce(OutputRecord(self.names.run_requests, key, encode(request), home))
         self._producer.poll(0.0)
 
     def poll(self, timeout_s: float = 0.05) -> int:
@@ -99,16 +134,16 @@ class Application:
         self.completed += came
         return came
 
-    def run_alone(self, workflow: str) -> float:
+    def run_alone(self, workflow: str, inputs: Inputs | None = None, *, liveness_s: float = LIVENESS_S) -> float:
         """One run with nothing else going on; returns its seconds."""
         began = time.perf_counter()
-        self.request(1, workflow)
-        self.until(lambda: self.completed == self.sent)
+        self.request(1, workflow, inputs)
+        self.until(lambda: self.completed == self.sent, liveness_s=liveness_s)
         return time.perf_counter() - began
 
-    def until(self, met: Callable[[], bool]) -> None:
+    def until(self, met: Callable[[], bool], *, liveness_s: float = LIVENESS_S) -> None:
         """Poll until it is met."""
-        deadline = time.monotonic() + LIVENESS_S
+        deadline = time.monotonic() + liveness_s
         while not met():
             self.poll()
             if time.monotonic() > deadline:

@@ -1,6 +1,7 @@
 """Runs that start others, and turns of conversations: their workflows, and their judge (P29)."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated
 
 from tests.sim.outside import STAGE
@@ -15,6 +16,7 @@ from logkeel.workflow import (
     IDEMPOTENT,
     KEYED,
     Append,
+    ChildOptions,
     State,
     StepContext,
     Workflow,
@@ -38,6 +40,35 @@ family.flow(
     child(part, name="free", detach=True),
     within("900ms", child(slow, name="late", writes="copied"), on_timeout=sleep("1ms")),
 )
+
+
+started: Workflow[Work] = Workflow("started", state=Work, returns=("result",))
+
+
+@started.step(
+    writes=lambda s: s.result,
+    updates=lambda s: s.left,
+    restarts=lambda s: s.copied,
+    timeout=None,
+    retry=PATIENT,
+    journal=True,
+    children=[part, slow],
+)
+async def delegate(number: int, copied: int | None, step: StepContext) -> int:
+    """Durable code of two lives: two children side by side, then one that may come too late."""
+    if copied is None:
+        first, second = await step.gather(
+            step.child(part, {"number": number}),
+            step.child(part, {"number": number}, options=ChildOptions(name="again")),
+        )
+        await step.update(left="first life")
+        await step.restart_with(copied=first if first == second else -1)
+    with suppress(TimeoutError):
+        await step.child(slow, {"number": number}, timeout="900ms")
+    return copied
+
+
+started.flow(double_of(started), delegate)
 
 
 class Talk(State):
@@ -66,7 +97,7 @@ async def _answer(number: int, said: list[int], step: StepContext) -> int:
 
 talk.flow(_say, _answer)
 
-FAMILIES = (family, part, slow, talk)
+FAMILIES = (family, started, part, slow, talk)
 
 
 def faults_of_families(world: World, histories: Histories) -> list[str]:
@@ -96,7 +127,7 @@ def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
             if end is None and "detached" not in event.attributes and ends[kid].status == "succeeded":
                 # Whoever waits for it no more had it cancelled; it may have been done by then.
                 over = [later.kind for later in events if later.revision > event.revision]
-                if not {"block_timed_out", "run_completed"} & set(over):
+                if not {"block_timed_out", "step_resumed", "step_restarted", "run_completed"} & set(over):
                     yield f"P29: {run_id} was never told of the end of {kid}"
     for run_id, first in known.items():
         if first.parent is not None and first.parent.run_id not in known:

@@ -25,7 +25,7 @@ def faults_of_journals(histories: Mapping[tuple[str, str], list[RunEvent]], line
         for event in events:
             entry = event.journal
             outcome = event.kind == "step_journaled" or (event.kind == "step_resolved" and event.reason == "did")
-            if entry is None or not outcome or entry.state != "done" or entry.waits_for is not None:
+            if entry is None or not outcome or entry.state != "done" or entry.waits_for is not None or entry.updates:
                 continue
             place = (run_id, incarnation, call_path(event.path or "", entry.name))
             if place in done:

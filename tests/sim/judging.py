@@ -41,7 +41,7 @@ MAY_FAIL = {
 """Code and beginning of the message of a failure, by workflow."""
 
 MUST_FAIL = ("bulky", "heavy", "laden")
-WITHOUT_EFFECT = ("double", "fill_left", "fill_right", "join", "weigh", "reason", "_look", "_peek")
+WITHOUT_EFFECT = ("double", "fill_left", "fill_right", "join", "weigh", "reason", "delegate", "_look", "_peek")
 UNREAD_MS = 3_000
 """What came so shortly before a decision may not have been read."""
 

@@ -142,8 +142,8 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         straight += tuple(RunPlan(f"check-{n}", "careful", draw.randrange(1_000), _sendings(draw)) for n in range(3))
     if seed % 16 == UNATTENDED_AT:
         straight = tuple(_cancelled(run, draw) for run in straight)
-    more = _winding_runs(seed) + _agents(seed) + _many_runs(seed) + _families(seed)
-    return straight + more + _trips(seed) + _limited(seed)
+    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed)
+    return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
 def _cancelled(run: RunPlan, draw: Random) -> RunPlan:
@@ -206,6 +206,14 @@ def _families(seed: int) -> tuple[RunPlan, ...]:
         for number in range(draw.choice((2, 3, 5)))
     )
     return parents + turns
+
+
+def _started(seed: int) -> tuple[RunPlan, ...]:
+    """Runs whose code starts others, of every sixteenth seed."""
+    if seed % 16 != 14:
+        return ()
+    draw = Random(f"{seed}/started")
+    return (RunPlan("starter-0", "started", draw.randrange(1_000), _sendings(draw)),)
 
 
 def _trips(seed: int) -> tuple[RunPlan, ...]:

@@ -181,6 +181,7 @@ def _step_succeeded(view: RunView, event: RunEvent) -> None:
     step = _step(view, event, "done")
     view.steps[step.path] = replace(_ended(step, event), error=None)
     view.completed_steps.append(step.path)
+    waits.over(view.waits, event)
     _write(view, event.writes, event)
 
 
@@ -214,6 +215,19 @@ def _step_suspended(view: RunView, event: RunEvent) -> None:
 def _step_revoked(view: RunView, event: RunEvent) -> None:
     step = _step(view, event, "revoked")
     view.steps[step.path] = _ended(step, event)
+    waits.over(view.waits, event)
+
+
+def _step_journaled(view: RunView, event: RunEvent) -> None:
+    """An entry that updates the state has its writes."""
+    _write(view, event.writes, event)
+
+
+def _step_restarted(view: RunView, event: RunEvent) -> None:
+    """Its code begins anew: nothing is behind it but what it wrote."""
+    _step_suspended(view, event)
+    waits.over(view.waits, event)
+    _write(view, event.writes, event)
 
 
 def _signal_received(view: RunView, event: RunEvent) -> None:
@@ -354,9 +368,10 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "step_released": _noted,
     "step_refused": _step_waits,
     "step_revoked": _step_revoked,
-    "step_journaled": _noted,
+    "step_journaled": _step_journaled,
     "step_suspended": _step_suspended,
     "step_resumed": _noted,
+    "step_restarted": _step_restarted,
     "block_entered": _block_entered,
     "block_left": _block_left,
     "block_rescued": _block_rescued,

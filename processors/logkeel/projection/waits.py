@@ -150,9 +150,9 @@ def question_reminded(waits: dict[str, WaitView], event: RunEvent) -> None:
 
 
 def over(waits: dict[str, WaitView], event: RunEvent) -> None:
-    """What waited here, and inside of here, does not any more."""
+    """What waited here, inside of here, or was called for by the code of a step here, does not any more."""
     path = event.path or ""
-    for each in [each for each in waits if each == path or each.startswith(f"{path}/")]:
+    for each in [each for each in waits if each == path or each.startswith((f"{path}/", f"{path}?"))]:
         del waits[each]
 
 

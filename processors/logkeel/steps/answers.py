@@ -29,7 +29,7 @@ from logkeel.records import (
     StepSucceeded,
     StepSuspended,
 )
-from logkeel.steps.journal.session import CallInDoubt, LeaseLost, NotHere, Stop, Suspended, WentAnotherWay
+from logkeel.steps.journal.session import BeginsAnew, CallInDoubt, LeaseLost, NotHere, Stop, Suspended, WentAnotherWay
 from logkeel.workflow.durations import to_milliseconds
 
 STACK_CHARACTERS = 8_000
@@ -76,6 +76,8 @@ def stopped(
     match why:
         case Suspended(positions):
             return StepSuspended(identity=identity, holder=holder, waits=positions)
+        case BeginsAnew(writes):
+            return StepSuspended(identity=identity, holder=holder, waits=(), restarts=True, writes=writes)
         case LeaseLost():
             return StepReleased(identity=identity, holder=holder, was_started=True, started_at_ms=times_ms[0])
         case CallInDoubt(position, error):

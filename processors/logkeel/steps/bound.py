@@ -66,6 +66,19 @@ class BoundStep(BoundFunction, Protocol):
         """The check of a CHECKED step."""
         ...
 
+    @property
+    def children(self) -> Mapping[str, object]:
+        """Workflows that its code may start as runs, by name. Raises `DefinitionError`."""
+        ...
+
+    def encode_update(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
+        """Field writes from what its code writes before it ends. Raises `LogkeelError` when it does not fit."""
+        ...
+
+    def encode_restart(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
+        """Field writes from what its code begins anew with. Raises `LogkeelError` when it does not fit."""
+        ...
+
     def encode_result(self, value: Any) -> tuple[FieldWrite, ...]:
         """Field writes from what the step returned. Raises `LogkeelError` when it does not fit."""
         ...

@@ -22,7 +22,7 @@ from logkeel.records import (
 )
 from logkeel.steps.answers import cut_off, error_info, failed, in_doubt, refused, stopped, succeeded
 from logkeel.steps.attempt import Attempt, WorkerStepContext, run_view_of
-from logkeel.steps.bound import BoundCheck, BoundFunction
+from logkeel.steps.bound import BoundCheck, BoundFunction, BoundStep
 from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.cpu import CpuProcesses, cpu_call, processes_at_once
 from logkeel.steps.journal.calls import Caller
@@ -83,7 +83,10 @@ class Execution:
             ready(attempt)
             self._begin(attempt)
             self._values.called(attempt, step)
-            result = await self._call(attempt, step, arguments)
+            if attempt.lease is not None and step.is_async:
+                result = await self._durably(attempt, step, arguments, attempt.lease)
+            else:
+                result = await self._call(attempt, step, arguments)
             writes = await self._values.writes(attempt, step.encode_result(result))
             return self._success(attempt, writes, from_check=False)
         except ClaimTooOld:
@@ -144,19 +147,22 @@ class Execution:
             arguments[bound.context_parameter] = WorkerStepContext(attempt)
         return arguments
 
-    async def _durably(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any], lease: Lease) -> Any:
+    async def _durably(self, attempt: Attempt, step: BoundStep, arguments: dict[str, Any], lease: Lease) -> Any:
         """Call a function whose code is durable. Raises `Stopped` where it does not return and does not fail."""
-        values = EntryValues(partial(self._values.sealed_call, attempt), partial(self._values.opened_call, attempt))
+        values = EntryValues(
+            seal=partial(self._values.sealed_call, attempt),
+            open=partial(self._values.opened_call, attempt),
+            open_result=partial(self._values.opened_result, attempt),
+        )
         journal = Journal(attempt.command, values, send=self._send_entry, clock=self._clock, lease=lease)
         caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key), self._threads)
-        context = arguments.get(bound.context_parameter or "")
+        context = arguments.get(step.context_parameter or "")
         if isinstance(context, WorkerStepContext):
             context.durable = (journal, caller)
-        return await journal.perform(partial(bound.function, **arguments))
+            context.bound = step
+        return await journal.perform(partial(step.function, **arguments))
 
     async def _call(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any]) -> Any:
-        if attempt.lease is not None and bound.is_async:
-            return await self._durably(attempt, bound, arguments, attempt.lease)
         if bound.is_async:
             return await bound.function(**arguments)
         if self._threads is None:

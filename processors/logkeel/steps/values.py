@@ -87,6 +87,10 @@ class StepValues:
         """What an entry of a journal brings. Raises as `arguments`."""
         return await self._patiently(attempt, lambda: self._opened(writes), quick=self._chain.is_quick(writes))
 
+    async def opened_result(self, attempt: Attempt, fields: Sequence[FieldValue]) -> tuple[FieldValue, ...]:
+        """What a child run has returned. Raises as `arguments`."""
+        return await self._patiently(attempt, lambda: self._opened(fields), quick=self._chain.is_quick(fields))
+
     def _opened(self, fields: Sequence[F]) -> tuple[F, ...]:
         try:
             return self._chain.unwrap_fields(fields)

@@ -30,7 +30,7 @@ from logkeel.workflow.blocks import (
 from logkeel.workflow.context import RunView, StepContext, StepErrorView, StepLogger
 from logkeel.workflow.current import current_step
 from logkeel.workflow.durable import Durable, durable
-from logkeel.workflow.durable_code import Answered, Asking, CallOptions, DurableCalls, DurableCode
+from logkeel.workflow.durable_code import Answered, Asking, CallOptions, ChildOptions, DurableCalls, DurableCode
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import CHECKED, IDEMPOTENT, KEYED, NONE, ONCE, EffectDeclaration
 from logkeel.workflow.inlining import inline
@@ -55,6 +55,7 @@ __all__ = [
     "CHECKED",
     "CallFailed",
     "CallOptions",
+    "ChildOptions",
     "Concurrency",
     "Control",
     "DefinitionError",

@@ -3,9 +3,9 @@
 Opening resources, calling the function and enforcing its time-out are the worker's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from logkeel.errors import InvalidInput, StepSignatureError
 from logkeel.records import FieldValue, FieldWrite, Operation, Payload
@@ -20,8 +20,12 @@ from logkeel.workflow.payloads import (
 )
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.signature import Read, Signature
+from logkeel.workflow.starting import Started
 from logkeel.workflow.state import StateField
 from logkeel.workflow.steps import Happened, Step
+
+if TYPE_CHECKING:
+    from logkeel.workflow.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,14 @@ class BoundStep(BoundFunction):
     operations: tuple[Operation, ...]
     check_signature: Signature | None
     cpu: bool
+    started: Started
+    updates: Mapping[str, Operation]
+    restarts: tuple[str, ...]
+
+    @property
+    def children(self) -> "Mapping[str, Workflow[Any]]":
+        """As it declared them. Raises `DefinitionError`."""
+        return self.started.by_name()
 
     @property
     def is_cpu(self) -> bool:
@@ -148,9 +160,26 @@ class BoundStep(BoundFunction):
 
         Raises `StepSignatureError` with all `problems` when it does not fit the fields.
         """
+        return self._encoded(zip(self.writes, self.operations, self._parts(value), strict=True))
+
+    def encode_update(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
+        """Field writes from what the code writes before it ends. Raises as `encode_result`."""
+        unknown = [name for name in values if name not in self.updates]
+        if unknown or not values:
+            raise self._unfit([f"{name}: is not declared with updates=" for name in unknown] or ["it updates nothing"])
+        return self._encoded((name, self.updates[name], value) for name, value in values.items())
+
+    def encode_restart(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
+        """Field writes from what the code begins anew with, each the whole value. Raises as `encode_result`."""
+        unknown = [name for name in values if name not in self.restarts]
+        if unknown or not self.restarts:
+            raise self._unfit([f"{name}: is not declared with restarts=" for name in unknown or ("it",)])
+        return self._encoded((name, "replace", value) for name, value in values.items())
+
+    def _encoded(self, parts: Iterable[tuple[str, Operation, Any]]) -> tuple[FieldWrite, ...]:
         problems: list[str] = []
         writes: list[FieldWrite] = []
-        for name, operation, part in zip(self.writes, self.operations, self._parts(value), strict=True):
+        for name, operation, part in parts:
             try:
                 writes += encode_write(self.fields[name], part, operation)
             except ValueError as error:
@@ -171,7 +200,7 @@ class BoundStep(BoundFunction):
         return value
 
     def _unfit(self, problems: list[str]) -> StepSignatureError:
-        message = f"the result of step {self.name!r} does not fit its fields: {'; '.join(problems)}"
+        message = f"what step {self.name!r} writes does not fit its fields: {'; '.join(problems)}"
         return StepSignatureError(message, step=self.name, problems=problems)
 
 
@@ -185,4 +214,7 @@ def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
         operations=step.settings.operations,
         check_signature=step.check_signature,
         cpu=step.settings.cpu,
+        started=step.settings.children,
+        restarts=step.settings.restarts,
+        updates=dict(zip(step.settings.updates, step.settings.update_operations, strict=True)),
     )

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from logkeel.definitions import ChildBlock, all_blocks
+from logkeel.definitions import ChildBlock
 from logkeel.workflow.mapping import Fitting, interface_of
 from logkeel.workflow.problems import Problem
+from logkeel.workflow.starting import is_leaf
 
 if TYPE_CHECKING:
     from logkeel.workflow.workflow import Workflow
@@ -68,11 +69,5 @@ def child_block(block: Child, identity: str, fitting: Fitting, known: "dict[str,
         writes=writes,
         detach=block.detach,
         on_cancel="abandon" if block.on_cancel == "abandon" else "cancel",
-        leaf=_is_leaf(block.workflow),
+        leaf=is_leaf(block.workflow),
     )
-
-
-def _is_leaf(workflow: "Workflow[Any]") -> bool:
-    """Whether it surely starts no children; one whose flow is being built may start itself."""
-    blocks = workflow.blocks
-    return blocks is not None and not any(isinstance(each, ChildBlock) for each in all_blocks(blocks))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from logkeel.definitions import RetryPolicy
+from logkeel.records import Operation
 from logkeel.workflow.durations import Duration
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
 from logkeel.workflow.limits import Limit, limit_problems
@@ -14,6 +15,7 @@ from logkeel.workflow.recording import recorded_fields
 from logkeel.workflow.reducers import Named
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.signature import Signature, signature_of, tuple_length
+from logkeel.workflow.starting import Started, Starts
 from logkeel.workflow.state import StateShape
 from logkeel.workflow.steps import Step, StepSettings
 from logkeel.workflow.timeouts import Timeout
@@ -33,6 +35,9 @@ class StepOptions:
     journal: bool = False
     limits: Sequence[Limit] = ()
     workflow: str = ""
+    children: Starts = ()
+    updates: Callable[[Any], Any] | None = None
+    restarts: Callable[[Any], Any] | None = None
 
 
 def declare_step(function: Callable[..., Any], options: StepOptions, shape: StateShape) -> Step[..., Any]:
@@ -41,12 +46,17 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
     place = place_of(function)
     named = () if options.writes is None else recorded_fields(options.writes, shape.fields, place=place)
     writes = tuple(each.name for each in named)
+    updated = _named(options.updates, shape, place, "updates=")
+    restarts = tuple(each.name for each in _named(options.restarts, shape, place, "restarts="))
     name = options.name or function.__name__
     raise_for([*_name_problems(name, place), *_effect_problems(name, options, writes, place)])
     raise_for(_cpu_problems(name, signature) if options.cpu else [])
     raise_for([*_result_problems(name, writes, signature.result, place), *_journal_problems(name, options, signature)])
-    raise_for(_operation_problems(name, named, shape, place))
+    raise_for(_operation_problems(name, (*named, *updated), shape, place))
     raise_for([*limit_problems(options.limits, shape.fields, f"step {name!r}", place)])
+    raise_for(
+        _update_problems(name, options, updated, signature) + _restart_problems(name, options, restarts, signature)
+    )
     settings = StepSettings(
         name=name,
         effect=options.effect or IDEMPOTENT,
@@ -58,9 +68,49 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
         journal=options.journal,
         limits=tuple(options.limits),
         limits_name=f"{options.workflow}/{name}",
-        operations=tuple(each.operation or shape.fields[each.name].definition.reducer for each in named),
+        children=Started(options.children, place),
+        operations=_operations(named, shape),
+        updates=tuple(each.name for each in updated),
+        update_operations=_operations(updated, shape),
+        restarts=restarts,
     )
     return Step(function, settings, signature, lambda check: signature_of(check, shape))
+
+
+def _named(given: Callable[[Any], Any] | None, shape: StateShape, place: str, option: str) -> tuple[Named, ...]:
+    return () if given is None else recorded_fields(given, shape.fields, place=place, option=option)
+
+
+def _operations(named: tuple[Named, ...], shape: StateShape) -> tuple[Operation, ...]:
+    return tuple(each.operation or shape.fields[each.name].definition.reducer for each in named)
+
+
+def _update_problems(
+    name: str, options: StepOptions, updated: tuple[Named, ...], signature: Signature
+) -> list[Problem]:
+    if not updated:
+        return []
+    what, place = f"step {name!r} declares updates=", signature.place
+    if not options.journal:
+        remedy = "declare journal=True, or let it return what it writes"
+        return [Problem(f"{what}, but has no journal by which it is written once", place, remedy)]
+    read = {each.field for each in signature.reads} & {each.name for each in updated}
+    remedy = "let the code keep the value itself, or write to another field"
+    return [
+        Problem(f"{what} {each!r}, and reads it: executed again, its code would see another value", place, remedy)
+        for each in sorted(read)
+    ]
+
+
+def _restart_problems(
+    name: str, options: StepOptions, restarts: tuple[str, ...], signature: Signature
+) -> list[Problem]:
+    what, place = f"step {name!r} declares restarts=", signature.place
+    if restarts and not options.journal:
+        return [Problem(f"{what}, but has no journal that could begin anew", place, "declare journal=True")]
+    unread = sorted(set(restarts) - {each.field for each in signature.reads})
+    remedy = "take a parameter of that name, or declare the field with updates="
+    return [Problem(f"{what} {each!r}, and does not read it", place, remedy) for each in unread]
 
 
 def _name_problems(name: str, place: str) -> list[Problem]:
@@ -115,7 +165,9 @@ def _result_problems(name: str, writes: tuple[str, ...], result: Any, place: str
 
 def _journal_problems(name: str, options: StepOptions, signature: Signature) -> list[Problem]:
     if not options.journal:
-        return []
+        what = f"step {name!r} declares children=, but has no journal by which its code would wait for them"
+        remedy = "declare journal=True, or put child(...) into the flow"
+        return [Problem(what, signature.place, remedy)] if Started(options.children, "") else []
     place, what = signature.place, f"step {name!r} has a journal, but "
     if signature.context_parameter is None:
         remedy = "add the parameter `step: StepContext`, or leave journal= out"

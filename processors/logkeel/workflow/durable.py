@@ -1,7 +1,7 @@
 """`@durable`: a workflow as one function, whose code is durable by a journal."""
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from pydantic import create_model
@@ -12,9 +12,10 @@ from logkeel.workflow.durations import Duration
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
+from logkeel.workflow.starting import Starts
 from logkeel.workflow.state import State
 from logkeel.workflow.timeouts import Timeout
-from logkeel.workflow.workflow import Workflow
+from logkeel.workflow.workflow import MoreOfAStep, Workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,7 +27,10 @@ class DurableOptions(TypedDict, total=False):
     """Options of a durable function. `name` (default: the function's) and `version` are the workflow's.
 
     `timeout` bounds one execution of the code, suspended time left out (default: none, since each call has its own);
-    `retry` repeats an execution that raised, by its journal; `run_timeout` bounds the run.
+    `retry` repeats an execution that raised, by its journal; `run_timeout` bounds the run. `children`: workflows that
+    the code starts by `step.child`, or a function that names them once all are defined. `updates`: fields that the code
+    writes by `step.update`, and their types; each is None until then. `restarts`: the code begins anew
+    by `step.restart_with`, with any of its parameters.
     """
 
     name: str
@@ -35,6 +39,9 @@ class DurableOptions(TypedDict, total=False):
     timeout: Timeout | Duration | None
     retry: Retry
     run_timeout: Duration
+    children: Starts
+    updates: Mapping[str, Any]
+    restarts: bool
 
 
 class Durable(Workflow[Any], Generic[P, R]):
@@ -62,10 +69,19 @@ def durable(function: Callable[..., Any] | None = None, /, **options: Unpack[Dur
     What it returns is the result. Raises `DefinitionError`.
     """
 
+    updates = options.get("updates", {})
+    more: MoreOfAStep = {"journal": True, "children": options.get("children", ())}
+    if updates:
+        more["updates"] = lambda state: tuple(getattr(state, name) for name in updates)
+
     def declare(it: Callable[..., Any]) -> Durable[..., Any]:
+        state = _state_of(it, updates)
+        inputs = [name for name in state.model_fields if name not in updates and name != RESULT]
+        if options.get("restarts") and inputs:
+            more["restarts"] = lambda state: tuple(getattr(state, name) for name in inputs)
         workflow: Durable[..., Any] = Durable(
             options.get("name") or it.__name__,
-            state=_state_of(it),
+            state=state,
             returns=RESULT,
             version=options.get("version", "1"),
             queue=options.get("queue", "default"),
@@ -76,7 +92,7 @@ def durable(function: Callable[..., Any] | None = None, /, **options: Unpack[Dur
             writes=lambda state: state.result,
             timeout=options.get("timeout"),
             retry=options.get("retry"),
-            journal=True,
+            **more,
         )(it)
         workflow.flow(step)
         return workflow
@@ -84,8 +100,8 @@ def durable(function: Callable[..., Any] | None = None, /, **options: Unpack[Dur
     return declare if function is None else declare(function)
 
 
-def _state_of(function: Callable[..., Any]) -> type[State]:
-    """A state class of the function's inputs and its result."""
+def _state_of(function: Callable[..., Any], updates: Mapping[str, Any]) -> type[State]:
+    """A state class of the function's inputs, of what it updates, and its result."""
     place = place_of(function)
     try:
         hints = function_hints(function)
@@ -100,9 +116,14 @@ def _state_of(function: Callable[..., Any]) -> type[State]:
             continue
         required = parameter.default is inspect.Parameter.empty
         fields[parameter.name] = (hint, ... if required else parameter.default)
+    twice = sorted({*fields, RESULT} & {*updates})
+    if twice:
+        what = f"durable {function.__name__!r} updates {twice[0]!r}, which is a parameter or what it returns"
+        raise_for([Problem(what, place, "give the field another name")])
     if RESULT in fields:
         what = f"durable {function.__name__!r} has the parameter {RESULT!r}, the name of what it returns"
         raise_for([Problem(what, place, "give the parameter another name")])
+    fields |= {name: (hint | None, None) for name, hint in updates.items()}
     fields[RESULT] = (hints.get("return", Any) | None if "return" in hints else Any, None)
     model: type[State] = create_model(
         f"{function.__name__}_state", __base__=State, __module__=function.__module__, **fields

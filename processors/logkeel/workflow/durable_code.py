@@ -4,10 +4,10 @@ Each call is a record, acknowledged before `run` returns. When the step is execu
 give it without being made; so code between the calls must decide by nothing else than its arguments and their results.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
 
 from logkeel.definitions import Verb
@@ -15,6 +15,10 @@ from logkeel.errors import StepSignatureError
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
 from logkeel.workflow.retry import Retry
+
+if TYPE_CHECKING:
+    from logkeel.workflow.durable import Durable
+    from logkeel.workflow.workflow import Workflow
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,6 +70,19 @@ class Asking:
 
     assignee: str | None = None
     notify: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOptions:
+    """How a child run is started. `name`: of the call, in the journal; unless said, the workflow's.
+
+    `on_cancel`: what becomes of it when the step does not wait for it any more. `max_descendants`: how many runs there
+    may be below it; unless said, a share of what this run has left.
+    """
+
+    name: str | None = None
+    on_cancel: Literal["cancel", "abandon"] = "cancel"
+    max_descendants: int | None = None
 
 
 class DurableCalls(Protocol):
@@ -134,6 +151,60 @@ class DurableCode(DurableCalls, Protocol):
 
     async def wait_signal(self, name: str, as_type: Any = None, *, timeout: Duration | None = None) -> Any:  # noqa: ASYNC109 - as above
         """Wait for a signal to the run, which may have come before; its payload. Raises TimeoutError."""
+        ...
+
+    async def update(self, **fields: Any) -> None:
+        """Write fields of the state now, once however often this code is executed; returns when the log has it.
+
+        They are seen as what the step returns would be: by who looks at the run, and by what comes behind the step,
+        also if it fails. A field with a reducer gets it added. Raises `StepSignatureError` for a field that the step
+        does not declare with `updates=`, and for values that do not fit.
+        """
+        ...
+
+    async def restart_with(self, **state: Any) -> NoReturn:
+        """Begin anew with these values of fields that the step reads, and without what is in the journal.
+
+        For code without end: the journal does not grow. Calls made from then on have keys of their own, and attempts
+        are counted anew; children that nobody waits for are cancelled. Raises `StepSignatureError` inside of a
+        `gather`, for a field that the step does not declare with `restarts=`, and for values that do not fit.
+        """
+        ...
+
+    @overload
+    async def child(
+        self,
+        workflow: "Durable[..., T]",
+        inputs: Mapping[str, Any],
+        *,
+        timeout: Duration | None = None,  # noqa: ASYNC109 - as above
+        options: ChildOptions | None = None,
+    ) -> T: ...
+
+    @overload
+    async def child(
+        self,
+        workflow: "Workflow[Any]",
+        inputs: Mapping[str, Any],
+        *,
+        timeout: Duration | None = None,  # noqa: ASYNC109 - as above
+        options: ChildOptions | None = None,
+    ) -> Any: ...
+
+    async def child(
+        self,
+        workflow: "Workflow[Any]",
+        inputs: Mapping[str, Any],
+        *,
+        timeout: Duration | None = None,  # noqa: ASYNC109 - as above
+        options: ChildOptions | None = None,
+    ) -> Any:
+        """Start a run of `workflow` with these inputs, and wait for what it returns; the step holds nothing meanwhile.
+
+        It is the same run however often this code is executed. Raises `CallFailed` if it does not succeed or cannot be
+        started, and TimeoutError; `InvalidInput` if the inputs do not fit, and `StepSignatureError` for a workflow that
+        the step does not declare with `children=`.
+        """
         ...
 
     async def ask(

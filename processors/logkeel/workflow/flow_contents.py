@@ -36,7 +36,9 @@ class Contents:
     def writes(self, block: Block) -> set[str]:
         """Fields that it may write."""
         own = list(_own_blocks(block, outside=True))
-        found = {name for each in own if isinstance(each, StepBlock) for name in self.known[each.step].settings.writes}
+        found = {
+            name for each in own if isinstance(each, StepBlock) for name, _ in self.known[each.step].settings.changes
+        }
         for each in own:
             found.update(fields_written_by(each))
             if isinstance(each, EachBlock):
@@ -46,10 +48,7 @@ class Contents:
     def _combined(self, body: Block) -> set[str]:
         """Numbers that elements add to what is outside."""
         return {
-            name
-            for step in self.steps(body)
-            for name, operation in zip(step.settings.writes, step.settings.operations, strict=True)
-            if operation in COMBINING
+            name for step in self.steps(body) for name, operation in step.settings.changes if operation in COMBINING
         }
 
     def adds(self, block: Block, name: str, *, plain: bool) -> bool:
@@ -58,10 +57,7 @@ class Contents:
         `plain`: the field has none, so that the result of another workflow replaces it.
         """
         operations = {
-            operation
-            for step in self.steps(block)
-            for field, operation in zip(step.settings.writes, step.settings.operations, strict=True)
-            if field == name
+            operation for step in self.steps(block) for field, operation in step.settings.changes if field == name
         }
         replacing = (_replaces(each, name, plain=plain) for each in _own_blocks(block))
         return operations.isdisjoint({"replace"}) and not any(replacing)

@@ -14,19 +14,34 @@ from logkeel.workflow.reducers import Named
 class _StateStandIn:
     """Answers `s.field` and `s["field"]` with the name of the field."""
 
-    def __init__(self, fields: Collection[str], place: str) -> None:
+    def __init__(self, fields: Collection[str], place: str, option: str) -> None:
         self.__dict__["_fields"] = fields
         self.__dict__["_place"] = place
+        self.__dict__["_option"] = option
 
     def __getattr__(self, name: str) -> Named:
         known: Collection[str] = self.__dict__["_fields"]
         if name in VIEW_FIELDS:
             remedy = "let the step write a field of your own; logkeel fills this one by itself"
-            raise_for([Problem(f"writes= names {name!r}, which logkeel fills", self.__dict__["_place"], remedy)])
+            raise_for(
+                [
+                    Problem(
+                        f"{self.__dict__['_option']} names {name!r}, which logkeel fills",
+                        self.__dict__["_place"],
+                        remedy,
+                    )
+                ]
+            )
         if name not in known:
             remedy = f"use one of {', '.join(known)}, or add {name!r} to the state class"
             raise_for(
-                [Problem(f"writes= names {name!r}, which is no field of the state", self.__dict__["_place"], remedy)]
+                [
+                    Problem(
+                        f"{self.__dict__['_option']} names {name!r}, which is no field of the state",
+                        self.__dict__["_place"],
+                        remedy,
+                    )
+                ]
             )
         return Named(name)
 
@@ -34,13 +49,15 @@ class _StateStandIn:
         return self.__getattr__(name)
 
 
-def recorded_fields(writes: Callable[[Any], Any], fields: Collection[str], *, place: str) -> tuple[Named, ...]:
+def recorded_fields(
+    writes: Callable[[Any], Any], fields: Collection[str], *, place: str, option: str = "writes="
+) -> tuple[Named, ...]:
     """The fields that `writes` names, in order, and how they are changed. Raises `DefinitionError`."""
-    answer = writes(_StateStandIn(fields, place))
+    answer = writes(_StateStandIn(fields, place, option))
     named = answer if isinstance(answer, tuple) else (answer,)
     if not named or not all(isinstance(item, Named) for item in named):
-        remedy = "write `writes=lambda s: s.field` or `writes=lambda s: (s.one, s.other)`"
-        raise_for([Problem("writes= does not name fields only", place, remedy)])
+        remedy = f"write `{option}lambda s: s.field` or `{option}lambda s: (s.one, s.other)`"
+        raise_for([Problem(f"{option} does not name fields only", place, remedy)])
     if len({item.name for item in named}) != len(named):
-        raise_for([Problem("writes= names a field twice", place, "name each field once")])
+        raise_for([Problem(f"{option} names a field twice", place, "name each field once")])
     return named

@@ -15,6 +15,7 @@ from logkeel.workflow.limits import Limit, limit_definitions
 from logkeel.workflow.problems import Problem, place_of, raise_for
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.signature import Signature
+from logkeel.workflow.starting import NOTHING, Started
 from logkeel.workflow.timeouts import Timeout
 
 P = ParamSpec("P")
@@ -35,7 +36,8 @@ class Happened(Generic[V]):
 class StepSettings:
     """How a step is run, as declared. `operations`: how each of `writes` changes its field.
 
-    `limits_name`: what limits are called that have no name.
+    `limits_name`: what limits are called that have no name. `updates`, `update_operations`: the same of what its code
+    writes before it ends. `restarts`: fields it reads, and may write to begin anew with.
     """
 
     name: str
@@ -49,6 +51,19 @@ class StepSettings:
     operations: tuple[Operation, ...] = ()
     limits: tuple[Limit, ...] = ()
     limits_name: str = ""
+    children: Started = NOTHING
+    updates: tuple[str, ...] = ()
+    update_operations: tuple[Operation, ...] = ()
+    restarts: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[tuple[str, Operation], ...]:
+        """All that it may write, at its end or before: fields and operations."""
+        return (
+            *zip(self.writes, self.operations, strict=True),
+            *zip(self.updates, self.update_operations, strict=True),
+            *((field, "replace") for field in self.restarts),
+        )
 
 
 class Step(Generic[P, R]):
@@ -135,6 +150,12 @@ class Step(Generic[P, R]):
             run_summary=True if any(signature.asks_run_view for signature in signatures) else UNSET,
             journaled=True if settings.journal else UNSET,
             limits=limit_definitions(settings.limits, settings.limits_name) if settings.limits else UNSET,
+            updates=tuple(
+                WriteDefinition(field=field, operation=operation)
+                for field, operation in zip(settings.updates, settings.update_operations, strict=True)
+            )
+            or UNSET,
+            restarts=settings.restarts or UNSET,
         )
 
 

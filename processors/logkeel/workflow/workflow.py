@@ -34,6 +34,7 @@ from logkeel.workflow.payloads import decode_field, encode_write, is_absent, rea
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.saga import undo_options, undo_problems
+from logkeel.workflow.starting import Starts
 from logkeel.workflow.state import StateShape, shape_of
 from logkeel.workflow.steps import Step, StepDecorator, UndoOptions
 from logkeel.workflow.timeouts import DEFAULT_TIMEOUT, Timeout
@@ -51,6 +52,9 @@ class MoreOfAStep(TypedDict, total=False):
     cpu: bool
     journal: bool
     limits: Sequence[Limit]
+    children: Starts
+    updates: Callable[[Any], Any]
+    restarts: Callable[[Any], Any]
 
 
 class MoreOfAWorkflow(TypedDict, total=False):
@@ -143,8 +147,10 @@ class Workflow(Generic[S]):
         """Declare a step. `timeout` bounds one attempt, None must be written out; a `Timeout` bounds more than that.
 
         `cpu`: it computes for long, so it is called in a process of its own, which a time-out or cancel ends.
-        `journal`: the code inside is durable, by what its StepContext has of `DurableCode`. `limits`: how many
-        executions there may be at once, or begin within a time. Raises `DefinitionError`.
+        `limits`: how many executions there may be at once, or begin within a time. `journal`: the code inside is
+        durable, by what its StepContext has of `DurableCode`; `children`: workflows that it starts as runs, or a
+        function that names them once all are defined; `updates`: fields that it writes before it ends, as `writes=`
+        names them; `restarts`: fields that it may begin anew with. Raises `DefinitionError`.
         """
         options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, workflow=self.name, **more)
         return StepDecorator(lambda function: self._declare(function, options))
@@ -236,10 +242,17 @@ class Workflow(Generic[S]):
         left: list[Workflow[Any]] = [self]
         while left:
             each = left.pop()
-            fresh = {name: child for name, child in each._children.items() if name not in found}
+            started = [dict(each._children), *(step.settings.children.by_name() for step in each._steps.values())]
+            fresh = {name: child for some in started for name, child in some.items() if name not in found}
             found |= fresh
             left += [*fresh.values(), *each._inner.values()]
         return found
+
+    @property
+    def starts_runs(self) -> bool:
+        """Whether its runs may start child runs."""
+        of_code = any(step.settings.children for step in self._steps.values())
+        return of_code or bool(self._children) or any(each.starts_runs for each in self._inner.values())
 
     def bind(self, step_name: str) -> BoundStep:
         """The step as a worker runs it; of an inner workflow by `<workflow>:<step>`. Raises KeyError if unknown."""

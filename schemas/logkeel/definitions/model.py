@@ -48,6 +48,7 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     to KEYED, `settle_ms` to CHECKED (P35). `run_summary`: its commands carry what the run has behind it; unset rather
     than False by default, for the digests of definitions that do not use it. So is `journaled`: code inside the step is
     durable, and the step starts only after a committed claim (P31). `limits`: what it waits for before it is sent.
+    `updates`: what code inside writes before it ends. `restarts`: fields it reads that it may write to begin anew with.
     """
 
     name: str
@@ -64,6 +65,15 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     run_summary: Literal[True] | msgspec.UnsetType = msgspec.UNSET
     journaled: Literal[True] | msgspec.UnsetType = msgspec.UNSET
     limits: tuple[LimitDefinition, ...] | msgspec.UnsetType = msgspec.UNSET
+    updates: tuple[WriteDefinition, ...] | msgspec.UnsetType = msgspec.UNSET
+    restarts: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def changes(self) -> tuple[WriteDefinition, ...]:
+        """All that it may write, at its end or before."""
+        updates = () if isinstance(self.updates, msgspec.UnsetType) else self.updates
+        restarts = () if isinstance(self.restarts, msgspec.UnsetType) else self.restarts
+        return (*self.writes, *updates, *(WriteDefinition(field=field) for field in restarts))
 
 
 VIEW_FIELDS: Final = ("schema_version", "completed_steps", "error_log")

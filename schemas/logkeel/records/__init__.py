@@ -22,6 +22,7 @@ from logkeel.records.requests import (
     StartRun,
 )
 from logkeel.records.steps import (
+    ChildCall,
     JournalEntry,
     StepAnswer,
     StepCommand,
@@ -60,6 +61,7 @@ __all__ = [
     "AnswerQuestion",
     "Blob",
     "CancelRun",
+    "ChildCall",
     "ChildCompleted",
     "Control",
     "Effect",

@@ -72,6 +72,9 @@ def journal_bytes(entries: Iterable[JournalEntry]) -> int:
 
 def _entry_bytes(entry: JournalEntry) -> int:
     size = _FRAME_BYTES + _text_bytes(entry.name) + _text_bytes(entry.position) + fields_bytes(entry.writes)
+    if entry.child is not None:
+        names = (entry.child.workflow, entry.child.version, entry.child.run_id or "")
+        size += _FRAME_BYTES + sum(map(_text_bytes, names)) + fields_bytes(entry.child.result)
     error = entry.error
     if error is None:
         return size

@@ -34,6 +34,7 @@ EventKind = Literal[
     "step_journaled",
     "step_suspended",
     "step_resumed",
+    "step_restarted",
     "block_entered",
     "block_left",
     "block_rescued",

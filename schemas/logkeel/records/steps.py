@@ -15,7 +15,22 @@ from logkeel.records.values import (
     TraceContext,
 )
 
-WaitKind = Literal["sleep", "signal", "question"]
+WaitKind = Literal["sleep", "signal", "question", "child"]
+
+
+class ChildCall(msgspec.Struct, frozen=True, kw_only=True):
+    """The run that a call inside a step starts and waits for (P29); its input are the entry's writes.
+
+    `max_descendants`: how many runs there may be below it; None: a share of what is left. `abandon`: it goes on if
+    nobody waits for it any more. `run_id` and `result` belong to the outcome: which run it was, and what it returned.
+    """
+
+    workflow: str
+    version: str
+    abandon: bool = False
+    max_descendants: int | None = None
+    run_id: str | None = None
+    result: tuple[FieldValue, ...] = ()
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +39,8 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     `position` says where in the step's code: "2" is the third call, "2.0.1" the second call of the first branch of a
     `gather` that stands there. `ordinal` counts calls of that name in their lane. The result is one write to the field
     "result". `due_ms` belongs to an intent: when a wait is over, from when on a check may tell, or until when a key is
-    remembered outside.
+    remembered outside. `child` belongs to a wait for a run.
+    `updates`: its writes are of fields of the state, and were made at once.
     """
 
     name: str
@@ -37,6 +53,8 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect | None = None
     due_ms: int | None = None
     waits_for: WaitKind | None = None
+    child: ChildCall | None = None
+    updates: bool = False
 
 
 class StepCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,11 +170,16 @@ class StepJournaled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepSuspended(msgspec.Struct, frozen=True, kw_only=True):
-    """All coroutines of the step wait; the worker forgets it until one of `waits` is met: positions in its journal."""
+    """All coroutines of the step wait; the worker forgets it until one of `waits` is met: positions in its journal.
+
+    `restarts`: its code begins anew instead, without its journal, when `writes` are made.
+    """
 
     identity: StepIdentity
     holder: str
     waits: tuple[str, ...]
+    restarts: bool = False
+    writes: tuple[FieldWrite, ...] = ()
 
 
 StepAnswer = (

@@ -4,6 +4,7 @@ Touches no log; reads stores through the overlays. Within a batch records come b
 raises is poison, unless it is an engine's or operator's error: those leave `collect` and nothing was begun yet.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from logkeel.errors import CrashLoop, EngineError, InvariantViolation, OperatorError
@@ -71,8 +72,13 @@ class Collector:
                 return index + 1
         return len(queue)
 
-    def timers(self, batch: Batch, state: PartitionState, now_ms: int) -> None:
-        """Fire what was due when the log target was taken, if the log has been read up to it (P23)."""
+    def timers(self, batch: Batch, state: PartitionState, now_ms: int, *, until_s: float = math.inf) -> None:
+        """Fire what was due when the log target was taken, if the log has been read up to it (P23).
+
+        After `until_s` on the monotonic clock the rest waits for the next batch: thousands that are due at once must
+        not keep records waiting, nor make a transaction too large for its time. Some fire in any case, the earliest
+        first, so that no partition waits for the others.
+        """
         target = state.target
         if target is None:
             return
@@ -85,8 +91,10 @@ class Collector:
         if not keys and not wakeups:
             return
         part = batch.of(state)
-        for key in keys:
+        for count, key in enumerate(keys, start=1):
             self._timer(batch, part, key, now_ms)
+            if count % _CLOCK_EVERY == 0 and self._clock.monotonic_s() > until_s:
+                break
         for due_ms, timer_id in wakeups:
             self._wakeup(batch, part, due_ms, timer_id, now_ms)
 

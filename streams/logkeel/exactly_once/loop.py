@@ -26,7 +26,7 @@ from logkeel.exactly_once.collecting import Collector
 from logkeel.exactly_once.committing import Committer, Outcome, follow, store_rows
 from logkeel.exactly_once.observer import BatchCounts, Observer, Unobserved
 from logkeel.exactly_once.ownership import Ownership
-from logkeel.exactly_once.partition import LogTarget, needs_target
+from logkeel.exactly_once.partition import LogTarget, needs_target, waits_for_records
 from logkeel.exactly_once.parts import LoopPorts, Parts
 from logkeel.exactly_once.port import Processor, SideSource
 from logkeel.exactly_once.producers import ProducerPair
@@ -199,7 +199,7 @@ class TransactionalLoop:
             if state.fresh:
                 return 0.0
             due_ms = state.timers.next_due_ms()
-            if due_ms is not None and not (state.target is not None and due_ms <= state.target.taken_ms):
+            if due_ms is not None and not waits_for_records(state, due_ms):
                 wait_s = min(wait_s, max(0.0, (due_ms - now_ms) / 1000))
         return wait_s
 
@@ -247,9 +247,10 @@ class TransactionalLoop:
                 self._queue = self._queue[taken:]
             if not self._queue:
                 self._take_ends(batch)
+            until_s = self._clock.monotonic_s() + self._settings.max_batch_ms / 1000
             for state in states.values():
                 if state.active and state.target is not None:
-                    self._collector.timers(batch, state, now_ms)
+                    self._collector.timers(batch, state, now_ms, until_s=until_s)
             self._touch_idle(batch)
         except (StoreUnavailable, StoreCorrupt) as error:
             self._drop(batch, error)

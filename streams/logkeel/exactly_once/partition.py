@@ -109,3 +109,9 @@ def needs_target(state: PartitionState, now_ms: int) -> bool:
         return False
     target = state.target
     return target is None or (target.taken_ms < due_ms and target.reached(state.positions))
+
+
+def waits_for_records(state: PartitionState, due_ms: int) -> bool:
+    """Whether a timer that is due then may not fire before the log has been read up to a target (P23)."""
+    target = state.target
+    return target is not None and due_ms <= target.taken_ms and not target.reached(state.positions)

@@ -1,4 +1,4 @@
-"""`make bench-peers`: python -m tests.bench.peers [measure race waits table] [--repeats N] [--systems NAME ...]
+"""`make bench-peers`: python -m tests.bench.peers [measure flows race waits table] [--repeats N] [--systems NAME ...]
 
 Results are appended to the file after each pass, so a run that was cut off can be gone on with; `--fresh` begins anew.
 Systems take turns within each repeat, in another order each time.
@@ -17,17 +17,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.bench.peers import environments, measuring, racing, tables, waits, workloads
+from tests.bench.peers import environments, flows, measuring, racing, tables, waits, workloads
 from tests.bench.peers.systems import KINDS, Kind
 
-PARTS = ("measure", "race", "waits", "table")
+PARTS = ("measure", "flows", "race", "waits", "table")
 RACED_EFFECTS = ("IDEMPOTENT", "KEYED", "CHECKED", "ONCE")
 
 
 def main() -> None:
     """Set up, measure what is asked for, and print the tables."""
     parser = argparse.ArgumentParser(prog="make bench-peers", description="measure logkeel and its peers")
-    parser.add_argument("parts", nargs="*", help="all of them unless named")
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; all of them unless named")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--race-repeats", type=int, default=2)
     parser.add_argument("--systems", nargs="+", default=[kind.name for kind in KINDS], help="names, or beginnings")
@@ -38,9 +38,11 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="forget earlier results of the file")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
     bench = Bench(options)
     for part in options.parts or PARTS:
-        {"measure": bench.measure, "race": bench.race, "waits": bench.waits, "table": bench.table}[part]()
+        getattr(bench, part)()
 
 
 class Bench:
@@ -71,6 +73,15 @@ class Bench:
                 _say(f"repeat {repeat + 1}: {kind.name}")
                 scale = self._options.scale
                 self._keep("measured", partial(measuring.measure, kind, chains=chains, scale=scale))
+
+    def flows(self) -> None:
+        """Fan-out, timers, approvals and agents on every system that has runs, `--repeats` times."""
+        for repeat in range(self._options.repeats):
+            for kind in self._shuffled(repeat):
+                if flows.can(kind):
+                    _say(f"flows, repeat {repeat + 1}: {kind.name}")
+                    scale = self._options.scale
+                    self._keep("flows", partial(flows.measure, kind, file=self._file, scale=scale))
 
     def race(self) -> None:
         """The crash race on every system, by each plan; logkeel with each effect."""

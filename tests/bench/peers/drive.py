@@ -19,6 +19,9 @@ DOES = {
     "race": driving.race,
     "wait": driving.bring_to_wait,
     "answer": driving.until_answered,
+    "several": driving.several,
+    "approvals": driving.approvals,
+    "timers": driving.timers,
 }
 
 

@@ -89,6 +89,12 @@ class Postgres(PartServer):
         ready = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         await_that(lambda: subprocess.run(ready).returncode == 0, self.part)
 
+    def log_bytes(self) -> int:
+        """Written to the write-ahead log so far. Its files do not tell: they are made whole, and used again."""
+        query = [str(self._programs / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-At"]
+        query += ["-c", "select pg_current_wal_lsn() - '0/0'"]
+        return int(subprocess.run(query, check=True, capture_output=True, text=True).stdout)
+
 
 class Restate(PartServer):
     """Restate's server, one node; its log is synced to disk at each batch (its default)."""

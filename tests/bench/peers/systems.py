@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack
 
 from tests.bench.peers import environments, servers
-from tests.bench.peers.processes import Cost, Part, await_that, cost_of, free_port, listens, memory_bytes
+from tests.bench.peers.processes import (
+    Cost,
+    Part,
+    await_that,
+    cost_of,
+    directory_bytes,
+    free_port,
+    listens,
+    memory_bytes,
+)
 from tests.bench.peers.servers import Server
 
 from logkeel.cli.provisioning import apply_application
@@ -143,6 +152,11 @@ class System:
     def memory(self) -> int:
         """Bytes now, of what is under test."""
         return memory_bytes(self.parts.under_test)
+
+    def log_bytes(self) -> int:
+        """Written to the log so far: PostgreSQL's own count of its write-ahead log, or the sizes of all files."""
+        server = self.parts.server
+        return server.log_bytes() if isinstance(server, servers.Postgres) else directory_bytes(self.directory)
 
     def kill_all(self) -> None:
         """kill -9 of everything, the client too."""

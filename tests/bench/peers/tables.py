@@ -1,11 +1,13 @@
 """Results to Markdown. Pure: the same results give the same text."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from statistics import median
 from typing import Any
 
-Row = Mapping[str, Any]
+from tests.bench.peers import flow_tables
+from tests.bench.peers.table_cells import Row, spread, systems, table, values
+
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 KILLED = {"worker": "worker killed", "server": "engine or server killed"}
 
@@ -24,6 +26,9 @@ def document(results: Mapping[str, Any]) -> str:
         parts += ["## Throughput, closed loop", throughput(rows, durability)]
         parts += ["## Latency at fixed rates, open loop", latency(rows, durability)]
         parts += ["## Cost of 1 000 steps", cost(rows)]
+    if flows := of("flows"):
+        parts += ["## Fan-out, approvals and timers", flow_tables.fan_out_and_waits(flows, durability)]
+        parts += ["## An agent with growing state", flow_tables.agent(flows, durability)]
     if waits := of("waits"):
         parts += ["## Cold restart and waiting runs", waiting(waits)]
     if races := of("races"):
@@ -47,8 +52,8 @@ def throughput(rows: Iterable[Row], durability: Mapping[str, str]) -> str:
     rows = list(rows)
     loads = list(dict.fromkeys((row["workload"], row["in_flight"]) for row in rows if "in_flight" in row))
     lines = []
-    for system in _systems(rows):
-        cells = [_spread(_values(rows, system, "steps_per_s", workload=w, in_flight=n), "{:.0f}") for w, n in loads]
+    for system in systems(rows):
+        cells = [spread(values(rows, system, "steps_per_s", workload=w, in_flight=n), "{:.0f}") for w, n in loads]
         lines.append([system, *cells, durability[system]])
     return table(["steps/s", *(f"{w} x {n}" for w, n in loads), "durability"], lines)
 
@@ -60,15 +65,15 @@ def latency(rows: Iterable[Row], durability: Mapping[str, str]) -> str:
 
     def cell(system: str, workload: str, rate: int) -> str:
         picked = {"workload": workload, "rate": rate}
-        achieved = _values(rows, system, "achieved", **picked)
+        achieved = values(rows, system, "achieved", **picked)
         if not achieved:
             return "-"
         if median(achieved) < 0.75 * rate:
             return f"cannot ({median(achieved):.0f}/s)"
-        p50, p99 = (median(_values(rows, system, name, **picked)) for name in ("p50_ms", "p99_ms"))
+        p50, p99 = (median(values(rows, system, name, **picked)) for name in ("p50_ms", "p99_ms"))
         return f"{p50:.0f} / {p99:.0f} ms"
 
-    lines = [[system, *(cell(system, w, r) for w, r in rates), durability[system]] for system in _systems(rows)]
+    lines = [[system, *(cell(system, w, r) for w, r in rates), durability[system]] for system in systems(rows)]
     return table(["p50 / p99", *(f"{w}, {r} runs/s" for w, r in rates), "durability"], lines)
 
 
@@ -79,11 +84,11 @@ def cost(rows: Iterable[Row]) -> str:
 
     def cell(system: str, workload: str, in_flight: int) -> str:
         picked = {"workload": workload, "in_flight": in_flight}
-        cpu = _values(rows, system, "cpu_s_per_1000", **picked)
-        written = _values(rows, system, "written_bytes_per_1000", **picked)
+        cpu = values(rows, system, "cpu_s_per_1000", **picked)
+        written = values(rows, system, "written_bytes_per_1000", **picked)
         return f"{median(cpu):.2f} s, {median(written) / 1e6:.1f} MB" if cpu else "-"
 
-    lines = [[system, *(cell(system, w, n) for w, n in loads)] for system in _systems(rows)]
+    lines = [[system, *(cell(system, w, n) for w, n in loads)] for system in systems(rows)]
     return table(["CPU, written", *(f"{w} x {n}" for w, n in loads)], lines)
 
 
@@ -123,31 +128,9 @@ def crash_race(rows: Iterable[Row]) -> str:
     return table(heads, lines)
 
 
-def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    marks = ["---"] * len(heads)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, marks, *lines))
-
-
 def _foot(results: Mapping[str, Any]) -> str:
     versions = "; ".join(text for text in results["versions"].values())
     return f"{results['machine']}. {versions}."
-
-
-def _systems(rows: Iterable[Row]) -> list[str]:
-    return list(dict.fromkeys(row["system"] for row in rows))
-
-
-def _values(rows: Iterable[Row], system: str, name: str, **picked: Any) -> list[float]:
-    of_system = (row for row in rows if row["system"] == system and name in row)
-    return [row[name] for row in of_system if all(row.get(key) == value for key, value in picked.items())]
-
-
-def _spread(values: Sequence[float], form: str) -> str:
-    if not values:
-        return "-"
-    low, middle, high = (form.format(value) for value in (min(values), median(values), max(values)))
-    return f"{low} / **{middle}** / {high}"
 
 
 def _optional(value: Any, form: str | Callable[[Any], str]) -> str:

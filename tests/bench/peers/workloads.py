@@ -36,6 +36,55 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class FanOut:
+    """One step, `width` steps side by side, one step that merges."""
+
+    title: str
+    width: int
+    payload_bytes: int
+    in_flight: tuple[int, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Timers:
+    """Runs that sleep until one moment."""
+
+    title: str
+    runs: int
+    payload_bytes: int
+
+
+@dataclass(frozen=True)
+class Approvals:
+    """Runs that ask a human, who answers at once."""
+
+    title: str
+    runs: int
+    payload_bytes: int
+    in_flight: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A model called so many times in one run; each reply is a message of `payload_bytes`."""
+
+    title: str
+    turns: tuple[int, ...]
+    payload_bytes: int
+    runs: int
+
+
+@dataclass(frozen=True)
+class Items:
+    """Items of one run beside runs of one step, so many of them in flight."""
+
+    title: str
+    items: int
+    in_flight: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Race:
     """The crash race."""
 
@@ -74,14 +123,30 @@ class Workloads:
     restart: Waiting
     waiting: Waiting
     race: Race
+    fan_out: FanOut
+    timers: Timers
+    approvals: Approvals
+    agent: Agent
+    items: Items
 
 
 def load(path: Path = FILE) -> Workloads:
     """Read the file; a key that is missing or unknown is a TypeError."""
     tables: dict[str, dict[str, Any]] = tomllib.loads(path.read_text())
-    race, restart, waiting = (tables.pop(name) for name in ("race", "W8", "W9"))
-    chains = {}
-    for name, table in tables.items():
-        lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
-        chains[name] = Chain(name=name, **{**table, **lists})
-    return Workloads(chains, Waiting("W8", **restart), Waiting("W9", **waiting), Race(**race))
+    tables = {name: _with_tuples(table) for name, table in tables.items()}
+    others = {name: tables.pop(name) for name in ("race", "W8", "W9", "W3", "W4", "W5", "W7", "each")}
+    return Workloads(
+        chains={name: Chain(name=name, **table) for name, table in tables.items()},
+        restart=Waiting("W8", **others["W8"]),
+        waiting=Waiting("W9", **others["W9"]),
+        race=Race(**others["race"]),
+        fan_out=FanOut(**others["W3"]),
+        timers=Timers(**others["W4"]),
+        approvals=Approvals(**others["W5"]),
+        agent=Agent(**others["W7"]),
+        items=Items(**others["each"]),
+    )
+
+
+def _with_tuples(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.bench.peers import tables, workloads
+from tests.bench.peers import flow_tables, tables, workloads
 
 FILE = workloads.load()
 
@@ -17,6 +17,7 @@ def test_the_file_holds_the_workloads_that_are_promised() -> None:
     assert FILE.chains["W1"].in_flight == (32, 256, 1_024)
     assert FILE.restart.runs * FILE.restart.payload_bytes == 1_000_000_000
     assert FILE.waiting.runs == 100_000
+    assert (FILE.fan_out.width, FILE.timers.runs, max(FILE.agent.turns), FILE.items.items) == (100, 10_000, 200, 10_000)
     race = FILE.race
     assert (race.runs, race.steps, race.step_ms, race.in_flight, race.kills) == (300, 5, 20, 32, 15)
 
@@ -86,6 +87,36 @@ def test_cost_is_of_a_thousand_steps() -> None:
 def test_races_of_one_kind_are_summed_and_the_longest_gap_is_kept() -> None:
     line = tables.crash_race(RESULTS["races"]).splitlines()[-1]
     assert line == "| x | worker killed | 600 | 30 | 1 | 0 | 6 | 4 | 2 | 6 | 1.00 s | 3.00 s |"
+
+
+FLOWS: list[dict[str, Any]] = [
+    {"system": "x", "workload": "W3", "in_flight": 8, "steps_per_s": 812.0},
+    {"system": "x", "workload": "W4", "wanted": 10_000, "runs": 10_000, "half_s": 1.25, "all_s": 2.5},
+    {"system": "x", "workload": "W5", "in_flight": 1, "p50_ms": 12.4, "p99_ms": 30.1},
+    {"system": "x", "workload": "W7 code", "turns": 20, "turn_ms": 2.0, "log_bytes": 1_500.0},
+    {"system": "x", "workload": "W7 code", "turns": 200, "turn_ms": 2.5, "log_bytes": 1_490.0},
+    {"system": "x", "workload": "W7 loop", "cannot": "has no graphs"},
+    {"system": "y", "workload": "W3", "in_flight": 8, "steps_per_s": 100.0},
+    {"system": "y", "workload": "W4", "cannot": "has no timers"},
+    {"system": "y", "workload": "W5", "failed": "Traceback\nValueError: 400"},
+    {"system": "z", "workload": "W4", "wanted": 10_000, "runs": 640, "half_s": 1.0, "all_s": 3.0},
+]
+
+
+def test_what_a_system_does_not_have_stands_in_the_place_of_its_figures() -> None:
+    text = flow_tables.fan_out_and_waits(FLOWS, {"x": "synced", "y": "not synced", "z": "synced"})
+    assert "| x | 812 / **812** / 812 | 12 ms / **12 ms** / 12 ms, 30 ms / **30 ms** / 30 ms |" in text
+    assert "| 1.25 s / **1.25 s** / 1.25 s, 2.50 s / **2.50 s** / 2.50 s | synced |" in text
+    assert "| ValueError: 400 | has no timers | not synced |" in text
+    assert "of 640 that could be started in 30 s" in text
+
+
+def test_a_turn_of_a_long_run_stands_beside_one_of_a_short_run() -> None:
+    text = flow_tables.agent(FLOWS, {"x": "synced", "y": "not synced", "z": "synced"})
+    assert "| a turn of 20 → 200 |" in text
+    assert "| x | W7 code | 2.0 ms / **2.0 ms** / 2.0 ms → 2.5 ms / **2.5 ms** / 2.5 ms |" in text
+    assert "| x | W7 loop | has no graphs | has no graphs | synced |" in text
+    assert "| y |" not in text
 
 
 def test_tables_go_between_the_marks_of_a_document_and_again() -> None:

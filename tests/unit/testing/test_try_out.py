@@ -10,7 +10,7 @@ import pytest
 from tests.integration.runs.looking_back import expected, surveys
 
 from logkeel.errors import InvalidInput, RunFailed, WaitTimedOut
-from logkeel.workflow import ONCE, Resource, Retry, State, StepContext, Workflow, parallel
+from logkeel.workflow import ONCE, Concurrency, Rate, Resource, Retry, State, StepContext, Workflow, parallel
 
 
 class Parcel(State):
@@ -142,3 +142,32 @@ async def test_who_does_not_wait_any_more_stops_the_run() -> None:
 async def test_a_run_looks_back_on_itself() -> None:
     result = await surveys().try_out(topic="sea")
     assert result == expected(result)
+
+
+async def test_a_run_waits_for_its_limits_in_memory_too() -> None:
+    """Two branches, one slot, and a rate whose window is hours long."""
+    workflow = Workflow("scales", state=Parcel, returns=("weight", "price"), limits=[Concurrency(1)])
+    once = (Concurrency(1, name="scale"), Rate(1, per="3h", name="scale"))
+    at_once: list[int] = []
+    running = 0
+
+    async def use() -> int:
+        nonlocal running
+        running += 1
+        at_once.append(running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        return len(at_once)
+
+    @workflow.step(writes=lambda s: s.weight, limits=once)
+    async def weigh() -> int:
+        return await use()
+
+    @workflow.step(writes=lambda s: s.price, limits=once)
+    async def rate() -> int:
+        return await use()
+
+    workflow.flow(parallel(weigh, rate))
+    result = await workflow.try_out(address="Berlin")
+    assert sorted(result.values()) == [1, 2]
+    assert at_once == [1, 1]

@@ -22,6 +22,7 @@ from logkeel.records import (
 from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
 from logkeel.runs.core.actions import KeepDetails
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.children import give_up_code
 from logkeel.runs.core.doubt import in_doubt, lost
 from logkeel.runs.core.failing import after_failure, behind, end_unsure
 from logkeel.runs.core.flow import ask_a_human, dispatch, hold_lease, leave_waiting, settle, wait_until
@@ -105,6 +106,7 @@ def _progress(message: StepHeartbeat, step: StepState) -> str | None:
 def _succeeded(turn: Activation, message: StepSucceeded, step: StepState) -> None:
     path = message.identity.path
     settle(turn, path, step)
+    give_up_code(turn, path, "the step has ended")
     turn.record(
         "step_succeeded",
         path=path,

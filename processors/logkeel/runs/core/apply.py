@@ -44,6 +44,7 @@ _LEGAL = MappingProxyType(
         "step_revoked": OPEN_PHASES,
         "step_journaled": _OUT,
         "step_suspended": _OUT,
+        "step_restarted": _OUT,
         "step_resumed": OPEN_PHASES,
     }
 )
@@ -253,6 +254,12 @@ def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
 def _step_journaled(state: RunState, event: RunEvent, plan: Plan) -> None:
     step = _legal(state, event)
     journal_events.journaled(state, event)
+    if event.writes:
+        path = path_of(event)
+        placed = plan.steps[path]
+        write(state, placed.scope, event.writes, event.revision)
+        if static(path) in plan.undoable:
+            sagas.keep_writes(state, plan, placed, event.writes, event.revision)
     outcome = event.journal is not None and event.journal.state != "intent"
     if outcome and (step.reclaims or step.given_back):
         # It has got further than the worker before it, which was lost (P32).
@@ -264,6 +271,27 @@ def _step_suspended(state: RunState, event: RunEvent, plan: Plan) -> None:
     step = _legal(state, event)
     state.steps[path_of(event)] = replace(
         step, phase="suspended", suspended_since_ms=event.at_ms, reclaimed=False, holder=None
+    )
+
+
+def _step_restarted(state: RunState, event: RunEvent, plan: Plan) -> None:
+    """Its code begins anew with what it wrote: what was before is history. The next event dispatches it."""
+    path, step = path_of(event), _legal(state, event)
+    placed = plan.steps[path]
+    journal_events.forget(state, path)
+    write(state, placed.scope, event.writes, event.revision)
+    if static(path) in plan.undoable:
+        sagas.keep_inputs(state, plan, placed)
+    state.steps[path] = StepState(
+        step=step.step,
+        phase="suspended",
+        attempt=step.attempt,
+        dispatch=step.dispatch,
+        first_dispatched_ms=event.at_ms,
+        dispatched_ms=event.at_ms,
+        next_attempt=step.attempt,
+        suspended_since_ms=event.at_ms,
+        restarts=step.restarts + 1,
     )
 
 
@@ -331,7 +359,7 @@ def _step_held(state: RunState, event: RunEvent, plan: Plan) -> None:
 def _of_block_or_code(
     of_block: Callable[[RunState, RunEvent, Plan], None], of_code: Callable[[RunState, RunEvent], None]
 ) -> Callable[[RunState, RunEvent, Plan], None]:
-    """A question of code has its journal entry in the event."""
+    """A question or a child of code has its journal entry in the event."""
 
     def handle(state: RunState, event: RunEvent, plan: Plan) -> None:
         if event.journal is None:
@@ -358,6 +386,7 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "step_journaled": _step_journaled,
     "step_suspended": _step_suspended,
     "step_resumed": _step_resumed,
+    "step_restarted": _step_restarted,
     "block_entered": blocks.entered,
     "block_left": blocks.left,
     "block_rescued": blocks.rescued,
@@ -367,7 +396,7 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "wait_started": blocks.wait_started,
     "wait_ended": blocks.wait_ended,
     "question_asked": _of_block_or_code(blocks.question_asked, journal_events.question_asked),
-    "question_answered": _of_block_or_code(blocks.wait_ended, journal_events.question_answered),
+    "question_answered": _of_block_or_code(blocks.wait_ended, journal_events.outside_word),
     "question_reassigned": _of_block_or_code(blocks.question_reassigned, journal_events.noted),
     "question_reminded": blocks.question_reminded,
     "signal_received": _signal_received,
@@ -376,8 +405,8 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "run_resumed": _run_resumed,
     "step_held": _step_held,
     "run_forked": forked,
-    "child_started": blocks.child_started,
-    "child_ended": blocks.child_ended,
+    "child_started": _of_block_or_code(blocks.child_started, journal_events.child_started),
+    "child_ended": _of_block_or_code(blocks.child_ended, journal_events.child_ended),
     "limit_asked": limit_events.asked,
     "limit_granted": limit_events.granted,
     "answer_ignored": _answer_ignored,

@@ -16,6 +16,7 @@ from logkeel.records import ErrorInfo, FieldWrite, Origin, Parent, StartRun
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, largest_first
 from logkeel.runs.core.actions import CancelChild, StartChild
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.paths import place_in_code
 from logkeel.runs.core.places import PlacedChild
 from logkeel.runs.core.reading import copied, field_value
 from logkeel.runs.core.state import RunInfo, WaitState
@@ -47,6 +48,13 @@ def limits_of(info: RunInfo, document: WorkflowDocument) -> TreeLimits:
     return TreeLimits(depth, min(max_depth, default=depth + MAX_DEPTH), min(descendants, default=MAX_DESCENDANTS))
 
 
+def child_of_code(turn: Activation, path: str, position: str, workflow: str) -> str:
+    """The run id of the child that code of this step starts at this position, another one once it has begun anew."""
+    restarts = turn.state.steps[path].restarts
+    place = place_in_code(path, position)
+    return child_run_id(turn.state.info, f"{place}\x00{restarts}" if restarts else place, workflow)
+
+
 def child_run_id(info: RunInfo, path: str, workflow: str) -> str:
     """The run id of the child that this run starts at this path."""
     identity = f"{info.run_id}\x00{info.incarnation}\x00{path}".encode()
@@ -59,7 +67,7 @@ def begin(turn: Activation, path: str) -> ErrorInfo | None:
     block, limits = placed.block, limits_of(info, turn.plan.document)
     left = limits.max_descendants - turn.state.head.descendants
     inputs = _inputs(turn, placed)
-    problem = _problem(path, limits, left, inputs)
+    problem = start_problem(path, limits, left, inputs)
     if problem is not None:
         return problem
     share = 0 if block.leaf else (left - 1) // placed.width
@@ -68,35 +76,53 @@ def begin(turn: Activation, path: str) -> ErrorInfo | None:
     if block.detach:
         facts["detached"] = "true"
     turn.record("child_started", path=path, name=run_id, attributes=facts)
-    number = turn.state.head.revision
-    parent = Parent(
-        run_id=info.run_id,
-        incarnation=info.incarnation,
+    parent = parent_of(turn, path, limits, share)
+    request = StartRun(workflow=block.workflow, version=block.version, run_id=run_id, inputs=inputs)
+    ask_for(turn, request, replace(parent, detached=block.detach))
+    return None
+
+
+def parent_of(turn: Activation, path: str, limits: TreeLimits, share: int) -> Parent:
+    """What the child knows of this run, behind the recorded event that says it is started; `share` may be below it."""
+    return Parent(
+        run_id=turn.state.info.run_id,
+        incarnation=turn.state.info.incarnation,
         path=path,
-        number=number,
+        number=turn.state.head.revision,
         depth=limits.depth + 1,
         max_depth=limits.max_depth,
         max_descendants=share,
-        detached=block.detach,
     )
-    request = StartRun(
-        workflow=block.workflow,
-        version=block.version,
-        run_id=run_id,
-        request_id=f"{run_id}/start",
-        inputs=inputs,
-        origin=Origin(run_id=info.run_id, incarnation=info.incarnation, revision=number),
-        trace=info.trace,
-        parent=parent,
-    )
-    turn.do(StartChild(request))
-    return None
+
+
+def ask_for(turn: Activation, request: StartRun, parent: Parent) -> None:
+    """Start this child."""
+    info = turn.state.info
+    origin = Origin(run_id=info.run_id, incarnation=info.incarnation, revision=parent.number)
+    request_id = f"{request.run_id}/start"
+    turn.do(StartChild(replace(request, request_id=request_id, origin=origin, trace=info.trace, parent=parent)))
 
 
 def give_up(turn: Activation, path: str, wait: WaitState, reason: str) -> None:
     """Nobody waits for this child any more: it is cancelled, unless its author lets it go on."""
     if turn.plan.children[path].block.on_cancel == "cancel":
         turn.do(CancelChild(wait.name, reason))
+
+
+def give_up_code(turn: Activation, path: str, reason: str) -> None:
+    """The code of this step goes on no more: nobody waits for the children it has started."""
+    if turn.plan.steps[path].definition.journaled is not True:
+        return
+    for position, wait in sorted(turn.state.journal_waits.of(path)):
+        if wait.kind == "child":
+            give_up_wait(turn, path, position, reason)
+
+
+def give_up_wait(turn: Activation, path: str, position: str, reason: str) -> None:
+    """Nobody waits for this child of code any more, if it was started."""
+    wait, entry = turn.state.journal_waits[path, position], turn.state.journal[path, position]
+    if wait.reserved and entry.child is not None and not entry.child.abandon:
+        turn.do(CancelChild(child_of_code(turn, path, position, entry.child.workflow), reason))
 
 
 def _inputs(turn: Activation, placed: PlacedChild) -> tuple[FieldWrite, ...]:
@@ -110,7 +136,8 @@ def _inputs(turn: Activation, placed: PlacedChild) -> tuple[FieldWrite, ...]:
     return tuple(writes)
 
 
-def _problem(path: str, limits: TreeLimits, left: int, inputs: tuple[FieldWrite, ...]) -> ErrorInfo | None:
+def start_problem(path: str, limits: TreeLimits, left: int, inputs: tuple[FieldWrite, ...]) -> ErrorInfo | None:
+    """Why no child can be started at this path; `left`: how many there may be yet. None if one can."""
     if limits.depth >= limits.max_depth:
         message = f"{path} would start a run {limits.depth + 1} deep, and {limits.max_depth} is the limit (max_depth)"
         return ErrorInfo(code="child_too_deep", kind="fatal", message=message)

@@ -4,6 +4,7 @@ from logkeel.definitions import StepDefinition
 from logkeel.records import ErrorInfo
 from logkeel.runs.core.actions import RevokeStep
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.children import give_up_code
 from logkeel.runs.core.flow import settle, wait_until
 from logkeel.runs.core.moving import fail, go_to
 from logkeel.runs.core.paths import static
@@ -57,6 +58,7 @@ def end_unsure(turn: Activation, path: str, why: str) -> bool:
         return False
     step = turn.state.steps[path]
     settle(turn, path, step)
+    give_up_code(turn, path, why)
     turn.record("step_revoked", path=path, step=step.step, dispatch=step.dispatch, reason=why)
     turn.do(RevokeStep(path, step.dispatch, why))
     go_to(turn, behind(turn, path), path)
@@ -65,6 +67,7 @@ def end_unsure(turn: Activation, path: str, why: str) -> bool:
 
 def fail_run(turn: Activation, path: str, error: ErrorInfo) -> None:
     """The step has failed for good: a rescue block around it goes on, or the run ends."""
+    give_up_code(turn, path, f"step {path} failed")
     fail(turn, path, error, f"step {path} failed")
 
 

@@ -15,7 +15,7 @@ from logkeel.runs.core.actions import (
     SetTimer,
 )
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.children import give_up
+from logkeel.runs.core.children import give_up, give_up_code
 from logkeel.runs.core.journal_timers import clear_wait_timers, journal_of, journal_problem, set_wait_timers
 from logkeel.runs.core.limit_asking import may_go
 from logkeel.runs.core.paths import below
@@ -176,6 +176,7 @@ def cancel_under(turn: Activation, path: str, reason: str, keep: Collection[str]
 
 def _revoke(turn: Activation, path: str, step: StepState, reason: str) -> None:
     settle(turn, path, step)
+    give_up_code(turn, path, reason)
     turn.record("step_revoked", path=path, step=step.step, dispatch=step.dispatch, reason=reason)
     if step.phase not in ("waiting", "suspended"):
         turn.do(RevokeStep(path, step.dispatch, reason))

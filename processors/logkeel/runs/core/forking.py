@@ -18,7 +18,7 @@ from logkeel.runs.core.actions import Reject, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.journal_timers import set_wait_timers
 from logkeel.runs.core.limit_uses import RUN, limits_at
-from logkeel.runs.core.paths import static
+from logkeel.runs.core.paths import place_in_code, static
 from logkeel.runs.core.pausing import release
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import replay
@@ -100,7 +100,7 @@ def _state_problem(state: RunState, plan: Plan, label: str) -> Reject | None:
     status, revision = state.head.status, state.head.revision
     if status != "running":
         return Reject("nothing_to_do", f"the run had ended as {status} at revision {revision}; choose an earlier one")
-    children = sorted(wait.name for wait in state.waits.values() if wait.kind == "child")
+    children = sorted(wait.name for wait in state.waits.values() if wait.kind == "child") or _of_code(state)
     if children:
         reason = f"child run {children[0]} was under way at revision {revision}, and only one run can wait for it"
         return Reject("child_under_way", f"{reason}; choose a revision before it began or behind its end")
@@ -111,6 +111,12 @@ def _state_problem(state: RunState, plan: Plan, label: str) -> Reject | None:
     if lost:
         return Reject(_DOES_NOT_FIT, f"{', '.join(lost)} is under way, but {label} has no such place")
     return None
+
+
+def _of_code(state: RunState) -> list[str]:
+    """Children that code waits for, by their places."""
+    waits = ((path, position) for (path, position), wait in state.journal_waits.items() if wait.reserved)
+    return sorted(place_in_code(path, position) for path, position in waits if state.steps[path].is_open)
 
 
 def _lost(state: RunState, plan: Plan) -> Iterator[str]:

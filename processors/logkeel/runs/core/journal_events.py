@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import JournalEntry, RunEvent
+from logkeel.runs.core.paths import split_place
 from logkeel.runs.core.state import JournalWait, RunState
 
 
@@ -32,18 +33,36 @@ def wait_over(state: RunState, event: RunEvent) -> None:
 
 def question_asked(state: RunState, event: RunEvent) -> None:
     """A wait is a question to a human; its number is that of this event."""
-    key = _place_of_question(event)
+    key = _place_in_code(event)
     state.journal_waits[key] = replace(state.journal_waits[key], revision=event.revision)
 
 
-def question_answered(state: RunState, event: RunEvent) -> None:
-    """A human has answered, or nobody has in time."""
-    key = _place_of_question(event)
+def outside_word(state: RunState, event: RunEvent) -> None:
+    """A human has answered or nobody has in time, or a child has ended: the outcome."""
+    key = _place_in_code(event)
     state.journal[key] = _entry(event)
     del state.journal_waits[key]
     step = state.steps[key[0]]
     if step.phase == "suspended":
         state.steps[key[0]] = replace(step, reclaims=0, given_back=0)
+
+
+def child_started(state: RunState, event: RunEvent) -> None:
+    """A child run is asked for; its number is that of this event, and what it may start counts from now on."""
+    key, reserved = _place_in_code(event), _descendants(event)
+    state.head.descendants += reserved
+    state.journal_waits[key] = replace(state.journal_waits[key], revision=event.revision, reserved=reserved)
+
+
+def child_ended(state: RunState, event: RunEvent) -> None:
+    """Its end is the outcome; what it did not use of its share is free again."""
+    reserved = state.journal_waits[_place_in_code(event)].reserved
+    state.head.descendants -= max(0, reserved - 1 - _descendants(event))
+    outside_word(state, event)
+
+
+def _descendants(event: RunEvent) -> int:
+    return int(event.attributes.get("descendants", "0"))
 
 
 def noted(state: RunState, event: RunEvent) -> None:
@@ -67,8 +86,8 @@ def forget(state: RunState, path: str) -> None:
         del state.journal_waits[path, position]
 
 
-def _place_of_question(event: RunEvent) -> tuple[str, str]:
-    return (event.path or "").rpartition("?")[0], _entry(event).position
+def _place_in_code(event: RunEvent) -> tuple[str, str]:
+    return split_place(event.path or "")[0], _entry(event).position
 
 
 def _entry(event: RunEvent) -> JournalEntry:

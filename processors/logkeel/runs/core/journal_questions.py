@@ -9,15 +9,10 @@ from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.asking import DELEGATE, NO_ANSWER, WITH_ANSWER, reassign, refusal
 from logkeel.runs.core.journal_waits import end_wait, outcome_of
+from logkeel.runs.core.paths import place_in_code, split_place
 from logkeel.runs.core.state import JournalWait
 
-_MARK = "?"
 _FACTS = ("allow", "assignee", "notify")
-
-
-def is_of_code(path: str) -> bool:
-    """Whether a question at this path was asked by code."""
-    return _MARK in path
 
 
 def ask(turn: Activation, path: str, entry: JournalEntry) -> None:
@@ -26,7 +21,7 @@ def ask(turn: Activation, path: str, entry: JournalEntry) -> None:
     shown = tuple(write for write in entry.writes if write.field == "show")
     turn.record(
         "question_asked",
-        path=f"{path}{_MARK}{entry.position}",
+        path=place_in_code(path, entry.position),
         step=turn.state.steps[path].step,
         reason=entry.name,
         actor=facts.get("assignee"),
@@ -43,7 +38,7 @@ def ask(turn: Activation, path: str, entry: JournalEntry) -> None:
 
 def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
     """A human has answered, or asks that somebody else is asked."""
-    path, _, position = request.path.rpartition(_MARK)
+    path, position = split_place(request.path)
     wait = turn.state.journal_waits.get((path, position))
     intent = turn.state.journal.get((path, position))
     refused = _refusal(turn, request, wait, intent)
@@ -65,7 +60,7 @@ def no_answer(turn: Activation, path: str, position: str) -> None:
     intent = turn.state.journal[path, position]
     message = f"nobody has answered {intent.name!r} in time"
     error = ErrorInfo(code="human_timed_out", kind="timeout", message=message)
-    _end(turn, f"{path}{_MARK}{position}", outcome_of(turn, intent, (), error), None, None)
+    _end(turn, place_in_code(path, position), outcome_of(turn, intent, (), error), None, None)
 
 
 def _end(
@@ -73,7 +68,7 @@ def _end(
 ) -> None:
     end_wait(
         turn,
-        question.rpartition(_MARK)[0],
+        split_place(question)[0],
         outcome,
         "question_answered",
         path=question,
@@ -87,7 +82,7 @@ def _end(
 def _refusal(
     turn: Activation, request: AnswerQuestion, wait: JournalWait | None, intent: JournalEntry | None
 ) -> Reject | None:
-    step = turn.state.steps.get(request.path.rpartition(_MARK)[0])
+    step = turn.state.steps.get(split_place(request.path)[0])
     if wait is None or intent is None or wait.kind != "question" or step is None or not step.is_open:
         return refusal(turn, request, None, (), "")
     takes = next((str(write.control) for write in intent.writes if write.field == "allow"), "")

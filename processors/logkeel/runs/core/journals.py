@@ -19,10 +19,11 @@ from logkeel.records import (
     StepJournaled,
     StepSuspended,
 )
-from logkeel.runs.core import journal_questions
+from logkeel.runs.core import journal_children, journal_questions
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.flow import dispatch, hold_lease, leave_waiting
+from logkeel.runs.core.children import give_up_code, give_up_wait
+from logkeel.runs.core.flow import dispatch, hold_lease, leave_waiting, settle
 from logkeel.runs.core.journal_timers import timer_path
 from logkeel.runs.core.journal_waits import end_wait, outcome_of
 from logkeel.runs.core.state import RunState, StepState
@@ -37,7 +38,10 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
     if turn.plan.steps[path].definition.journaled is not True:
         turn.ignore("the step has no journal by its definition")
         return
-    if not _goes_behind(entry, turn.state.journal.get((path, entry.position))):
+    if entry.updates and not _may_update(turn, path, entry):
+        turn.ignore("the step does not say that its code writes that")
+        return
+    if not _goes_behind(kept_of(entry), turn.state.journal.get((path, entry.position))):
         turn.ignore("the journal has an entry there")
         return
     turn.record(
@@ -48,7 +52,8 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
         dispatch=step.dispatch,
         holder=message.holder,
         name=entry.name,
-        journal=entry,
+        writes=entry.writes if entry.updates else (),
+        journal=kept_of(entry),
     )
     if step.phase == "started" or step.reclaimed:
         # An entry is a sign of life: by it a worker knows how long the step is surely its own (P39).
@@ -59,12 +64,16 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
         turn.do(SetTimer("journal", entry.due_ms, timer_path(path, entry.position)))
     if entry.waits_for == "question":
         journal_questions.ask(turn, path, entry)
+    if entry.waits_for == "child":
+        journal_children.begin(turn, path, entry)
     if entry.waits_for == "signal":
         offer_signals(turn, entry.name)
 
 
 def _goes_behind(entry: JournalEntry, known: JournalEntry | None) -> bool:
     """Whether the entry is news: a first one, or more about the same call. Of a wait a worker tells the beginning."""
+    if entry.updates:
+        return known is None
     if entry.waits_for is not None:
         return known is None and entry.state == "intent"
     if known is None:
@@ -73,16 +82,29 @@ def _goes_behind(entry: JournalEntry, known: JournalEntry | None) -> bool:
     return same_call and known != entry
 
 
+def kept_of(entry: JournalEntry) -> JournalEntry:
+    """As the journal has it: what was written to the state stands there, and is not carried along."""
+    return replace(entry, writes=()) if entry.updates else entry
+
+
+def _may_update(turn: Activation, path: str, entry: JournalEntry) -> bool:
+    changes = {write.field for write in turn.plan.steps[path].definition.changes}
+    return entry.state == "done" and changes.issuperset(write.field for write in entry.writes)
+
+
 def is_known(state: RunState, message: StepAnswer) -> bool:
     """Whether it is an entry that the journal has: a late duplicate, not an orphan."""
     if not isinstance(message, StepJournaled):
         return False
-    return state.journal.get((message.identity.path, message.entry.position)) == message.entry
+    return state.journal.get((message.identity.path, message.entry.position)) == kept_of(message.entry)
 
 
 def suspended(turn: Activation, message: StepSuspended, step: StepState) -> None:
-    """All code of the step waits. It goes on at once if one of its waits has ended meanwhile."""
+    """All code of the step waits, or begins anew. It goes on at once if one of its waits has ended meanwhile."""
     path = message.identity.path
+    if message.restarts:
+        _restarted(turn, message, step)
+        return
     leave_waiting(turn, path, step)
     turn.record(
         "step_suspended",
@@ -95,6 +117,23 @@ def suspended(turn: Activation, message: StepSuspended, step: StepState) -> None
     )
     if any(turn.state.journal_waits.get((path, position)) is None for position in message.waits) or not message.waits:
         dispatch(turn, path)
+
+
+def _restarted(turn: Activation, message: StepSuspended, step: StepState) -> None:
+    """Its code goes on as new, with nothing behind it but what it writes now."""
+    path = message.identity.path
+    settle(turn, path, step)
+    give_up_code(turn, path, "its code has begun anew")
+    turn.record(
+        "step_restarted",
+        path=path,
+        step=step.step,
+        attempt=step.attempt,
+        dispatch=step.dispatch,
+        holder=message.holder,
+        writes=message.writes,
+    )
+    dispatch(turn, path)
 
 
 def _what_is_awaited(turn: Activation, path: str, positions: tuple[str, ...]) -> list[str]:
@@ -129,6 +168,8 @@ def wait_timed_out(turn: Activation, path: str, position: str) -> None:
     if wait.kind == "question":
         journal_questions.no_answer(turn, path, position)
         return
+    if wait.kind == "child":
+        give_up_wait(turn, path, position, "it has taken too long")
     message = f"{wait.kind} {wait.name!r} did not come in time"
     _end_wait(turn, path, position, error=ErrorInfo(code="wait_timed_out", kind="timeout", message=message))
 

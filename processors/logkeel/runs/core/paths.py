@@ -3,7 +3,8 @@
 A run's path is the definition's, with the round behind each loop: `refine/judge` is met as `refine[1]/judge`, then as
 `refine[2]/judge`. Behind an each block stands the key of an element: `documents[a.pdf]/read`, of a list its index;
 characters that mean something in paths are written as in URLs. A scope is the path of a fork, "#", and the index of a
-branch, or the path of an element, "#", and a word.
+branch, or the path of an element, "#", and a word. What the code of a step calls for has the step's path, "?", and the
+position of the call in its journal.
 """
 
 import re
@@ -15,7 +16,24 @@ V = TypeVar("V")
 _INDEX = re.compile(r"\[[^\]/]*\]")
 _ROUND = re.compile(r"\[(\d+)\]$")
 _LAST_INDEX = re.compile(r"\[[^\]/]*\]$")
+_IN_CODE = re.compile(r"\?[0-9t.]+$")
 _ESCAPED = re.compile(r"[%/\[\]#\x00-\x1f]")
+
+
+def place_in_code(path: str, position: str) -> str:
+    """The path of a question or a child that code of the step `path` has called for at this position."""
+    return f"{path}?{position}"
+
+
+def split_place(place: str) -> tuple[str, str]:
+    """(step path, position) of a place in code."""
+    path, _, position = place.rpartition("?")
+    return path, position
+
+
+def is_in_code(path: str) -> bool:
+    """Whether this is a place in code; keys of elements may have question marks, too."""
+    return _IN_CODE.search(path) is not None
 
 
 def is_placed(path: str) -> bool:

@@ -8,6 +8,7 @@ from logkeel.records import PauseRun, ResumeRun
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.flow import dispatch
+from logkeel.runs.core.journal_children import begin_held
 from logkeel.runs.core.moving import go_to
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.targets import ToChild
@@ -40,6 +41,8 @@ def release(turn: Activation) -> None:
     for _, path in held:
         if turn.state.running and path in turn.state.held:
             _send(turn, path)
+    if turn.state.running:
+        begin_held(turn)
 
 
 def _send(turn: Activation, path: str) -> None:

@@ -358,7 +358,7 @@ class _Placing:
     def _written(self, block: Block) -> Iterator[str]:
         match block:
             case StepBlock(step=name):
-                yield from (write.field for write in self._plan.definitions[name].writes)
+                yield from (write.field for write in self._plan.definitions[name].changes)
             case InlineBlock():
                 yield from fields_written_by(block)
             case _:

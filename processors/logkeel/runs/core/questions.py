@@ -12,6 +12,7 @@ from logkeel.runs.core.apply_blocks import FAIL
 from logkeel.runs.core.asking import DELEGATE, NO_ANSWER, WITH_ANSWER, reassign, refusal
 from logkeel.runs.core.flow import clear_timers
 from logkeel.runs.core.moving import fail, go_to
+from logkeel.runs.core.paths import is_in_code
 from logkeel.runs.core.state import WaitState
 from logkeel.runs.core.waits import set_reminder
 
@@ -19,7 +20,7 @@ from logkeel.runs.core.waits import set_reminder
 def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
     """A human has answered, or asks that somebody else is asked."""
     path = request.path
-    if journal_questions.is_of_code(path):
+    if is_in_code(path):
         journal_questions.answer(turn, request, request_id)
         return
     wait, block = turn.state.waits.get(path), _block(turn, path)

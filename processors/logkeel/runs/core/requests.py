@@ -5,6 +5,7 @@ from msgspec import UNSET
 from logkeel.records import CancelRun, ErrorInfo, FieldWrite, ResolveStep, SignalRun
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.children import give_up_code
 from logkeel.runs.core.flow import complete, dispatch, settle
 from logkeel.runs.core.journals import RESULT_FIELD, offer_signals, resolve_call
 from logkeel.runs.core.moving import go_to
@@ -79,6 +80,7 @@ def resolve(turn: Activation, request: ResolveStep, request_id: str, writes: tup
         dispatch(turn, request.path)
         return
     settle(turn, request.path, step)
+    give_up_code(turn, request.path, "the step has ended")
     turn.record(
         "step_succeeded",
         path=request.path,

@@ -106,6 +106,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     it was returned as not started, which a death within its first 200 ms looks like; reset as `reclaims` is.
     `suspended_since_ms`, `suspended_ms`: since when it is suspended, and how long it was before. `doubt`: position of
     the journaled call that is in doubt; None: the step itself is. `ended_revision`: of the event that ended it.
+    `restarts`: how often its code has begun anew; each time what it calls for has other keys.
     """
 
     step: str
@@ -136,6 +137,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     suspended_ms: int = 0
     doubt: str | None = None
     ended_revision: int = 0
+    restarts: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -259,12 +261,16 @@ class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class JournalWait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What code inside a step waits for. `revision`: of the event that said so; the oldest is served first."""
+    """What code inside a step waits for. `revision`: of the event that said so; the oldest is served first.
+
+    `reserved`: of a child run that was asked for, how many runs it counts for: itself, and those it may start.
+    """
 
     kind: WaitKind
     name: str
     revision: int
     due_ms: int | None = None
+    reserved: int = 0
 
 
 class Milestone(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

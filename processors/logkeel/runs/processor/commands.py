@@ -37,7 +37,7 @@ def command_of(
         routing_key=info.routing_key,
         home_partition=partition,
         effect=definition.effect,
-        idempotency_key=idempotency_key(info, path),
+        idempotency_key=idempotency_key(info, path, restarts=step.restarts),
         revision=state.head.revision,
         dispatched_at_ms=step.dispatched_ms,
         timeout_ms=definition.timeout_ms,
@@ -54,8 +54,12 @@ def command_of(
     )
 
 
-def idempotency_key(info: RunInfo, path: str) -> str:
-    """From run, incarnation and step path; the same over attempts, another one for another occurrence (P30)."""
+def idempotency_key(info: RunInfo, path: str, *, restarts: int = 0) -> str:
+    """From run, incarnation and step path; the same over attempts, another one for another occurrence (P30).
+
+    Code that begins anew makes other calls at the positions of those before, so its keys are others.
+    """
+    path = f"{path}\x00{restarts}" if restarts else path
     identity = f"{info.run_id}\x00{info.incarnation}\x00{path}".encode()
     return f"lk-{blake2b(identity, digest_size=16).hexdigest()}"
 

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from logkeel.errors import CallFailed, JournalDiverged, PayloadTooLarge, StepSignatureError
+from logkeel.errors import CallFailed, PayloadTooLarge, StepSignatureError
 from logkeel.records import ErrorInfo, JournalEntry
 from logkeel.steps.answers import error_info
 from logkeel.steps.journal.book import MAX_NAME_CHARACTERS, Place, key_of
 from logkeel.steps.journal.results import KEY_PARAMETER, Callee, callee_of, read, written
 from logkeel.steps.journal.retrying import Tries, policy_of
-from logkeel.steps.journal.session import CallInDoubt, Journal, WentAnotherWay
+from logkeel.steps.journal.session import CallInDoubt, Journal
 from logkeel.steps.threads import DaemonThreads
 from logkeel.workflow.context import StepContext
 from logkeel.workflow.current import CURRENT
@@ -89,10 +89,7 @@ class Caller:
             raise StepSignatureError(f"a call is named by 1 to {MAX_NAME_CHARACTERS} characters, not {name[:40]!r}")
         callee = callee_of(function)
         lane = self._journal.lane()
-        try:
-            place, entry = self._journal.book.meet(lane, name, None)
-        except JournalDiverged as error:
-            await self._journal.halt(WentAnotherWay(error))
+        place, entry = await self._journal.meet(lane, name, None)
         key = key_of(self._journal.command.idempotency_key, place)
         call = Call(function, arguments, keywords, options, callee, place, key)
         if entry is None or entry.state == "intent":

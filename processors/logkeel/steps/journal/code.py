@@ -1,28 +1,32 @@
 """What a StepContext offers durable code: calls, branches, waits, and chance that repeats itself. On the loop."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from logkeel.definitions import Verb
-from logkeel.errors import JournalDiverged, StepSignatureError
-from logkeel.records import FieldWrite, JournalEntry, WaitKind
+from logkeel.errors import StepSignatureError
+from logkeel.records import FieldWrite
+from logkeel.steps.bound import BoundStep
 from logkeel.steps.journal.book import drawn
 from logkeel.steps.journal.calls import Caller
+from logkeel.steps.journal.child_runs import child_result, require_declared
 from logkeel.steps.journal.results import RESULT_FIELD, adapter_of, read, written
-from logkeel.steps.journal.session import Journal, WentAnotherWay
-from logkeel.workflow.durable_code import DEFAULT_CALL_TIMEOUT, Answered, Asking, CallOptions
+from logkeel.steps.journal.session import Journal
+from logkeel.steps.journal.updating import begun_anew, updated
+from logkeel.steps.journal.waiting import Wait, waited
+from logkeel.workflow.durable_code import DEFAULT_CALL_TIMEOUT, Answered, Asking, CallOptions, ChildOptions
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
 from logkeel.workflow.retry import Retry
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from logkeel.workflow.workflow import Workflow
 
-MAX_QUESTION_CHARACTERS = 2_000
-"""What is asked stands in the history; what is to be looked at goes to `show`."""
+T = TypeVar("T")
 
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 
@@ -40,9 +44,13 @@ class Calls:
 
 
 class Code:
-    """Implements `DurableCode`; a step without a journal refuses all of it. `durable` None: it has none."""
+    """Implements `DurableCode`; a step without a journal refuses all of it. `durable` None: it has none.
+
+    `bound`: the step, which says what its code may start and write.
+    """
 
     durable: "tuple[Journal, Caller] | None" = None
+    bound: BoundStep | None = None
 
     def _made_durable(self) -> tuple[Journal, Caller]:
         if self.durable is None:
@@ -95,7 +103,7 @@ class Code:
         """See `DurableCode.sleep`."""
         journal, _ = self._made_durable()
         duration_ms = to_milliseconds(duration)
-        await _waited(journal, "sleep", f"sleep {duration}", timeout_ms=duration_ms)
+        await waited(journal, Wait("sleep", f"sleep {duration}", duration_ms))
 
     async def wait_signal(
         self,
@@ -108,8 +116,33 @@ class Code:
         journal, _ = self._made_durable()
         timeout_ms = None if timeout is None else to_milliseconds(timeout)
         adapter = adapter_of(as_type)
-        writes = await _waited(journal, "signal", name, timeout_ms=timeout_ms)
-        return read(adapter, await journal.opened(writes), f"signal {name!r}")
+        entry = await waited(journal, Wait("signal", name, timeout_ms))
+        return read(adapter, await journal.opened(entry.writes), f"signal {name!r}")
+
+    async def update(self, **fields: Any) -> None:
+        """See `DurableCode.update`."""
+        journal, _ = self._made_durable()
+        writes = () if self.bound is None else self.bound.encode_update(fields)
+        await updated(journal, f"update {', '.join(sorted(fields))}", writes)
+
+    async def restart_with(self, **state: Any) -> NoReturn:
+        """See `DurableCode.restart_with`."""
+        journal, _ = self._made_durable()
+        await begun_anew(journal, () if self.bound is None else self.bound.encode_restart(state))
+
+    async def child(
+        self,
+        workflow: "Workflow[Any]",
+        inputs: Mapping[str, Any],
+        *,
+        timeout: Duration | None = None,  # noqa: ASYNC109 - as above
+        options: ChildOptions | None = None,
+    ) -> Any:
+        """See `DurableCode.child`."""
+        journal, _ = self._made_durable()
+        require_declared(workflow, {} if self.bound is None else self.bound.children)
+        timeout_ms = None if timeout is None else to_milliseconds(timeout)
+        return await child_result(journal, workflow, inputs, timeout_ms=timeout_ms, options=options or ChildOptions())
 
     async def ask(
         self,
@@ -130,9 +163,9 @@ class Code:
             shown = replace(written(adapter_of(Any), show, f"what {question!r} shows"), field="show")
             writes += await journal.values.seal((shown,), f"what {question!r} shows")
         timeout_ms = None if timeout is None else to_milliseconds(timeout)
-        told = await _waited(journal, "question", question, timeout_ms=timeout_ms, writes=tuple(writes))
-        answer = {write.field: write for write in told}
-        result = await journal.opened(tuple(write for write in told if write.field == RESULT_FIELD))
+        told = await waited(journal, Wait("question", question, timeout_ms, tuple(writes)))
+        answer = {write.field: write for write in told.writes}
+        result = await journal.opened(tuple(write for write in told.writes if write.field == RESULT_FIELD))
         return Answered(
             verb=answer["verb"].control,  # type: ignore[arg-type]  # the engine takes none but those allowed
             value=read(adapter, result, f"the answer to {question!r}") if result else None,
@@ -143,44 +176,3 @@ class Code:
 
 def _text(write: FieldWrite | None) -> str:
     return "" if write is None or write.control is None else str(write.control)
-
-
-async def _waited(
-    journal: Journal, kind: WaitKind, name: str, *, timeout_ms: int | None, writes: tuple[FieldWrite, ...] = ()
-) -> tuple[FieldWrite, ...]:
-    """Wait for what the engine tells; what it brings. Raises TimeoutError."""
-    if len(name) > MAX_QUESTION_CHARACTERS:
-        raise StepSignatureError(f"a {kind} is named by at most {MAX_QUESTION_CHARACTERS} characters, not {len(name)}")
-    lane = journal.lane()
-    if kind != "sleep" and not lane.can_be_suspended:
-        raise StepSignatureError(
-            f"waiting for {kind} {name!r} in an asyncio task of the code's own, which nobody can suspend: start it by"
-            " step.gather(...)"
-        )
-    try:
-        place, entry = journal.book.meet(lane, name, kind)
-    except JournalDiverged as error:
-        await journal.halt(WentAnotherWay(error))
-    if entry is None:
-        journal.require_room()
-        now_ms = journal.clock.now_ms()
-        entry = JournalEntry(
-            name=name,
-            ordinal=place.ordinal,
-            state="intent",
-            writes=writes,
-            position=place.position,
-            at_ms=now_ms,
-            due_ms=None if timeout_ms is None else now_ms + timeout_ms,
-            waits_for=kind,
-        )
-        await journal.keep(entry)
-    if entry.state == "intent":
-        # Only a sleep can end here; all else is told by the engine, in the journal of the next execution.
-        await journal.wait_at(place.position, entry.due_ms if kind == "sleep" else None)
-        lane.seen_ms = max(lane.seen_ms, entry.due_ms or 0)
-        return ()
-    lane.seen_ms = max(lane.seen_ms, entry.at_ms)
-    if entry.state == "failed":
-        raise TimeoutError(entry.error.message if entry.error is not None else f"{kind} {name!r} did not come in time")
-    return entry.writes

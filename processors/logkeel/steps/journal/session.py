@@ -15,9 +15,9 @@ from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 from logkeel.errors import JournalDiverged, PayloadTooLarge, StepSignatureError
 from logkeel.log import Clock
-from logkeel.records import ErrorInfo, FieldWrite, JournalEntry, StepCommand
+from logkeel.records import ErrorInfo, FieldValue, FieldWrite, JournalEntry, StepCommand, WaitKind
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, journal_bytes
-from logkeel.steps.journal.book import Book, Lane
+from logkeel.steps.journal.book import Book, Lane, Place
 from logkeel.steps.journal.lease import Lease
 from logkeel.steps.refusing import NotForThisWorker
 from logkeel.workflow.current import CURRENT
@@ -62,7 +62,14 @@ class WentAnotherWay:
     error: JournalDiverged
 
 
-Stop: TypeAlias = Suspended | CallInDoubt | LeaseLost | NotHere | WentAnotherWay
+@dataclass(frozen=True, slots=True)
+class BeginsAnew:
+    """The code goes on as new, with these writes and without its journal."""
+
+    writes: tuple[FieldWrite, ...]
+
+
+Stop: TypeAlias = Suspended | CallInDoubt | LeaseLost | NotHere | WentAnotherWay | BeginsAnew
 
 
 class Stopped(Exception):
@@ -77,11 +84,13 @@ class Stopped(Exception):
 class EntryValues:
     """Results on their way into entries and out of them: compressed, encrypted, kept elsewhere, as the worker does it.
 
-    `seal` takes the writes and what they are, for its errors; `open` raises `NotForThisWorker`.
+    `seal` takes the writes and what they are, for its errors; `open` and `open_result` (of a child run) raise
+    `NotForThisWorker`.
     """
 
     seal: Callable[[Sequence[FieldWrite], str], Awaitable[tuple[FieldWrite, ...]]]
     open: Callable[[Sequence[FieldWrite]], Awaitable[tuple[FieldWrite, ...]]]
+    open_result: Callable[[Sequence[FieldValue]], Awaitable[tuple[FieldValue, ...]]]
 
 
 class SendEntry(Protocol):
@@ -221,6 +230,13 @@ class Journal:
 
     # Entries, waits, calls --------------------------------------------------------------------------------------
 
+    async def meet(self, lane: Lane, name: str, waits_for: WaitKind | None) -> tuple[Place, JournalEntry | None]:
+        """See `Book.meet`; code that went another way never comes back from it."""
+        try:
+            return self.book.meet(lane, name, waits_for)
+        except JournalDiverged as error:
+            await self.halt(WentAnotherWay(error))
+
     async def keep(self, entry: JournalEntry) -> None:
         """Send an entry and wait until it is durable (P34)."""
         if self._closed:
@@ -241,6 +257,13 @@ class Journal:
         """What an entry brings, serialized and inline."""
         try:
             return await self.values.open(writes)
+        except NotForThisWorker as error:
+            await self.halt(NotHere(str(error)))
+
+    async def opened_result(self, fields: tuple[FieldValue, ...]) -> tuple[FieldValue, ...]:
+        """What a child run has returned, serialized and inline."""
+        try:
+            return await self.values.open_result(fields)
         except NotForThisWorker as error:
             await self.halt(NotHere(str(error)))
 

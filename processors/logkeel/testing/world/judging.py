@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from logkeel.errors import DataError
-from logkeel.exactly_once.rows import MARKS_KEY, TIMERS_END, TIMERS_START, LocalMarks, position_key
+from logkeel.exactly_once.rows import MARKS_KEY, TIMERS_END, TIMERS_START, LocalMarks, position_key, timer_id_of
 from logkeel.exactly_once.rows import decode_position as position_of
 from logkeel.log import TopicPartition
 from logkeel.log.keyspace import LOCAL
@@ -16,6 +16,7 @@ from logkeel.log.partitioner import partition_for
 from logkeel.records import RequestRejected, RunCompleted, RunEvent, StepCommand
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.processor.run_processor import TABLE
+from logkeel.runs.processor.timer_ids import LIMIT
 from logkeel.runs.rows import keys
 from logkeel.runs.rows.run_rows import load_run
 from logkeel.testing.world.folding import folded, values_of
@@ -160,10 +161,12 @@ def _faults_of_tables(world: "World", tables: Mapping[int, Rows]) -> Iterator[st
             (keys.OPEN_RUN, "an open run"),
             (keys.PARKED, "a parked request"),
             (keys.CONVERSATION_NEXT, "a turn to be started"),
+            (keys.LIMIT_ASKER, "a claim to a limit"),
         ):
             if any(key.startswith(prefix) for key in rows):
                 yield f"partition {number} still holds {what}"
-        if any(TIMERS_START <= key < TIMERS_END for key in rows):
+        # Of a rate, the last start is remembered for a whole window.
+        if any(TIMERS_START <= key < TIMERS_END and timer_id_of(key)[:1] != LIMIT for key in rows):
             yield f"partition {number} still holds a timer"
     owners: dict[int, list[EngineProcess]] = {}
     for engine in world.engines:

@@ -57,6 +57,14 @@ class Faust:
         """Not to be had."""
         raise NotImplementedError("a stream has no waiting runs")
 
+    async def ask(self, spec: Mapping[str, Any]) -> None:
+        """Not to be had."""
+        raise NotImplementedError("a stream has no questions")
+
+    async def answer(self, spec: Mapping[str, Any]) -> None:
+        """Not to be had."""
+        raise NotImplementedError("a stream has no questions")
+
     async def close(self) -> None:
         """Disconnect."""
         self._reading.cancel()

@@ -14,11 +14,16 @@ from tests.chaos.outside import LEDGER, read
 from logkeel.kafka import KafkaLogClient
 from logkeel.log import OutputRecord, TopicPartition
 from logkeel.log.partitioner import partition_for
-from logkeel.records import FieldWrite, Payload, RunCompleted, RunEvent, StartRun
+from logkeel.records import AnswerQuestion, FieldWrite, Payload, RunCompleted, RunEvent, StartRun
 from logkeel.records.topics import TopicNames
 from logkeel.wire import decode, encode
 
 LIMIT_BYTES = 250_000
+WORKFLOWS = {"fan-out": "fan-out-each", "sleeper": "sleeper", "agent-code": "agent-code", "agent-loop": "agent-loop"}
+"""For each shape but a chain, which is named as its workload is."""
+
+GIVEN = {"fan-out": ("width",), "sleeper": ("until_ms",), "agent-code": ("turns",), "agent-loop": ("turns",)}
+"""What a run of that shape is given beside its value."""
 
 
 class Logkeel:
@@ -34,6 +39,7 @@ class Logkeel:
         self._ends: dict[str, asyncio.Future[None]] = {}
         self._values: dict[str, str] = {}
         self._doubts: dict[str, asyncio.Future[None]] = {}
+        self._questions: dict[str, asyncio.Future[RunEvent]] = {}
         self._stop = threading.Event()
 
     async def open(self) -> None:
@@ -50,7 +56,28 @@ class Logkeel:
         ended = self._ends[spec["run_id"]] = self._loop.create_future()
         if spec["outside"]:
             self._values[spec["run_id"]] = spec["value"]
-        self._request(spec, spec["workload"])
+        self._request(spec, WORKFLOWS.get(spec["shape"], spec["workload"]), *GIVEN.get(spec["shape"], ()))
+        await ended
+
+    async def ask(self, spec: Mapping[str, Any]) -> None:
+        """Request, and wait until the history has the question."""
+        asked = self._questions[spec["run_id"]] = self._loop.create_future()
+        self._request(spec, "approval")
+        await asked
+
+    async def answer(self, spec: Mapping[str, Any]) -> None:
+        """Answer, and wait for the completion event."""
+        run_id = spec["run_id"]
+        question = self._questions.pop(run_id).result()
+        ended = self._ends[run_id] = self._loop.create_future()
+        answer = AnswerQuestion(
+            run_id=run_id,
+            path=question.path or "",
+            verb="approve",
+            question=question.revision,
+            request_id=f"answer-{run_id}",
+        )
+        self._send(run_id, encode(answer))
         await ended
 
     async def wait(self, spec: Mapping[str, Any]) -> None:
@@ -63,12 +90,15 @@ class Logkeel:
         """Stop reading."""
         self._stop.set()
 
-    def _request(self, spec: Mapping[str, Any], workflow: str) -> None:
+    def _request(self, spec: Mapping[str, Any], workflow: str, *given: str) -> None:
         run_id, value = spec["run_id"], spec["value"]
         if len(value) > LIMIT_BYTES:
             value = value[: len(value) // 4]
-        payload = Payload(encoding="json", data=json.dumps(value).encode())
-        inputs = (FieldWrite(field="value", payload=payload),)
+        fields = {"value": value, **{name: spec[name] for name in given}}
+        inputs = tuple(
+            FieldWrite(field=name, payload=Payload(encoding="json", data=json.dumps(field).encode()))
+            for name, field in fields.items()
+        )
         request = StartRun(workflow=workflow, run_id=run_id, request_id=run_id, inputs=inputs)
         self._send(run_id, encode(request))
 
@@ -93,6 +123,9 @@ class Logkeel:
                     ended.set_result(None)
                 elif ended is not None:
                     ended.set_exception(RuntimeError(f"{message.run_id} {message.status}: {message.error}"))
+            elif isinstance(message, RunEvent) and message.kind == "question_asked":
+                if message.run_id in self._questions:
+                    self._questions[message.run_id].set_result(message)
             elif isinstance(message, RunEvent) and message.kind == "step_in_doubt" and message.due_ms is None:
                 self._doubt(message)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.bench.flow_workflows import agent_code, agent_loop, approval, fan_out_each, sleeper
 from tests.bench.peers import workloads
 from tests.bench.peers.adapters.contract import act
 from tests.chaos.outside import LEDGER, read
@@ -113,3 +114,4 @@ race_keyed = _race("race-KEYED", KEYED)
 race_checked = _race("race-CHECKED", CHECKED(settle="100ms"))
 race_once = _race("race-ONCE", ONCE)
 waiting = _waiting("wait")
+__all__ = ["agent_code", "agent_loop", "approval", "fan_out_each", "sleeper"]
