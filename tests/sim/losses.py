@@ -67,8 +67,9 @@ def _was_silent(signs: list[int], *, keeps_up: bool) -> bool:
 
 
 def _keeps_up(world: World) -> bool:
-    """Whether the engines read all there is at once: else a timer waits for what is before it in the log (P23)."""
-    return world.settings.max_records >= ALL_RECORDS and world.settings.max_bytes >= ALL_BYTES
+    """Whether engines read all there is at once, and markers are quick: else a timer waits for the log (P23)."""
+    at_once = world.settings.max_records >= ALL_RECORDS and world.settings.max_bytes >= ALL_BYTES
+    return at_once and not world.cluster.conditions.slow_markers
 
 
 def _disturbed(world: World) -> list[float]:

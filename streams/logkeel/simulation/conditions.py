@@ -14,6 +14,9 @@ class Conditions:
     scan_ms = 0.0
     """How often the broker looks for transactions that are over time (Kafka: every 10 s)."""
 
+    slow_markers = False
+    """Whether one in ten is late by up to three seconds; all that a partition has to commit then adds up."""
+
     patience_ms = 0.0
     """How much of its time-out a reader's fetch waits when nothing is there."""
 
@@ -67,14 +70,14 @@ class RandomConditions(Conditions):
     def __init__(self, random: Random, *, pace: float = 1.0) -> None:
         self._random = random
         self._pace = pace
-        self._slow_markers = random.random() < 0.3
+        self.slow_markers = random.random() < 0.3
 
     def call_ms(self, effect: str) -> float:
         return self._pace * self._random.random() * (0.2 if effect == "produce" else 2.0)
 
     def marker_ms(self) -> float:
         draw = self._random.random()
-        if self._slow_markers and draw < 0.1:
+        if self.slow_markers and draw < 0.1:
             return self._random.uniform(50.0, 3_000.0)
         return self._pace * draw * 8.0
 
