@@ -26,4 +26,5 @@ def init(
     for name in FILES:
         (folder / name).write_text((TEMPLATES / f"{name}.txt").read_text(encoding="utf-8"))
         typer.echo(folder / name)
-    say(f"next: cd {folder}; pytest; logkeel dev app.py")
+    go = "" if folder.resolve() == Path.cwd() else f"cd {folder}; "
+    say(f"next: {go}pytest; logkeel dev app.py")
