@@ -13,11 +13,12 @@ from tests.sim.plan import Plan, RunPlan
 from tests.sim.workload import WORKFLOWS
 
 from logkeel.testing.world import World, play_out
+from logkeel.testing.world.judging import histories_of
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What became of a seed."""
+    """What became of a seed. `folded`: kinds of events of its histories, each with a handler of the fold."""
 
     seed: int
     faults: list[str]
@@ -30,6 +31,7 @@ class Verdict:
     asked: int = 0
     processor_s: float = 0.0
     lines: list[str] = field(default_factory=list)
+    folded: frozenset[str] = frozenset()
 
 
 def play(plan: Plan, directory: Path, *, keep_lines: bool = False) -> Verdict:
@@ -77,4 +79,5 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
         struck=dict(world.struck),
         asked=human.asked,
         lines=world.trace.lines() if keep_lines else [],
+        folded=frozenset(event.kind for events in histories_of(world).values() for event in events),
     )

@@ -16,10 +16,12 @@ from logkeel.records import (
     AnswerQuestion,
     CancelRun,
     FieldWrite,
+    PauseRun,
     Payload,
     Request,
     RequestRejected,
     ResolveStep,
+    ResumeRun,
     RunCompleted,
     RunEvent,
     SignalRun,
@@ -113,6 +115,10 @@ def _request(run: RunPlan, sending: Sending, number: int) -> Request:
         case "signal":
             key = run.conversation
             return SignalRun(run_id=run.run_id, name=sending.name, request_id=request_id, routing_key=key)
+        case "pause":
+            return PauseRun(run_id=run.run_id, request_id=request_id)
+        case "resume":
+            return ResumeRun(run_id=run.run_id, request_id=request_id)
         case "cancel":
             return CancelRun(run_id=run.run_id, request_id=request_id, routing_key=run.conversation)
 
@@ -183,6 +189,17 @@ class Human:
                 answered_by=name,
             )
             self._replies += [(at_ms, request)] * draw.choice((1, 1, 2))
+        if Random(f"{event.run_id}/{event.revision}/hands on").random() < 0.2:
+            handed = AnswerQuestion(
+                run_id=event.run_id,
+                path=event.path or "",
+                verb="delegate",
+                request_id=f"question/{event.run_id}/{event.revision}/handed",
+                question=event.revision,
+                answered_by="ada",
+                assignee="eve",
+            )
+            self._replies.append((self._world.elapsed_ms + 20, handed))
 
     def _reply(self) -> None:
         due = [request for at_ms, request in self._replies if at_ms <= self._world.elapsed_ms]

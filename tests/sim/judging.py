@@ -31,7 +31,8 @@ from logkeel.wire import decode_as
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
 Answers = list[tuple[Record, StepAnswer]]
-MAY_BE_REJECTED = ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open", "cancelled")
+PAUSES = ("run_paused", "run_not_paused")
+MAY_BE_REJECTED = ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open", "cancelled", *PAUSES)
 MAY_FAIL = {
     "bulky": ("record_too_large", ""),
     "heavy": ("command_too_large", ""),

@@ -24,6 +24,9 @@ HARD_AT, UNATTENDED_AT, SKEWED_AT = 3, 11, 9
 steps that are lost by a worker whose clock is behind, and is set right before it is back.
 """
 
+PAUSED_AT = 15
+"""Of sixteen seeds, the one whose runs are paused for a while."""
+
 AIMED: tuple[EffectName, ...] = ("commit_offsets", "commit_offsets", "send", "commit", "write", "committed")
 """What an aimed strike is at; of the first, one in a few is a claim."""
 
@@ -44,7 +47,7 @@ Scenario = Literal["usual", "weeks_pass", "state_lost", "last_copy", "changelog_
 class Sending:
     """One request. `same_id`: with the request id of the first one; `astray`: to a partition that is not its home."""
 
-    kind: Literal["start", "signal", "cancel"]
+    kind: Literal["start", "signal", "cancel", "pause", "resume"]
     at_ms: float
     same_id: bool = True
     astray: bool = False
@@ -142,8 +145,18 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         straight += tuple(RunPlan(f"check-{n}", "careful", draw.randrange(1_000), _sendings(draw)) for n in range(3))
     if seed % 16 == UNATTENDED_AT:
         straight = tuple(_cancelled(run, draw) for run in straight)
+    if seed % 16 == PAUSED_AT:
+        pauses = Random(f"{seed}/pauses")
+        straight = tuple(_paused(run, pauses) for run in straight)
     families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
+
+
+def _paused(run: RunPlan, draw: Random) -> RunPlan:
+    """For a while that may begin before the run, or go on behind its end."""
+    at_ms = run.sendings[0].at_ms + draw.uniform(-50, 1_500)
+    paused = (Sending("pause", max(0.0, at_ms)), Sending("resume", max(0.0, at_ms) + draw.uniform(100, 2_500)))
+    return replace(run, sendings=(*run.sendings, *paused)) if run.workflow in ("chain", "fan", "careful") else run
 
 
 def _cancelled(run: RunPlan, draw: Random) -> RunPlan:

@@ -1,8 +1,11 @@
 """What many seeds were like."""
 
 from collections import Counter
+from typing import get_args
 
 from tests.sim.case import Verdict
+
+from logkeel.records import EventKind
 
 PERCENTS = (0, 10, 50, 90, 100)
 
@@ -34,8 +37,15 @@ class Report:
         struck: Counter[str] = Counter()
         for each in self._verdicts:
             struck.update(each.struck)
-        kinds = ", ".join(f"{kind} {times}" for kind, times in struck.most_common())
-        rows += [f"faults: {kinds}", f"humans were asked {sum(each.asked for each in self._verdicts)} times"]
+        strikes = ", ".join(f"{kind} {times}" for kind, times in struck.most_common())
+        rows += [f"faults: {strikes}", f"humans were asked {sum(each.asked for each in self._verdicts)} times"]
+        kinds = {*get_args(EventKind)}
+        missing = sorted(kinds - {kind for each in self._verdicts for kind in each.folded})
+        share = 100 * (len(kinds) - len(missing)) / len(kinds)
+        rows.append(
+            f"fold handlers: {len(kinds) - len(missing)} of {len(kinds)} ({share:.0f} %) were reached"
+            + (f", not {', '.join(missing)}" if missing else "")
+        )
         spent_s = sum(each.processor_s for each in self._verdicts)
         rows.append(f"{count} seeds in {seconds:.0f} s ({spent_s:.0f} s of a processor), {len(self.failed)} failed")
         return "\n".join(rows)
