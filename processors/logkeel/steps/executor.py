@@ -20,6 +20,7 @@ from logkeel.log import Clock
 from logkeel.records import JournalEntry, StepCommand
 from logkeel.steps.attempt import Attempt, new_attempt
 from logkeel.steps.catalog import StepCatalog
+from logkeel.steps.emitting import Emissions
 from logkeel.steps.execution import ClaimTooOld, Execution, Outcome
 from logkeel.steps.machine.messages import Key, StartStep
 from logkeel.steps.resources import Overrides, ResourcePool
@@ -77,8 +78,12 @@ class StepExecutor:
         concurrency: int,
         loop: asyncio.AbstractEventLoop | None = None,
         overrides: Overrides | None = None,
+        emit: Callable[[Emissions, bytes], None] | None = None,
     ) -> None:
-        """`loop` None: threads. Otherwise inline, on that loop; one with `run_ready` is never waited for."""
+        """`loop` None: threads. Otherwise inline, on that loop; one with `run_ready` is never waited for.
+
+        `emit` takes what steps emit; from any thread.
+        """
         threaded = loop is None
         self.enforces_deadlines = True
         self._clock = clock
@@ -93,6 +98,7 @@ class StepExecutor:
             resources=self._resources,
             threads=self._pool,
             send_entry=self._send_entry,
+            emit=emit,
         )
         self._open: dict[Key, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()

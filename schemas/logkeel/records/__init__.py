@@ -37,6 +37,7 @@ from logkeel.records.steps import (
     StepSuspended,
     WaitKind,
 )
+from logkeel.records.streams import StepEmitted
 from logkeel.records.values import (
     Blob,
     Control,
@@ -94,6 +95,7 @@ __all__ = [
     "StartRun",
     "StepAnswer",
     "StepCommand",
+    "StepEmitted",
     "StepErrorSummary",
     "StepFailed",
     "StepHeartbeat",

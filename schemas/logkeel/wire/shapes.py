@@ -19,6 +19,7 @@ from logkeel.records import (
     SignalRun,
     StartRun,
     StepCommand,
+    StepEmitted,
     StepFailed,
     StepHeartbeat,
     StepJournaled,
@@ -57,6 +58,7 @@ Record = (
     | RunEvent
     | RunCompleted
     | RequestRejected
+    | StepEmitted
     | WorkflowDefinition
 )
 """Every record that stands alone on a topic."""
