@@ -13,6 +13,7 @@ from logkeel.cli.options import Bootstrap, Config, Output, Prefix, RunId
 from logkeel.cli.output import Format, data, print_json, say
 from logkeel.cli.payloads import payload_chain
 from logkeel.cli.settings import broker_settings
+from logkeel.cli.texts import one_line
 from logkeel.cli.times import duration
 from logkeel.cli.watching import POLL_S, first_events
 from logkeel.client import Emitted, StreamReader
@@ -90,4 +91,4 @@ def emitted_text(emitted: Emitted, began_ms: int) -> str:
     missing = f" ({emitted.dropped} missing)" if emitted.dropped else ""
     place = f"{emitted.path} (attempt {emitted.attempt}, dispatch {emitted.dispatch})"
     value = emitted.value if isinstance(emitted.value, str) else msgspec.json.encode(emitted.value).decode()
-    return f"{duration(emitted.at_ms - began_ms):>8}  emitted  {place}:{missing} {value}"
+    return f"{duration(emitted.at_ms - began_ms):>8}  emitted  {one_line(place)}:{missing} {one_line(value)}"

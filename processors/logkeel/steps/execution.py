@@ -45,7 +45,7 @@ class ClaimTooOld(Exception):
 
 
 class Execution:
-    """Runs attempts, one call of `answer` each."""
+    """Runs attempts, one call of `answer` each. `emit` takes what steps emit, from any thread."""
 
     def __init__(
         self,
@@ -56,7 +56,6 @@ class Execution:
         resources: ResourcePool,
         threads: DaemonThreads | None,
         send_entry: SendEntry | None = None,
-        emit: Callable[[Emissions, bytes], None] | None = None,
     ) -> None:
         self._catalog = catalog
         self._clock = clock
@@ -66,7 +65,7 @@ class Execution:
         self._processes: CpuProcesses | None = None
         self._values = StepValues(catalog.payloads, clock, threaded=threads is not None)
         self._send_entry = send_entry or _nobody
-        self._emit = emit
+        self.emit: Callable[[Emissions, bytes], None] | None = None
 
     async def answer(self, attempt: Attempt) -> Outcome:
         """Execute. Raises `ClaimTooOld` and `asyncio.CancelledError` only."""
@@ -147,7 +146,7 @@ class Execution:
         if bound.asks_run_view:
             arguments |= bound.view_arguments(run_view_of(attempt.command))
         if bound.context_parameter is not None:
-            arguments[bound.context_parameter] = WorkerStepContext(attempt, send=self._emit)
+            arguments[bound.context_parameter] = WorkerStepContext(attempt, send=self.emit)
         return arguments
 
     async def _durably(self, attempt: Attempt, step: BoundStep, arguments: dict[str, Any], lease: Lease) -> Any:
@@ -158,7 +157,7 @@ class Execution:
             open_result=partial(self._values.opened_result, attempt),
         )
         journal = Journal(attempt.command, values, send=self._send_entry, clock=self._clock, lease=lease)
-        caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key, send=self._emit), self._threads)
+        caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key, send=self.emit), self._threads)
         context = arguments.get(step.context_parameter or "")
         if isinstance(context, WorkerStepContext):
             context.durable = (journal, caller)

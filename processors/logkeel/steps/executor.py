@@ -78,12 +78,8 @@ class StepExecutor:
         concurrency: int,
         loop: asyncio.AbstractEventLoop | None = None,
         overrides: Overrides | None = None,
-        emit: Callable[[Emissions, bytes], None] | None = None,
     ) -> None:
-        """`loop` None: threads. Otherwise inline, on that loop; one with `run_ready` is never waited for.
-
-        `emit` takes what steps emit; from any thread.
-        """
+        """`loop` None: threads. Otherwise inline, on that loop; one with `run_ready` is never waited for."""
         threaded = loop is None
         self.enforces_deadlines = True
         self._clock = clock
@@ -98,7 +94,6 @@ class StepExecutor:
             resources=self._resources,
             threads=self._pool,
             send_entry=self._send_entry,
-            emit=emit,
         )
         self._open: dict[Key, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,8 +106,18 @@ class StepExecutor:
         self._entry_waits: asyncio.Future[None] | None = None
         self._thread = threading.Thread(target=self._serve, name="logkeel-loop", daemon=True) if threaded else None
 
-    def open(self, report: Report, slot_freed: Callable[[], None], entries: EntrySender | None = None) -> None:
-        """Begin to serve; both callbacks may come from any thread. `entries` is for steps with a journal."""
+    def open(
+        self,
+        report: Report,
+        slot_freed: Callable[[], None],
+        entries: EntrySender | None = None,
+        *,
+        emit: Callable[[Emissions, bytes], None] | None = None,
+    ) -> None:
+        """Begin to serve; callbacks may come from any thread. `entries` is for steps with a journal, `emit` takes what
+        steps emit.
+        """
+        self._execution.emit = emit
         self._report, self._slot_freed, self._entries = report, slot_freed, entries
         self._ticked_s = self._tick_asked_s = self._clock.monotonic_s()
         if self._thread is not None:

@@ -143,10 +143,9 @@ class StepWorker:
             concurrency=options.concurrency,
             loop=None if options.threaded else options.new_loop(),
             overrides=options.overrides,
-            emit=self._streams.emit,
         )
         self._executor.enforces_deadlines = not options.debug
-        self._executor.open(self._reported, lambda: self._post(m.SlotFreed()), self)
+        self._executor.open(self._reported, lambda: self._post(m.SlotFreed()), self, emit=self._streams.emit)
 
     @property
     def slot(self) -> SlotLock:

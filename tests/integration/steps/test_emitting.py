@@ -39,9 +39,8 @@ def follow(bootstrap: str, prefix: str, found: list[str]) -> threading.Thread:
     )
 
     def read() -> None:
-        assert process.stdout is not None
-        found.extend(process.stdout)
-        process.wait(30)
+        with process:
+            found.extend(process.stdout or ())
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()

@@ -83,8 +83,8 @@ class Stage:
             resources=ResourcePool(),
             threads=None,
             send_entry=self._send,
-            emit=lambda emissions, value: self.emitted.append((emissions.identity.dispatch, value)),
         )
+        execution.emit = lambda emissions, value: self.emitted.append((emissions.identity.dispatch, value))
         now_s = self.clock.monotonic_s()
         start = StartStep(SOURCE, 0, self.command(), claimed=True)
         attempt: Attempt = new_attempt(start, claimed_at_s=now_s, now_ms=self.clock.now_ms(), now_s=now_s)
