@@ -20,6 +20,7 @@ from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
 from logkeel.client.forking import cut, fork_request
+from logkeel.client.schedules import Schedules
 from logkeel.client.streams import Emitted, StreamReader, until_ended
 from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
 from logkeel.log import Admin, LogClient, OutputRecord, Producer, TopicPartition
@@ -38,6 +39,7 @@ from logkeel.records import (
     ResumeRun,
     RunCompleted,
     RunEvent,
+    ScheduleRequest,
     SignalRun,
     StartRun,
 )
@@ -91,6 +93,11 @@ class Client:
         self._admin: Admin = log_client.admin()
         self._partitions: int | None = None
         self.follower = CompletionFollower(lambda: log_client.reader("read_committed"), self._names.run_completions)
+
+    @property
+    def schedules(self) -> Schedules:
+        """What starts runs by time."""
+        return Schedules(self._log, self._names, self._payloads, self._send)
 
     def __enter__(self) -> Self:
         return self
@@ -340,7 +347,7 @@ class Client:
             return None
         return self._payloads.wrap(payload_of(name, payload), f"signal {name!r}")
 
-    def _send(self, request: Request, routing_key: str) -> str:
+    def _send(self, request: Request | ScheduleRequest, routing_key: str) -> str:
         """Produce, and wait until it is acknowledged."""
         failures: list[Exception | None] = []
         output = OutputRecord(

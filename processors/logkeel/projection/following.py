@@ -5,7 +5,7 @@ import time
 from logkeel.errors import LogkeelError, LogTimeout, TopicMissing
 from logkeel.log import LogClient, Record, TopicPartition
 from logkeel.projection.projection import Projection
-from logkeel.records import RunEvent
+from logkeel.records import RunEvent, ScheduleEvent
 from logkeel.records.topics import TopicNames
 from logkeel.wire import decode_as
 
@@ -68,6 +68,10 @@ class HistoryReader:
         if record.value is None or (self._key is not None and record.key != self._key):
             return None
         try:
-            return decode_as(record.value, RunEvent)
+            event = decode_as(record.value, RunEvent, ScheduleEvent)
         except LogkeelError:
             return None
+        if isinstance(event, ScheduleEvent):
+            self.projection.schedules.take(event)
+            return None
+        return event

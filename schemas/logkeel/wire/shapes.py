@@ -10,14 +10,17 @@ from logkeel.records import (
     ForkRun,
     LimitAnswered,
     PauseRun,
+    PutSchedule,
     ReleaseLimit,
     RequestRejected,
     ResolveStep,
     ResumeRun,
     RunCompleted,
     RunEvent,
+    ScheduleEvent,
     SignalRun,
     StartRun,
+    SteerSchedule,
     StepCommand,
     StepEmitted,
     StepFailed,
@@ -43,6 +46,8 @@ Record = (
     | ForkRun
     | AcquireLimit
     | ReleaseLimit
+    | PutSchedule
+    | SteerSchedule
     | StepCommand
     | StepRevoked
     | StepHeartbeat
@@ -56,6 +61,7 @@ Record = (
     | ChildCompleted
     | LimitAnswered
     | RunEvent
+    | ScheduleEvent
     | RunCompleted
     | RequestRejected
     | StepEmitted
