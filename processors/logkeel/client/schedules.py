@@ -1,4 +1,6 @@
-"""Schedules from outside: put, pause, resume, delete, trigger, backfill. Each call returns once its request is on the log.
+"""Schedules from outside: put, pause, resume, delete, trigger, backfill.
+
+Each call returns once its request is on the log.
 
 Refused requests are told on `run-completions`, as those to runs are; what became of a schedule is on `run-events`.
 """
@@ -92,7 +94,10 @@ class Schedules:
         )
 
     def list(self) -> list[ScheduleView]:
-        """All schedules, by name, from the history that is kept. Raises `LogTimeout`, `LogUnavailable`, `TopicMissing`."""
+        """All schedules, by name, from the history that is kept.
+
+        Raises `LogTimeout`, `LogUnavailable`, `TopicMissing`.
+        """
         with closing(HistoryReader(self._log, self._names)) as reader:
             return reader.catch_up().schedules.all()
 

@@ -10,6 +10,7 @@ from logkeel.records.topics import TopicNames
 from logkeel.wire import decode_as
 
 BATCH = 1_000
+_EVENTS = (RunEvent, ScheduleEvent)
 
 
 class HistoryReader:
@@ -68,7 +69,7 @@ class HistoryReader:
         if record.value is None or (self._key is not None and record.key != self._key):
             return None
         try:
-            event = decode_as(record.value, RunEvent, ScheduleEvent)
+            event: RunEvent | ScheduleEvent = decode_as(record.value, *_EVENTS)
         except LogkeelError:
             return None
         if isinstance(event, ScheduleEvent):

@@ -26,9 +26,9 @@ _OVERLAPS: Final[tuple[Overlap, ...]] = ("skip", "queue", "cancel", "allow")
 class ScheduleOptions(TypedDict, total=False):
     """When a schedule is due, and what then. One of `cron` (in the time zone `tz`, unless said UTC) and `every`.
 
-    `overlap`: a former run goes on; the next is left out ("skip", unless said), waits ("queue"), or ends it ("cancel"), or
-    runs beside it ("allow"). `backfill`: due times that nobody started because no engine ran: none (unless said), the
-    last one, so many of the last, or all (1 000). `input`: of each run.
+    `overlap`: a former run goes on; the next is left out ("skip", unless said), waits ("queue"), ends it ("cancel"),
+    or runs beside it ("allow"). `backfill`: due times that nobody started because no engine ran: none (unless said),
+    the last one, so many of the last, or all (1 000). `input`: of each run.
     """
 
     cron: str
@@ -41,7 +41,10 @@ class ScheduleOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What starts runs of `workflow`. `backfill`: how many of the newest missed due times. `version`: declared with it."""
+    """What starts runs of `workflow`.
+
+    `backfill`: how many of the newest missed due times are made up for. `version`: it was declared with that one.
+    """
 
     name: str
     workflow: "Workflow[Any] | str"

@@ -86,7 +86,7 @@ class Engine:
 
 
 def due_names(rhythm: Rhythm, after_ms: int, until_ms: int) -> list[str]:
-    names = []
+    names: list[str] = []
     for at_ms in due_times(rhythm, after_ms):
         if at_ms > until_ms:
             return names

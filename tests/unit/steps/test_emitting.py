@@ -97,8 +97,7 @@ class Site:
         """What is on the log."""
         reader = self.client.reader("read_committed")
         reader.assign({TopicPartition(TOPIC, 0): 0})
-        found = [decode_as(record.value or b"", StepEmitted) for record in reader.fetch(10_000, 0.0).records]
-        return [each for each in found if isinstance(each, StepEmitted)]
+        return [decode_as(record.value or b"", StepEmitted) for record in reader.fetch(10_000, 0.0).records]
 
 
 def values(records: list[StepEmitted]) -> list[Any]:

@@ -104,20 +104,23 @@ class ScheduleTurn:
 
     def steer(self, request: SteerSchedule) -> Reject | None:
         """Do as asked, or say why not."""
-        state, asked = self.state, About(actor=request.requested_by, request_id=request.request_id)
+        state, asked = (
+            self.state,
+            About(actor=request.requested_by, request_id=request.request_id, reason=request.reason),
+        )
         match request.verb:
             case "pause":
                 if not state.paused:
                     state.paused, state.next_ms = True, None
-                    self._tell("paused", reason=request.reason, **asked)
+                    self._tell("paused", **asked)
             case "resume":
                 if state.paused:
                     state.paused, state.next_ms = False, next_due(rhythm_of(state.put), self.now_ms)
-                    self._tell("resumed", reason=request.reason, **asked)
+                    self._tell("resumed", **asked)
             case "delete":
                 self.deleted = True
                 state.next_ms, state.waiting = None, []
-                self._tell("deleted", reason=request.reason, **asked)
+                self._tell("deleted", **asked)
             case "trigger":
                 name = request.request_id or due_text(self.now_ms)
                 self._admit([Occasion(f"{state.put.name}/{name}", self.now_ms)])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from logkeel.testing.world.world import World
 
 Rows = Mapping[bytes, bytes]
+_EVENTS = (RunEvent, ScheduleEvent)
 
 
 def general_faults(world: "World") -> list[str]:
@@ -112,7 +113,7 @@ def _faults_of_histories(world: "World", histories: Mapping[tuple[str, str], lis
             if event.kind == "step_succeeded":
                 done.add(event.path)
     for record in world.records(world.names.run_events):
-        said: RunEvent | ScheduleEvent = decode_as(record.value or b"", RunEvent, ScheduleEvent)
+        said: RunEvent | ScheduleEvent = decode_as(record.value or b"", *_EVENTS)
         name = said.name if isinstance(said, ScheduleEvent) else said.run_id
         routing_key = name if isinstance(said, ScheduleEvent) else said.routing_key or name
         home = partition_for(routing_key.encode(), world.settings.partitions)
