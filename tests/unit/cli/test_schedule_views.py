@@ -18,7 +18,7 @@ def test_a_line_says_when_it_is_due_and_what_goes_on() -> None:
         "nightly",
         "reports",
         "0 3 * * * Europe/Berlin",
-        "1m00s",
+        "1m 00s",
         "skip",
         "nightly/a",
         2,
