@@ -200,6 +200,19 @@ def test_a_pause_lets_due_times_pass() -> None:
     assert engine.kinds() == ["put", "paused", "resumed", "started"]
 
 
+def test_what_was_due_before_a_pause_or_a_change_is_started_where_the_engine_is_behind() -> None:
+    for act in ("pause", "put"):
+        engine = Engine(put(backfill=MAX_WAITING))
+        engine.now_ms += 3 * HOUR_MS
+        if act == "pause":
+            engine.steer("pause")
+        else:
+            look = engine.look()
+            look.put(put(every_ms=7_000), is_new=False)
+            engine.done(look)
+        assert engine.started == due_names(Rhythm(every_ms=HOUR_MS), T0, T0 + 3 * HOUR_MS)
+
+
 def test_putting_the_same_changes_nothing_and_another_rhythm_counts_from_now() -> None:
     engine = Engine(put())
     look = engine.look()

@@ -97,6 +97,7 @@ class ScheduleTurn:
         state = self.state
         if not is_new and same_schedule(state.put, put):
             return
+        self._collect()  # what was due before the change
         if not state.paused and (is_new or rhythm_of(state.put) != rhythm_of(put)):
             state.next_ms = next_due(rhythm_of(put), self.now_ms)
         state.put = put
@@ -111,6 +112,7 @@ class ScheduleTurn:
         match request.verb:
             case "pause":
                 if not state.paused:
+                    self._collect()  # what was due before, where the engine is behind
                     state.paused, state.next_ms = True, None
                     self._tell("paused", **asked)
             case "resume":
@@ -131,8 +133,7 @@ class ScheduleTurn:
     def go_on(self) -> None:
         """Settle what has ended, take in what is due, and start what may start."""
         self._settle()
-        if not self.state.paused:
-            self._collect()
+        self._collect()
         self._work_off()
 
     @property
@@ -174,7 +175,7 @@ class ScheduleTurn:
     def _collect(self) -> None:
         """Due times that have come since the last look; of those that are missed, as many as are made up for."""
         state, put = self.state, self.state.put
-        if state.next_ms is None or state.next_ms > self.now_ms:
+        if state.paused or state.next_ms is None or state.next_ms > self.now_ms:
             return
         rhythm, late_ms, after_ms = rhythm_of(put), self.now_ms - LATE_MS, state.next_ms - 1
         missed = list(islice(takewhile(lambda at_ms: at_ms < late_ms, due_times(rhythm, after_ms)), COUNTED + 1))
