@@ -10,7 +10,8 @@ from logkeel.records.topics import TopicNames
 from logkeel.wire import decode_as
 
 BATCH = 1_000
-_EVENTS = (RunEvent, ScheduleEvent)
+_Event = RunEvent | ScheduleEvent
+_EVENTS = _Event.__args__
 
 
 class HistoryReader:
@@ -69,7 +70,7 @@ class HistoryReader:
         if record.value is None or (self._key is not None and record.key != self._key):
             return None
         try:
-            event: RunEvent | ScheduleEvent = decode_as(record.value, *_EVENTS)
+            event: _Event = decode_as(record.value, *_EVENTS)
         except LogkeelError:
             return None
         if isinstance(event, ScheduleEvent):

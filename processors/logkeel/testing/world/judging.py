@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from logkeel.testing.world.world import World
 
 Rows = Mapping[bytes, bytes]
-_EVENTS = (RunEvent, ScheduleEvent)
+_Event = RunEvent | ScheduleEvent
+_EVENTS = _Event.__args__
 
 
 def general_faults(world: "World") -> list[str]:
@@ -113,7 +114,7 @@ def _faults_of_histories(world: "World", histories: Mapping[tuple[str, str], lis
             if event.kind == "step_succeeded":
                 done.add(event.path)
     for record in world.records(world.names.run_events):
-        said: RunEvent | ScheduleEvent = decode_as(record.value or b"", *_EVENTS)
+        said: _Event = decode_as(record.value or b"", *_EVENTS)
         name = said.name if isinstance(said, ScheduleEvent) else said.run_id
         routing_key = name if isinstance(said, ScheduleEvent) else said.routing_key or name
         home = partition_for(routing_key.encode(), world.settings.partitions)
