@@ -1,7 +1,4 @@
-"""Recordings held against the code that is installed: each alone, turns of a conversation behind their former ones.
-
-Pure.
-"""
+"""Recordings held against the code that is installed, and how the outcome is told. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,34 +6,13 @@ from typing import Any
 from logkeel.cli.recordings import Recording
 from logkeel.cli.run_views import event_json
 from logkeel.records import RunEvent
-from logkeel.runs.core.redeciding import Divergence, Redecided, redecide
-from logkeel.runs.core.replay import replay
-from logkeel.runs.core.state import RunState
-
-Place = tuple[str, str | None, int]
-"""(workflow, conversation, how many revisions its turns have had): where a turn ended, and the next one began."""
+from logkeel.runs.core.redeciding import Divergence, Redecided
+from logkeel.runs.core.redeciding_all import redecide_all
 
 
 def redecided(recordings: Mapping[str, Recording]) -> dict[str, Redecided]:
-    """How each fared, by the names given. A turn begins as the former one ended, if that is among them.
-
-    Raises `InvariantViolation` for a history that does not begin at its beginning.
-    """
-    ends: dict[Place, RunState] = {}
-    found: dict[str, Redecided] = {}
-    for name, recording in sorted(recordings.items(), key=lambda item: item[1].events[0].former_revisions or 0):
-        first, plan = recording.events[0], recording.plan()
-        before = ends.get(_place(first, first.former_revisions or 0)) if first.former_revisions else None
-        found[name] = redecide(recording.events, plan, before=before)
-        if first.former_revisions is None or (first.former_revisions and before is None):
-            continue
-        state = found[name].state or replay(recording.events, plan, before=before)
-        ends[_place(first, first.former_revisions + recording.events[-1].revision)] = state
-    return {name: found[name] for name in recordings}
-
-
-def _place(event: RunEvent, revisions: int) -> Place:
-    return event.workflow, event.conversation_id, revisions
+    """How each fared, by the names given. Raises as `redecide_all`."""
+    return redecide_all({name: (recording.events, recording.plan()) for name, recording in recordings.items()})
 
 
 def is_well(found: Redecided) -> bool:
