@@ -76,6 +76,7 @@ def faults_of_ends(world: World) -> list[str]:
     planted = {
         "outage": ("log_timeout", "log_unavailable"),
         "disk_full": ("store_unavailable",),
+        "disk_damaged": ("store_corrupt",),
         "membership_reset": ("invariant_violation",),
     }
     excused = {code for strike, codes in planted.items() if strike in world.struck for code in codes}

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from logkeel.log import Record
 from logkeel.records import RunEvent, StepAnswer, StepHeartbeat, StepReclaimed
-from logkeel.testing.world import World
+from logkeel.testing.world import TraceEvent, World
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
 Place = tuple[str, str, str, int]
@@ -75,8 +75,14 @@ def _keeps_up(world: World) -> bool:
 def _disturbed(world: World) -> list[float]:
     """When an engine was kept from deciding, or took partitions over; sorted."""
     zero_ms = world.cluster.clock.now_ms() - world.elapsed_ms
-    return [
-        zero_ms + event.ms
-        for event in world.trace.events
-        if event.event in DISTURBS and not event.process.startswith("worker-")
-    ]
+    found = []
+    for event in world.trace.events:
+        if event.event in DISTURBS and not event.process.startswith("worker-"):
+            found += [zero_ms + event.ms, zero_ms + event.ms + _lasts_ms(event)]
+    return sorted(found)
+
+
+def _lasts_ms(event: TraceEvent) -> float:
+    """How long a strike is: nothing else tells of the end of an outage."""
+    amount, unit = [*event.detail.rpartition(", ")[2].split(" "), ""][:2]
+    return float(amount) if event.event == "STRIKE" and unit == "ms" else 0.0
