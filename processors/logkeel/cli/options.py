@@ -32,5 +32,6 @@ BlobAbove: TypeAlias = Annotated[
     typer.Option("--blob-above", help="Bytes above which a payload goes there (LOGKEEL_BLOB_ABOVE_BYTES)."),
 ]
 RunId: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+Reason: TypeAlias = Annotated[str | None, typer.Option("--reason", help="Kept in the history.")]
 RoutingKey: TypeAlias = Annotated[str | None, typer.Option("--routing-key", help="If the run was started with one.")]
 Output: TypeAlias = Annotated[Format, typer.Option("--output", "-o", help="How data is printed on standard output.")]

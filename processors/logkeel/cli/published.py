@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-from logkeel.errors import InvalidInput, LogkeelError, TopicMissing
-from logkeel.log import LogClient, TopicPartition
+from logkeel.errors import InvalidInput, LogkeelError
+from logkeel.log import LogClient, read_topic
 from logkeel.records import RunEvent, WorkflowDefinition
 from logkeel.records.topics import TopicNames
 from logkeel.wire import decode_as
-
-TIMEOUT_S = 10.0
 
 
 def published(client: LogClient, names: TopicNames) -> list[WorkflowDefinition]:
@@ -16,30 +14,12 @@ def published(client: LogClient, names: TopicNames) -> list[WorkflowDefinition]:
 
     Records of a kind that is not for this version are passed over. Raises `TopicMissing`, `LogUnavailable`.
     """
-    topic = names.workflow_definitions
-    admin, reader = client.admin(), client.reader("read_committed")
-    try:
-        topics = admin.describe_topics([topic])
-        if topic not in topics:
-            raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-        places = [TopicPartition(topic, number) for number in range(topics[topic].partitions)]
-        ends = admin.end_offsets(places, committed_only=True)
-        positions = dict(admin.start_offsets(places))
-        reader.assign(dict(positions))
-        found: dict[tuple[str, str], WorkflowDefinition] = {}
-        while any(positions[place] < end for place, end in ends.items()):
-            fetched = reader.fetch(1_000, TIMEOUT_S)
-            for record in fetched.records:
-                positions[record.source] = record.offset + 1
-                definition = _definition(record.value)
-                if definition is not None:
-                    found.setdefault((definition.name, definition.version), definition)
-            for place, end in fetched.ends.items():
-                positions[place] = max(end, positions[place])
-        return sorted(found.values(), key=lambda each: each.published_at_ms)
-    finally:
-        reader.close()
-        admin.close()
+    found: dict[tuple[str, str], WorkflowDefinition] = {}
+    for record in read_topic(client, names.workflow_definitions):
+        definition = _definition(record.value)
+        if definition is not None:
+            found.setdefault((definition.name, definition.version), definition)
+    return sorted(found.values(), key=lambda each: each.published_at_ms)
 
 
 def definition_of(definitions: Sequence[WorkflowDefinition], event: RunEvent) -> WorkflowDefinition:

@@ -3,7 +3,7 @@
 The first line is the definition, each further one an event; fields that are empty are left out, bytes are base64.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,11 +57,6 @@ def recording_of(lines: Iterable[bytes], name: str) -> Recording:
         raise InvalidInput(message, file=name, line=number) from error
     if not events:
         raise InvalidInput(f"{name} holds no events; make a recording with logkeel run export RUN", file=name)
-    return Recording(document, tuple(events))
-
-
-def with_definition(events: Sequence[RunEvent], document: bytes) -> Recording:
-    """A recording of events and of the definition they were made by."""
     return Recording(document, tuple(events))
 
 

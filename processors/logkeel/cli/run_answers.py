@@ -5,7 +5,9 @@ overtaken its start (P26). A person who mistypes a run id wants to be told, so t
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from logkeel.cli.output import Format, print_value, say
 from logkeel.cli.payloads import payload_chain
@@ -43,41 +45,23 @@ def tell(settings: Settings, run_id: str, send: Send, *, routing_key: str | None
 
     After `WaitTimedOut` the request is on the log and takes effect once an engine runs.
     """
-    log = connect(settings)
-    history = HistoryReader(log, settings.names, run_id=run_id)
-    answers = log.reader("read_committed")
-    try:
-        view = known(history.catch_up(), run_id)
+    with _talking(settings, run_id) as talk:
+        projection = talk.history.projection
+        view = known(projection, run_id)
         key = routing_key or view.routing_key
-        with Client(log, prefix=settings.prefix, payloads=payload_chain(settings)) as client:
-            place = TopicPartition(settings.names.run_completions, client.home_of(key or run_id))
-            answers.assign({place: _end(log, place)})
-            request_id = send(client, view, key)
-        if not any(event.request_id == request_id for event in history.projection.history(run_id)):
+        request_id = talk.send(key or run_id, lambda client: send(client, view, key))
+        if not any(event.request_id == request_id for event in projection.history(run_id)):
             # One that was sent before has its event already.
-            _hear(history, answers, request_id)
+            talk.hear(request_id)
         return request_id
-    finally:
-        answers.close()
-        history.close()
 
 
 def ask_for_new(settings: Settings, run_id: str, send: Callable[[Client], str]) -> str:
     """The id of a request for a run that does not exist yet, accepted. Raises as `tell`, but for `RunNotFound`."""
-    log = connect(settings)
-    history = HistoryReader(log, settings.names, run_id=run_id)
-    answers = log.reader("read_committed")
-    try:
-        history.catch_up()
-        with Client(log, prefix=settings.prefix, payloads=payload_chain(settings)) as client:
-            place = TopicPartition(settings.names.run_completions, client.home_of(run_id))
-            answers.assign({place: _end(log, place)})
-            request_id = send(client)
-        _hear(history, answers, request_id)
+    with _talking(settings, run_id) as talk:
+        request_id = talk.send(run_id, send)
+        talk.hear(request_id)
         return request_id
-    finally:
-        answers.close()
-        history.close()
 
 
 def print_taken(request_id: str, run_id: str, output: Format) -> None:
@@ -86,18 +70,48 @@ def print_taken(request_id: str, run_id: str, output: Format) -> None:
     print_value({"run_id": run_id, "request_id": request_id}, request_id, output)
 
 
-def _hear(history: HistoryReader, answers: LogReader, request_id: str) -> None:
-    """Wait for the event or the rejection."""
-    deadline_s = time.monotonic() + ANSWER_S
-    while time.monotonic() < deadline_s:
-        if any(event.request_id == request_id for event in history.poll(POLL_S)):
-            return
-        for record in answers.fetch(BATCH, POLL_S).records:
-            rejected = _rejection(record.value)
-            if rejected is not None and rejected.request_id == request_id:
-                accepted(rejected)
-    message = f"request {request_id} is on the log, but no engine has answered in {ANSWER_S:.0f} s; it takes effect"
-    raise WaitTimedOut(f"{message} once one runs: do not send it again, see `logkeel doctor`", request_id=request_id)
+@dataclass(frozen=True, slots=True)
+class _Talk:
+    """With the engine about one run: `history` is read to its end, `answers` has what became of requests."""
+
+    settings: Settings
+    log: LogClient
+    history: HistoryReader
+    answers: LogReader
+
+    def send(self, key: str, send: Callable[[Client], str]) -> str:
+        """Send a request to the home of this routing key, and listen there from just before it."""
+        with Client(self.log, prefix=self.settings.prefix, payloads=payload_chain(self.settings)) as client:
+            place = TopicPartition(self.settings.names.run_completions, client.home_of(key))
+            self.answers.assign({place: _end(self.log, place)})
+            return send(client)
+
+    def hear(self, request_id: str) -> None:
+        """Wait for the event or the rejection."""
+        deadline_s = time.monotonic() + ANSWER_S
+        while time.monotonic() < deadline_s:
+            if any(event.request_id == request_id for event in self.history.poll(POLL_S)):
+                return
+            for record in self.answers.fetch(BATCH, POLL_S).records:
+                rejected = _rejection(record.value)
+                if rejected is not None and rejected.request_id == request_id:
+                    accepted(rejected)
+        message = f"request {request_id} is on the log, but no engine has answered in {ANSWER_S:.0f} s"
+        remedy = "it takes effect once one runs: do not send it again, see `logkeel doctor`"
+        raise WaitTimedOut(f"{message}; {remedy}", request_id=request_id)
+
+
+@contextmanager
+def _talking(settings: Settings, run_id: str) -> Iterator[_Talk]:
+    log = connect(settings)
+    history = HistoryReader(log, settings.names, run_id=run_id)
+    answers = log.reader("read_committed")
+    try:
+        history.catch_up()
+        yield _Talk(settings, log, history, answers)
+    finally:
+        answers.close()
+        history.close()
 
 
 def _rejection(value: bytes | None) -> RequestRejected | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Protocol, TypeAlias
 import typer
 
 from logkeel.cli.histories import history_of, time_ms
-from logkeel.cli.options import Bootstrap, Config, Output, Prefix, RoutingKey
+from logkeel.cli.options import Bootstrap, Config, Output, Prefix, Reason, RoutingKey
 from logkeel.cli.output import Format, print_json, print_rows, say
 from logkeel.cli.run_answers import print_taken, tell
 from logkeel.cli.settings import Settings, broker_settings
@@ -22,7 +22,6 @@ OneRun: TypeAlias = Annotated[str | None, typer.Argument(metavar="[RUN]", help="
 OfWorkflow: TypeAlias = Annotated[str | None, typer.Option("--workflow", help="Every running run of this workflow.")]
 Older: TypeAlias = Annotated[str | None, typer.Option("--older-than", help="Only runs that began so long ago: 2h.")]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do it; without it the runs are only listed.")]
-Reason: TypeAlias = Annotated[str | None, typer.Option("--reason", help="Kept in the history.")]
 
 
 class Act(Protocol):

@@ -10,7 +10,7 @@ import typer
 from logkeel.cli import run_views
 from logkeel.cli.histories import history_of
 from logkeel.cli.migrating import migrated
-from logkeel.cli.options import Bootstrap, Config, Output, Prefix, RunId
+from logkeel.cli.options import Bootstrap, Config, Output, Prefix, Reason, RunId
 from logkeel.cli.output import Format, print_json, print_value, say
 from logkeel.cli.payloads import payload_chain
 from logkeel.cli.published import definition_of, published
@@ -89,7 +89,7 @@ def fork(
     to: Annotated[
         str | None, typer.Option("--to", help="app:workflow: its version, with its migrations applied.")
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Kept in the history.")] = None,
+    reason: Reason = None,
     bootstrap_servers: Bootstrap = None,
     prefix: Prefix = None,
     config: Config = None,

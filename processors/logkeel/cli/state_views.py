@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from logkeel.client.building import plain_result
+from logkeel.client.building import plain_result, plain_value
 from logkeel.payloads import PayloadChain
 from logkeel.records import FieldValue, Payload
 from logkeel.runs.core.plan import Plan
@@ -58,12 +58,7 @@ def values_of(state: RunState, plan: Plan, chain: PayloadChain) -> dict[str, Any
 
 def shown(value: FieldValue) -> Any:
     """A field's value; what cannot be read here is told by encoding and size."""
-    if value.is_control:
-        return value.control
-    if value.elements:
-        items = [(each.key, _plain(each.payload)) for each in value.elements]
-        return dict(items) if items[0][0] is not None else [item for _, item in items]
-    return _plain(value.payload)
+    return plain_value(value, _plain)
 
 
 def _plain(payload: Payload | None) -> Any:

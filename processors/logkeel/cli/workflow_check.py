@@ -1,6 +1,7 @@
 """`logkeel workflow check`: a workflow beside its published version, the runs in flight, and whether it is ready."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from logkeel.errors import LogkeelError
 from logkeel.records import WorkflowDefinition
 
 if TYPE_CHECKING:
+    from logkeel.projection import RunView
     from logkeel.workflow import Workflow
 
 app = typer.Typer()
@@ -40,41 +42,44 @@ def check(
     from logkeel.cli.applications import named_workflows
 
     settings = broker_settings(bootstrap_servers, prefix, config)
-    failed = False
-    for workflow in named_workflows(target):
-        if production:
-            found = points(workflow, replication_factor=_replication_factor(settings), environment=os.environ)
-            failed = failed or any(point.answer == "no" for point in found)
-            _print_points(workflow, found, output)
-        else:
-            failed = _compare(workflow, settings, output) or failed
-    if failed:
+    workflows = named_workflows(target)
+    if (_assess if production else _compare)(workflows, settings, output):
         raise typer.Exit(1)
 
 
-def _compare(workflow: "Workflow[Any]", settings: Settings, output: Format) -> bool:
+def _assess(workflows: "Sequence[Workflow[Any]]", settings: Settings, output: Format) -> bool:
+    """Whether a question is answered with no."""
+    replication_factor, failed = _replication_factor(settings), False
+    for workflow in workflows:
+        found = points(workflow, replication_factor=replication_factor, environment=os.environ)
+        failed = failed or any(point.answer == "no" for point in found)
+        _print_points(workflow, found, output)
+    return failed
+
+
+def _compare(workflows: "Sequence[Workflow[Any]]", settings: Settings, output: Format) -> bool:
     """Whether something breaks."""
     from logkeel.cli import wiring
     from logkeel.cli.histories import history_of
     from logkeel.cli.published import published
 
-    known = [each for each in published(wiring.connect(settings), settings.names) if each.name == workflow.name]
-    live = next(reversed([each for each in known if each.version == workflow.version] or known), None)
-    found: list[Change] = []
-    if live is not None:
-        found = changes(decode_document(live.document), workflow.document(), workflow.migrations.versions)
-    in_flight = {} if live is None else _in_flight(history_of(settings, None).runs(workflow=workflow.name))
-    _print_changes(workflow, live, found, in_flight, output)
-    return any(change.verdict == "breaks" for change in found)
+    definitions, failed = published(wiring.connect(settings), settings.names), False
+    running = history_of(settings, None).runs(status="running") if definitions else []
+    for workflow in workflows:
+        known = [each for each in definitions if each.name == workflow.name]
+        live = next(reversed([each for each in known if each.version == workflow.version] or known), None)
+        found: list[Change] = []
+        if live is not None:
+            found = changes(decode_document(live.document), workflow.document(), workflow.migrations.versions)
+        in_flight = {} if live is None else _in_flight(running, workflow.name)
+        _print_changes(workflow, live, found, in_flight, output)
+        failed = failed or any(change.verdict == "breaks" for change in found)
+    return failed
 
 
-def _in_flight(runs: "Sequence[Any]") -> dict[str, int]:
-    """How many runs are under way, by version."""
-    counts: dict[str, int] = {}
-    for view in runs:
-        if view.status == "running":
-            counts[view.version] = counts.get(view.version, 0) + 1
-    return dict(sorted(counts.items()))
+def _in_flight(running: "Sequence[RunView]", workflow: str) -> dict[str, int]:
+    """How many runs of the workflow are under way, by version."""
+    return dict(sorted(Counter(view.version for view in running if view.workflow == workflow).items()))
 
 
 def _print_changes(

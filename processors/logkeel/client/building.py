@@ -5,7 +5,7 @@ own for inputs that are all JSON, and does not depend on whether the workflow wa
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,22 +67,23 @@ def input_digest(inputs: Sequence[FieldWrite]) -> str:
 
 def plain_result(fields: Sequence[FieldValue]) -> dict[str, Any]:
     """A completion's result by field name, without the workflow's types; bytes of other encodings stay bytes."""
-    return {value.field: _plain(value) for value in fields}
+    return {value.field: plain_value(value, _plain_payload) for value in fields}
+
+
+def plain_value(value: FieldValue, plain: Callable[[Payload | None], Any]) -> Any:
+    """A field's value; `plain` says what a payload is. Elements are a list, or a dictionary if they have keys."""
+    if value.is_control:
+        return value.control
+    if value.elements:
+        items = [(each.key, plain(each.payload)) for each in value.elements]
+        return dict(items) if items[0][0] is not None else [item for _, item in items]
+    return plain(value.payload)
 
 
 def _plain_write(name: str, value: Any) -> FieldWrite:
     if isinstance(value, Readable):
         return FieldWrite(field=name, is_control=True, control=value.value)
     return FieldWrite(field=name, payload=payload_of(name, value))
-
-
-def _plain(value: FieldValue) -> Any:
-    if value.is_control:
-        return value.control
-    if value.elements:
-        items = [(each.key, _plain_payload(each.payload)) for each in value.elements]
-        return dict(items) if items[0][0] is not None else [item for _, item in items]
-    return _plain_payload(value.payload)
 
 
 def _plain_payload(payload: Payload | None) -> Any:

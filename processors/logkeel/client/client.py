@@ -27,6 +27,7 @@ from logkeel.projection import HistoryReader, OpenQuestion
 from logkeel.records import (
     CancelRun,
     FieldValue,
+    ForkRun,
     PauseRun,
     Payload,
     Request,
@@ -135,10 +136,7 @@ class Client:
             run_timeout_ms=None if run_timeout is None else to_milliseconds(run_timeout),
             attributes=dict(attributes or {}),
         )
-        key = routing_key or conversation or run_id
-        since = self._end_of(self.home_of(key))
-        self._send(request, key)
-        return RunHandle(self, run_id, request_id, key, since, workflow)
+        return self._begin(request, run_id, routing_key or conversation or run_id, workflow)
 
     def wait(self, run_id: str, timeout_s: float | None = None, *, routing_key: str | None = None) -> RunCompleted:
         """How a run ended that somebody started. Reads its partition of `run-completions` from the start.
@@ -234,9 +232,7 @@ class Client:
             version=version,
             reason=reason,
         )
-        since = self._end_of(self.home_of(request.run_id))
-        sent = self._send(request, request.run_id)
-        return RunHandle(self, request.run_id, sent, request.run_id, since, request.workflow)
+        return self._begin(request, request.run_id, request.run_id, request.workflow)
 
     def resolve(
         self,
@@ -304,6 +300,13 @@ class Client:
             future.cancel()
             raise timed_out(wait.run_id, timeout_s) from error
         return accepted(outcome)
+
+    def _begin(
+        self, request: StartRun | ForkRun, run_id: str, routing_key: str, workflow: "Workflow[Any] | str"
+    ) -> RunHandle:
+        """Send what begins a run; its completion comes behind the present end of its home."""
+        since = self._end_of(self.home_of(routing_key))
+        return RunHandle(self, run_id, self._send(request, routing_key), routing_key, since, workflow)
 
     def _end_of(self, partition: int) -> int:
         followed = self.follower.position(partition)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from logkeel.errors import DefinitionError, TopicMissing
-from logkeel.log import LogClient, OutputRecord, TopicPartition
+from logkeel.errors import DefinitionError
+from logkeel.log import LogClient, OutputRecord, TopicPartition, read_topic
 from logkeel.records import WorkflowDefinition
 from logkeel.records.topics import TopicNames
 from logkeel.steps.bound import RunnableWorkflow
@@ -61,25 +61,9 @@ def _produce(client: LogClient, topic: str, definitions: Sequence[WorkflowDefini
 
 def published_digests(client: LogClient, topic: str) -> dict[tuple[str, str], str]:
     """Digests of what is published, by name and version, read to the present end. Raises `TopicMissing`."""
-    admin, reader = client.admin(), client.reader("read_committed")
-    try:
-        topics = admin.describe_topics([topic])
-        if topic not in topics:
-            raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-        partitions = [TopicPartition(topic, number) for number in range(topics[topic].partitions)]
-        ends = admin.end_offsets(partitions, committed_only=True)
-        positions = dict(admin.start_offsets(partitions))
-        reader.assign(positions)
-        digests: dict[tuple[str, str], str] = {}
-        while any(positions[source] < end for source, end in ends.items()):
-            fetched = reader.fetch(1_000, TIMEOUT_S)
-            for record in fetched.records:
-                positions[record.source] = record.offset + 1
-                if record.value is not None:
-                    definition = decode_as(record.value, WorkflowDefinition)
-                    digests.setdefault((definition.name, definition.version), definition.digest)
-            positions.update(fetched.ends)
-        return digests
-    finally:
-        reader.close()
-        admin.close()
+    digests: dict[tuple[str, str], str] = {}
+    for record in read_topic(client, topic):
+        if record.value is not None:
+            definition = decode_as(record.value, WorkflowDefinition)
+            digests.setdefault((definition.name, definition.version), definition.digest)
+    return digests

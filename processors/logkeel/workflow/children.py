@@ -46,8 +46,7 @@ def child(
 def child_block(block: Child, identity: str, fitting: Fitting, known: "dict[str, Workflow[Any]]") -> ChildBlock:
     """The block of one; `known` (workflows by name) and the problems of `fitting` are filled."""
     inner, problems, place = interface_of(block.workflow), fitting.problems, fitting.place
-    if known.setdefault(inner.name, block.workflow) is not block.workflow:
-        problems.append(Problem(f"two workflows are called {inner.name!r}", place, "give one of them another name"))
+    fitting.check_one_of_a_name(block.workflow, known)
     if block.detach and block.writes is not None:
         what = f"nobody waits for the run of {inner.name!r}, and its result is to be written"
         problems.append(Problem(what, place, "leave detach=True out, or writes="))

@@ -73,11 +73,8 @@ class Inlining:
     def block(self, block: Inline, identity: str, place: str) -> InlineBlock:
         """The block of one. Raises `DefinitionError` if the inner workflow has no flow yet."""
         document = block.workflow.document()
-        known = self.inner.setdefault(document.name, block.workflow)
-        if known is not block.workflow:
-            what, remedy = f"two workflows are called {document.name!r}", "give one of them another name"
-            self.problems.append(Problem(what, place, remedy))
         fitting, inner = Fitting(self.fields, self.problems, place), interface_of(block.workflow)
+        fitting.check_one_of_a_name(block.workflow, self.inner)
         fitting.check_no_turn(block.workflow)
         fitting.check_no_limits(block.workflow)
         inputs = fitting.inputs(inner, block.inputs)

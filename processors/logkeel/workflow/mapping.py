@@ -37,6 +37,11 @@ class Fitting:
     problems: list[Problem]
     place: str
 
+    def check_one_of_a_name(self, workflow: "Workflow[Any]", known: "dict[str, Workflow[Any]]") -> None:
+        """A name means one workflow; `known`, by name, is filled."""
+        if known.setdefault(workflow.name, workflow) is not workflow:
+            self._problem(f"two workflows are called {workflow.name!r}", "give one of them another name")
+
     def check_no_turn(self, workflow: "Workflow[Any]") -> None:
         """Turns of conversations are started by whoever speaks, and by nobody else."""
         if workflow.conversation is not None:

@@ -14,36 +14,11 @@ from logkeel.workflow.reducers import Named
 class _StateStandIn:
     """Answers `s.field` and `s["field"]` with the name of the field."""
 
-    def __init__(self, fields: Collection[str], place: str, option: str) -> None:
-        self.__dict__["_fields"] = fields
-        self.__dict__["_place"] = place
-        self.__dict__["_option"] = option
+    def __init__(self, named: Callable[[str], Named]) -> None:
+        self._named = named
 
     def __getattr__(self, name: str) -> Named:
-        known: Collection[str] = self.__dict__["_fields"]
-        if name in VIEW_FIELDS:
-            remedy = "let the step write a field of your own; logkeel fills this one by itself"
-            raise_for(
-                [
-                    Problem(
-                        f"{self.__dict__['_option']} names {name!r}, which logkeel fills",
-                        self.__dict__["_place"],
-                        remedy,
-                    )
-                ]
-            )
-        if name not in known:
-            remedy = f"use one of {', '.join(known)}, or add {name!r} to the state class"
-            raise_for(
-                [
-                    Problem(
-                        f"{self.__dict__['_option']} names {name!r}, which is no field of the state",
-                        self.__dict__["_place"],
-                        remedy,
-                    )
-                ]
-            )
-        return Named(name)
+        return self._named(name)
 
     def __getitem__(self, name: str) -> Named:
         return self.__getattr__(name)
@@ -53,7 +28,7 @@ def recorded_fields(
     writes: Callable[[Any], Any], fields: Collection[str], *, place: str, option: str = "writes="
 ) -> tuple[Named, ...]:
     """The fields that `writes` names, in order, and how they are changed. Raises `DefinitionError`."""
-    answer = writes(_StateStandIn(fields, place, option))
+    answer = writes(_StateStandIn(lambda name: _field_called(name, fields, place, option)))
     named = answer if isinstance(answer, tuple) else (answer,)
     if not named or not all(isinstance(item, Named) for item in named):
         remedy = f"write `{option}lambda s: s.field` or `{option}lambda s: (s.one, s.other)`"
@@ -61,3 +36,13 @@ def recorded_fields(
     if len({item.name for item in named}) != len(named):
         raise_for([Problem(f"{option} names a field twice", place, "name each field once")])
     return named
+
+
+def _field_called(name: str, fields: Collection[str], place: str, option: str) -> Named:
+    if name in VIEW_FIELDS:
+        remedy = "let the step write a field of your own; logkeel fills this one by itself"
+        raise_for([Problem(f"{option} names {name!r}, which logkeel fills", place, remedy)])
+    if name not in fields:
+        remedy = f"use one of {', '.join(fields)}, or add {name!r} to the state class"
+        raise_for([Problem(f"{option} names {name!r}, which is no field of the state", place, remedy)])
+    return Named(name)

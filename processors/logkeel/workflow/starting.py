@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from logkeel.workflow.mapping import Fitting
 from logkeel.workflow.problems import Problem, raise_for
 
 if TYPE_CHECKING:
@@ -27,14 +28,12 @@ class Started:
         """The workflows by their names. Raises `DefinitionError`."""
         found: dict[str, Workflow[Any]] = {}
         problems: list[Problem] = []
+        fitting = Fitting({}, problems, self.place)
         for each in self.given() if callable(self.given) else self.given:
             if found.setdefault(each.name, each) is not each:
                 what = f"two workflows that it starts are called {each.name!r}"
                 problems.append(Problem(what, self.place, "give one of them another name"))
-            if each.conversation is not None:
-                runs = f"the runs of workflow {each.name!r}"
-                what = f"{runs} are turns of a conversation, and cannot be a part of another run"
-                problems.append(Problem(what, self.place, "put what both need into a workflow without conversation="))
+            fitting.check_no_turn(each)
         raise_for(problems)
         return found
 

@@ -18,7 +18,7 @@ from logkeel.runs.core.apply_fork import forked
 from logkeel.runs.core.changing import arrive, free, hold, path_of, unhold, write
 from logkeel.runs.core.elements import sweep
 from logkeel.runs.core.paths import static
-from logkeel.runs.core.places import ROOT_SCOPE
+from logkeel.runs.core.places import ROOT_SCOPE, PlacedStep
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import OPEN_PHASES, Milestone, Phase, RunState, StepState, StoredSignal
 from logkeel.runs.core.turns import leave_kept
@@ -132,11 +132,16 @@ def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
         state.milestones[path, 0] = Milestone(revision=event.revision, attempt=step.attempt)
     if placed.definition.journaled is True:
         journal_events.forget(state, path)
-    write(state, placed.scope, event.writes, event.revision)
-    if static(path) in plan.undoable:
-        sagas.keep_writes(state, plan, placed, event.writes, event.revision)
+    _write_result(state, event, plan, placed)
     if not sagas.is_ending(state, plan, path):
         arrive(state, placed.after, path)
+
+
+def _write_result(state: RunState, event: RunEvent, plan: Plan, placed: PlacedStep) -> None:
+    """What the step writes, and what its undo step will read of that."""
+    write(state, placed.scope, event.writes, event.revision)
+    if static(placed.path) in plan.undoable:
+        sagas.keep_writes(state, plan, placed, event.writes, event.revision)
 
 
 def _step_failed(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -255,11 +260,7 @@ def _step_journaled(state: RunState, event: RunEvent, plan: Plan) -> None:
     step = _legal(state, event)
     journal_events.journaled(state, event)
     if event.writes:
-        path = path_of(event)
-        placed = plan.steps[path]
-        write(state, placed.scope, event.writes, event.revision)
-        if static(path) in plan.undoable:
-            sagas.keep_writes(state, plan, placed, event.writes, event.revision)
+        _write_result(state, event, plan, plan.steps[path_of(event)])
     outcome = event.journal is not None and event.journal.state != "intent"
     if outcome and (step.reclaims or step.given_back):
         # It has got further than the worker before it, which was lost (P32).

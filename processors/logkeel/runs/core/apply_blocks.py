@@ -6,7 +6,18 @@ from logkeel.definitions import HumanBlock, SignalBlock, SleepBlock, WaitBlock
 from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
 from logkeel.runs.core import apply_each, apply_sagas
-from logkeel.runs.core.changing import arrive, begin_wait, clear_under, end_wait, merge, path_of, unhold, write
+from logkeel.runs.core.changing import (
+    arrive,
+    begin_wait,
+    clear_under,
+    end_wait,
+    free_descendants,
+    merge,
+    path_of,
+    reserve_descendants,
+    unhold,
+    write,
+)
 from logkeel.runs.core.choosing import chosen
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.plan import Plan
@@ -159,10 +170,10 @@ def question_reminded(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 def child_started(state: RunState, event: RunEvent, plan: Plan) -> None:
     """A child run is asked for, and awaited unless it is detached."""
-    path, reserved = path_of(event), _descendants(event)
+    path = path_of(event)
     placed = plan.children[path]
     unhold(state, path)
-    state.head.descendants += reserved
+    reserved = reserve_descendants(state, event)
     if placed.block.detach:
         arrive(state, placed.after, path)
     else:
@@ -173,15 +184,11 @@ def child_ended(state: RunState, event: RunEvent, plan: Plan) -> None:
     """The child is over: what it did not use of its share is free again."""
     path = path_of(event)
     wait, placed = _open(state, path), plan.children[path]
-    state.head.descendants -= max(0, wait.reserved - 1 - _descendants(event))
+    free_descendants(state, event, wait.reserved)
     end_wait(state, path)
     write(state, placed.scope, event.writes, event.revision)
     if event.error is None:
         arrive(state, placed.after, path)
-
-
-def _descendants(event: RunEvent) -> int:
-    return int(event.attributes.get("descendants", "0"))
 
 
 def end_all_waits(state: RunState) -> None:

@@ -128,6 +128,22 @@ def free(state: RunState, path: str) -> None:
         state.freed.append((path, claim))
 
 
+def reserve_descendants(state: RunState, event: RunEvent) -> int:
+    """A child run is asked for: it and what it may start count from now on. Returns how many."""
+    reserved = _descendants(event)
+    state.head.descendants += reserved
+    return reserved
+
+
+def free_descendants(state: RunState, event: RunEvent, reserved: int) -> None:
+    """A child run is over: what it did not use of its share is free again."""
+    state.head.descendants -= max(0, reserved - 1 - _descendants(event))
+
+
+def _descendants(event: RunEvent) -> int:
+    return int(event.attributes.get("descendants", "0"))
+
+
 def clear_under(state: RunState, path: str) -> None:
     """Forget what is open inside of a block: waits, forks, elements, and what they wrote. Its steps have ended."""
     if state.head.open_waits:

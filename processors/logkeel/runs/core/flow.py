@@ -185,6 +185,19 @@ def _revoke(turn: Activation, path: str, step: StepState, reason: str) -> None:
         turn.do(RevokeStep(path, step.dispatch, reason))
 
 
+def set_timers(turn: Activation, path: str, wait: WaitState) -> None:
+    """Set what a wait is to be woken by."""
+    if wait.due_ms is not None:
+        turn.do(SetTimer("block", wait.due_ms, path, wait.number))
+    set_reminder(turn, path, wait)
+
+
+def set_reminder(turn: Activation, path: str, wait: WaitState) -> None:
+    """Set the timer of a question's next reminder, if it has one."""
+    if wait.remind_ms is not None:
+        turn.do(SetTimer("reminder", wait.remind_ms, path, wait.number))
+
+
 def clear_timers(turn: Activation, path: str, wait: WaitState) -> None:
     """Clear what was set for a wait."""
     if wait.due_ms is not None:

@@ -16,6 +16,7 @@ from logkeel.errors import InvariantViolation
 from logkeel.records import FieldWrite, ForkRun, JournalEntry, RunEvent
 from logkeel.runs.core.actions import Reject, SetTimer
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.flow import set_timers
 from logkeel.runs.core.journal_timers import set_wait_timers
 from logkeel.runs.core.limit_uses import RUN, limits_at
 from logkeel.runs.core.paths import place_in_code, static
@@ -23,7 +24,7 @@ from logkeel.runs.core.pausing import release
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.starting import write_problems
-from logkeel.runs.core.state import RunState, WaitState
+from logkeel.runs.core.state import RunState
 
 _DOES_NOT_FIT = "history_does_not_fit"
 
@@ -144,15 +145,8 @@ def fork(turn: Activation, events: Sequence[RunEvent], request: ForkRun, edits: 
     if turn.state.info.deadline_ms is not None:
         turn.do(SetTimer("run_deadline", turn.state.info.deadline_ms))
     for path, wait in sorted(turn.state.waits.items()):
-        _set_timers(turn, path, wait)
+        set_timers(turn, path, wait)
     for path, step in sorted(turn.state.steps.items()):
         if step.is_open:
             set_wait_timers(turn, turn.plan.steps[path])
     release(turn)
-
-
-def _set_timers(turn: Activation, path: str, wait: WaitState) -> None:
-    if wait.due_ms is not None:
-        turn.do(SetTimer("block", wait.due_ms, path, wait.number))
-    if wait.remind_ms is not None:
-        turn.do(SetTimer("reminder", wait.remind_ms, path, wait.number))

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import JournalEntry, RunEvent
+from logkeel.runs.core.changing import free_descendants, reserve_descendants
 from logkeel.runs.core.paths import split_place
 from logkeel.runs.core.state import JournalWait, RunState
 
@@ -49,20 +50,14 @@ def outside_word(state: RunState, event: RunEvent) -> None:
 
 def child_started(state: RunState, event: RunEvent) -> None:
     """A child run is asked for; its number is that of this event, and what it may start counts from now on."""
-    key, reserved = _place_in_code(event), _descendants(event)
-    state.head.descendants += reserved
+    key, reserved = _place_in_code(event), reserve_descendants(state, event)
     state.journal_waits[key] = replace(state.journal_waits[key], revision=event.revision, reserved=reserved)
 
 
 def child_ended(state: RunState, event: RunEvent) -> None:
     """Its end is the outcome; what it did not use of its share is free again."""
-    reserved = state.journal_waits[_place_in_code(event)].reserved
-    state.head.descendants -= max(0, reserved - 1 - _descendants(event))
+    free_descendants(state, event, state.journal_waits[_place_in_code(event)].reserved)
     outside_word(state, event)
-
-
-def _descendants(event: RunEvent) -> int:
-    return int(event.attributes.get("descendants", "0"))
 
 
 def noted(state: RunState, event: RunEvent) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from logkeel.records import AcquireLimit, ReleaseLimit
+from logkeel.records import AcquireLimit, LimitAnswered, ReleaseLimit
 
 FORGOTTEN_AT_ONCE = 2
 """Old starts of a rate that go with a new one: more than come, so that they get fewer, and no turn is long."""
@@ -25,6 +25,11 @@ class AskerName(NamedTuple):
     run_id: str
     incarnation: str
     path: str
+
+    @classmethod
+    def of(cls, said: AcquireLimit | ReleaseLimit | LimitAnswered) -> "AskerName":
+        """The one that the record is about."""
+        return cls(said.run_id, said.incarnation, said.path)
 
 
 class Asker(msgspec.Struct, frozen=True, array_like=True):
@@ -80,7 +85,7 @@ class Line:
     def acquire(self, asked: AcquireLimit, now_ms: int) -> list[Served]:
         """A claim comes: it waits behind the others, or is served. Told once more, it is answered once more."""
         now_ms = self._at(now_ms)
-        name = AskerName(asked.run_id, asked.incarnation, asked.path)
+        name = AskerName.of(asked)
         known = self.askers.get(name)
         if known is not None and known.number >= asked.number:
             return [Served(name, known)] if known.number == asked.number and known.place is None else []
@@ -97,7 +102,7 @@ class Line:
     def release(self, asked: ReleaseLimit, now_ms: int) -> list[Served]:
         """A claim has ended; who is served by that."""
         now_ms = self._at(now_ms)
-        name = AskerName(asked.run_id, asked.incarnation, asked.path)
+        name = AskerName.of(asked)
         known = self.askers.get(name)
         if known is None or known.number != asked.number:
             return []

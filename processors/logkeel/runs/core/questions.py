@@ -10,11 +10,10 @@ from logkeel.runs.core.actions import Reject, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.apply_blocks import FAIL
 from logkeel.runs.core.asking import DELEGATE, NO_ANSWER, WITH_ANSWER, reassign, refusal
-from logkeel.runs.core.flow import clear_timers
+from logkeel.runs.core.flow import clear_timers, set_reminder
 from logkeel.runs.core.moving import fail, go_to
 from logkeel.runs.core.paths import is_in_code
 from logkeel.runs.core.state import WaitState
-from logkeel.runs.core.waits import set_reminder
 
 
 def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
@@ -69,7 +68,7 @@ def remind(turn: Activation, path: str, number: int) -> None:
         turn.ignore("nobody is asked any more")
         return
     turn.record("question_reminded", path=path, actor=wait.assignee, due_ms=turn.now_ms + block.remind_ms)
-    set_reminder(turn, path)
+    set_reminder(turn, path, turn.state.waits[path])
 
 
 def _escalate(turn: Activation, path: str, wait: WaitState, block: HumanBlock) -> None:

@@ -7,10 +7,9 @@ from typing import assert_never
 
 from logkeel.definitions import HumanBlock, SignalBlock, SleepBlock
 from logkeel.records import FieldReference, FieldWrite, Payload
-from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.choosing import control_at
-from logkeel.runs.core.flow import clear_timers
+from logkeel.runs.core.flow import clear_timers, set_timers
 from logkeel.runs.core.reading import field_value
 from logkeel.runs.core.state import StoredSignal
 
@@ -82,7 +81,7 @@ def _start(
     attributes: dict[str, str] | None = None,
 ) -> None:
     turn.record("wait_started", path=path, name=kind, due_ms=due_ms, reason=reason, attributes=attributes or {})
-    _set_timer(turn, path)
+    set_timers(turn, path, turn.state.waits[path])
 
 
 def _ask(turn: Activation, path: str, block: HumanBlock) -> None:
@@ -104,18 +103,4 @@ def _ask(turn: Activation, path: str, block: HumanBlock) -> None:
         attributes={name: value for name, value in facts.items() if value is not None},
         reads=tuple(FieldReference(field=each.field, revision=each.revision) for each in shown if each is not None),
     )
-    _set_timer(turn, path)
-    set_reminder(turn, path)
-
-
-def _set_timer(turn: Activation, path: str) -> None:
-    wait = turn.state.waits[path]
-    if wait.due_ms is not None:
-        turn.do(SetTimer("block", wait.due_ms, path, wait.number))
-
-
-def set_reminder(turn: Activation, path: str) -> None:
-    """Set the timer of a question's next reminder, if it has one."""
-    wait = turn.state.waits[path]
-    if wait.remind_ms is not None:
-        turn.do(SetTimer("reminder", wait.remind_ms, path, wait.number))
+    set_timers(turn, path, turn.state.waits[path])

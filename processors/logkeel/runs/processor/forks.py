@@ -1,6 +1,7 @@
 """A ForkRun: its history decoded and checked, and the run that begins from it. Reads and writes rows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from logkeel.errors import LogkeelError
 from logkeel.exactly_once import Turn
@@ -11,7 +12,6 @@ from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import info_from
-from logkeel.runs.processor.definitions import Definitions
 from logkeel.runs.processor.identity import Identified, incarnation_of
 from logkeel.runs.processor.starting import as_fields
 from logkeel.runs.rows.ledger import Ledger
@@ -19,22 +19,32 @@ from logkeel.runs.rows.run_rows import load_run, new_run
 from logkeel.wire import decode_as
 
 
-def version_of(request: ForkRun) -> str | None:
-    """The version that the new run gets: the one that was asked for, else that of the history."""
-    history = _history(request)
-    return request.version or (history[0].version if history else None)
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A request to begin from a history, which is empty if this version cannot read it."""
+
+    request: ForkRun
+    history: Sequence[RunEvent]
+
+    @property
+    def version(self) -> str | None:
+        """The version that the new run gets: the one that was asked for, else that of the history."""
+        return self.request.version or (self.history[0].version if self.history else None)
 
 
-def plan_for(request: ForkRun, definitions: Definitions) -> Plan | None:
-    """Its definition; None if it is not published, or not yet."""
-    return definitions.find(request.workflow, version_of(request))
+def read_fork(request: ForkRun) -> Fork:
+    """The request, its history decoded."""
+    try:
+        return Fork(request, [decode_as(data, RunEvent) for data in request.history])
+    except LogkeelError:
+        return Fork(request, [])
 
 
-def begin(record: Record, what: Identified, request: ForkRun, plan: Plan, turn: Turn) -> Activation | Reject:
+def begin(record: Record, what: Identified, fork: Fork, plan: Plan, turn: Turn) -> Activation | Reject:
     """The new run with its first events, or why there is none."""
+    request, history = fork.request, fork.history
     if load_run(turn, what.run_id) is not None:
         return Reject("run_id_taken", f"run {what.run_id!r} exists; choose another run id")
-    history = _history(request)
     if not history:
         return Reject("history_unreadable", "the history is empty, or of a version that this engine does not read")
     if history[0].workflow != request.workflow:
@@ -51,10 +61,3 @@ def begin(record: Record, what: Identified, request: ForkRun, plan: Plan, turn: 
     activation = Activation(new_run(turn, info), plan, turn.now_ms)
     forking.fork(activation, events, request, edits)
     return activation
-
-
-def _history(request: ForkRun) -> Sequence[RunEvent]:
-    try:
-        return [decode_as(data, RunEvent) for data in request.history]
-    except LogkeelError:
-        return []

@@ -38,67 +38,55 @@ def acquire_output(
 
 def release_output(action: ReleaseSlot, info: RunInfo, names: TopicNames, *, partitions: int) -> OutputRecord:
     """The claim has ended."""
-    use = action.use
-    message = ReleaseLimit(
-        kind=use.kind,
-        name=use.name,
-        key=use.key,
-        run_id=info.run_id,
-        incarnation=info.incarnation,
-        path=action.path,
-        number=action.number,
-    )
-    return _to_limit(LimitName.of(message), encode(message), names, partitions)
+    use, claim = action.use, AskerName(info.run_id, info.incarnation, action.path)
+    return _release(LimitName(use.kind, use.name, use.key), claim, action.number, names, partitions)
 
 
 def give_back_output(answer: LimitAnswered, names: TopicNames, *, partitions: int) -> OutputRecord | None:
     """A slot that nobody waits for; None if there is none."""
     if answer.error is not None or answer.kind == "rate":
         return None
-    message = ReleaseLimit(
-        kind=answer.kind,
-        name=answer.name,
-        key=answer.key,
-        run_id=answer.run_id,
-        incarnation=answer.incarnation,
-        path=answer.path,
-        number=answer.number,
-    )
-    return _to_limit(LimitName.of(message), encode(message), names, partitions)
+    return _release(LimitName.of(answer), AskerName.of(answer), answer.number, names, partitions)
 
 
 def answer_output(limit: LimitName, name: AskerName, asker: Asker, names: TopicNames) -> OutputRecord:
     """The slot is this claim's."""
-    message = LimitAnswered(
-        run_id=name.run_id,
-        incarnation=name.incarnation,
-        path=name.path,
-        number=asker.number,
-        kind=limit.kind,
-        name=limit.name,
-        key=limit.key,
-    )
-    return _to_run(message, asker.home_partition, names)
+    return _answer(limit, name, asker.number, None, names, asker.home_partition)
 
 
 def refused_output(asked: AcquireLimit, error: ErrorInfo, names: TopicNames) -> OutputRecord:
     """The claim is never granted."""
-    message = LimitAnswered(
-        run_id=asked.run_id,
-        incarnation=asked.incarnation,
-        path=asked.path,
-        number=asked.number,
-        kind=asked.kind,
-        name=asked.name,
-        key=asked.key,
-        error=error,
-    )
-    return _to_run(message, asked.home_partition, names)
+    return _answer(LimitName.of(asked), AskerName.of(asked), asked.number, error, names, asked.home_partition)
 
 
 def _to_limit(limit: LimitName, value: bytes, names: TopicNames, partitions: int) -> OutputRecord:
     return OutputRecord(names.run_requests, limit.pack(), value, home_of(limit, partitions))
 
 
-def _to_run(message: LimitAnswered, partition: int, names: TopicNames) -> OutputRecord:
-    return OutputRecord(names.step_results, message.run_id.encode(), encode(message), partition)
+def _release(limit: LimitName, claim: AskerName, number: int, names: TopicNames, partitions: int) -> OutputRecord:
+    message = ReleaseLimit(
+        kind=limit.kind,
+        name=limit.name,
+        key=limit.key,
+        run_id=claim.run_id,
+        incarnation=claim.incarnation,
+        path=claim.path,
+        number=number,
+    )
+    return _to_limit(limit, encode(message), names, partitions)
+
+
+def _answer(
+    limit: LimitName, claim: AskerName, number: int, error: ErrorInfo | None, names: TopicNames, partition: int
+) -> OutputRecord:
+    message = LimitAnswered(
+        kind=limit.kind,
+        name=limit.name,
+        key=limit.key,
+        run_id=claim.run_id,
+        incarnation=claim.incarnation,
+        path=claim.path,
+        number=number,
+        error=error,
+    )
+    return OutputRecord(names.step_results, claim.run_id.encode(), encode(message), partition)

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from logkeel.definitions import Conversation
 from logkeel.errors import InvalidInput, UndecodableRecord
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord, Record
@@ -80,8 +81,8 @@ class RequestHandler:
         """One request record. Raises `DataError` for one that cannot be read, or has had its hop: a dead letter."""
         if record.value is None:
             raise UndecodableRecord("a request is not a tombstone")
-        request = decode_request(record.value)
-        what = identify(record, request, max_characters=self._settings.max_id_characters)
+        what = self._identified(record)
+        request = what.request
         home = partition_for(what.routing_key.encode(), self._partitions)
         if home != turn.partition:
             self._reroute(record, what, home, turn)
@@ -124,8 +125,7 @@ class RequestHandler:
         """Reject what has waited too long, and wake up for the next one."""
         ledger = Ledger(turn)
         for parked in ledger.overdue_parked(turn.now_ms, self._settings.sweep_rows):
-            record = parked.record(turn.partition)
-            what = identify(record, decode_request(parked.value), max_characters=self._settings.max_id_characters)
+            what = self._identified(parked.record(turn.partition))
             if isinstance(what.request, StartRun | ForkRun):
                 name = what.request.workflow
                 self._reject(
@@ -166,8 +166,9 @@ class RequestHandler:
             return
         if request.input_digest is None:
             request = _with_digest(request)
-        if conversation_of(plan) is not None:
-            admitted = self._admit(record, what, request, turn, is_next=is_next)
+        conversation = conversation_of(plan)
+        if conversation is not None:
+            admitted = self._admit(record, what, request, conversation, turn, is_next=is_next)
             if admitted is None:
                 return
             request = admitted
@@ -192,29 +193,39 @@ class RequestHandler:
         early = self._early_cancel(waiting, turn)
         start(activation, request, as_fields(plan, request.inputs), early_cancel=early)
         self._carrier.carry_out(activation, turn)
+        self._handle_early(waiting, turn)
+
+    def _handle_early(self, waiting: list[ParkedRequest], turn: Turn) -> None:
+        """Requests to a run that overtook its start."""
         for parked in waiting:
             self.handle(parked.record(turn.partition), turn)
 
     def _fork(self, record: Record, what: Identified, request: ForkRun, turn: Turn) -> None:
-        plan = forks.plan_for(request, self._definitions)
+        fork = forks.read_fork(request)
+        plan = self._definitions.find(request.workflow, fork.version)
         if plan is None:
-            self._park(awaited_workflow(request.workflow, forks.version_of(request)), record, what, turn)
+            self._park(awaited_workflow(request.workflow, fork.version), record, what, turn)
             return
-        begun = forks.begin(record, what, request, plan, turn)
+        begun = forks.begin(record, what, fork, plan, turn)
         if isinstance(begun, Reject):
             self._reject(what, begun, turn)
             return
-        ledger = Ledger(turn)
-        self._definitions.keep(plan, ledger)
+        self._definitions.keep(plan, Ledger(turn))
         self._see(what, turn)
         self._carrier.carry_out(begun, turn)
-        for parked in ledger.unpark(awaited_run(what.run_id)):
-            self.handle(parked.record(turn.partition), turn)
+        self._handle_early(Ledger(turn).unpark(awaited_run(what.run_id)), turn)
 
     # Turns of conversations
 
     def _admit(
-        self, record: Record, what: Identified, request: StartRun, turn: Turn, *, is_next: bool
+        self,
+        record: Record,
+        what: Identified,
+        request: StartRun,
+        conversation: Conversation,
+        turn: Turn,
+        *,
+        is_next: bool,
     ) -> StartRun | None:
         """The start of a turn that may begin now, with its conversation; None: it waits, or is refused."""
         named = request.conversation_id or request.routing_key
@@ -223,7 +234,8 @@ class RequestHandler:
             self._reject(what, Reject("conversation_missing", reason), turn)
             return None
         request = replace(request, conversation_id=named)
-        decided = self._turns.admit(what, request, self._parked(record, what, turn), turn, is_next=is_next)
+        parked = self._parked(record, what, turn)
+        decided = self._turns.admit(what, request, conversation, parked, turn, is_next=is_next)
         if isinstance(decided, Reject):
             self._reject(what, decided, turn)
             return None
@@ -231,8 +243,7 @@ class RequestHandler:
             return request
         self._see(what, turn)
         # A cancel may have overtaken it; what else came before waits on.
-        for parked in Ledger(turn).unpark(awaited_run(what.run_id)):
-            self.handle(parked.record(turn.partition), turn)
+        self._handle_early(Ledger(turn).unpark(awaited_run(what.run_id)), turn)
         return None
 
     def _cancel_waiting(self, what: Identified, turn: Turn) -> bool:
@@ -252,11 +263,10 @@ class RequestHandler:
     def _early_cancel(self, waiting: list[ParkedRequest], turn: Turn) -> tuple[CancelRun, str] | None:
         """A cancel that overtook its start: nothing of the run is dispatched then."""
         for parked in waiting:
-            request = decode_request(parked.value)
-            if isinstance(request, CancelRun):
-                record = parked.record(turn.partition)
-                self._see(identify(record, request, max_characters=self._settings.max_id_characters), turn)
-                return request, parked.request_id
+            what = self._identified(parked.record(turn.partition))
+            if isinstance(what.request, CancelRun):
+                self._see(what, turn)
+                return what.request, parked.request_id
         return None
 
     def _start_again(self, what: Identified, request: StartRun, state: RunState, turn: Turn) -> None:

@@ -37,18 +37,20 @@ class TurnTaking:
         self._definitions = definitions
 
     def admit(
-        self, what: Identified, request: StartRun, parked: ParkedRequest, turn: Turn, *, is_next: bool
+        self,
+        what: Identified,
+        request: StartRun,
+        conversation: Conversation,
+        parked: ParkedRequest,
+        turn: Turn,
+        *,
+        is_next: bool,
     ) -> Reject | bool:
         """Whether the turn may begin now; False: it has been put in line, or given to the running one.
 
-        `is_next`: it has waited, and nobody is before it.
+        `request` names its conversation. `is_next`: it has waited, and nobody is before it.
         """
-        plan = self._definitions.find(request.workflow, request.version)
-        conversation = None if plan is None else conversation_of(plan)
-        identity = request.conversation_id
-        if plan is None or conversation is None or identity is None:
-            return True
-        rows, workflow = Conversations(turn), plan.document.name
+        rows, workflow, identity = Conversations(turn), request.workflow, request.conversation_id or ""
         row = rows.find(workflow, identity)
         running = row.running
         if not row.is_busy or (is_next and running is None):

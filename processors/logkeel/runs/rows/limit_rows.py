@@ -6,7 +6,7 @@ import msgspec
 
 from logkeel.log import keys as order
 from logkeel.log.keys import prefix_end
-from logkeel.records import AcquireLimit, LimitKind, ReleaseLimit
+from logkeel.records import AcquireLimit, LimitAnswered, LimitKind, ReleaseLimit
 from logkeel.runs.core.limit_line import Asker, AskerName, Line, LineHead
 from logkeel.runs.rows import keys
 from logkeel.runs.rows.row_map import RowMap, Rows, packed
@@ -22,9 +22,9 @@ class LimitName(NamedTuple):
     key: str
 
     @classmethod
-    def of(cls, asked: AcquireLimit | ReleaseLimit) -> "LimitName":
-        """The one that is asked."""
-        return cls(asked.kind, asked.name, asked.key)
+    def of(cls, said: AcquireLimit | ReleaseLimit | LimitAnswered) -> "LimitName":
+        """The one that the record is about."""
+        return cls(said.kind, said.name, said.key)
 
     def pack(self) -> bytes:
         """As a part of keys and timers; also what its home follows from."""
