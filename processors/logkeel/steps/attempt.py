@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from logkeel.errors import ConfigInvalid, PayloadTooLarge, StepSignatureError
-from logkeel.records import StepCommand
+from logkeel.records import FieldValue, StepCommand
 from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
 from logkeel.steps.emitting import Emissions, emitted_bytes
 from logkeel.steps.journal.code import Code
@@ -25,7 +25,8 @@ class Attempt:
     """State of one execution. `started_at_ms` and `deadline_s` (monotonic) are set once and never moved (P25, P35).
 
     `called`: the author's function was entered; its check does not count. `kill` ends its code for certain, where
-    that is possible: in a process. `lease` belongs to a step with a journal, `emissions` to one that emits.
+    that is possible: in a process. `lease` belongs to a step with a journal, `emissions` to one that emits. `inputs`:
+    all it reads.
     """
 
     start: StartStep
@@ -41,6 +42,7 @@ class Attempt:
     blocked_reported: bool = False
     overdue_reported: bool = False
     details: bytes | None = None
+    inputs: tuple[FieldValue, ...] = ()
     task: "asyncio.Task[None] | None" = None
     thread: "Future[Any] | None" = None
     kill: Callable[[], None] | None = None

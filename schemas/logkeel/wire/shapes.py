@@ -26,6 +26,7 @@ from logkeel.records import (
     StepFailed,
     StepHeartbeat,
     StepJournaled,
+    StepNeedsState,
     StepReclaimed,
     StepRefused,
     StepReleased,
@@ -56,6 +57,7 @@ Record = (
     | StepReclaimed
     | StepReleased
     | StepRefused
+    | StepNeedsState
     | StepJournaled
     | StepSuspended
     | ChildCompleted
