@@ -11,7 +11,7 @@ import structlog
 
 from logkeel.errors import ConfigInvalid, PayloadTooLarge, StepSignatureError
 from logkeel.records import StepCommand
-from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
+from logkeel.records.limits import MAX_AMOUNT, MAX_HEARTBEAT_DETAILS_BYTES
 from logkeel.steps.journal.code import Code
 from logkeel.steps.journal.lease import Lease
 from logkeel.steps.machine.messages import Key, StartStep, key_of
@@ -24,7 +24,7 @@ class Attempt:
     """State of one execution. `started_at_ms` and `deadline_s` (monotonic) are set once and never moved (P25, P35).
 
     `called`: the author's function was entered; its check does not count. `kill` ends its code for certain, where
-    that is possible: in a process. `lease` belongs to a step with a journal.
+    that is possible: in a process. `lease` belongs to a step with a journal. `used`: what its code has reported.
     """
 
     start: StartStep
@@ -45,6 +45,7 @@ class Attempt:
     kill: Callable[[], None] | None = None
     timer: asyncio.TimerHandle | None = None
     lease: Lease | None = None
+    used: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.key = key_of(self.start.command.identity)
@@ -95,6 +96,7 @@ class WorkerStepContext(Code):
 
     def __init__(self, attempt: Attempt, *, key: str | None = None) -> None:
         self._attempt = attempt
+        self._is_call = key is not None
         self._key = key or attempt.command.idempotency_key
         self._identity = attempt.command.identity
         self._logger: StepLogger | None = None
@@ -156,6 +158,25 @@ class WorkerStepContext(Code):
                 run_id=identity.run_id, step=identity.step, path=identity.path, attempt=identity.attempt
             )
         return self._logger
+
+    def used(self, **amounts: int) -> None:
+        """See `StepContext.used`."""
+        if self._is_call:
+            raise StepSignatureError(
+                f"step {self.step!r} says inside of a journaled call what it has used: a call is made once, and what it"
+                " says is lost with its worker. Let the call return it, and say step.used(…) behind step.run(…)",
+                step=self.step,
+            )
+        given: dict[str, object] = {**amounts}
+        for unit, amount in given.items():
+            if not isinstance(amount, int) or isinstance(amount, bool) or not 0 <= amount <= MAX_AMOUNT:
+                raise StepSignatureError(
+                    f"step {self.step!r} says that it has used {unit}={amount!r}: amounts are whole numbers from 0 on,"
+                    " in a unit that is small enough, as in step.used(tokens=1200, usd_micros=340)",
+                    step=self.step,
+                )
+        for unit in amounts:
+            self._attempt.used[unit] = min(self._attempt.used.get(unit, 0) + amounts[unit], MAX_AMOUNT)
 
     def heartbeat(self, details: bytes | None = None) -> None:
         """See `StepContext.heartbeat`."""

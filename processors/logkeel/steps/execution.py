@@ -94,7 +94,7 @@ class Execution:
         except NotForThisWorker as error:
             return refused(command, self._holder, str(error))
         except Stopped as stop:
-            return stopped(command, self._holder, stop.why, times_ms=self._times(attempt))
+            return stopped(command, self._holder, stop.why, times_ms=self._times(attempt), used=attempt.used)
         except Exception as error:  # noqa: BLE001 - the step call boundary
             return self.failure(attempt, error)
 
@@ -108,16 +108,24 @@ class Execution:
         """The answer to an exception."""
         info = error_info(error, called=attempt.called, once=attempt.command.effect == "ONCE")
         doubt = in_doubt(attempt.command, info, called=attempt.called)
-        return failed(attempt.command, self._holder, info, times_ms=self._times(attempt), in_doubt=doubt)
+        times_ms = self._times(attempt)
+        return failed(attempt.command, self._holder, info, times_ms=times_ms, in_doubt=doubt, used=attempt.used)
 
     def cut(self, attempt: Attempt) -> StepFailed:
-        """The answer of an attempt that was stopped from outside."""
+        """The answer of an attempt that was stopped from outside. What was under way has not been told: no use is."""
         info = cut_off(attempt.command, attempt.cut or "cancelled", called=attempt.called)
         doubt = in_doubt(attempt.command, info, called=attempt.called)
         return failed(attempt.command, self._holder, info, times_ms=self._times(attempt), in_doubt=doubt)
 
     def _success(self, attempt: Attempt, writes: tuple[FieldWrite, ...], *, from_check: bool) -> StepSucceeded:
-        return succeeded(attempt.command, self._holder, writes, times_ms=self._times(attempt), from_check=from_check)
+        return succeeded(
+            attempt.command,
+            self._holder,
+            writes,
+            times_ms=self._times(attempt),
+            from_check=from_check,
+            used=attempt.used,
+        )
 
     def _times(self, attempt: Attempt) -> tuple[int, int]:
         return attempt.started_at_ms, self._clock.now_ms()

@@ -27,6 +27,7 @@ from logkeel.workflow.blocks import (
     wait_signal,
     within,
 )
+from logkeel.workflow.budgets import Budget
 from logkeel.workflow.context import RunView, StepContext, StepErrorView, StepLogger
 from logkeel.workflow.current import current_step
 from logkeel.workflow.durable import Durable, durable
@@ -52,6 +53,7 @@ __all__ = [
     "BoundCheck",
     "BoundFunction",
     "BoundStep",
+    "Budget",
     "CHECKED",
     "CallFailed",
     "CallOptions",

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
-from logkeel.runs.core import apply_sagas, journal_events, limit_events, sagas
+from logkeel.runs.core import apply_sagas, budget_events, journal_events, limit_events, sagas
 from logkeel.runs.core.apply_fork import forked
 from logkeel.runs.core.changing import arrive, free, hold, path_of, unhold, write
 from logkeel.runs.core.elements import sweep
@@ -60,6 +60,8 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
     head.revision = event.revision
     head.last_ms = event.at_ms
     _HANDLERS[event.kind](state, event, plan)
+    if event.amounts:
+        budget_events.account_for(state, event, plan)
     if head.claims:
         limit_events.end_claim(state, event)
     if head.stale:
@@ -293,6 +295,7 @@ def _step_restarted(state: RunState, event: RunEvent, plan: Plan) -> None:
         next_attempt=step.attempt,
         suspended_since_ms=event.at_ms,
         restarts=step.restarts + 1,
+        reserved=step.reserved,
     )
 
 
