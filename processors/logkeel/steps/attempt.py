@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -167,16 +167,15 @@ class WorkerStepContext(Code):
                 " says is lost with its worker. Let the call return it, and say step.used(…) behind step.run(…)",
                 step=self.step,
             )
-        given: dict[str, object] = {**amounts}
-        for unit, amount in given.items():
+        for unit, amount in cast("dict[str, object]", amounts).items():
             if not isinstance(amount, int) or isinstance(amount, bool) or not 0 <= amount <= MAX_AMOUNT:
                 raise StepSignatureError(
                     f"step {self.step!r} says that it has used {unit}={amount!r}: amounts are whole numbers from 0 on,"
                     " in a unit that is small enough, as in step.used(tokens=1200, usd_micros=340)",
                     step=self.step,
                 )
-        for unit in amounts:
-            self._attempt.used[unit] = min(self._attempt.used.get(unit, 0) + amounts[unit], MAX_AMOUNT)
+        for unit, amount in amounts.items():
+            self._attempt.used[unit] = min(self._attempt.used.get(unit, 0) + amount, MAX_AMOUNT)
 
     def heartbeat(self, details: bytes | None = None) -> None:
         """See `StepContext.heartbeat`."""

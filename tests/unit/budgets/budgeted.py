@@ -35,9 +35,7 @@ def shared(
     )
 
 
-def budgeted(
-    flow: Block, budgets: Sequence[BudgetDefinition], uses: dict[str, dict[str, int]], **how: object
-) -> Plan:
+def budgeted(flow: Block, budgets: Sequence[BudgetDefinition], uses: dict[str, dict[str, int]], **how: object) -> Plan:
     """A plan whose steps use up these budgets; `tenant` may be a key."""
     document = plan_of(flow, **how).document  # type: ignore[arg-type]  # by keyword
     steps = tuple(replace(each, uses=uses[each.name]) if each.name in uses else each for each in document.steps)

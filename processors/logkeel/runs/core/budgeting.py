@@ -24,7 +24,7 @@ def _wait(turn: Activation, path: str, lack: Lack) -> None:
     step, name = turn.state.steps.get(path), turn.plan.steps[path].definition.name
     if step is not None:
         leave_waiting(turn, path, step)
-    facts = {"kind": "budget", "limit": lack.budget.unit, "key": "", "allows": str(lack.budget.limit)}
+    facts = {"kind": "run_budget", "limit": lack.budget.unit, "key": "", "allows": str(lack.budget.limit)}
     turn.record("step_held", path=path, step=name, name=lack.budget.unit, reason="budget", attributes=facts)
 
 
