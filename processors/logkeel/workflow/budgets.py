@@ -49,7 +49,7 @@ def budget_definitions(budgets: Sequence[Budget], workflow: str) -> tuple[Budget
         BudgetDefinition(
             unit=each.unit,
             limit=each.limit,
-            name=(each.name or f"{workflow}/{each.unit}") if each.is_shared else None,
+            name=f"{each.name or workflow}/{each.unit}" if each.is_shared else None,
             key=each.key,
             per_ms=None if each.per is None else to_milliseconds(each.per),
             on_exhausted=each.on_exhausted,

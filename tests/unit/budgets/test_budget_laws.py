@@ -21,7 +21,7 @@ EFFECTS: tuple[Effect, ...] = ("IDEMPOTENT", "KEYED", "CHECKED", "ONCE")
 AT_MOST = {"a": 30, "b": 50, "c": 20}
 
 
-def _told(state: RunState, path: str, used: int | None, kind: str) -> StepAnswer:
+def told(state: RunState, path: str, used: int | None, kind: str) -> StepAnswer:
     """What a worker says that knows its step's limit."""
     most = AT_MOST[state.steps[path].step]
     amounts = {} if used is None else {"tokens": min(used, most)}
@@ -77,7 +77,7 @@ def test_reserved_and_spent_never_exceed_the_budget_and_the_history_adds_up(data
         move = data.draw(st.sampled_from([*OUTCOMES, *OUTCOMES, *MOVES]))
         message = None
         if move in OUTCOMES:
-            message = _told(state, path, data.draw(st.none() | st.integers(0, 60)), move)
+            message = told(state, path, data.draw(st.none() | st.integers(0, 60)), move)
         for _ in range(1 + data.draw(st.booleans())):
             turn = Activation(state, plan, turn.now_ms + 1_000 * number)
             if message is not None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from logkeel.errors import RunFailed
-from logkeel.workflow import Budget, Fail, Retry, State, StepContext, Workflow, durable, parallel, rescue
+from logkeel.workflow import Budget, Fail, Retry, State, StepContext, Workflow, current_step, durable, parallel, rescue
 from logkeel.workflow.trials import Trial
 
 
@@ -122,8 +122,8 @@ def test_amounts_are_whole_numbers(amount: Any) -> None:
 
 
 def test_a_journaled_call_may_not_tell_since_it_is_not_made_again() -> None:
-    async def ask(question: str, step: StepContext) -> str:
-        step.used(tokens=3)
+    async def ask(question: str) -> str:
+        current_step().used(tokens=3)
         return question
 
     @durable(budgets=[Budget("tokens", 100)], uses={"tokens": 80})

@@ -113,7 +113,7 @@ class Activation:
         """What the event has freed is given back, whoever recorded it."""
         for path, claim in self.state.freed:
             for use in claim.to_release:
-                self.do(ReleaseSlot(path, claim.number, use))
+                self.do(ReleaseSlot(path, claim.number, use, claim.used_of(use)))
         self.state.freed.clear()
 
     def adopt(self, event: RunEvent) -> None:
