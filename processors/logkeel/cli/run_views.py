@@ -150,7 +150,8 @@ def tree(view: RunView, now_ms: int) -> Tree:
             parent.add(_wait(wait, name, now_ms))
     for unit, account in view.accounts.items():
         yet = f", {account.reserved_sum} reserved" if account.reserved else ""
-        root.add(Text(f"{account.spent} {unit} used{yet}", style="dim"))
+        more = f", {account.granted} granted on top" if account.granted else ""
+        root.add(Text(f"{account.spent} {unit} used{yet}{more}", style="dim"))
     if view.error is not None:
         root.add(Text(f"{view.error.message} ({view.error.code})", style="red"))
     return root

@@ -26,7 +26,8 @@ class Budget:
 
     With `key`, a control field, `per` or `name` it is not for one run: each value of the field has one, or all runs
     together; of what is used within any time of length `per`, or ever. It is the workflow's own unless it has a `name`,
-    which other workflows may give as well. `on_exhausted`: "fail", or "wait" until `per` frees what is needed.
+    which other workflows may give as well. `on_exhausted`: "fail"; "wait" until `per` frees what is needed; or "ask" a
+    human whether a run is to have more.
     Amounts are whole numbers; the unit says of what: `usd_micros`, not `usd`.
     """
 
@@ -82,7 +83,10 @@ def _one_problems(budget: Budget, fields: Mapping[str, StateField], place: str) 
         what = f"the budget of {unit!r} is {budget.limit!r}, so that nothing would ever begin"
         remedy = 'give it a whole number from 1 on, in a unit that is small enough: Budget("usd_micros", 5_000_000)'
         yield Problem(what, place, remedy)
-    if budget.on_exhausted not in get_args(OnExhausted) or (budget.on_exhausted == "wait" and budget.per is None):
+    if budget.on_exhausted == "ask" and budget.is_shared:
+        what = f"the budget of {unit!r} is shared by runs, and says on_exhausted='ask': whose answer would it be?"
+        yield Problem(what, place, 'write on_exhausted="fail" or "wait", or give each run a budget of its own')
+    elif budget.on_exhausted not in get_args(OnExhausted) or (budget.on_exhausted == "wait" and budget.per is None):
         what = f"the budget of {unit!r} says on_exhausted={budget.on_exhausted!r}, and nothing would end that"
         yield Problem(what, place, 'write on_exhausted="fail", or say with per= when it is free again')
     if budget.name is not None and not NAME.fullmatch(budget.name):

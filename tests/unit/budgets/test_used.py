@@ -41,11 +41,16 @@ def tried(workflow: "Workflow[Any]", **inputs: Any) -> Trial:
     return asyncio.run(workflow.trial(inputs))
 
 
+def tried_with(workflow: "Workflow[Any]", humans: dict[str, Any], **inputs: Any) -> Trial:
+    """The same, with people."""
+    return asyncio.run(workflow.trial(inputs, humans=humans))
+
+
 def settled(trial: Trial) -> dict[str, int]:
     """What counts as used in the end."""
     found: dict[str, int] = {}
     for event in trial.events:
-        if event.kind != "step_dispatched":
+        if event.kind not in ("step_dispatched", "question_answered"):
             for unit, amount in event.amounts.items():
                 found[unit] = found.get(unit, 0) + amount
     return found

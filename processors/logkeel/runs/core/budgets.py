@@ -30,13 +30,37 @@ _BACK: Final = frozenset({"step_refused", "step_held"})
 """Here nothing was executed."""
 
 
+_ASKED: Final = "budget:"
+"""Before the unit, the path of the question for more of it; no block has such a name."""
+
+
+def question_path(unit: str) -> str:
+    """Where a human is asked for more of this unit."""
+    return _ASKED + unit
+
+
+def is_budget_question(path: str) -> bool:
+    """Whether it is such a path."""
+    return path.startswith(_ASKED)
+
+
+def unit_asked_for(path: str) -> str:
+    """The unit of such a path."""
+    return path.removeprefix(_ASKED)
+
+
 class Lack(NamedTuple):
-    """Why a step may not be sent. `waits`: others have reserved what it needs, and may not use it."""
+    """Why a step may not be sent. `left`: what there is, of all that there ever was (`limit`).
+
+    `waits`: others have reserved what it needs, and may not use it, or a human may give more; `asks`: is to be asked.
+    """
 
     budget: BudgetDefinition
     asked: int
-    spent: int
+    limit: int
+    left: int
     waits: bool
+    asks: bool = False
 
 
 def most_of(plan: Plan, path: str) -> dict[str, int]:
@@ -61,20 +85,24 @@ def lack_of(state: RunState, plan: Plan, path: str) -> Lack | None:
         account = state.head.accounts.get(budget.unit)
         if not asked or account is None:
             continue
-        if account.spent + asked > budget.limit:
-            return Lack(budget, asked, account.spent, waits=False)
-        if account.spent + account.reserved + asked > budget.limit:
-            waiting = Lack(budget, asked, account.spent, waits=True)
+        limit = budget.limit + account.granted
+        left = max(limit - account.spent, 0)
+        if asked > left:
+            asks = budget.on_exhausted == "ask" and not account.refused
+            lack = Lack(budget, asked, limit, left, waits=asks, asks=asks)
+            if not asks:
+                return lack
+            waiting = lack
+        elif asked > left - account.reserved:
+            waiting = waiting or Lack(budget, asked, limit, left, waits=True)
     return waiting
 
 
 def exhausted(path: str, lack: Lack) -> ErrorInfo:
     """The error of a step that finds too little left."""
-    budget = lack.budget
-    left = max(budget.limit - lack.spent, 0)
     message = (
-        f"{path} may use {lack.asked} {budget.unit}, and of the {budget.limit} of this run {left} are left: give it a"
-        " larger budget, let the step say that it uses less, or catch budget_exhausted with rescue"
+        f"{path} may use {lack.asked} {lack.budget.unit}, and of the {lack.limit} of this run {lack.left} are left:"
+        " give it a larger budget, let the step say that it uses less, or catch budget_exhausted with rescue"
     )
     return ErrorInfo(code="budget_exhausted", kind="fatal", message=message)
 
@@ -91,7 +119,9 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def amounts_of(state: RunState, plan: Plan, told: Told, now_ms: int) -> dict[str, int]:
-    """What the event reserves, or settles, by unit."""
+    """What the event reserves, settles, or grants by a human's word, by unit."""
+    if told.kind == "question_answered":
+        return dict(told.used)
     step = state.steps.get(told.path)
     if told.kind == "step_dispatched":
         most = most_of(plan, told.path)

@@ -41,10 +41,15 @@ OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "
 
 
 class Account(msgspec.Struct, frozen=True, array_like=True):
-    """Of one unit: what the run has used up, and what its open steps may use beyond that."""
+    """Of one unit: what the run has used up, and what its open steps may use beyond that.
+
+    `granted`: what a human has given on top of the budget; `refused`: a human has said that there is no more.
+    """
 
     spent: int = 0
     reserved: int = 0
+    granted: int = 0
+    refused: bool = False
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
