@@ -27,7 +27,10 @@ TOKENS = 130
 """Three attempts that say nothing, and not a fourth."""
 
 spender: Workflow[Work] = Workflow(
-    "spender", state=Work, returns=("result",), budgets=[Budget("tokens", TOKENS), Budget("wall_ms", 10**9)]
+    "spender",
+    state=Work,
+    returns=("result",),
+    budgets=[Budget("tokens", TOKENS, on_exhausted="ask"), Budget("wall_ms", 10**9)],
 )
 sharer: Workflow[Work] = Workflow(
     "sharer",
@@ -81,6 +84,9 @@ sharer.flow(
 )
 
 SPENDING = (spender, sharer)
+NO_USE = ("step_dispatched", "question_answered")
+"""Events whose amounts are reserved, or granted."""
+
 NAMES = frozenset(workflow.name for workflow in SPENDING)
 
 
@@ -125,9 +131,13 @@ def _faults_of_accounts(histories: Histories) -> Iterator[str]:
             continue
         spent: dict[str, int] = defaultdict(int)
         reserved: dict[tuple[str, str], int] = {}
+        granted = 0
         for event in events:
             path = event.path or ""
             for unit, amount in event.amounts.items():
+                if event.kind == "question_answered":
+                    granted += amount
+                    continue
                 if event.kind == "step_dispatched":
                     reserved[path, unit] = amount
                     continue
@@ -140,8 +150,8 @@ def _faults_of_accounts(histories: Histories) -> Iterator[str]:
             if event.kind == "step_reclaimed" and event.reason == "lost" and (path, "tokens") in reserved:
                 yield f"0031: {run_id} {path} was lost, and its successor would use what it has reserved"
             held = sum(amount for (_, unit), amount in reserved.items() if unit == "tokens")
-            if events[0].workflow == spender.name and spent["tokens"] + held > TOKENS:
-                yield f"0031: {run_id} has {spent['tokens']} used and {held} reserved of {TOKENS}"
+            if events[0].workflow == spender.name and spent["tokens"] + held > TOKENS + granted:
+                yield f"0031: {run_id} has {spent['tokens']} used and {held} reserved of {TOKENS + granted}"
         if reserved:
             yield f"0031: {run_id} has ended, and {reserved} is reserved"
 
@@ -164,7 +174,7 @@ def _faults_of_settling(
     for (run_id, incarnation), events in histories.items():
         if events[0].workflow != sharer.name:
             continue
-        spent = sum(event.amounts.get("tokens", 0) for event in events if event.kind != "step_dispatched")
+        spent = sum(event.amounts.get("tokens", 0) for event in events if event.kind not in NO_USE)
         for name in ("purse/tokens", "sharer/tokens"):
             if told[run_id, incarnation, name] != spent:
                 yield f"0031: {run_id} has used {spent}, and told {name} {told[run_id, incarnation, name]}"

@@ -26,6 +26,7 @@ from logkeel.records import (
     StepRevoked,
     StepSucceeded,
 )
+from logkeel.runs.core.budgets import is_budget_question
 from logkeel.testing.world import World, general_faults
 from logkeel.testing.world.judging import completions_of, histories_of
 from logkeel.wire import decode_as
@@ -174,6 +175,9 @@ def _faults_of_signals(plan: Plan, histories: Histories) -> Iterator[str]:
     """A request that arrives twice happens once (P26)."""
     for (run_id, _), events in histories.items():
         answered = [event.path for event in events if event.kind in ("question_answered", "wait_ended")]
+        answered = [
+            path for path in answered if not is_budget_question(path or "")
+        ]  # asked again, when that is used up
         if len(answered) != len(set(answered)):
             yield f"{run_id}: a wait is over more than once: {answered}"
         for kind in ("signal_received", "cancel_requested", "step_resolved", "question_answered"):
