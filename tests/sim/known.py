@@ -2,12 +2,13 @@
 
 from tests.sim.budgets import SPENDING
 from tests.sim.families import FAMILIES
+from tests.sim.growing import growing
 from tests.sim.hardships import HARDSHIPS
 from tests.sim.limits import LIMITED
 from tests.sim.sagas import trip
 from tests.sim.workload import WORKFLOWS, agent, many
 
-MORE = (agent, many, *FAMILIES, trip, *LIMITED, *SPENDING, *HARDSHIPS)
+MORE = (agent, many, growing, *FAMILIES, trip, *LIMITED, *SPENDING, *HARDSHIPS)
 """Only in the worlds of seeds that have runs of them, or of who starts them."""
 
 BY_NAME = {workflow.name: workflow for workflow in (*WORKFLOWS, *MORE)}

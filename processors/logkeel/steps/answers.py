@@ -46,9 +46,9 @@ def succeeded(
     holder: str,
     writes: tuple[FieldWrite, ...],
     *,
+    reads: tuple[FieldReference, ...],
     times_ms: tuple[int, int],
     from_check: bool,
-    used: Mapping[str, int] = NOTHING_USED,
 ) -> StepSucceeded:
     """The step returned, or its check said that the effect has happened. `times_ms`: start and end."""
     return StepSucceeded(
@@ -57,11 +57,10 @@ def succeeded(
         started_at_ms=times_ms[0],
         finished_at_ms=times_ms[1],
         writes=writes,
-        reads=tuple(FieldReference(field=value.field, revision=value.revision) for value in command.inputs),
+        reads=reads,
         from_check=from_check,
         early_digest=command.early_digest,
         trace=command.trace,
-        used=dict(used),
     )
 
 

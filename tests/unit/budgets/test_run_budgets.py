@@ -5,7 +5,7 @@ from tests.unit.budgets.budgeted import account, broke, budgeted, done, hear, jo
 from tests.unit.runs.scripts import T0, failed, flow_of, reclaimed, released, started, step_block
 
 from logkeel.definitions import Handler, ParallelBlock, RescueBlock, RetryPolicy
-from logkeel.records import CancelRun, PauseRun, ResumeRun, StepRefused, StepSuspended
+from logkeel.records import CancelRun, PauseRun, ResumeRun, StepNeedsState, StepRefused, StepSuspended
 from logkeel.runs.core import pausing, requests, waking
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
@@ -118,6 +118,9 @@ def test_what_was_surely_not_started_costs_nothing() -> None:
     turn = started(one())
     answer(turn, released(turn.state, "a", was_started=False))
     assert account(turn.state) == (0, 40), "it is sent anew at once, with what it has"
+    turn = Activation(turn.state, turn.plan, turn.now_ms)
+    answer(turn, StepNeedsState(identity=done(turn.state, "a").identity, holder="w", fields=("topic",)))
+    assert account(turn.state) == (0, 40)
     turn = Activation(turn.state, turn.plan, turn.now_ms)
     refused = StepRefused(identity=done(turn.state, "a").identity, holder="w", reason="unknown")
     answer(turn, refused)

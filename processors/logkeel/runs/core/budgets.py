@@ -30,6 +30,9 @@ _BACK: Final = frozenset({"step_refused", "step_held"})
 """Here nothing was executed."""
 
 
+_UNBEGUN: Final = ("not started", "state needed")
+"""Reasons for which an execution is given back that has not begun."""
+
 _ASKED: Final = "budget:"
 """Before the unit, the path of the question for more of it; no block has such a name."""
 
@@ -151,14 +154,14 @@ def _is_settled(unit: str, told: Told, *, keeps: bool) -> bool:
         case "step_reclaimed":
             return told.reason == "lost"
         case "step_released":
-            return told.reason != "not started" or told.due_ms is not None
+            return told.reason not in _UNBEGUN or told.due_ms is not None
         case _:
             return False
 
 
 def _settled(step: StepState, definition: StepDefinition, unit: str, told: Told, now_ms: int) -> int:
     reserved = step.reserved[unit]
-    if told.kind in _BACK or (told.kind == "step_released" and told.reason == "not started"):
+    if told.kind in _BACK or (told.kind == "step_released" and told.reason in _UNBEGUN):
         return 0
     if unit == WALL_MS:
         since_ms = told.started_at_ms or step.started_at_ms or step.dispatched_ms
