@@ -151,7 +151,7 @@ class BoundStep(BoundFunction):
     @property
     def yields(self) -> str | None:
         """The field that gets what it yields, if it is a generator."""
-        return next(reversed(self.updates), None) if self.signature.yields else None
+        return [*self.updates][-1] if self.signature.yields else None
 
     @property
     def check(self) -> BoundCheck | None:

@@ -6,7 +6,8 @@ something else than the history knows becomes an `answer_ignored` event while th
 
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from logkeel.records import (
     StepAnswer,
@@ -260,14 +261,26 @@ def _orphan(turn: Activation, message: StepAnswer, step: StepState) -> None:
     )
 
 
+LATE_WORDS: Final = MappingProxyType(
+    {
+        "succeeded": "it had succeeded",
+        "failed": "it had failed",
+        "in doubt": "it had failed, its effect in doubt",
+        "started": "it was given back after its start",
+        "not started": "it was never started",
+    }
+)
+"""What the history says of an answer that came too late."""
+
+
 def _told(message: StepSucceeded | StepFailed | StepReleased | StepJournaled) -> str:
     match message:
         case StepSucceeded():
-            return "it had succeeded"
+            return LATE_WORDS["succeeded"]
         case StepFailed(in_doubt=doubt):
-            return "it had failed, its effect in doubt" if doubt else "it had failed"
+            return LATE_WORDS["in doubt" if doubt else "failed"]
         case StepReleased(was_started=started):
-            return "it was given back after its start" if started else "it was never started"
+            return LATE_WORDS["started" if started else "not started"]
         case StepJournaled(entry=entry):
             return f"a journal entry came too late: {entry.name} was {entry.state}"
 
