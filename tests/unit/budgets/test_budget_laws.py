@@ -14,6 +14,7 @@ from logkeel.runs.core import pausing, requests, waking
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.budgeting import go_on
+from logkeel.runs.core.redeciding import redecide
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.state import Account, RunState
 
@@ -32,6 +33,12 @@ def told(state: RunState, path: str, used: int | None, kind: str) -> StepAnswer:
     )
 
 
+def _is_due(turn: Activation, path: str) -> bool:
+    """Whether the timer of a step that waits can fire: one that is held has none."""
+    due_ms = turn.state.steps[path].due_ms
+    return due_ms is not None and due_ms <= turn.now_ms
+
+
 MOVES: dict[str, Callable[[Activation, str], None]] = {
     "beat": lambda t, p: answer(t, heartbeat(t.state, p)),
     "ask": lambda t, p: answer(t, reclaimed(t.state, p)),
@@ -42,7 +49,7 @@ MOVES: dict[str, Callable[[Activation, str], None]] = {
         t, StepRefused(identity=succeeded(t.state, p).identity, holder="w", reason="unknown")
     ),
     "lease over": waking.lease_over,
-    "due": lambda t, p: waking.step_due(t, p, t.state.steps[p].dispatch),
+    "due": lambda t, p: waking.step_due(t, p, t.state.steps[p].dispatch if _is_due(t, p) else 0),
     "aged": lambda t, p: waking.command_aged(t, p, forgotten=False),
     "forgotten": lambda t, p: waking.command_aged(t, p, forgotten=True),
     "did": lambda t, p: requests.resolve(t, ResolveStep(run_id="r", path=p, decision="did"), "q", ()),
@@ -95,3 +102,5 @@ def test_reserved_and_spent_never_exceed_the_budget_and_the_history_adds_up(data
             waits = [each for each in state.held if state.running and state.head.paused_at_ms is None]
             assert not waits or account.reserved, "nobody waits for nothing"
     assert replay(history, plan) == state
+    found = redecide(history, plan)
+    assert (found.divergence, found.state) == (None, state), "the same is decided from what the history tells"
