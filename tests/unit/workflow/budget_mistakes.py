@@ -1,7 +1,7 @@
 """Mistakes in budgets, and in what steps say that they use; which join those of `mistakes`."""
 
 from tests.unit.workflow.mistakes import Draft, Drafts, mistake
-from tests.unit.workflow.saga_mistakes import MISTAKES
+from tests.unit.workflow.yielding_mistakes import MISTAKES
 
 from logkeel.workflow import Budget, State, StepContext, Workflow, inline
 
@@ -34,6 +34,11 @@ def budgets_for_each_value_of_what_the_engine_cannot_read(d: Drafts) -> None:
 @mistake
 def a_budget_that_waits_for_ever_and_one_per_no_time(d: Drafts) -> None:
     Workflow("narrow", state=Draft, budgets=[Budget("a", 9, on_exhausted="wait"), Budget("b", 9, per="soon")])
+
+
+@mistake
+def a_human_who_is_asked_for_what_runs_share(d: Drafts) -> None:
+    Workflow("narrow", state=Draft, budgets=[Budget("tokens", 100, per="24h", on_exhausted="ask")])
 
 
 @mistake

@@ -1,6 +1,6 @@
 """Definition mistakes, one function each: what somebody could write, and must be told about. Not run, but called."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from logkeel.workflow import (
@@ -496,17 +496,3 @@ def a_workflow_with_limits_inside_of_another_one(d: Drafts) -> None:
     narrow = Workflow("narrow", state=Draft, limits=[Rate(1, "1s")])
     narrow.flow(sleep("1s"))
     d.flow(inline(narrow))
-
-
-@mistake
-def elements_that_go_into_no_list(d: Drafts) -> None:
-    @d.workflow.step(writes=lambda s: s.notes)  # type: ignore[arg-type]  # the mistake
-    async def find(topic: str) -> AsyncIterator[str]:
-        yield topic
-
-
-@mistake
-def elements_from_a_plain_generator(d: Drafts) -> None:
-    @d.workflow.step(writes=lambda s: s.notes)  # type: ignore[arg-type]  # the mistake
-    def find(topic: str) -> Iterator[str]:
-        yield topic
