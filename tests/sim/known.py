@@ -1,5 +1,6 @@
 """All workflows of simulations."""
 
+from tests.sim.budgets import SPENDING
 from tests.sim.families import FAMILIES
 from tests.sim.growing import growing
 from tests.sim.hardships import HARDSHIPS
@@ -7,7 +8,7 @@ from tests.sim.limits import LIMITED
 from tests.sim.sagas import trip
 from tests.sim.workload import WORKFLOWS, agent, many
 
-MORE = (agent, many, growing, *FAMILIES, trip, *LIMITED, *HARDSHIPS)
+MORE = (agent, many, growing, *FAMILIES, trip, *LIMITED, *SPENDING, *HARDSHIPS)
 """Only in the worlds of seeds that have runs of them, or of who starts them."""
 
 BY_NAME = {workflow.name: workflow for workflow in (*WORKFLOWS, *MORE)}
