@@ -5,8 +5,9 @@ Every part draws from a source of its own, so that leaving a run or a strike out
 
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
+from logkeel.runs import RunSettings
 from logkeel.simulation import EffectName
 from logkeel.testing.world import EffectStrike, Strike, TimedStrike, WorldSettings
 from logkeel.testing.world.striking import EffectKind, TimedKind
@@ -35,6 +36,13 @@ TRIPS_AT = 6
 
 LIMITED_AT = 1
 """The seeds of eight that have runs with limits as well."""
+
+ROLLED_AT, LENGTHY_AT = 8, 7
+"""The seeds of sixteen where workers of two versions work side by side, and of eight with steps that take seconds."""
+
+MIDNIGHT_MS = 1_700_006_400_000
+DAYS = RunSettings(redispatch_after_ms=6_000, sweep_every_ms=2_000)
+"""Seconds in place of days, until a command that nobody was heard of is sent anew (P25)."""
 
 EFFECTS = 700
 """About as many effects as a seed without faults has."""
@@ -123,10 +131,23 @@ def _settings(seed: int) -> WorldSettings:
         max_bytes=draw.choice((1, 400, 4_000_000, 4_000_000)),
         pace=draw.choice((0.3, 1.0, 3.0)),
         rocks=seed % ROCKS_EVERY == 0,
+        **_circumstances(seed),
     )
+    if seed % 16 == ROLLED_AT:
+        settings = replace(settings, lacks={slot: frozenset({("rolled", "2")}) for slot in settings.worker_slots[1:]})
     if seed % HEAVY_EVERY != HEAVY_AT:
         return settings
     return replace(settings, max_record_bytes=1_000_000, topic_max_bytes=1_048_588, dead_letter_max_bytes=1_200_000)
+
+
+def _circumstances(seed: int) -> dict[str, Any]:
+    """Shortly before midnight or not, days that are seconds, and engines that share a process with a worker."""
+    draw = Random(f"{seed}/circumstances")
+    return {
+        "begins_ms": MIDNIGHT_MS - draw.choice((6_400_000, draw.randrange(4_000), draw.randrange(4_000))),
+        "run_settings": DAYS if draw.random() < 0.15 else None,
+        "head_starts": draw.random() < 0.25,
+    }
 
 
 def _runs(seed: int) -> tuple[RunPlan, ...]:
@@ -142,13 +163,13 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         # What is bulky elsewhere fits here.
         return tuple(run for run in straight if run.workflow != "bulky") + _heavy_runs(seed)
     if seed % 16 == SKEWED_AT:
-        straight += tuple(RunPlan(f"check-{n}", "careful", draw.randrange(1_000), _sendings(draw)) for n in range(3))
+        straight += tuple(RunPlan(f"check-{n}", "lengthy", draw.randrange(1_000), _sendings(draw)) for n in range(3))
     if seed % 16 == UNATTENDED_AT:
         straight = tuple(_cancelled(run, draw) for run in straight)
     if seed % 16 == PAUSED_AT:
         pauses = Random(f"{seed}/pauses")
         straight = tuple(_paused(run, pauses) for run in straight)
-    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed)
+    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _timely(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
@@ -218,7 +239,8 @@ def _families(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"turn-{number}", "talk", 1_000 * number, _spoken(draw), draw.choice(("ann", "bob")))
         for number in range(draw.choice((2, 3, 5)))
     )
-    return parents + turns
+    hopeful = (RunPlan("hopeful-0", "hopeful", draw.randrange(1_000), _sendings(draw)),)
+    return parents + turns + (hopeful if draw.random() < 0.25 else ())
 
 
 def _started(seed: int) -> tuple[RunPlan, ...]:
@@ -251,6 +273,21 @@ def _limited(seed: int) -> tuple[RunPlan, ...]:
     )
 
 
+def _timely(seed: int) -> tuple[RunPlan, ...]:
+    """Runs with deadlines where workers are away, runs of two versions, and runs whose steps take seconds."""
+    draw = Random(f"{seed}/timely")
+    names: tuple[str, ...] = ()
+    if seed % 16 == UNATTENDED_AT:
+        names = ("timely", "timely")
+    elif seed % 16 == ROLLED_AT:
+        names = ("rolled", "rolled")
+    elif seed % 8 == LENGTHY_AT:
+        names = ("lengthy",)
+    elif seed % 16 == 12:
+        names = ("timely",)
+    return tuple(RunPlan(f"{n}-{k}", n, draw.randrange(1_000), _sendings(draw)) for k, n in enumerate(names))
+
+
 def _spoken(draw: Random) -> tuple[Sending, ...]:
     """Without signals: those to a turn that was cancelled in its line wait for a minute, which a world has not."""
     return tuple(sending for sending in _sendings(draw) if sending.kind != "signal")
@@ -274,9 +311,13 @@ def _sendings(draw: Random) -> tuple[Sending, ...]:
 def _garbage(seed: int) -> tuple[tuple[str, float], ...]:
     """Records that nobody can read, and definitions that are not what they say: (topic kind, time)."""
     draw = Random(f"{seed}/garbage")
+    claims = (("claim", draw.uniform(0, 3_000)),) if seed % 8 == LIMITED_AT and draw.random() < 0.4 else ()
     if draw.random() > 0.15:
-        return ()
-    return ((draw.choice(("requests", "results", "commands", "definitions")), draw.uniform(0, 1_500)),)
+        return claims
+    return (
+        *claims,
+        (draw.choice(("requests", "results", "commands", "definitions")), draw.uniform(0, 1_500)),
+    )
 
 
 _EFFECT_KINDS: tuple[EffectKind, ...] = (
@@ -315,6 +356,7 @@ _TIMED_KINDS: tuple[TimedKind, ...] = (
     *("power_failure",) * 2,
     "disk_damaged",
     "clean_logs",
+    *("expel",) * 2,
     "expire_offsets",
     "stranger",
 )
