@@ -333,6 +333,9 @@ class WorkerProcess(Process):
 
     def _start(self, client: SimulatedClient) -> None:
         world = self.world
+        if self.life <= 2 and (skew_ms := world.settings.skews.get(self.slot)):
+            self.clock.jump(skew_ms if self.life == 1 else -skew_ms)
+            world.clock_jumps += 1
         lacks = world.settings.lacks.get(self.slot, frozenset())
         self._worker = StepWorker(
             client,

@@ -46,6 +46,8 @@ class WorldSettings:
     rocks: bool = False
     """Engines keep their tables in RocksDB, held against the memory store at each read."""
     run_settings: RunSettings | None = None
+    skews: Mapping[int, float] = field(default_factory=dict)
+    """By slot of a worker: by how much its clock is off in its first life, in ms; then it is set right."""
     lacks: Mapping[int, frozenset[tuple[str, str]]] = field(default_factory=dict)
     """By slot of a worker: names and versions of workflows that it does not know, as in a rolling update."""
     head_starts: bool = False
