@@ -1,21 +1,36 @@
 """Runs whose steps take seconds, or must begin in time: their workflows, and their judge (P25, P35)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Annotated
 
 from tests.sim.outside import STAGE, Line
 from tests.sim.workload import PATIENT, SETTLE, TIMEOUT, Work, copy_of, post_of
 
 from logkeel.records import RunEvent
 from logkeel.testing.world import World
-from logkeel.workflow import IDEMPOTENT, KEYED, NONE, Retry, StepContext, Timeout, Workflow, parallel, rescue
+from logkeel.workflow import IDEMPOTENT, KEYED, NONE, Resource, Retry, StepContext, Timeout, Workflow, parallel, rescue
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
 
 TO_START_MS = 5_000
 VALID_MS = 4_000
+HANGS_S = 600
 
 CLAIMED_MS = 2_500
 """From a worker's decision to begin until it begins: the commit of its mark may be slow."""
+
+
+@asynccontextmanager
+async def _open_spade() -> AsyncIterator[str]:
+    """Sometimes hangs for as long as a world lasts, and does not care whether anybody waits for it."""
+    if STAGE.outside.hangs("spade"):
+        for _ in range(HANGS_S):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(1.0)
+    yield "spade"
+
 
 lengthy: Workflow[Work] = Workflow("lengthy", state=Work, returns=("result",))
 
@@ -31,7 +46,7 @@ async def _was_surveyed(step: StepContext) -> bool:
 
 
 @lengthy.step(writes=lambda s: s.copied, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
-async def _dig(number: int, step: StepContext) -> int:
+async def _dig(number: int, step: StepContext, spade: Annotated[str, Resource(_open_spade)]) -> int:
     await STAGE.outside.act(step, "IDEMPOTENT", long=True)
     return number
 

@@ -85,6 +85,7 @@ class Outside:
         self._happened: set[str] = set()
         self._inside: dict[tuple[str, str], set[tuple[str, int]]] = {}
         self._lost: set[tuple[str, str, str]] = set()
+        self._opened: set[tuple[str, str, str]] = set()
 
     def behaviour(self, step: Acting) -> Behaviour:
         """How this execution goes; a journaled call is tried several times in one."""
@@ -141,6 +142,15 @@ class Outside:
         if worker is not None:
             worker.kill(back_in_ms=LOST_MS)
             raise ProcessDied(f"{worker.name} in {step.path}")
+
+    def hangs(self, opener: str) -> bool:
+        """Whether this opener hangs: perhaps at the first opening in the life of a worker, and then never again."""
+        worker = self.world.acting
+        place = (worker.name, str(worker.life), opener) if worker is not None else ("", "", opener)
+        if place in self._opened:
+            return False
+        self._opened.add(place)
+        return Random("/".join((str(self._seed), *place))).random() < self._trouble
 
     def is_inside(self, run_id: str, path: str) -> bool:
         """Whether a process that neither died nor stands still is in this step."""

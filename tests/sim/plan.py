@@ -38,7 +38,10 @@ LIMITED_AT = 1
 """The seeds of eight that have runs with limits as well."""
 
 ROLLED_AT, LENGTHY_AT = 8, 7
-"""The seeds of sixteen where workers of two versions work side by side, and of eight with steps that take seconds."""
+"""The seeds of sixteen where workers of two versions work side by side, and of eight with steps that take seconds, one
+
+worker of which is dead for longer than its session.
+"""
 
 MIDNIGHT_MS = 1_700_006_400_000
 DAYS = RunSettings(redispatch_after_ms=6_000, sweep_every_ms=2_000)
@@ -136,6 +139,10 @@ def _settings(seed: int) -> WorldSettings:
     if seed % 16 == SKEWED_AT:
         behind_ms = draw.choice((40_000.0, 4_000.0))
         settings = replace(settings, skews={draw.randrange(len(settings.worker_slots)): -behind_ms})
+    if _is_lengthy(seed):
+        # Engines that keep up give a lost step up in time, and somebody is there to ask about it.
+        several = settings.worker_slots if len(settings.worker_slots) > 1 else (0, 1)
+        settings = replace(settings, max_records=1_000, max_bytes=4_000_000, worker_slots=several)
     if seed % 16 == ROLLED_AT:
         settings = replace(settings, lacks={slot: frozenset({("rolled", "2")}) for slot in settings.worker_slots[1:]})
     if seed % HEAVY_EVERY != HEAVY_AT:
@@ -189,6 +196,10 @@ def _cancelled(run: RunPlan, draw: Random) -> RunPlan:
     """Perhaps, while its first steps wait for a worker."""
     at_ms = run.sendings[0].at_ms + draw.uniform(300, 1_500)
     return replace(run, sendings=(*run.sendings, Sending("cancel", at_ms))) if draw.random() < 0.6 else run
+
+
+def _is_lengthy(seed: int) -> bool:
+    return seed % 8 == LENGTHY_AT and seed % HEAVY_EVERY != HEAVY_AT
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -286,8 +297,8 @@ def _timely(seed: int) -> tuple[RunPlan, ...]:
         names = ("timely", "timely")
     elif seed % 16 == ROLLED_AT:
         names = ("rolled", "rolled")
-    elif seed % 8 == LENGTHY_AT:
-        names = ("lengthy",)
+    elif _is_lengthy(seed):
+        names = ("lengthy", "lengthy")
     elif seed % 16 == 12:
         names = ("timely",)
     return tuple(RunPlan(f"{n}-{k}", n, draw.randrange(1_000), _sendings(draw)) for k, n in enumerate(names))
@@ -393,6 +404,8 @@ def _special(seed: int) -> tuple[Strike, ...]:
     draw = Random(f"{seed}/special")
     if seed % 16 == UNATTENDED_AT:
         return (TimedStrike("stop_workers", draw.uniform(0.0, 1_500.0), 0, draw.choice((6_000.0, 8_000.0))),)
+    if _is_lengthy(seed):
+        return (TimedStrike("kill_worker", draw.uniform(1_500.0, 6_000.0), draw.randrange(12), 13_000.0),)
     if seed % 16 == SKEWED_AT:
         settings = _settings(seed)
         (number,) = settings.skews
