@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from tests.sim.deadlines import faults_of_deadlines
 from tests.sim.driver import GARBAGE, NO_GARBAGE, topic_of_garbage
 from tests.sim.families import faults_of_families, unborn
-from tests.sim.journals import faults_of_journals
+from tests.sim.journals import faults_of_journals, faults_of_late_entries
 from tests.sim.limits import faults_of_limits
 from tests.sim.losses import faults_of_losses
 from tests.sim.outside import JOURNAL, Line, Outside
@@ -58,6 +58,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += _faults_of_outcomes(world, plan, histories)
     found += _lost_effects(histories, outside.lines)
     found += faults_of_journals(histories, outside.lines)
+    found += faults_of_late_entries(histories, answers)
     found += _faults_of_signals(plan, histories)
     found += faults_of_families(world, histories)
     found += faults_of_sagas(histories, outside.lines)
