@@ -7,48 +7,27 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
+from tests.sim.seeds import (
+    HARD_AT,
+    HEAVY_AT,
+    HEAVY_EVERY,
+    LIMITED_AT,
+    PAUSED_AT,
+    ROCKS_EVERY,
+    ROLLED_AT,
+    SKEWED_AT,
+    TRIPS_AT,
+    UNATTENDED_AT,
+    is_lengthy,
+)
+from tests.sim.strikes import strikes_of
+
 from logkeel.runs import RunSettings
-from logkeel.simulation import EffectName
-from logkeel.testing.world import EffectStrike, Strike, TimedStrike, WorldSettings
-from logkeel.testing.world.striking import EffectKind, TimedKind
-
-SPAN_MS = 4_000.0
-ROCKS_EVERY = 100
-"""A database takes its time to open: the other seeds keep rows in memory."""
-
-HEAVY_EVERY, HEAVY_AT = 32, 7
-"""Seeds with records of a megabyte, and with Kafka's own limits."""
-
-HARD_AT, UNATTENDED_AT, SKEWED_AT = 3, 11, 9
-"""Of sixteen seeds, those with a step that kills its workers, with cancels while no worker lives, and with checked
-
-steps that are lost by a worker whose clock is behind until it is started again.
-"""
-
-PAUSED_AT = 15
-"""Of sixteen seeds, the one whose runs are paused for a while."""
-
-AIMED: tuple[EffectName, ...] = ("commit_offsets", "commit_offsets", "send", "commit", "write", "committed")
-"""What an aimed strike is at; of the first, one in a few is a claim."""
-
-TRIPS_AT = 6
-"""The seeds of eight that have sagas as well."""
-
-LIMITED_AT = 1
-"""The seeds of eight that have runs with limits as well."""
-
-ROLLED_AT, LENGTHY_AT = 8, 7
-"""The seeds of sixteen where workers of two versions work side by side, and of eight with steps that take seconds, one
-
-worker of which is dead for longer than its session.
-"""
+from logkeel.testing.world import Strike, WorldSettings
 
 MIDNIGHT_MS = 1_700_006_400_000
 DAYS = RunSettings(redispatch_after_ms=6_000, sweep_every_ms=2_000)
 """Seconds in place of days, until a command that nobody was heard of is sent anew (P25)."""
-
-EFFECTS = 700
-"""About as many effects as a seed without faults has."""
 
 Scenario = Literal["usual", "weeks_pass", "state_lost", "last_copy", "changelog_replaced"]
 """What comes when everything has ended: nothing, weeks and then a lost disk, or a disaster to be reported."""
@@ -108,7 +87,7 @@ def plan_of(seed: int) -> Plan:
         seed=seed,
         settings=_settings(seed),
         runs=_runs(seed),
-        strikes=_strikes(seed),
+        strikes=strikes_of(seed, _settings(seed)),
         trouble=0.4 if seed % 16 == SKEWED_AT else Random(f"{seed}/trouble").choice((0.0, 0.1, 0.3)),
         garbage=_garbage(seed),
         scenario=_scenario(seed),
@@ -139,7 +118,7 @@ def _settings(seed: int) -> WorldSettings:
     if seed % 16 == SKEWED_AT:
         behind_ms = draw.choice((40_000.0, 4_000.0))
         settings = replace(settings, skews={draw.randrange(len(settings.worker_slots)): -behind_ms})
-    if _is_lengthy(seed):
+    if is_lengthy(seed):
         # Engines that keep up give a lost step up in time, and somebody is there to ask about it.
         several = settings.worker_slots if len(settings.worker_slots) > 1 else (0, 1)
         settings = replace(settings, max_records=1_000, max_bytes=4_000_000, worker_slots=several)
@@ -196,10 +175,6 @@ def _cancelled(run: RunPlan, draw: Random) -> RunPlan:
     """Perhaps, while its first steps wait for a worker."""
     at_ms = run.sendings[0].at_ms + draw.uniform(300, 1_500)
     return replace(run, sendings=(*run.sendings, Sending("cancel", at_ms))) if draw.random() < 0.6 else run
-
-
-def _is_lengthy(seed: int) -> bool:
-    return seed % 8 == LENGTHY_AT and seed % HEAVY_EVERY != HEAVY_AT
 
 
 def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
@@ -297,7 +272,7 @@ def _timely(seed: int) -> tuple[RunPlan, ...]:
         names = ("timely", "timely")
     elif seed % 16 == ROLLED_AT:
         names = ("rolled", "rolled")
-    elif _is_lengthy(seed):
+    elif is_lengthy(seed):
         names = ("lengthy", "lengthy")
     elif seed % 16 == 12:
         names = ("timely",)
@@ -334,109 +309,3 @@ def _garbage(seed: int) -> tuple[tuple[str, float], ...]:
         *claims,
         (draw.choice(("requests", "results", "commands", "definitions")), draw.uniform(0, 1_500)),
     )
-
-
-_EFFECT_KINDS: tuple[EffectKind, ...] = (
-    *("crash",) * 10,
-    *("freeze",) * 6,
-    *("slow",) * 6,
-    *("commit_applied_in_doubt",) * 2,
-    *("commit_lost_in_doubt",) * 2,
-    *("commit_late_in_doubt",) * 2,
-    *("commit_repeated",) * 3,
-    *("send_offsets_repeated",) * 2,
-    "commit_abortable",
-    "abort_repeated",
-    "abort_times_out",
-    "send_offsets_abortable",
-    "produce_abortable",
-    "produce_fatal",
-    "init_times_out",
-    "disturbed",
-    "offset_commit_lost",
-    "offset_commit_unanswered",
-    "membership_reset",
-)
-_TIMED_KINDS: tuple[TimedKind, ...] = (
-    *("kill_engine",) * 4,
-    *("kill_worker",) * 4,
-    *("join_engine",) * 3,
-    *("join_worker",) * 3,
-    *("drain_worker",) * 2,
-    *("stop_workers",) * 2,
-    *("stop_engines",) * 2,
-    *("outage",) * 2,
-    *("jump_clock",) * 2,
-    *("disk_full",) * 2,
-    *("disk_lost",) * 2,
-    *("power_failure",) * 2,
-    "disk_damaged",
-    "clean_logs",
-    *("expel",) * 2,
-    "expire_offsets",
-    "stranger",
-)
-
-
-def _strikes(seed: int) -> tuple[Strike, ...]:
-    draw = Random(f"{seed}/strikes")
-    count = draw.choice((1, 1, 2, 2, 3, 3, 4, 5, 7))
-    drawn = tuple(_effect_strike(draw) if draw.random() < 0.65 else _timed_strike(draw) for _ in range(count))
-    if seed % 16 == SKEWED_AT:
-        # A check is judged by the right time, which engines have.
-        drawn = tuple(strike for strike in drawn if strike.kind != "jump_clock")
-    return drawn + _aimed(seed) + _special(seed)
-
-
-def _aimed(seed: int) -> tuple[Strike, ...]:
-    """At an early effect of one kind, in every fourth seed: there are few of each, and they are the delicate ones."""
-    if seed % 4 != 1 or seed % 16 == SKEWED_AT:
-        return ()
-    draw = Random(f"{seed}/aimed")
-    kind: EffectKind = draw.choice(("crash", "freeze", "freeze"))
-    amount_ms = draw.choice((100.0, 3_000.0) if kind == "crash" else (2_500.0, 12_000.0, 25_000.0, 25_000.0))
-    when: Literal["before", "after"] = draw.choice(("before", "after"))
-    return (EffectStrike(kind, draw.randint(1, 16), when, amount_ms, of=draw.choice(AIMED)),)
-
-
-def _special(seed: int) -> tuple[Strike, ...]:
-    """What the seeds of a special kind need."""
-    draw = Random(f"{seed}/special")
-    if seed % 16 == UNATTENDED_AT:
-        return (TimedStrike("stop_workers", draw.uniform(0.0, 1_500.0), 0, draw.choice((6_000.0, 8_000.0))),)
-    if _is_lengthy(seed):
-        return (TimedStrike("kill_worker", draw.uniform(1_500.0, 6_000.0), draw.randrange(12), 13_000.0),)
-    if seed % 16 == SKEWED_AT:
-        settings = _settings(seed)
-        (number,) = settings.skews
-        return (
-            EffectStrike("crash", draw.randint(4, 16), "after", 300.0, of="send"),
-            TimedStrike("kill_worker", draw.uniform(1_500.0, 6_000.0), number, 300.0),
-        )
-    return ()
-
-
-def _effect_strike(draw: Random) -> EffectStrike:
-    kind = draw.choice(_EFFECT_KINDS)
-    at = draw.randint(1, EFFECTS)
-    when: Literal["before", "after"] = draw.choice(("before", "after"))
-    amounts = {
-        "crash": (100.0, 500.0, 3_000.0, 14_000.0),
-        "freeze": (300.0, 2_500.0, 12_000.0, 25_000.0),
-        "slow": (50.0, 500.0, 2_500.0, 5_000.0),
-    }
-    return EffectStrike(kind, at, when, draw.choice(amounts.get(kind, (0.0,))))
-
-
-def _timed_strike(draw: Random) -> TimedStrike:
-    kind = draw.choice(_TIMED_KINDS)
-    at_ms, target = draw.uniform(0, SPAN_MS), draw.randrange(12)
-    if kind == "outage":
-        amount_ms = draw.choice((100.0, 1_000.0, 6_000.0))
-    elif kind == "jump_clock":
-        amount_ms = draw.choice((-40_000.0, -1_500.0, -50.0, 900.0))
-    elif kind == "disk_full":
-        amount_ms = draw.choice((50.0, 800.0, 2_500.0))
-    else:
-        amount_ms = draw.choice((300.0, 2_000.0, 13_000.0))
-    return TimedStrike(kind, at_ms, target, amount_ms)
