@@ -5,10 +5,11 @@ python -m examples.documents.summaries README.md docs
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 
-from logkeel.workflow import Add, Append, Control, Put, Retry, State, StepErrorView, Workflow, each
+from logkeel.workflow import Add, Append, Control, Put, Retry, State, StepErrorView, Workflow, each, reduce
 
 
 class Summaries(State):
@@ -20,6 +21,7 @@ class Summaries(State):
     words: Annotated[int, Control, Add] = 0
     summaries: Annotated[list[str], Append] = []
     failed: Annotated[dict[str, StepErrorView], Put] = {}
+    together: str | None = None
     overview: str | None = None
 
 
@@ -27,8 +29,13 @@ summaries = Workflow("summaries", state=Summaries, returns=("overview", "failed"
 
 
 @summaries.step(writes=lambda s: s.documents)
-def find(folder: str) -> list[str]:
-    """Every file of the folder."""
+async def find(folder: str) -> AsyncIterator[str]:
+    """Every file of the folder, written in pieces while it goes on."""
+    for path in await asyncio.to_thread(_files, folder):
+        yield path
+
+
+def _files(folder: str) -> list[str]:
     return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
 
 
@@ -40,10 +47,16 @@ def summarise(document: str) -> tuple[str, int]:
     return f"{document}: {first.strip('# ')}", len(text.split())
 
 
+@summaries.step(writes=lambda s: s.together)
+def combine(some: list[str]) -> str:
+    """What some documents say; here a model would shorten it."""
+    return "\n".join(some)
+
+
 @summaries.step(writes=lambda s: s.overview)
-def tell(summaries: list[str], words: int, failed: dict[str, StepErrorView]) -> str:
+def tell(together: str | None, words: int, failed: dict[str, StepErrorView]) -> str:
     """All in one, in the order of the documents."""
-    return "\n".join([*summaries, f"{words} words; {len(failed)} documents could not be read"])
+    return f"{together or '(nothing)'}\n{words} words; {len(failed)} documents could not be read"
 
 
 summaries.flow(
@@ -51,6 +64,7 @@ summaries.flow(
     each(
         "documents", summarise, item="document", collect="summaries", value="summary", failed="failed", concurrency=50
     ),
+    reduce("summaries", combine, item="some", into="together", fan_in=20),
     tell,
 )
 

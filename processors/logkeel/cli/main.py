@@ -33,6 +33,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "worker": Section("logkeel.cli.worker", grouped=False),
     "serve": Section("logkeel.cli.serve", grouped=False),
     "run": Section("logkeel.cli.run"),
+    "replay": Section("logkeel.cli.replay", grouped=False),
     "workflow": Section("logkeel.cli.workflow"),
     "approvals": Section("logkeel.cli.approvals"),
     "limits": Section("logkeel.cli.limits"),

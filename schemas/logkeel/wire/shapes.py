@@ -22,6 +22,7 @@ from logkeel.records import (
     StepFailed,
     StepHeartbeat,
     StepJournaled,
+    StepNeedsState,
     StepReclaimed,
     StepRefused,
     StepReleased,
@@ -50,6 +51,7 @@ Record = (
     | StepReclaimed
     | StepReleased
     | StepRefused
+    | StepNeedsState
     | StepJournaled
     | StepSuspended
     | ChildCompleted

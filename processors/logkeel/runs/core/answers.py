@@ -6,13 +6,15 @@ something else than the history knows becomes an `answer_ignored` event while th
 
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from logkeel.records import (
     StepAnswer,
     StepFailed,
     StepHeartbeat,
     StepJournaled,
+    StepNeedsState,
     StepReclaimed,
     StepRefused,
     StepReleased,
@@ -65,6 +67,8 @@ def _left_open(message: StepAnswer) -> str | None:
             return f"{holder} gave it back"
         case StepRefused(reason=reason):
             return reason
+        case StepNeedsState(holder=holder):
+            return f"{holder} lacked what it reads"
         case StepSuspended():
             return "its code waits"
         case _:
@@ -216,6 +220,22 @@ def _refused(turn: Activation, message: StepRefused, step: StepState) -> None:
     wait_until(turn, path, due_ms)
 
 
+def _needs_state(turn: Activation, message: StepNeedsState, step: StepState) -> None:
+    """Its command built on what this worker does not keep: sent anew, whole. Not started."""
+    path = message.identity.path
+    leave_waiting(turn, path, step)
+    turn.record(
+        "step_released",
+        path=path,
+        step=step.step,
+        dispatch=step.dispatch,
+        holder=message.holder,
+        name=", ".join(message.fields),
+        reason="state needed",
+    )
+    dispatch(turn, path)
+
+
 def _orphan(turn: Activation, message: StepAnswer, step: StepState) -> None:
     """Late or duplicate. Only an outcome that the history does not know is worth an event (P33)."""
     identity = message.identity
@@ -239,14 +259,26 @@ def _orphan(turn: Activation, message: StepAnswer, step: StepState) -> None:
     )
 
 
+LATE_WORDS: Final = MappingProxyType(
+    {
+        "succeeded": "it had succeeded",
+        "failed": "it had failed",
+        "in doubt": "it had failed, its effect in doubt",
+        "started": "it was given back after its start",
+        "not started": "it was never started",
+    }
+)
+"""What the history says of an answer that came too late."""
+
+
 def _told(message: StepSucceeded | StepFailed | StepReleased | StepJournaled) -> str:
     match message:
         case StepSucceeded():
-            return "it had succeeded"
+            return LATE_WORDS["succeeded"]
         case StepFailed(in_doubt=doubt):
-            return "it had failed, its effect in doubt" if doubt else "it had failed"
+            return LATE_WORDS["in doubt" if doubt else "failed"]
         case StepReleased(was_started=started):
-            return "it was given back after its start" if started else "it was never started"
+            return LATE_WORDS["started" if started else "not started"]
         case StepJournaled(entry=entry):
             return f"a journal entry came too late: {entry.name} was {entry.state}"
 
@@ -258,6 +290,7 @@ _HANDLERS: dict[type[Any], Callable[[Activation, Any, StepState], None]] = {
     StepReclaimed: _reclaimed,
     StepReleased: _released,
     StepRefused: _refused,
+    StepNeedsState: _needs_state,
     StepJournaled: journaled,
     StepSuspended: suspended,
 }

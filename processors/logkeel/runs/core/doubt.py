@@ -8,6 +8,9 @@ from logkeel.runs.core.timing import check_at_ms
 
 RECLAIMS_TO_GIVE_UP = 5
 
+LAST_WORD = "; the last word: "
+"""Behind it stands, in the failure of a step that loses worker after worker, why the last one is taken for lost."""
+
 
 def lost(turn: Activation, path: str, why: str) -> None:
     """The holder of a step is gone. Not an attempt that counts, but five of them without progress are a step that kills
@@ -23,7 +26,7 @@ def lost(turn: Activation, path: str, why: str) -> None:
     error = ErrorInfo(
         code="worker_lost",
         kind="worker_lost",
-        message=f"{step.reclaims} workers died or fell silent while they ran {path}; the last word: {why}",
+        message=f"{step.reclaims} workers died or fell silent while they ran {path}{LAST_WORD}{why}",
     )
     settle(turn, path, step)
     turn.record("step_failed", path=path, step=step.step, attempt=step.attempt, dispatch=step.dispatch, error=error)

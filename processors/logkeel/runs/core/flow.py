@@ -24,6 +24,9 @@ from logkeel.runs.core.state import StepState, WaitState
 from logkeel.runs.core.summary import summary_of
 from logkeel.runs.core.timing import key_expired, start_deadline_ms, start_limit_ms
 
+DEAD_LETTER = "a dead letter"
+"""Why a run ended whose record or timer could not be processed (P21)."""
+
 
 def dispatch(turn: Activation, path: str, inputs: tuple[FieldValue, ...] | None = None) -> None:
     """Send the step's next command: the first one, or one more. `inputs`: what the step reads, if it is known already.

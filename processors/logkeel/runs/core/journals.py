@@ -26,7 +26,7 @@ from logkeel.runs.core.children import give_up_code, give_up_wait
 from logkeel.runs.core.flow import dispatch, hold_lease, leave_waiting, settle
 from logkeel.runs.core.journal_timers import timer_path
 from logkeel.runs.core.journal_waits import end_wait, outcome_of
-from logkeel.runs.core.state import RunState, StepState
+from logkeel.runs.core.state import JournalWait, RunState, StepState
 
 RESULT_FIELD = "result"
 """The one field that an entry writes."""
@@ -138,7 +138,12 @@ def _restarted(turn: Activation, message: StepSuspended, step: StepState) -> Non
 
 def _what_is_awaited(turn: Activation, path: str, positions: tuple[str, ...]) -> list[str]:
     waits = [turn.state.journal_waits.get((path, position)) for position in positions]
-    return [wait.name if wait.kind == "sleep" else f"{wait.kind} {wait.name}" for wait in waits if wait is not None]
+    return [awaited_as(wait) for wait in waits if wait is not None]
+
+
+def awaited_as(wait: JournalWait) -> str:
+    """What people are told that the code waits for."""
+    return wait.name if wait.kind == "sleep" else f"{wait.kind} {wait.name}"
 
 
 def offer_signals(turn: Activation, name: str) -> None:

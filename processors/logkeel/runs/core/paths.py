@@ -9,6 +9,7 @@ position of the call in its journal.
 
 import re
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 V = TypeVar("V")
@@ -108,11 +109,11 @@ class Sorted(Protocol):
 
 
 def below(places: Mapping[str, V], path: str) -> list[tuple[str, V]]:
-    """What is inside of a block; "": all."""
+    """What is inside of a block; "": all. In the order of the paths, wherever the map is kept: decisions follow it."""
     if not path:
-        return list(places.items())
+        return sorted(places.items(), key=itemgetter(0))
     keys = places.starting(path) if isinstance(places, Sorted) else places
-    return [(key, places[key]) for key in list(keys) if is_under(key, path)]
+    return [(key, places[key]) for key in sorted(keys) if is_under(key, path)]
 
 
 def fields_below(fields: Mapping[tuple[str, str], object], path: str) -> list[tuple[str, str]]:

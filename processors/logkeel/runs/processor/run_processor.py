@@ -20,7 +20,7 @@ from logkeel.records.topics import TopicNames
 from logkeel.runs.core import child_ends, questions, waking
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
-from logkeel.runs.core.flow import complete
+from logkeel.runs.core.flow import DEAD_LETTER, complete
 from logkeel.runs.core.journal_timers import place_of_timer
 from logkeel.runs.core.limiting import answered
 from logkeel.runs.core.state import RunState
@@ -157,7 +157,7 @@ class RunProcessor:
             where = f"{culprit.topic} {culprit.offset}" if isinstance(culprit, Record) else "a timer"
             message = f"{where} could not be processed: {error}"[:MESSAGE_CHARACTERS]
             info = ErrorInfo(code=code, kind="fatal", message=message)
-            complete(activation, "failed", info, reason="a dead letter")
+            complete(activation, "failed", info, reason=DEAD_LETTER)
             self._carrier.carry_out(activation, turn)
 
     def on_partition_ready(self, turn: Turn) -> None:

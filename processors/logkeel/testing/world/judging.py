@@ -19,6 +19,7 @@ from logkeel.runs.processor.run_processor import TABLE
 from logkeel.runs.processor.timer_ids import LIMIT
 from logkeel.runs.rows import keys
 from logkeel.runs.rows.run_rows import load_run
+from logkeel.testing.world.deciding_again import faults_of_decisions
 from logkeel.testing.world.folding import folded, values_of
 from logkeel.wire import decode, decode_as
 
@@ -43,6 +44,7 @@ def general_faults(world: "World") -> list[str]:
         *_faults_of_positions(world, tables),
         *_faults_of_logs(world),
         *_faults_of_commands(world, histories),
+        *faults_of_decisions(histories, _plans(world)),
     ]
 
 
@@ -139,7 +141,7 @@ def _faults_of_states(
     world: "World", histories: Mapping[tuple[str, str], list[RunEvent]], tables: Mapping[int, Rows]
 ) -> Iterator[str]:
     """fold(history) == rows. Runs whose rows have expired are left out."""
-    plans = {each.definition().digest: Plan(each.document(), each.definition().digest) for each in world.workflows}
+    plans = _plans(world)
     for (run_id, _), events in histories.items():
         if events[0].definition_digest not in plans:
             yield f"P38: {run_id} runs by a definition that was not published first"
@@ -151,6 +153,10 @@ def _faults_of_states(
                 yield f"{run_id}: has a history and no rows"
         elif values_of(rows, kept=is_last) != values_of(state, kept=is_last):
             yield f"{run_id}/{incarnation}: the state is not the fold of its history"
+
+
+def _plans(world: "World") -> dict[str, Plan]:
+    return {each.definition().digest: Plan(each.document(), each.definition().digest) for each in world.workflows}
 
 
 def _faults_of_tables(world: "World", tables: Mapping[int, Rows]) -> Iterator[str]:
