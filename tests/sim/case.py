@@ -6,8 +6,9 @@ from pathlib import Path
 
 from tests.sim import disasters
 from tests.sim.driver import Human, Sender
+from tests.sim.families import unborn
 from tests.sim.judging import faults_of
-from tests.sim.known import MORE
+from tests.sim.known import MORE, OLD_VERSIONS
 from tests.sim.outside import STAGE, Outside
 from tests.sim.plan import Plan, RunPlan
 from tests.sim.workload import WORKFLOWS
@@ -38,8 +39,8 @@ def play(plan: Plan, directory: Path, *, keep_lines: bool = False) -> Verdict:
     """Run a plan, deterministically. `directory` is for the locks of slots, and may be used again."""
     began_s = time.process_time()
     named = {run.workflow for run in plan.runs}
-    known = named | {child for each in MORE if each.name in named for child in each.children}
-    workflows = (*WORKFLOWS, *(each for each in MORE if each.name in known))
+    known = named | {child for each in MORE if each.name in named for child in each.children} - {unborn.name}
+    workflows = (*(each for each in (*OLD_VERSIONS, *WORKFLOWS, *MORE) if each in WORKFLOWS or each.name in known),)
     world = World(workflows, plan.settings, directory)
     try:
         verdict = _play(world, plan, keep_lines=keep_lines)

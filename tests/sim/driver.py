@@ -5,6 +5,7 @@ from random import Random
 
 import msgspec
 from tests.sim.known import BY_NAME
+from tests.sim.limits import claim_of_nobody
 from tests.sim.outside import Outside, call_path
 from tests.sim.plan import Plan, RunPlan, Sending
 from tests.sim.workload import WORKFLOWS
@@ -35,6 +36,12 @@ from logkeel.wire import decode, decode_as, encode
 ANSWER_AFTER_MS = 200.0
 GARBAGE = b"garbage"
 """The key of what nobody can read."""
+
+NO_GARBAGE = ("definitions", "claim")
+"""Planted things that can be read, but should not be there."""
+
+NEVER_BEGAN = ("cancelled", "unknown_workflow")
+"""Why a run that was asked for never begins: cancelled before its turn, or a child whose workflow nobody has."""
 
 NOTHING = FieldWrite(field="result", payload=Payload(encoding="json", data=b"0"))
 """What a journaled call that happened is said to have returned."""
@@ -85,6 +92,9 @@ class Sender:
     def _send_garbage(self, kind: str) -> None:
         names = self._world.names
         self._world.trace.note(self._world.elapsed_ms, "sender", "SENDS", f"garbage to {kind}")
+        if kind == "claim":
+            self._producer.produce(claim_of_nobody(names, self._world.settings.partitions))
+            return
         if kind == "definitions":
             definition = BY_NAME["chain"].definition()
             other = msgspec.structs.replace(BY_NAME["fan"].definition(), name=definition.name)
@@ -158,9 +168,8 @@ class Human:
         message = decode(value)
         if isinstance(message, RunCompleted):
             self.ended.add(message.run_id)
-        elif isinstance(message, RequestRejected) and message.code == "cancelled" and message.run_id is not None:
-            # Before its turn came.
-            self.ended.add(message.run_id)
+        elif isinstance(message, RequestRejected) and message.code in NEVER_BEGAN:
+            self.ended.add(message.run_id or "")
 
     def _watch(self, event: RunEvent) -> None:
         key = (event.run_id, event.path or "", event.dispatch or 0)

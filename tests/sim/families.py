@@ -22,6 +22,7 @@ from logkeel.workflow import (
     Workflow,
     child,
     parallel,
+    rescue,
     sleep,
     within,
 )
@@ -41,6 +42,16 @@ family.flow(
     within("900ms", child(slow, name="late", writes="copied"), on_timeout=sleep("1ms")),
 )
 
+unborn: Workflow[Work] = Workflow("unborn", state=Work, returns="copied")
+unborn.flow(copy_of(unborn))
+"""No worker has it: nobody publishes it."""
+
+hopeful: Workflow[Work] = Workflow("hopeful", state=Work, returns=("result",))
+hopeful.flow(
+    double_of(hopeful),
+    rescue(child(unborn, name="kid", writes="copied"), on={"child_failed": sleep("1ms")}),
+    post_of(hopeful),
+)
 
 started: Workflow[Work] = Workflow("started", state=Work, returns=("result",))
 
@@ -56,6 +67,7 @@ started: Workflow[Work] = Workflow("started", state=Work, returns=("result",))
 )
 async def delegate(number: int, copied: int | None, step: StepContext) -> int:
     """Durable code of two lives: two children side by side, then one that may come too late."""
+    STAGE.outside.begins(step)
     if copied is None:
         first, second = await step.gather(
             step.child(part, {"number": number}),
@@ -97,7 +109,7 @@ async def _answer(number: int, said: list[int], step: StepContext) -> int:
 
 talk.flow(_say, _answer)
 
-FAMILIES = (family, started, part, slow, talk)
+FAMILIES = (family, started, part, slow, talk, hopeful)
 
 
 def faults_of_families(world: World, histories: Histories) -> list[str]:
@@ -116,6 +128,9 @@ def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
             if event.kind != "child_started":
                 continue
             kid, end = event.name or "", told.get(event.path)
+            if event.attributes.get("workflow") == unborn.name and kid not in known:
+                yield from _faults_of_the_unborn(run_id, events, end)
+                continue
             if kid not in known or kid not in ends:
                 yield f"P29: {run_id} started {kid}, which {'never ended' if kid in known else 'never began'}"
                 continue
@@ -132,6 +147,14 @@ def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
     for run_id, first in known.items():
         if first.parent is not None and first.parent.run_id not in known:
             yield f"P29: nobody has started {run_id}"
+
+
+def _faults_of_the_unborn(run_id: str, events: list[RunEvent], end: RunEvent | None) -> Iterator[str]:
+    """A child that cannot be started is a failure of its block, and says why."""
+    if end is None and events[-1].status != "cancelled":
+        yield f"P29: {run_id} was never told that its child could not be started"
+    if end is not None and (end.error is None or "unknown_workflow" not in end.error.message):
+        yield f"P29: {run_id} was told {end.error} of a child whose workflow nobody has published"
 
 
 def _faults_of_turns(world: World, histories: Histories) -> Iterator[str]:

@@ -78,6 +78,7 @@ async def _endure(number: int, step: StepContext) -> int:
 @stubborn.step(writes=lambda s: s.result, timeout=None, retry=PATIENT, journal=True)
 async def _insist(number: int, step: StepContext) -> int:
     """Loses its worker after each call that is in its journal."""
+    STAGE.outside.begins(step)
 
     async def act(name: str) -> str:
         await STAGE.outside.act(InCall(current_step(), name), "IDEMPOTENT")

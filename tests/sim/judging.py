@@ -4,15 +4,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from tests.sim.budgets import faults_of_budgets
-from tests.sim.driver import GARBAGE, topic_of_garbage
-from tests.sim.families import faults_of_families
-from tests.sim.journals import faults_of_journals
+from tests.sim.deadlines import faults_of_deadlines
+from tests.sim.driver import GARBAGE, NO_GARBAGE, topic_of_garbage
+from tests.sim.families import faults_of_families, unborn
+from tests.sim.journals import faults_of_journals, faults_of_late_entries
 from tests.sim.limits import faults_of_limits
 from tests.sim.losses import faults_of_losses
-from tests.sim.outside import Line, Outside
+from tests.sim.outside import JOURNAL, Line, Outside
 from tests.sim.plan import Plan, RunPlan
 from tests.sim.sagas import faults_of_sagas
 from tests.sim.starts import faults_of_starts
+from tests.sim.versions import rolled
 from tests.sim.within import faults_of_time_limits
 
 from logkeel.log import Record
@@ -41,12 +43,25 @@ MAY_FAIL = {
     "laden": ("result_too_large", ""),
     "spender": ("budget_exhausted", ""),
     "sharer": ("budget_exhausted", ""),
+    "timely": ("not_started_in_time", ""),
     "winding": ("timeout", "within did not end within "),
 }
 """Code and beginning of the message of a failure, by workflow."""
 
 MUST_FAIL = ("bulky", "heavy", "laden")
-WITHOUT_EFFECT = ("double", "fill_left", "fill_right", "join", "weigh", "reason", "delegate", "_look", "_peek", "_muse")
+WITHOUT_EFFECT = (
+    "double",
+    "fill_left",
+    "fill_right",
+    "join",
+    "weigh",
+    "reason",
+    "delegate",
+    "_look",
+    "_peek",
+    "_muse",
+    "_soon",
+)
 UNREAD_MS = 3_000
 """What came so shortly before a decision may not have been read."""
 
@@ -59,11 +74,13 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += _faults_of_outcomes(world, plan, histories)
     found += _lost_effects(histories, outside.lines)
     found += faults_of_journals(histories, outside.lines)
+    found += faults_of_late_entries(histories, answers)
     found += _faults_of_signals(plan, histories)
     found += faults_of_families(world, histories)
     found += faults_of_sagas(histories, outside.lines)
     found += faults_of_limits(world, histories)
     found += faults_of_budgets(world, histories)
+    found += faults_of_deadlines(world, histories, outside.lines)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)
     found += faults_of_starts(world, outside.lines, answers)
@@ -105,6 +122,8 @@ def _faults_of_effects(lines: Iterable[Line]) -> Iterator[str]:
     places: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
     effects: dict[tuple[str, str, str], list[Line]] = defaultdict(list)
     for line in lines:
+        if line.effect == JOURNAL:
+            continue  # one that begins anew has another key
         place = (line.run_id, line.incarnation, line.path)
         keys[place].add(line.key)
         places[line.key].add(place)
@@ -141,7 +160,8 @@ def _faults_of_outcomes(world: World, plan: Plan, histories: Histories) -> Itera
         elif (completion := by_run.get(run.run_id)) is not None:
             yield from _faults_of_completion(run, completion)
     for rejected in rejections:
-        if rejected.code not in MAY_BE_REJECTED:
+        is_unborn = rejected.code == "unknown_workflow" and (rejected.run_id or "").startswith(f"{unborn.name}-")
+        if rejected.code not in MAY_BE_REJECTED and not is_unborn:
             yield f"{rejected.request_id}: was rejected as {rejected.code}: {rejected.reason}"
 
 
@@ -151,6 +171,8 @@ def _faults_of_completion(run: RunPlan, completion: RunCompleted) -> Iterator[st
     was_cancelled = any(sending.kind == "cancel" for sending in run.sendings)
     if completion.workflow != run.workflow:
         yield f"P38: {told}, as {completion.workflow}: one version means two workflows"
+    if completion.workflow == rolled.name and completion.version != rolled.version:
+        yield f"P38: {told} in version {completion.version}, and {rolled.version} was published last"
     match completion.status:
         case "succeeded":
             if run.workflow in MUST_FAIL or values != [str(2 * run.number).encode()]:
@@ -228,7 +250,7 @@ def _faults_of_dead_letters(world: World, plan: Plan) -> Iterator[str]:
     """
     letters = world.records_of_one(world.names.dead_letters)
     found = Counter(dict(record.headers).get("dead.topic", b"").decode() for record in letters if record.key == GARBAGE)
-    planted = Counter(topic_of_garbage(world.names, kind) for kind, _ in plan.garbage if kind != "definitions")
+    planted = Counter(topic_of_garbage(world.names, kind) for kind, _ in plan.garbage if kind not in NO_GARBAGE)
     for topic in sorted(found.keys() | planted.keys()):
         again = world.struck_count if topic == world.names.step_commands() else 0
         if not planted[topic] <= found[topic] <= planted[topic] + again:
@@ -242,9 +264,10 @@ def _faults_of_dead_letters(world: World, plan: Plan) -> Iterator[str]:
 def _faults_of_heartbeats(world: World, answers: Answers) -> Iterator[str]:
     """A step that is quick costs no heartbeat, unless its partition is being given up (P25).
 
-    A worker that stood still between its decision to start and the call is late with the latter alone.
+    A worker that stood still between its decision to start and the call is late with the latter alone. One that hears
+    of a command from its own engine, between its turns, counts from the turn before.
     """
-    if any(worker.stalls for worker in world.workers):
+    if world.settings.head_starts or any(worker.stalls for worker in world.workers):
         return
     given_up = world.cluster.groups.group(world.names.worker_group()).rebalanced_ms
     for record, each in answers:

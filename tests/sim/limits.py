@@ -14,12 +14,15 @@ from tests.sim.workload import PATIENT, TIMEOUT, Work, copy_of, double_of, post_
 
 from logkeel.definitions import WorkflowDocument
 from logkeel.errors import DataError
-from logkeel.log import Record
+from logkeel.log import OutputRecord, Record
 from logkeel.records import AcquireLimit, LimitAnswered, ReleaseLimit, RunEvent, StepCommand
+from logkeel.records.topics import TopicNames
+from logkeel.runs.processor.limit_records import home_of
 from logkeel.runs.rows import keys
+from logkeel.runs.rows.limit_rows import LimitName
 from logkeel.testing.world import World
 from logkeel.testing.world.judging import changelog_rows
-from logkeel.wire import decode_as, record_type
+from logkeel.wire import decode_as, encode, record_type
 from logkeel.workflow import KEYED, NONE, Concurrency, Rate, StepContext, Workflow, parallel, sleep, within
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
@@ -67,6 +70,23 @@ quick.flow(
 )
 
 LIMITED = (narrow, quick)
+
+
+def claim_of_nobody(names: TopicNames, partitions: int) -> OutputRecord:
+    """A claim to the shared slot by a run that is no more, as one is left over when an operator accepts a loss."""
+    limit = LimitName("concurrency", SHARED.name or "", "")
+    asked = AcquireLimit(
+        kind=limit.kind,
+        name=limit.name,
+        key=limit.key,
+        limit=1,
+        run_id="nobody",
+        incarnation="0-0-0",
+        path="both/_look",
+        number=2,
+        home_partition=0,
+    )
+    return OutputRecord(names.run_requests, limit.pack(), encode(asked), home_of(limit, partitions))
 
 
 class Claim(NamedTuple):

@@ -5,7 +5,7 @@ seed, the run, the path and the dispatch, so it does not depend on the order of 
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
@@ -17,6 +17,9 @@ from logkeel.workflow import StepContext
 TIMEOUT_MS = 6_000
 LOST_MS = 100.0
 """A worker that a step killed is back so soon."""
+
+JOURNAL = "JOURNAL"
+"""In place of the effect of a step whose calls have effects."""
 
 CALM_DISPATCH = 4
 """From this dispatch on a step is quick and does not fail: every run ends."""
@@ -82,6 +85,7 @@ class Outside:
         self._happened: set[str] = set()
         self._inside: dict[tuple[str, str], set[tuple[str, int]]] = {}
         self._lost: set[tuple[str, str, str]] = set()
+        self._opened: set[tuple[str, str, str]] = set()
 
     def behaviour(self, step: Acting) -> Behaviour:
         """How this execution goes; a journaled call is tried several times in one."""
@@ -107,9 +111,16 @@ class Outside:
             case _:
                 return Behaviour(quick.before_ms, 0, "not_done")
 
-    async def act(self, step: Acting, effect: str, *, has_effect: bool = True) -> None:
-        """Begin, take time, have the effect, take time, end."""
+    def begins(self, step: StepContext) -> None:
+        """Note that durable code is entered; what it does, its calls note."""
+        self._note("begin", step, JOURNAL, self._stalls())
+
+    async def act(self, step: Acting, effect: str, *, has_effect: bool = True, long: bool = False) -> None:
+        """Begin, take time, have the effect, take time, end. `long`: it takes seconds, but for a late dispatch."""
         behaviour, began = self.behaviour(step), self._stalls()
+        if long and step.dispatch < CALM_DISPATCH and behaviour.raises == "never":
+            draw = Random(f"{self._seed}/{step.run_id}/{step.path}/{step.dispatch}/long")
+            behaviour = replace(behaviour, before_ms=max(behaviour.before_ms, draw.uniform(1_200, 4_000)))
         self._note("begin", step, effect, began)
         acting = self.world.acting
         mine = (acting.name, acting.life) if acting is not None else ("", 0)
@@ -131,6 +142,15 @@ class Outside:
         if worker is not None:
             worker.kill(back_in_ms=LOST_MS)
             raise ProcessDied(f"{worker.name} in {step.path}")
+
+    def hangs(self, opener: str) -> bool:
+        """Whether this opener hangs: perhaps at the first opening in the life of a worker, and then never again."""
+        worker = self.world.acting
+        place = (worker.name, str(worker.life), opener) if worker is not None else ("", "", opener)
+        if place in self._opened:
+            return False
+        self._opened.add(place)
+        return Random("/".join((str(self._seed), *place))).random() < self._trouble
 
     def is_inside(self, run_id: str, path: str) -> bool:
         """Whether a process that neither died nor stands still is in this step."""

@@ -5,42 +5,30 @@ Every part draws from a source of its own, so that leaving a run or a strike out
 
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
-from logkeel.simulation import EffectName
-from logkeel.testing.world import EffectStrike, Strike, TimedStrike, WorldSettings
-from logkeel.testing.world.striking import EffectKind, TimedKind
+from tests.sim.seeds import (
+    HARD_AT,
+    HEAVY_AT,
+    HEAVY_EVERY,
+    LIMITED_AT,
+    PAUSED_AT,
+    ROCKS_EVERY,
+    ROLLED_AT,
+    SKEWED_AT,
+    SPENDING_AT,
+    TRIPS_AT,
+    UNATTENDED_AT,
+    is_lengthy,
+)
+from tests.sim.strikes import strikes_of
 
-SPAN_MS = 4_000.0
-ROCKS_EVERY = 100
-"""A database takes its time to open: the other seeds keep rows in memory."""
+from logkeel.runs import RunSettings
+from logkeel.testing.world import Strike, WorldSettings
 
-HEAVY_EVERY, HEAVY_AT = 32, 7
-"""Seeds with records of a megabyte, and with Kafka's own limits."""
-
-HARD_AT, UNATTENDED_AT, SKEWED_AT = 3, 11, 9
-"""Of sixteen seeds, those with a step that kills its workers, with cancels while no worker lives, and with checked
-
-steps that are lost by a worker whose clock is behind, and is set right before it is back.
-"""
-
-PAUSED_AT = 15
-"""Of sixteen seeds, the one whose runs are paused for a while."""
-
-AIMED: tuple[EffectName, ...] = ("commit_offsets", "commit_offsets", "send", "commit", "write", "committed")
-"""What an aimed strike is at; of the first, one in a few is a claim."""
-
-TRIPS_AT = 6
-"""The seeds of eight that have sagas as well."""
-
-LIMITED_AT = 1
-"""The seeds of eight that have runs with limits as well."""
-
-SPENDING_AT = 2
-"""The seeds of eight that have runs with budgets as well."""
-
-EFFECTS = 700
-"""About as many effects as a seed without faults has."""
+MIDNIGHT_MS = 1_700_006_400_000
+DAYS = RunSettings(redispatch_after_ms=6_000, sweep_every_ms=2_000)
+"""Seconds in place of days, until a command that nobody was heard of is sent anew (P25)."""
 
 Scenario = Literal["usual", "weeks_pass", "state_lost", "last_copy", "changelog_replaced"]
 """What comes when everything has ended: nothing, weeks and then a lost disk, or a disaster to be reported."""
@@ -100,7 +88,7 @@ def plan_of(seed: int) -> Plan:
         seed=seed,
         settings=_settings(seed),
         runs=_runs(seed),
-        strikes=_strikes(seed),
+        strikes=strikes_of(seed, _settings(seed)),
         trouble=0.4 if seed % 16 == SKEWED_AT else Random(f"{seed}/trouble").choice((0.0, 0.1, 0.3)),
         garbage=_garbage(seed),
         scenario=_scenario(seed),
@@ -126,10 +114,30 @@ def _settings(seed: int) -> WorldSettings:
         max_bytes=draw.choice((1, 400, 4_000_000, 4_000_000)),
         pace=draw.choice((0.3, 1.0, 3.0)),
         rocks=seed % ROCKS_EVERY == 0,
+        **_circumstances(seed),
     )
+    if seed % 16 == SKEWED_AT:
+        behind_ms = draw.choice((40_000.0, 4_000.0))
+        settings = replace(settings, skews={draw.randrange(len(settings.worker_slots)): -behind_ms})
+    if is_lengthy(seed):
+        # Engines that keep up give a lost step up in time, and somebody is there to ask about it.
+        several = settings.worker_slots if len(settings.worker_slots) > 1 else (0, 1)
+        settings = replace(settings, max_records=1_000, max_bytes=4_000_000, worker_slots=several)
+    if seed % 16 == ROLLED_AT:
+        settings = replace(settings, lacks={slot: frozenset({("rolled", "2")}) for slot in settings.worker_slots[1:]})
     if seed % HEAVY_EVERY != HEAVY_AT:
         return settings
     return replace(settings, max_record_bytes=1_000_000, topic_max_bytes=1_048_588, dead_letter_max_bytes=1_200_000)
+
+
+def _circumstances(seed: int) -> dict[str, Any]:
+    """Shortly before midnight or not, days that are seconds, and engines that share a process with a worker."""
+    draw = Random(f"{seed}/circumstances")
+    return {
+        "begins_ms": MIDNIGHT_MS - draw.choice((6_400_000, draw.randrange(4_000), draw.randrange(4_000))),
+        "run_settings": DAYS if draw.random() < 0.15 else None,
+        "head_starts": draw.random() < 0.25,
+    }
 
 
 def _runs(seed: int) -> tuple[RunPlan, ...]:
@@ -145,13 +153,15 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         # What is bulky elsewhere fits here.
         return tuple(run for run in straight if run.workflow != "bulky") + _heavy_runs(seed)
     if seed % 16 == SKEWED_AT:
-        straight += tuple(RunPlan(f"check-{n}", "careful", draw.randrange(1_000), _sendings(draw)) for n in range(3))
+        return straight[:2] + tuple(
+            RunPlan(f"check-{n}", "lengthy", draw.randrange(1_000), _sendings(draw)) for n in range(3)
+        )
     if seed % 16 == UNATTENDED_AT:
         straight = tuple(_cancelled(run, draw) for run in straight)
     if seed % 16 == PAUSED_AT:
         pauses = Random(f"{seed}/pauses")
         straight = tuple(_paused(run, pauses) for run in straight)
-    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed)
+    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed) + _timely(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
@@ -223,7 +233,8 @@ def _families(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"turn-{number}", "talk", 1_000 * number, _spoken(draw), draw.choice(("ann", "bob")))
         for number in range(draw.choice((2, 3, 5)))
     )
-    return parents + turns
+    hopeful = (RunPlan("hopeful-0", "hopeful", draw.randrange(1_000), _sendings(draw)),)
+    return parents + turns + (hopeful if draw.random() < 0.25 else ())
 
 
 def _started(seed: int) -> tuple[RunPlan, ...]:
@@ -267,6 +278,21 @@ def _spending(seed: int) -> tuple[RunPlan, ...]:
     )
 
 
+def _timely(seed: int) -> tuple[RunPlan, ...]:
+    """Runs with deadlines where workers are away, runs of two versions, and runs whose steps take seconds."""
+    draw = Random(f"{seed}/timely")
+    names: tuple[str, ...] = ()
+    if seed % 16 == UNATTENDED_AT:
+        names = ("timely", "timely")
+    elif seed % 16 == ROLLED_AT:
+        names = ("rolled", "rolled")
+    elif is_lengthy(seed):
+        names = ("lengthy", "lengthy")
+    elif seed % 16 == 12:
+        names = ("timely",)
+    return tuple(RunPlan(f"{n}-{k}", n, draw.randrange(1_000), _sendings(draw)) for k, n in enumerate(names))
+
+
 def _spoken(draw: Random) -> tuple[Sending, ...]:
     """Without signals: those to a turn that was cancelled in its line wait for a minute, which a world has not."""
     return tuple(sending for sending in _sendings(draw) if sending.kind != "signal")
@@ -290,108 +316,10 @@ def _sendings(draw: Random) -> tuple[Sending, ...]:
 def _garbage(seed: int) -> tuple[tuple[str, float], ...]:
     """Records that nobody can read, and definitions that are not what they say: (topic kind, time)."""
     draw = Random(f"{seed}/garbage")
+    claims = (("claim", draw.uniform(0, 3_000)),) if seed % 8 == LIMITED_AT and draw.random() < 0.4 else ()
     if draw.random() > 0.15:
-        return ()
-    return ((draw.choice(("requests", "results", "commands", "definitions")), draw.uniform(0, 1_500)),)
-
-
-_EFFECT_KINDS: tuple[EffectKind, ...] = (
-    *("crash",) * 10,
-    *("freeze",) * 6,
-    *("slow",) * 6,
-    *("commit_applied_in_doubt",) * 2,
-    *("commit_lost_in_doubt",) * 2,
-    *("commit_late_in_doubt",) * 2,
-    *("commit_repeated",) * 3,
-    *("send_offsets_repeated",) * 2,
-    "commit_abortable",
-    "abort_repeated",
-    "abort_times_out",
-    "send_offsets_abortable",
-    "produce_abortable",
-    "produce_fatal",
-    "init_times_out",
-    "disturbed",
-    "offset_commit_lost",
-    "offset_commit_unanswered",
-    "membership_reset",
-)
-_TIMED_KINDS: tuple[TimedKind, ...] = (
-    *("kill_engine",) * 4,
-    *("kill_worker",) * 4,
-    *("join_engine",) * 3,
-    *("join_worker",) * 3,
-    *("drain_worker",) * 2,
-    *("stop_workers",) * 2,
-    *("stop_engines",) * 2,
-    *("outage",) * 2,
-    *("jump_clock",) * 2,
-    *("disk_full",) * 2,
-    *("disk_lost",) * 2,
-    *("power_failure",) * 2,
-    "disk_damaged",
-    "clean_logs",
-    "expire_offsets",
-    "stranger",
-)
-
-
-def _strikes(seed: int) -> tuple[Strike, ...]:
-    draw = Random(f"{seed}/strikes")
-    count = draw.choice((1, 1, 2, 2, 3, 3, 4, 5, 7))
-    drawn = tuple(_effect_strike(draw) if draw.random() < 0.65 else _timed_strike(draw) for _ in range(count))
-    return drawn + _aimed(seed) + _special(seed)
-
-
-def _aimed(seed: int) -> tuple[Strike, ...]:
-    """At an early effect of one kind, in every fourth seed: there are few of each, and they are the delicate ones."""
-    if seed % 4 != 1:
-        return ()
-    draw = Random(f"{seed}/aimed")
-    kind: EffectKind = draw.choice(("crash", "freeze", "freeze"))
-    amount_ms = draw.choice((100.0, 3_000.0) if kind == "crash" else (2_500.0, 12_000.0, 25_000.0, 25_000.0))
-    when: Literal["before", "after"] = draw.choice(("before", "after"))
-    return (EffectStrike(kind, draw.randint(1, 16), when, amount_ms, of=draw.choice(AIMED)),)
-
-
-def _special(seed: int) -> tuple[Strike, ...]:
-    """What the seeds of a special kind need."""
-    draw = Random(f"{seed}/special")
-    if seed % 16 == UNATTENDED_AT:
-        return (TimedStrike("stop_workers", draw.uniform(0.0, 1_500.0), 0, draw.choice((6_000.0, 8_000.0))),)
-    if seed % 16 == SKEWED_AT:
-        settings = _settings(seed)
-        number, behind_ms = draw.randrange(len(settings.worker_slots)), draw.choice((40_000.0, 4_000.0))
-        machine, killed_ms = len(settings.engine_slots) + number, draw.uniform(1_500.0, 6_000.0)
-        return (
-            TimedStrike("jump_clock", 1.0, machine, -behind_ms),
-            TimedStrike("kill_worker", killed_ms, number, 300.0),
-            TimedStrike("jump_clock", killed_ms + 50.0, machine, behind_ms),
-        )
-    return ()
-
-
-def _effect_strike(draw: Random) -> EffectStrike:
-    kind = draw.choice(_EFFECT_KINDS)
-    at = draw.randint(1, EFFECTS)
-    when: Literal["before", "after"] = draw.choice(("before", "after"))
-    amounts = {
-        "crash": (100.0, 500.0, 3_000.0, 14_000.0),
-        "freeze": (300.0, 2_500.0, 12_000.0, 25_000.0),
-        "slow": (50.0, 500.0, 2_500.0, 5_000.0),
-    }
-    return EffectStrike(kind, at, when, draw.choice(amounts.get(kind, (0.0,))))
-
-
-def _timed_strike(draw: Random) -> TimedStrike:
-    kind = draw.choice(_TIMED_KINDS)
-    at_ms, target = draw.uniform(0, SPAN_MS), draw.randrange(12)
-    if kind == "outage":
-        amount_ms = draw.choice((100.0, 1_000.0, 6_000.0))
-    elif kind == "jump_clock":
-        amount_ms = draw.choice((-40_000.0, -1_500.0, -50.0, 900.0))
-    elif kind == "disk_full":
-        amount_ms = draw.choice((50.0, 800.0, 2_500.0))
-    else:
-        amount_ms = draw.choice((300.0, 2_000.0, 13_000.0))
-    return TimedStrike(kind, at_ms, target, amount_ms)
+        return claims
+    return (
+        *claims,
+        (draw.choice(("requests", "results", "commands", "definitions")), draw.uniform(0, 1_500)),
+    )

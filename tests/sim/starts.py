@@ -6,7 +6,7 @@ Places are (run, incarnation, path, dispatch).
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from tests.sim.outside import TIMEOUT_MS, Line
+from tests.sim.outside import JOURNAL, TIMEOUT_MS, Line
 from tests.sim.workload import SETTLE_MS
 
 from logkeel.log import Record
@@ -19,13 +19,14 @@ Place = tuple[str, str, str, int]
 HEARD_MS = 100
 """What came to the log so shortly before a start may not have been there when it was decided."""
 
-CLAIMED = ("ONCE", "CHECKED")
+CLAIMED = ("ONCE", "CHECKED", JOURNAL)
 
 
 def faults_of_starts(world: World, lines: Sequence[Line], answers: Answers) -> list[str]:
     """Everything that is wrong with the beginnings of steps."""
     zero_ms = world.cluster.clock.now_ms() - world.elapsed_ms
     found = [*_started_in_spite(lines, answers, zero_ms), *_early_checks(world, lines, answers, zero_ms)]
+    found += _begun_twice(lines)
     if not any(worker.stalls for worker in world.workers):
         # A process that stands still and wakes may have read beyond what its successor gives back (decision 0010).
         found += _begun_again(lines, answers, zero_ms)
@@ -39,6 +40,16 @@ def _begun_again(lines: Iterable[Line], answers: Answers, zero_ms: float) -> Ite
         at_ms = recorded.get(_place_of(line))
         if at_ms is not None and at_ms + HEARD_MS < zero_ms + line.at_ms:
             yield f"P31: {line.process} began {line.run_id} {line.path}#{line.dispatch}, whose result was on record"
+
+
+def _begun_twice(lines: Iterable[Line]) -> Iterator[str]:
+    """A process runs a command once, however often it hears of it."""
+    seen: set[tuple[str, int, str, Place]] = set()
+    for line in _begins(lines):
+        execution = (line.process, line.life, line.effect, _place_of(line))
+        if execution in seen:
+            yield f"P31: {line.process} began {line.run_id} {line.path}#{line.dispatch} twice in one life"
+        seen.add(execution)
 
 
 def _started_in_spite(lines: Iterable[Line], answers: Answers, zero_ms: float) -> Iterator[str]:

@@ -14,7 +14,8 @@ from tests.sim.driver import Human, Sender
 from tests.sim.everywhere import short_plan
 from tests.sim.many import silence
 from tests.sim.outside import STAGE, Outside
-from tests.sim.plan import TRIPS_AT, Sending, plan_of
+from tests.sim.plan import Sending, plan_of
+from tests.sim.seeds import TRIPS_AT
 from tests.sim.shrinking import shrink
 from tests.sim.workload import WORKFLOWS
 

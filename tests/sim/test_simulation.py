@@ -9,7 +9,8 @@ import structlog
 from tests.sim.case import play
 from tests.sim.everywhere import crashes
 from tests.sim.many import silence
-from tests.sim.plan import ROCKS_EVERY, plan_of
+from tests.sim.plan import plan_of
+from tests.sim.seeds import ROCKS_EVERY
 
 FIXED = range(1, 51)
 FRESH = 25

@@ -187,6 +187,7 @@ def _reason(workflow: Workflow[Work]):  # type: ignore[no-untyped-def]  # as abo
     @workflow.step(writes=lambda s: s.result, timeout=None, retry=PATIENT, journal=True)
     async def reason(number: int, step: StepContext) -> int:
         """Durable code: each call has an effect of its own kind; two of them at the same time."""
+        STAGE.outside.begins(step)
         calls = {
             "KEYED": step.options(effect=KEYED, timeout=TIMEOUT, retry=PATIENT),
             "CHECKED": step.options(effect=SETTLE, timeout=TIMEOUT, retry=PATIENT, check=was_noted),

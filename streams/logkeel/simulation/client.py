@@ -55,6 +55,12 @@ class SimulatedClient:
                 consumer.fall_silent(None)
             self.state = "running"
 
+    def be_expelled(self) -> None:
+        """Its groups count it out, as when its heartbeats were lost; it goes on until it hears of it."""
+        for consumer in self._consumers:
+            if not consumer.is_closed:
+                consumer.be_expelled()
+
     def check_running(self) -> None:
         """Every call begins with it.
 
@@ -125,4 +131,4 @@ class SimulatedClient:
     def _fall_silent(self) -> None:
         self.cluster.expire()
         for consumer in self._consumers:
-            consumer.fall_silent(self.cluster.clock.now_ms())
+            consumer.fall_silent(self.cluster.clock.now_ms() - int(self.cluster.conditions.unheard_ms()))

@@ -32,6 +32,10 @@ class Conditions:
         """From the beginning of a rebalance, or an expulsion, until the member concerned hears of it."""
         return 0.0
 
+    def unheard_ms(self) -> float:
+        """How long ago the last heartbeat was of a member that falls silent."""
+        return 0.0
+
     def connecting_ms(self) -> float:
         """Until a fresh consumer or reader brings anything."""
         return 0.0
@@ -83,6 +87,9 @@ class RandomConditions(Conditions):
 
     def hearing_ms(self) -> float:
         return self._random.uniform(0.0, 3_000.0) if self._random.random() < 0.6 else 0.0
+
+    def unheard_ms(self) -> float:
+        return self._random.uniform(0.0, 3_000.0)
 
     def connecting_ms(self) -> float:
         # Now and then a reader finds a broker that is busy, while others read already.

@@ -130,6 +130,13 @@ class SimulatedGroupConsumer:
         if self._member is not None and not self._closed:
             self._cluster.groups.silence(self._group_id, self._member, since_ms)
 
+    def be_expelled(self) -> None:
+        """The coordinator counts this member out; it hears of it with a heartbeat. For the client only."""
+        with self._cluster.lock:
+            group, member = self._cluster.groups.group(self._group_id), self._member
+            if member is not None and group.members.get(member.member_id) is member:
+                self._cluster.groups.remove(group, member)
+
     def _await_broker(self, timeout_s: float) -> None:
         if not self.client.await_broker(timeout_s):
             raise LogTimeout(f"the coordinator of {self._group_id} does not answer")

@@ -44,6 +44,15 @@ def test_entries_are_kept_and_travel_in_the_order_of_the_code() -> None:
     assert life.state.head.status == "succeeded"
 
 
+def test_code_is_left_to_the_log_until_the_log_has_forgotten_its_command() -> None:
+    """Its calls may be ONCE: another command would run beside the one that a worker may be reading now (P25)."""
+    life = Life()
+    waking.command_aged(life.next(), "a", forgotten=False)
+    assert life.kept() == []
+    waking.command_aged(life.next(), "a", forgotten=True)
+    assert life.kept() == ["step_released", "step_dispatched"]
+
+
 def test_an_entry_that_comes_twice_changes_nothing() -> None:
     life = Life()
     say(life, call("0", "intent", effect="ONCE"), call("0"))

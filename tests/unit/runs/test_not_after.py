@@ -164,3 +164,14 @@ def test_a_retry_has_its_own_timer() -> None:
     run.after(1_000)
     timers = [action for action in run.turn.actions if isinstance(action, SetTimer)]
     assert timers == [SetTimer("start_deadline", T0 + 2_000 + 8_000, "a", 2)]
+
+
+def test_who_is_asked_about_an_expired_key_is_told_of_which_execution() -> None:
+    """The answer names it, so that it cannot meet a later one."""
+    run = OneStep("KEYED", key_valid_for_ms=HOUR_MS)
+    run.after(2 * HOUR_MS, replace(failed(run.state, "a"), started_at_ms=T0))
+    doubt = run.history[-1]
+    assert (doubt.kind, doubt.dispatch) == ("step_in_doubt", 1)
+    turn = Activation(run.state, run.plan, T0 + 3 * HOUR_MS)
+    requests.resolve(turn, ResolveStep(run_id="r", path="a", decision="did", dispatch=doubt.dispatch), "q", ())
+    assert [event.kind for event in turn.events][:2] == ["step_resolved", "step_succeeded"]

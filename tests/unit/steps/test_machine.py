@@ -119,6 +119,20 @@ def test_what_a_holder_may_have_started_above_its_mark_is_given_back() -> None:
     assert started == [8]
 
 
+def test_who_leaves_before_it_has_read_what_another_may_have_started_does_not_say_that_nothing_was() -> None:
+    """Its word would be about its predecessor, too, and what that has done would run again."""
+    it = machine()
+    assigned(it, low=5, mark="started=5 holder=worker-01/a since=-1", end=8)
+    arrive(it, 6, command(6))
+    (commit,) = it.final_marks()
+    assert isinstance(commit, m.Commit)
+    assert not commit.offsets[0][2].endswith(" left")
+    it.handle(m.Passed(SOURCE, 8))
+    (commit,) = it.final_marks()
+    assert isinstance(commit, m.Commit)
+    assert commit.offsets[0][2].endswith(" left")
+
+
 def test_what_an_unanswered_claim_of_its_own_covers_was_surely_not_started() -> None:
     """The answer was lost, the mark was not: without this, a human would be asked about steps that never ran."""
     it = machine()

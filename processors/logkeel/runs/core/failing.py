@@ -32,7 +32,8 @@ def after_failure(turn: Activation, path: str, error: ErrorInfo) -> None:
         fail_run(turn, path, error)
         return
     if may_have_happened and definition.effect == "KEYED" and key_expired(definition, step, turn.now_ms):
-        turn.record("step_in_doubt", path=path, step=step.step, error=error, reason="the key has expired")
+        why = "the key has expired"
+        turn.record("step_in_doubt", path=path, step=step.step, dispatch=step.dispatch, error=error, reason=why)
         return
     delay_ms = retry_delay_ms(turn.state.info, path, step, definition.retry, error)
     if may_have_happened and definition.effect == "CHECKED":

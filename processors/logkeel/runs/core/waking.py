@@ -79,7 +79,9 @@ def command_aged(turn: Activation, path: str, *, forgotten: bool) -> None:
 
 
 def _may_run_twice(definition: StepDefinition) -> bool:
-    """Whether a second execution does no harm, however late it comes."""
+    """Whether a second execution does no harm, however late it comes: not of code, whose calls may be of any kind."""
+    if definition.journaled is True:
+        return False
     if definition.effect == "KEYED":
         return definition.key_valid_for_ms is None
     return definition.effect in ("NONE", "IDEMPOTENT")

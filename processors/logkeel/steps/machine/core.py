@@ -379,7 +379,7 @@ class StepMachine:
         offsets = []
         for table in self._tables.values():
             source, low, metadata = table.offsets(
-                table.settled_mark(), self._settings.holder, left=left and not table.ahead
+                table.settled_mark(), self._settings.holder, left=left and not table.ahead and table.is_clear
             )
             if table.committed is None or self._differs(table.committed, low, metadata):
                 offsets.append((source, low, metadata))

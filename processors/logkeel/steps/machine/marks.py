@@ -5,8 +5,9 @@
 
 `S` is the highest offset whose command may have been started, -1 for none; for one that may run twice the mark follows
 its start, within the commit interval. `holder` wrote the mark; it started at most the commands in (D, S], those up to D
-are inherited from holders before it. `left`: it gave the partition up in order, so nothing above S was started. Without
-that word it may have gone before its mark could follow. `topics apply` writes `started=-1`.
+are inherited from holders before it. `left`: it gave the partition up in order, and had read what holders before it may
+have started, so nothing above S was started. Without that word it may have gone before its mark could follow.
+`topics apply` writes `started=-1`.
 """
 
 import re

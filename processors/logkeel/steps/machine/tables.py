@@ -90,6 +90,11 @@ class PartitionTable:
         fresh = offset >= self.position and offset > max(self.inherited, self.unmarked)
         return ready and fresh and offset not in self.ahead and offset - self.position < AHEAD_OFFSETS
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing is unread that holders before this one may have started above their mark."""
+        return self.unmarked <= self.inherited or self.position > self.unmarked
+
     def low(self) -> int:
         """L: the first offset that is not answered for."""
         low = next(iter(self.open)) if self.open else self.position

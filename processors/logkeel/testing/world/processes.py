@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from logkeel.errors import LogkeelError, OperatorError
-from logkeel.exactly_once import BatchCounts, LoopPorts, LoopSettings, TransactionalLoop, Unobserved
-from logkeel.log import StoreDirectory
+from logkeel.exactly_once import BatchCounts, LoopPorts, LoopSettings, Produced, TransactionalLoop, Unobserved
+from logkeel.log import StoreDirectory, TopicPartition
 from logkeel.runs import DefinitionReader, RunProcessor
 from logkeel.simulation import (
     EffectName,
@@ -27,6 +27,7 @@ from logkeel.steps import StepWorker, WorkerOptions
 from logkeel.steps.kept import Keeping
 from logkeel.testing.world.monitoring import EngineWatch
 from logkeel.testing.world.rocks import RocksDisk
+from logkeel.testing.world.settings import PlayedWorkflow
 from logkeel.testing.world.striking import EffectStrike, EffectStriker
 
 if TYPE_CHECKING:
@@ -197,6 +198,27 @@ class _Watched(Unobserved):
         self._note("ERROR", f"{where}: {error!r}"[:300])
 
 
+class _HeadStart:
+    """Tells the worker beside an engine of commands, as `logkeel serve` does. Implements `CommitListener`.
+
+    A hint: a worker that is dead, stands still or is inside of a call does not get it.
+    """
+
+    def __init__(self, engine: "EngineProcess") -> None:
+        self._engine = engine
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """Of commands."""
+        return (self._engine.world.names.step_commands(),)
+
+    def committed(self, records: Sequence[Produced]) -> None:
+        """Handed on at once."""
+        worker = self._engine.world.housemate(self._engine)
+        if worker is not None and not worker.is_busy:
+            worker.hear([(place, offset, output.value) for place, offset, output in records if output.value])
+
+
 class EngineProcess(Process):
     """A run processor on the production loop. `stores` is its disk."""
 
@@ -233,7 +255,7 @@ class EngineProcess(Process):
         self.stores.client = client
         stores: StoreDirectory = self.stores
         self._loop = TransactionalLoop(
-            LoopPorts(client, self.clock, stores),
+            LoopPorts(client, self.clock, stores, listener=_HeadStart(self) if settings.head_starts else None),
             RunProcessor(world.names, partitions=settings.partitions, settings=settings.run_settings),
             LoopSettings(
                 application=APPLICATION,
@@ -304,11 +326,24 @@ class WorkerProcess(Process):
             self.world.acting = outer
             self.is_busy = False
 
+    def hear(self, commands: Sequence[tuple[TopicPartition, int, bytes]]) -> None:
+        """The engine of this process has committed these commands."""
+        if self._worker is not None and self.is_alive and not self.is_frozen:
+            outer, self.world.acting = self.world.acting, self
+            try:
+                self._worker.hear_committed(commands)
+            finally:
+                self.world.acting = outer
+
     def _start(self, client: SimulatedClient) -> None:
         world = self.world
+        if self.life <= 2 and (skew_ms := world.settings.skews.get(self.slot)):
+            self.clock.jump(skew_ms if self.life == 1 else -skew_ms)
+            world.clock_jumps += 1
+        lacks = world.settings.lacks.get(self.slot, frozenset())
         self._worker = StepWorker(
             client,
-            world.workflows,
+            [each for each in world.workflows if not lacks or _label(each) not in lacks],
             names=world.names,
             clock=self.clock,
             state_dir=self._directory,
@@ -351,6 +386,11 @@ class WorkerProcess(Process):
     def _new_loop(self) -> SimulatedEventLoop:
         self._loop = SimulatedEventLoop(self.clock)
         return self._loop
+
+
+def _label(workflow: PlayedWorkflow) -> tuple[str, str]:
+    definition = workflow.definition()
+    return definition.name, definition.version
 
 
 def _forget_tasks(loop: SimulatedEventLoop) -> None:

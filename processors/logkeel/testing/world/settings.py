@@ -1,7 +1,7 @@
 """How a world is made. Values only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from logkeel.definitions import WorkflowDocument
@@ -39,10 +39,18 @@ class WorldSettings:
     session_timeout_ms: int = 10_000
     delete_retention_ms: int = 7 * 24 * 3_600_000
     concurrency: int = 16
+    begins_ms: int = 1_700_000_000_000
+    """What all clocks show at first."""
     pace: float = 1.0
     """Stretches the times of the network; 1 is a quick local broker."""
     rocks: bool = False
     """Engines keep their tables in RocksDB, held against the memory store at each read."""
     run_settings: RunSettings | None = None
+    skews: Mapping[int, float] = field(default_factory=dict)
+    """By slot of a worker: by how much its clock is off in its first life, in ms; then it is set right."""
+    lacks: Mapping[int, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    """By slot of a worker: names and versions of workflows that it does not know, as in a rolling update."""
+    head_starts: bool = False
+    """Each engine tells the worker of the same place in line of commands, as if they shared a process."""
     resources: Mapping[Any, Any] | None = None
     """What workers open in place of resources, by opener or its name."""

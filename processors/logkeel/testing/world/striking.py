@@ -34,6 +34,7 @@ TimedKind = Literal[
     "stop_engines",
     "expire_offsets",
     "stranger",
+    "expel",
 ]
 StrikeKind = EffectKind | TimedKind
 FAULTS: frozenset[str] = frozenset(get_args(Fault))
@@ -220,6 +221,16 @@ def _stranger(world: "World", strike: TimedStrike) -> None:
     world.add_stranger(strike.amount_ms, first=bool(strike.target % 2))
 
 
+def _expel(world: "World", strike: TimedStrike) -> None:
+    """A process that lives is counted out of its group."""
+    living = [each for each in world.processes if each.is_alive and not each.is_frozen and not each.is_gone]
+    if living and not world.cluster.is_down:
+        process = living[strike.target % len(living)]
+        world.trace.note(world.elapsed_ms, process.name, "EXPELLED")
+        if process.client is not None:
+            process.client.be_expelled()
+
+
 _TIMED: dict[str, Callable[["World", TimedStrike], None]] = {
     "kill_engine": _kill_engine,
     "kill_worker": _kill_worker,
@@ -237,4 +248,5 @@ _TIMED: dict[str, Callable[["World", TimedStrike], None]] = {
     "stop_engines": _stop_engines,
     "expire_offsets": _expire_offsets,
     "stranger": _stranger,
+    "expel": _expel,
 }

@@ -14,7 +14,7 @@ from logkeel.errors import OperatorError
 from logkeel.exactly_once import changelog_config
 from logkeel.log import GroupMetadata, Record, TopicPartition, TopicPlan
 from logkeel.records.topics import TopicNames, topic_policies
-from logkeel.simulation import EffectName, RandomConditions, SimulatedClient, SimulatedCluster
+from logkeel.simulation import EffectName, RandomConditions, SimulatedClient, SimulatedClock, SimulatedCluster
 from logkeel.steps import publish_definitions
 from logkeel.testing.world.archive import Archive
 from logkeel.testing.world.judging import faults_of_store
@@ -41,7 +41,8 @@ class World:
         self.names = TopicNames("world")
         self.random = Random(f"{settings.seed}/schedule")
         self.cluster = SimulatedCluster(
-            conditions=RandomConditions(Random(f"{settings.seed}/network"), pace=settings.pace)
+            SimulatedClock(settings.begins_ms),
+            conditions=RandomConditions(Random(f"{settings.seed}/network"), pace=settings.pace),
         )
         self.trace = Trace()
         self.archive = Archive(self.cluster)
@@ -240,6 +241,11 @@ class World:
         """One of the workers that run."""
         living = [worker for worker in self.workers if worker.is_alive]
         return living[target % len(living)] if living else None
+
+    def housemate(self, engine: EngineProcess) -> WorkerProcess | None:
+        """The worker that shares a process with this engine, if any does."""
+        place = self.engines.index(engine)
+        return self.workers[place] if self.settings.head_starts and place < len(self.workers) else None
 
     def add_engine(self) -> EngineProcess:
         """One more engine, on a slot that nobody has."""

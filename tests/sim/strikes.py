@@ -1,0 +1,123 @@
+"""What strikes the world of a seed: drawn before anything happens."""
+
+from random import Random
+from typing import Literal
+
+from tests.sim.seeds import SKEWED_AT, UNATTENDED_AT, is_lengthy
+
+from logkeel.simulation import EffectName
+from logkeel.testing.world import EffectStrike, Strike, TimedStrike, WorldSettings
+from logkeel.testing.world.striking import EffectKind, TimedKind
+
+SPAN_MS = 4_000.0
+
+AIMED: tuple[EffectName, ...] = ("commit_offsets", "commit_offsets", "send", "commit", "write", "committed")
+"""What an aimed strike is at; of the first, one in a few is a claim."""
+
+EFFECTS = 700
+"""About as many effects as a seed without faults has."""
+
+_EFFECT_KINDS: tuple[EffectKind, ...] = (
+    *("crash",) * 10,
+    *("freeze",) * 6,
+    *("slow",) * 6,
+    *("commit_applied_in_doubt",) * 2,
+    *("commit_lost_in_doubt",) * 2,
+    *("commit_late_in_doubt",) * 2,
+    *("commit_repeated",) * 3,
+    *("send_offsets_repeated",) * 2,
+    "commit_abortable",
+    "abort_repeated",
+    "abort_times_out",
+    "send_offsets_abortable",
+    "produce_abortable",
+    "produce_fatal",
+    "init_times_out",
+    "disturbed",
+    "offset_commit_lost",
+    "offset_commit_unanswered",
+    "membership_reset",
+)
+_TIMED_KINDS: tuple[TimedKind, ...] = (
+    *("kill_engine",) * 4,
+    *("kill_worker",) * 4,
+    *("join_engine",) * 3,
+    *("join_worker",) * 3,
+    *("drain_worker",) * 2,
+    *("stop_workers",) * 2,
+    *("stop_engines",) * 2,
+    *("outage",) * 2,
+    *("jump_clock",) * 2,
+    *("disk_full",) * 2,
+    *("disk_lost",) * 2,
+    *("power_failure",) * 2,
+    "disk_damaged",
+    "clean_logs",
+    *("expel",) * 2,
+    "expire_offsets",
+    "stranger",
+)
+
+
+def strikes_of(seed: int, settings: WorldSettings) -> tuple[Strike, ...]:
+    """What strikes the world of a seed, and when."""
+    draw = Random(f"{seed}/strikes")
+    count = draw.choice((1, 1, 2, 2, 3, 3, 4, 5, 7))
+    drawn = tuple(_effect_strike(draw) if draw.random() < 0.65 else _timed_strike(draw) for _ in range(count))
+    if seed % 16 == SKEWED_AT:
+        # A check is judged by the right time, which engines have.
+        drawn = tuple(strike for strike in drawn if strike.kind != "jump_clock")
+    return drawn + _aimed(seed) + _special(seed, settings)
+
+
+def _aimed(seed: int) -> tuple[Strike, ...]:
+    """At an early effect of one kind, in every fourth seed: there are few of each, and they are the delicate ones."""
+    if seed % 4 != 1 or seed % 16 == SKEWED_AT:
+        return ()
+    draw = Random(f"{seed}/aimed")
+    kind: EffectKind = draw.choice(("crash", "freeze", "freeze"))
+    amount_ms = draw.choice((100.0, 3_000.0) if kind == "crash" else (2_500.0, 12_000.0, 25_000.0, 25_000.0))
+    when: Literal["before", "after"] = draw.choice(("before", "after"))
+    return (EffectStrike(kind, draw.randint(1, 16), when, amount_ms, of=draw.choice(AIMED)),)
+
+
+def _special(seed: int, settings: WorldSettings) -> tuple[Strike, ...]:
+    """What the seeds of a special kind need."""
+    draw = Random(f"{seed}/special")
+    if seed % 16 == UNATTENDED_AT:
+        return (TimedStrike("stop_workers", draw.uniform(0.0, 1_500.0), 0, draw.choice((6_000.0, 8_000.0))),)
+    if is_lengthy(seed):
+        return (TimedStrike("kill_worker", draw.uniform(1_500.0, 6_000.0), draw.randrange(12), 13_000.0),)
+    if seed % 16 == SKEWED_AT:
+        (number,) = settings.skews
+        return (
+            EffectStrike("crash", draw.randint(4, 16), "after", 300.0, of="send"),
+            TimedStrike("kill_worker", draw.uniform(1_500.0, 6_000.0), number, 300.0),
+        )
+    return ()
+
+
+def _effect_strike(draw: Random) -> EffectStrike:
+    kind = draw.choice(_EFFECT_KINDS)
+    at = draw.randint(1, EFFECTS)
+    when: Literal["before", "after"] = draw.choice(("before", "after"))
+    amounts = {
+        "crash": (100.0, 500.0, 3_000.0, 14_000.0),
+        "freeze": (300.0, 2_500.0, 12_000.0, 25_000.0),
+        "slow": (50.0, 500.0, 2_500.0, 5_000.0),
+    }
+    return EffectStrike(kind, at, when, draw.choice(amounts.get(kind, (0.0,))))
+
+
+def _timed_strike(draw: Random) -> TimedStrike:
+    kind = draw.choice(_TIMED_KINDS)
+    at_ms, target = draw.uniform(0, SPAN_MS), draw.randrange(12)
+    if kind == "outage":
+        amount_ms = draw.choice((100.0, 1_000.0, 6_000.0))
+    elif kind == "jump_clock":
+        amount_ms = draw.choice((-40_000.0, -1_500.0, -50.0, 900.0))
+    elif kind == "disk_full":
+        amount_ms = draw.choice((50.0, 800.0, 2_500.0))
+    else:
+        amount_ms = draw.choice((300.0, 2_000.0, 13_000.0))
+    return TimedStrike(kind, at_ms, target, amount_ms)
