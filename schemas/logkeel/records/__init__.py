@@ -18,6 +18,7 @@ from logkeel.records.requests import (
     Request,
     ResolveStep,
     ResumeRun,
+    RetryRun,
     SignalRun,
     StartRun,
 )
@@ -86,6 +87,7 @@ __all__ = [
     "RequestRejected",
     "ResolveStep",
     "ResumeRun",
+    "RetryRun",
     "RunCompleted",
     "RunEvent",
     "RunStatus",

@@ -14,6 +14,7 @@ from logkeel.records import (
     RequestRejected,
     ResolveStep,
     ResumeRun,
+    RetryRun,
     RunCompleted,
     RunEvent,
     SignalRun,
@@ -39,6 +40,7 @@ Record = (
     | AnswerQuestion
     | PauseRun
     | ResumeRun
+    | RetryRun
     | ForkRun
     | AcquireLimit
     | ReleaseLimit
