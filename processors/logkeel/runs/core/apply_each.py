@@ -10,7 +10,7 @@ from logkeel.runs.core.paths import is_element, of_element, without_element
 from logkeel.runs.core.places import PlacedEach, element_scope
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.reading import layers_of, with_rows
-from logkeel.runs.core.state import EachState, OpenElement, RunState
+from logkeel.runs.core.state import BlockEnd, EachState, OpenElement, RunState
 
 
 def entered(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -77,6 +77,7 @@ def _element_left(state: RunState, event: RunEvent, placed: PlacedEach) -> None:
         position = (each.failed_from if failed else each.collect_from) + item.ordinal
         _put(state, placed.scope, one, event.revision, position)
     if failed:
+        state.head.block_end = BlockEnd("element", path, event.revision)
         clear_under(state, path)
     else:
         # Whatever else was open in it has ended before; its own scope is all that is left, and its fields are known.

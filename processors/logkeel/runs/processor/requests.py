@@ -21,11 +21,12 @@ from logkeel.records import (
     RequestRejected,
     ResolveStep,
     ResumeRun,
+    RetryRun,
     SignalRun,
     StartRun,
 )
 from logkeel.records.limits import MAX_ATTRIBUTES_BYTES, attributes_bytes
-from logkeel.runs.core import pausing, questions
+from logkeel.runs.core import pausing, questions, retrying
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
@@ -61,6 +62,7 @@ _KINDS: dict[type, RequestKind] = {
     AnswerQuestion: "answer",
     PauseRun: "pause",
     ResumeRun: "resume",
+    RetryRun: "retry",
     ForkRun: "fork",
 }
 
@@ -302,6 +304,8 @@ class RequestHandler:
                 pausing.pause(activation, request, what.request_id)
             case ResumeRun() as request:
                 pausing.resume(activation, request, what.request_id)
+            case RetryRun() as request:
+                retrying.retry(activation, request, what.request_id)
             case StartRun() | ForkRun():
                 raise InvalidInput(f"a {type(what.request).__name__} is no request to a run")
             case _:

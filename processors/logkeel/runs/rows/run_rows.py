@@ -7,6 +7,7 @@ import msgspec
 from logkeel.records import JournalEntry, Payload
 from logkeel.runs.core.limit_claims import LimitClaim
 from logkeel.runs.core.state import (
+    CutOff,
     EachState,
     ElementRow,
     FieldPointer,
@@ -57,6 +58,7 @@ _STALE = packed(StaleRows, pack_value, unpack_value)
 _EACHES = packed(EachState, pack_path, unpack_path)
 _ITEMS = packed(OpenElement, pack_path, unpack_path)
 _CLAIMS = packed(LimitClaim, pack_path, unpack_path)
+_CUT = packed(CutOff, pack_path, unpack_path)
 _ENCODER = msgspec.msgpack.Encoder()
 _info_of = lru_cache(maxsize=4_096)(msgspec.msgpack.Decoder(RunInfo).decode)
 _HEAD = msgspec.msgpack.Decoder(RunHead)
@@ -116,6 +118,7 @@ def _own(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState:
         waits=RowMap(rows, keys.waits, _WAITS, keys.prefix),
         held=RowMap(rows, keys.held, _HELD, keys.prefix),
         claims=RowMap(rows, keys.claims, _CLAIMS, keys.prefix),
+        cut=RowMap(rows, keys.cut, _CUT, keys.prefix),
         journal=PathRowMap(rows, keys.journal, _JOURNAL, keys.prefix),
         journal_waits=PathRowMap(rows, keys.journal_waits, _JOURNAL_WAITS, keys.prefix),
         elements=RowMap(rows, keys.elements, _ELEMENTS, keys.prefix),
