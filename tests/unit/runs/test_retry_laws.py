@@ -118,6 +118,10 @@ def test_what_a_saga_has_undone_is_never_taken_up_again(flow: Block, data: st.Da
     assert redecide(run.history, run.plan).divergence is None
 
 
+FAILING = (*NAMES, *("grant",) * 8, *("fail",) * 8, *("due",) * 4)
+"""So that runs with limits fail, and not only wait."""
+
+
 class Retried(LimitedRun):
     """A run with limits, retried whenever it has failed."""
 
@@ -138,7 +142,7 @@ class Retried(LimitedRun):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from((*NAMES, "fail", "fail")), st.integers(0, 50)), max_size=50))
+@given(st.lists(st.tuples(st.sampled_from(FAILING), st.integers(0, 50)), min_size=10, max_size=60))
 def test_slots_are_asked_for_again_and_given_back_once(moves: list[tuple[str, int]]) -> None:
     run = Retried()
     for name, at in moves:

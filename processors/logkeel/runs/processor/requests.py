@@ -305,7 +305,7 @@ class RequestHandler:
             case ResumeRun() as request:
                 pausing.resume(activation, request, what.request_id)
             case RetryRun() as request:
-                retrying.retry(activation, request, what.request_id)
+                self._retry(activation, request, what, turn)
             case StartRun() | ForkRun():
                 raise InvalidInput(f"a {type(what.request).__name__} is no request to a run")
             case _:
@@ -315,6 +315,14 @@ class RequestHandler:
             self._see(what, turn)
         else:
             self._reject(what, rejection, turn)
+
+    def _retry(self, activation: Activation, request: RetryRun, what: Identified, turn: Turn) -> None:
+        head = activation.state.head
+        expires_ms = (head.finished_at_ms or turn.now_ms) + self._settings.keep_finished_ms
+        if head.status == "running" or Ledger(turn).is_kept(what.run_id, expires_ms, turn.now_ms):
+            retrying.retry(activation, request, what.request_id)
+        else:
+            activation.do(Reject("run_expired", f"run {what.run_id!r} ended too long ago: its state is not kept"))
 
     def _again(self, what: Identified, seen: SeenRequest, turn: Turn) -> None:
         """A request that was decided already: its answer is given again, nothing else happens (P26, P28)."""

@@ -185,6 +185,11 @@ class Ledger:
         """The run, which was to expire then, does not."""
         self._rows.delete(keys.RUN_EXPIRY + order.number(expires_ms) + order.text(run_id))
 
+    def is_kept(self, run_id: str, expires_ms: int, now_ms: int) -> bool:
+        """Whether a finished run, which is to expire then, has all its rows still: they go in bites."""
+        row = keys.RUN_EXPIRY + order.number(expires_ms) + order.text(run_id)
+        return expires_ms > now_ms and self._rows.get(row) is not None
+
     def delete_due_runs(self, now_ms: int, limit: int, is_over: Callable[[str], bool]) -> int:
         """Delete rows of finished runs that are due, at most `limit` rows; the head goes last. Returns how many.
 
