@@ -10,6 +10,7 @@ from tests.sim.limits import faults_of_limits
 from tests.sim.losses import faults_of_losses
 from tests.sim.outside import Line, Outside
 from tests.sim.plan import Plan, RunPlan
+from tests.sim.retries import faults_of_retries
 from tests.sim.sagas import faults_of_sagas
 from tests.sim.starts import faults_of_starts
 from tests.sim.within import faults_of_time_limits
@@ -42,7 +43,18 @@ MAY_FAIL = {
 """Code and beginning of the message of a failure, by workflow."""
 
 MUST_FAIL = ("bulky", "heavy", "laden")
-WITHOUT_EFFECT = ("double", "fill_left", "fill_right", "join", "weigh", "reason", "delegate", "_look", "_peek")
+WITHOUT_EFFECT = (
+    "double",
+    "fill_left",
+    "fill_right",
+    "join",
+    "weigh",
+    "reason",
+    "delegate",
+    "_look",
+    "_peek",
+    "_ponder",
+)
 UNREAD_MS = 3_000
 """What came so shortly before a decision may not have been read."""
 
@@ -59,6 +71,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_families(world, histories)
     found += faults_of_sagas(histories, outside.lines)
     found += faults_of_limits(world, histories)
+    found += faults_of_retries(histories)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)
     found += faults_of_starts(world, outside.lines, answers)

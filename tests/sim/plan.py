@@ -36,6 +36,9 @@ TRIPS_AT = 6
 LIMITED_AT = 1
 """The seeds of eight that have runs with limits as well."""
 
+RETRIED_AT = 7
+"""The seeds of eight that have runs as well that fail until they have been retried."""
+
 EFFECTS = 700
 """About as many effects as a seed without faults has."""
 
@@ -148,7 +151,7 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
     if seed % 16 == PAUSED_AT:
         pauses = Random(f"{seed}/pauses")
         straight = tuple(_paused(run, pauses) for run in straight)
-    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed)
+    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _retried(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
@@ -249,6 +252,25 @@ def _limited(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"limited-{number}", draw.choice(("narrow", "quick")), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 5, 7)))
     )
+
+
+def _retried(seed: int) -> tuple[RunPlan, ...]:
+    """Runs that fail until somebody has seen to it, of every eighth seed; some of them are paused as well."""
+    if seed % 8 != RETRIED_AT:
+        return ()
+    draw = Random(f"{seed}/retried")
+    runs = (
+        RunPlan(f"tough-{number}", draw.choice(("tough", "tough", "pondering")), draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 2, 3)))
+    )
+    return tuple(_held_up(run, draw) for run in runs) if seed % 16 == PAUSED_AT else tuple(runs)
+
+
+def _held_up(run: RunPlan, draw: Random) -> RunPlan:
+    """Paused while it runs, or in vain since it has just failed."""
+    at_ms = run.sendings[0].at_ms + draw.uniform(0, 3_000)
+    paused = (Sending("pause", at_ms), Sending("resume", at_ms + draw.uniform(100, 4_000)))
+    return replace(run, sendings=(*run.sendings, *paused))
 
 
 def _spoken(draw: Random) -> tuple[Sending, ...]:

@@ -69,6 +69,7 @@ def summary(view: RunView, now_ms: int) -> dict[str, Any]:
         "status": view.status,
         "paused_at_ms": view.paused_at_ms,
         "revision": view.revision,
+        "retries": view.retries,
         "started_at_ms": view.started_at_ms,
         "age_ms": (view.finished_at_ms or now_ms) - view.started_at_ms,
         "current_steps": [_step(step) | {"for_ms": now_ms - step.since_ms} for step in view.current_steps],

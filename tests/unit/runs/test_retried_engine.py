@@ -3,11 +3,11 @@
 import pytest
 from tests.unit.runs.engine import Engine, a_start
 from tests.unit.runs.limited import at_once, limited
-from tests.unit.runs.scripts import T0, flow_of, plan_of, step_block
+from tests.unit.runs.scripts import flow_of, plan_of, step_block
 
 from logkeel.definitions import ParallelBlock
 from logkeel.projection.projection import fold
-from logkeel.records import AcquireLimit, ErrorInfo, ReleaseLimit, RetryRun, RunEvent, StepCommand, StepFailed
+from logkeel.records import AcquireLimit, ReleaseLimit, RetryRun, RunEvent
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import replay
 from logkeel.runs.processor.settings import DAY_MS, RunSettings
@@ -22,13 +22,6 @@ def engine_with(plan: Plan = TWO, settings: RunSettings | None = None) -> Engine
     engine.publish(plan)
     engine.ask(a_start())
     return engine
-
-
-def fail(engine: Engine, command: StepCommand) -> None:
-    """The step fails for good."""
-    error = ErrorInfo(code="boom", message="it broke", kind="fatal")
-    outcome = StepFailed(identity=command.identity, holder="w", started_at_ms=T0, finished_at_ms=T0, error=error)
-    engine.answer(command, outcome)
 
 
 def sent(engine: Engine) -> list[str]:
@@ -57,7 +50,7 @@ def test_a_retried_run_keeps_keys_and_incarnation_and_announces_another_end() ->
     """P30: an outside system sees the same step; P26: the request twice is one retry."""
     engine = engine_with()
     engine.succeed(engine.commands()[0])
-    fail(engine, engine.commands()[1])
+    engine.fail(engine.commands()[1])
     for _ in range(2):
         engine.ask(retry())
     assert sent(engine) == ["a", "b", "b"]
@@ -81,11 +74,11 @@ def test_the_same_request_has_the_same_answer_however_the_run_stands() -> None:
     engine = engine_with()
     engine.ask(retry())
     assert engine.rejections() == ["run_not_ended"]
-    fail(engine, engine.commands()[0])
+    engine.fail(engine.commands()[0])
     engine.ask(retry())
     assert engine.rejections() == ["run_not_ended"] * 2, "it was refused, and stays so"
     engine.ask(retry(3))
-    fail(engine, engine.commands()[1])
+    engine.fail(engine.commands()[1])
     engine.ask(retry(3))
     assert engine.history().count("run_retried") == 1, "the late copy of a retry that was done is no second one"
     assert len(engine.completions()) == 2
@@ -96,7 +89,7 @@ def test_the_same_request_has_the_same_answer_however_the_run_stands() -> None:
 
 def test_a_duplicate_start_hears_the_last_end_and_none_while_it_goes_on() -> None:
     engine = engine_with()
-    fail(engine, engine.commands()[0])
+    engine.fail(engine.commands()[0])
     engine.ask(retry())
     engine.ask(a_start(request_id="again"))
     assert len(engine.completions()) == 1
@@ -109,7 +102,7 @@ def test_a_duplicate_start_hears_the_last_end_and_none_while_it_goes_on() -> Non
 
 def test_rows_of_a_retried_run_do_not_go_while_it_runs_and_go_after_its_second_end() -> None:
     engine = engine_with(settings=SHORT)
-    fail(engine, engine.commands()[0])
+    engine.fail(engine.commands()[0])
     engine.ask(retry())
     pass_time(engine, 20)
     for number in (1, 2):
@@ -122,7 +115,7 @@ def test_rows_of_a_retried_run_do_not_go_while_it_runs_and_go_after_its_second_e
 
 def test_a_run_whose_rows_may_have_begun_to_go_is_not_retried() -> None:
     engine = engine_with(settings=RunSettings(sweep_every_ms=DAY_MS, keep_finished_ms=1_000))
-    fail(engine, engine.commands()[0])
+    engine.fail(engine.commands()[0])
     pass_time(engine, 5)
     engine.ask(retry())
     assert engine.rejections() == ["run_expired"]
@@ -132,7 +125,7 @@ def test_a_run_whose_rows_may_have_begun_to_go_is_not_retried() -> None:
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_an_engine_that_dies_around_a_retry_does_it_once(moment: str) -> None:
     engine = engine_with(plan_of(flow_of(ParallelBlock(id="p", branches=(step_block("a"), step_block("b"))))))
-    fail(engine, engine.commands()[0])
+    engine.fail(engine.commands()[0])
     engine.send(retry())
     if moment == "after":
         engine.turns()
@@ -151,7 +144,7 @@ def test_slots_of_limits_are_asked_for_again() -> None:
     """The run's own one first: until it is granted, nothing is sent."""
     plan = limited(flow_of(step_block("a")), {"a": [at_once(1)]}, runs=[at_once(1, "runs:work")])
     engine = engine_with(plan)
-    fail(engine, engine.commands()[0])
+    engine.fail(engine.commands()[0])
     assert given_back(engine) == 2
     engine.ask(a_start("other", request_id="q5"))
     engine.ask(retry())
