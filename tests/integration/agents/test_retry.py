@@ -37,10 +37,9 @@ def ended(one: Agent, status: str) -> bool:
 def test_only_what_failed_is_done_again_under_its_old_key_across_kills(kafka_bootstrap: str, tmp_path: Path) -> None:
     target = "tests.integration.agents.delivering:delivery"
     with agent(kafka_bootstrap, tmp_path, target, delivery, DELIVERY=str(tmp_path)) as one:
-        for order in ORDERS:
-            handle = one.client.start(delivery, run_id=order, order=order)
+        handles = [one.client.start(delivery, run_id=order, order=order) for order in ORDERS]
         with pytest.raises(RunFailed, match="the door is shut"):
-            handle.result(LIVENESS_S)
+            handles[-1].result(LIVENESS_S)
         one.until(lambda: ended(one, "failed"))
         packed = {key: keys for key, keys in notes(tmp_path).items() if key[0] in ("pack", "insure")}
         one.kill_and_start()
