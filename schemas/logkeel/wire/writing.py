@@ -31,6 +31,7 @@ _DOUBLE = struct.Struct("<d").pack
 _NULL, _FALSE, _END = b"\x00", b"\x00", b"\x00"
 _TRUE = b"\x01"
 _PRESENT = b"\x02"
+_ONE = b"\x02"
 _SMALL = tuple(bytes([value << 1]) for value in range(64))
 
 
@@ -212,6 +213,8 @@ def _array(write_item: Write) -> Write:
     def write(items: Any) -> bytes:
         if not items:
             return _END
+        if len(items) == 1:
+            return _ONE + write_item(items[0]) + _END
         return b"".join([_cached_number(len(items)), *[write_item(item) for item in items], _END])
 
     return write

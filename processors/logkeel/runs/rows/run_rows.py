@@ -1,6 +1,7 @@
 """A run on its rows: loads what is fixed and the head, maps the rest, writes the head back once per turn."""
 
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -40,7 +41,7 @@ from logkeel.runs.rows.keys import (
     unpack_revision,
     unpack_value,
 )
-from logkeel.runs.rows.row_map import PathRowMap, RowMap, Rows, packed
+from logkeel.runs.rows.row_map import PathRowMap, RowFormat, RowMap, Rows, packed
 
 _STEPS = packed(StepState, pack_path, unpack_path)
 _FORKS = packed(ScopeState, pack_path, unpack_path)
@@ -95,7 +96,7 @@ def save_head(rows: Rows, state: RunState) -> None:
 
 
 def _mapped(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState:
-    state = _own(rows, keys, info, head)
+    state = _StateOnRows(rows, keys, info, head)
     if info.kept:
         kept = KeptRows(rows, info)
         state.fields = kept.fields(RowMap(rows, keys.fields, _FIELDS, keys.prefix))
@@ -105,25 +106,45 @@ def _mapped(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState
     return state
 
 
-def _own(rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> RunState:
-    return RunState(
-        info=info,
-        head=head,
-        steps=RowMap(rows, keys.steps, _STEPS, keys.prefix),
-        forks=RowMap(rows, keys.forks, _FORKS, keys.prefix),
-        fields=RowMap(rows, keys.fields, _FIELDS, keys.prefix),
-        values=RowMap(rows, keys.values, _VALUES, keys.prefix),
-        signals=RowMap(rows, keys.signals, _SIGNALS, keys.prefix),
-        milestones=RowMap(rows, keys.milestones, _MILESTONES, keys.prefix),
-        waits=RowMap(rows, keys.waits, _WAITS, keys.prefix),
-        held=RowMap(rows, keys.held, _HELD, keys.prefix),
-        claims=RowMap(rows, keys.claims, _CLAIMS, keys.prefix),
-        cut=RowMap(rows, keys.cut, _CUT, keys.prefix),
-        journal=PathRowMap(rows, keys.journal, _JOURNAL, keys.prefix),
-        journal_waits=PathRowMap(rows, keys.journal_waits, _JOURNAL_WAITS, keys.prefix),
-        elements=RowMap(rows, keys.elements, _ELEMENTS, keys.prefix),
-        positions=RowMap(rows, keys.positions, _POSITIONS, keys.prefix),
-        stale=RowMap(rows, keys.stale, _STALE, keys.prefix),
-        eaches=RowMap(rows, keys.eaches, _EACHES, keys.prefix),
-        items=RowMap(rows, keys.items, _ITEMS, keys.prefix),
-    )
+_FORMATS: dict[str, tuple[type[RowMap[Any, Any]], RowFormat[Any, Any]]] = {
+    "steps": (RowMap, _STEPS),
+    "forks": (RowMap, _FORKS),
+    "fields": (RowMap, _FIELDS),
+    "values": (RowMap, _VALUES),
+    "signals": (RowMap, _SIGNALS),
+    "milestones": (RowMap, _MILESTONES),
+    "waits": (RowMap, _WAITS),
+    "held": (RowMap, _HELD),
+    "claims": (RowMap, _CLAIMS),
+    "cut": (RowMap, _CUT),
+    "journal": (PathRowMap, _JOURNAL),
+    "journal_waits": (PathRowMap, _JOURNAL_WAITS),
+    "elements": (RowMap, _ELEMENTS),
+    "positions": (RowMap, _POSITIONS),
+    "stale": (RowMap, _STALE),
+    "eaches": (RowMap, _EACHES),
+    "items": (RowMap, _ITEMS),
+}
+"""By the name of the map, which is that of its prefix as well."""
+
+
+class _StateOnRows(RunState):
+    """Maps are made when they are first asked for: a turn touches a quarter of them."""
+
+    __slots__ = ("_keys", "_rows")
+
+    def __init__(self, rows: Rows, keys: RunKeys, info: RunInfo, head: RunHead) -> None:
+        self._rows = rows
+        self._keys = keys
+        self.info = info
+        self.head = head
+        self.freed = []
+
+    def __getattr__(self, name: str) -> Any:
+        """A slot that was not filled yet."""
+        if name not in _FORMATS:
+            raise AttributeError(name)
+        kind, row_format = _FORMATS[name]
+        made = kind(self._rows, getattr(self._keys, name), row_format, self._keys.prefix)
+        setattr(self, name, made)
+        return made
