@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.projection.test_waits import assert_waits_agree
 from tests.unit.runs.flows import ADDED, Flow
 from tests.unit.runs.test_block_laws import MOVES, happen, plans
 from tests.unit.runs.test_limit_laws import NAMES, PLAN
@@ -11,6 +12,7 @@ from tests.unit.runs.test_saga_laws import flows, runs
 from tests.unit.runs.test_saga_laws import happen as happen_to_sagas
 
 from logkeel.definitions import Block
+from logkeel.projection.projection import fold
 from logkeel.records import RetryRun
 from logkeel.runs.core import retrying
 from logkeel.runs.core.actions import DispatchStep, Reject
@@ -54,9 +56,11 @@ def test_a_run_of_blocks_goes_on_where_it_failed_and_its_history_is_its_state(pl
     for move in data.draw(st.lists(st.sampled_from((*MOVES, "fail for good", "fail for good")), max_size=20)):
         if not flow.state.running and not retried(flow):
             break
+        assert_waits_agree(fold(flow.history), flow.state)
         if flow.state.running:
             happen(flow, move, data)
             flow.check()
+            assert_waits_agree(fold(flow.history), flow.state)
     no_step_is_done_twice(flow)
     found = redecide(flow.history, plan)
     assert found.divergence is None, found.divergence
