@@ -93,7 +93,11 @@ async def _ponder(number: int, step: StepContext) -> int:
 pondering.flow(_ponder)
 
 RETRIED = (tough, pondering)
-NAMES = tuple(each.name for each in RETRIED)
+FAILURES = {*((each.name, "failed") for each in RETRIED), ("hurried", "timed_out")}
+"""By workflow and status: what somebody sees to."""
+
+LEFT = 0.5
+"""Of the runs that took too long, so many are left as they are; the others are retried once."""
 
 
 class Retries:
@@ -106,7 +110,11 @@ class Retries:
 
     def plans(self, completed: RunCompleted) -> bool:
         """Whether the run will be retried: this is not its end."""
-        if completed.workflow not in NAMES or completed.status != "failed":
+        if (completed.workflow, completed.status) not in FAILURES:
+            return False
+        if completed.status == "timed_out" and Random(f"{completed.run_id}/{completed.incarnation}").random() < LEFT:
+            return False
+        if completed.status == "timed_out" and completed.retries:
             return False
         place = (completed.run_id, completed.incarnation, completed.retries)
         if place in self._seen:
@@ -136,7 +144,7 @@ def faults_of_retries(histories: Histories) -> Iterator[str]:
         asked = [event.request_id for event in events if event.kind == "run_retried"]
         if len(asked) != len(set(asked)):
             yield f"P26: {run_id} was retried more than once for one request: {asked}"
-        if asked and events[0].workflow not in NAMES:
+        if asked and events[0].workflow not in {name for name, _ in FAILURES}:
             yield f"{run_id} was retried, and nobody has asked for it"
         done = [event.path for event in events if event.kind == "step_succeeded"]
         if len(done) != len(set(done)):

@@ -142,7 +142,8 @@ class Client:
     def wait(self, run_id: str, timeout_s: float | None = None, *, routing_key: str | None = None) -> RunCompleted:
         """How a run ended that somebody started. Reads its partition of `run-completions` from the start.
 
-        With `RunHandle.wait` only what came since the start is read. Raises `WaitTimedOut`.
+        With `RunHandle.wait` only what came since the start is read. Of a run that was retried it is the first end: the
+        handle of `retry` has the next one. Raises `WaitTimedOut`.
         """
         return self.wait_for(self.from_start(run_id, routing_key), timeout_s)
 

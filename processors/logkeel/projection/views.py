@@ -332,6 +332,7 @@ def _child_started(view: RunView, event: RunEvent) -> None:
 def _run_forked(view: RunView, event: RunEvent) -> None:
     """What came before is the history of `origin`; what was open is about to be sent anew."""
     view.paused_at_ms = None
+    view.retries = 0
     view.origin = event.origin
     view.reason = event.reason
     for path, step in view.steps.items():
