@@ -123,6 +123,8 @@ def _details(event: RunEvent) -> str:
             return f": to {event.name}, {'by ' + event.actor if event.actor else event.reason}"
         case "wait_started" | "wait_ended" if event.name is not None:
             return f": {event.name}" + ("" if event.reason is None else f" ({event.reason})")
+        case "run_paused" | "run_resumed" | "run_retried" if event.reason is not None:
+            return f": {event.reason}"
         case "signal_received" | "child_started" | "limit_asked" | "limit_granted":
             return f": {event.name}"
         case "child_ended":

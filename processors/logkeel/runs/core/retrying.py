@@ -111,7 +111,8 @@ def _refusal(turn: Activation, request: RetryRun) -> Reject | None:
     if state.running:
         return Reject("run_not_ended", f"{run} has not ended; there is nothing to retry")
     if state.head.status not in RETRYABLE:
-        return Reject("run_not_retryable", f"{run} has ended as {state.head.status}: only what failed is retried")
+        reason = f"{run} has ended as {state.head.status}; only what failed or timed out is retried"
+        return Reject("run_not_retryable", reason)
     if info.parent is not None and not info.parent.detached:
         parent = info.parent.run_id
         return Reject("retry_of_a_child", f"{run} is a child, and its parent {parent} was told of its end: see to that")
