@@ -117,7 +117,7 @@ def _refusal(turn: Activation, request: RetryRun) -> Reject | None:
         parent = info.parent.run_id
         return Reject("retry_of_a_child", f"{run} is a child, and its parent {parent} was told of its end: see to that")
     if info.former_revisions is not None:
-        reason = f"{run} is a turn of a conversation, which has gone on since; send it another message"
+        reason = f"{run} is a turn of a conversation, which others may have followed; send it another message"
         return Reject("retry_of_a_turn", reason)
     return _nothing_left(state, turn.plan, run)
 
