@@ -5,6 +5,7 @@ python -m examples.documents.summaries README.md docs
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,13 @@ summaries = Workflow("summaries", state=Summaries, returns=("overview", "failed"
 
 
 @summaries.step(writes=lambda s: s.documents)
-def find(folder: str) -> list[str]:
-    """Every file of the folder."""
+async def find(folder: str) -> AsyncIterator[str]:
+    """Every file of the folder, written in pieces while it goes on."""
+    for path in await asyncio.to_thread(_files, folder):
+        yield path
+
+
+def _files(folder: str) -> list[str]:
     return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
 
 

@@ -34,6 +34,7 @@ FLOORS = {
     "added_bytes": "<= 2048",
     "each_over_runs": ">= 0.8",
     "agent_bytes_per_turn": "flat",
+    "beside_a_tenant_at_its_limit": ">= 0.9",
 }
 DURABILITY = "each step committed, acks=all, 1 broker, not synced to disk"
 PARTS = ("steps", "flows")

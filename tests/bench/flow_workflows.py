@@ -3,6 +3,7 @@
 Sizes come with the input or from the workload file. Steps do nothing but hand on what they got.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from tests.bench.peers.adapters import contract
 from logkeel.workflow import (
     IDEMPOTENT,
     Append,
+    Concurrency,
     Resource,
     State,
     StepContext,
@@ -177,3 +179,28 @@ def _agent_loop() -> "Workflow[Talk]":
 
 
 agent_loop = _agent_loop()
+
+SLOTS = 16
+HELD_S = 2.0
+"""How long the greedy tenant holds each of its slots."""
+
+
+class Metered(State):
+    """One step with a limit for each tenant."""
+
+    tenant: Literal["calm", "greedy"]
+    value: str
+    done: str | None = None
+
+
+metered = Workflow("metered", state=Metered)
+
+
+@metered.step(writes=lambda s: s.done, timeout=TIMEOUT, limits=[Concurrency(SLOTS, key="tenant")])
+async def _hold(tenant: Literal["calm", "greedy"], value: str) -> str:
+    if tenant == "greedy":
+        await asyncio.sleep(HELD_S)
+    return value
+
+
+metered.flow(_hold)

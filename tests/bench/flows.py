@@ -8,6 +8,7 @@ import time
 from collections import deque
 from typing import Any
 
+from tests.bench import tenants
 from tests.bench.application import Application, inputs_of
 from tests.bench.flow_workflows import FILE
 from tests.bench.turns import AGENTS, COMMANDS, turns_of
@@ -32,6 +33,7 @@ def measure(application: Application, scale: float) -> dict[str, Any]:
         "agent": agent(application),
         "each": items(application, scale),
         "timers": timers(application, scale),
+        "tenants": tenants.tenants(application, scale),
     }
 
 
@@ -230,6 +232,7 @@ def lines(rounds: list[dict[str, Any]]) -> list[str]:
         name = f"each x {rows[0]['in_flight']}, {rows[0]['items']} items"
         found.append(f"  {name:28} {rates[0]} items/s; as runs of one step {rates[1]} runs/s; {ratio}")
         found.append(f"  {'':28} processor time of one {used[0]} us; as a run {used[1]} us; ratio {used_ratio}")
+    found.append(tenants.line([each["tenants"] for each in rounds]))
     return found
 
 

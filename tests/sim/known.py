@@ -1,13 +1,14 @@
 """All workflows of simulations."""
 
 from tests.sim.families import FAMILIES
+from tests.sim.growing import growing
 from tests.sim.hardships import HARDSHIPS
 from tests.sim.limits import LIMITED
 from tests.sim.retries import RETRIED
 from tests.sim.sagas import trip
 from tests.sim.workload import WORKFLOWS, agent, many
 
-MORE = (agent, many, *FAMILIES, trip, *LIMITED, *RETRIED, *HARDSHIPS)
+MORE = (agent, many, growing, *FAMILIES, trip, *LIMITED, *RETRIED, *HARDSHIPS)
 """Only in the worlds of seeds that have runs of them, or of who starts them."""
 
 BY_NAME = {workflow.name: workflow for workflow in (*WORKFLOWS, *MORE)}

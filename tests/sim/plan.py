@@ -191,10 +191,12 @@ def _many_runs(seed: int) -> tuple[RunPlan, ...]:
     if seed % 8 != 4:
         return ()
     draw = Random(f"{seed}/many")
-    return tuple(
+    runs = tuple(
         RunPlan(f"many-{number}", "many", draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((1, 1, 2)))
     )
+    lists = (RunPlan(f"growing-{number}", "growing", draw.randrange(1_000), _sendings(draw)) for number in range(2))
+    return (*runs, *lists)
 
 
 def _hardships(seed: int) -> tuple[RunPlan, ...]:

@@ -177,6 +177,11 @@ def add() -> tuple[list[str], dict[str, int]]:
     return ["one"], {"zero": 0}
 
 
+@pages.step(writes=lambda s: s.pages)
+async def find() -> AsyncIterator[str]:
+    yield "one"
+
+
 @pages.step(writes=lambda s: (s.length, s.cost))
 async def measure(page: str) -> tuple[int, float]:
     return len(page), 0.5

@@ -37,7 +37,13 @@ MESSAGE_CHARACTERS = 4_000
 
 
 def succeeded(
-    command: StepCommand, holder: str, writes: tuple[FieldWrite, ...], *, times_ms: tuple[int, int], from_check: bool
+    command: StepCommand,
+    holder: str,
+    writes: tuple[FieldWrite, ...],
+    *,
+    reads: tuple[FieldReference, ...],
+    times_ms: tuple[int, int],
+    from_check: bool,
 ) -> StepSucceeded:
     """The step returned, or its check said that the effect has happened. `times_ms`: start and end."""
     return StepSucceeded(
@@ -46,7 +52,7 @@ def succeeded(
         started_at_ms=times_ms[0],
         finished_at_ms=times_ms[1],
         writes=writes,
-        reads=tuple(FieldReference(field=value.field, revision=value.revision) for value in command.inputs),
+        reads=reads,
         from_check=from_check,
         early_digest=command.early_digest,
         trace=command.trace,

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from logkeel.errors import ConfigInvalid, PayloadTooLarge, StepSignatureError
-from logkeel.records import StepCommand
+from logkeel.records import FieldValue, StepCommand
 from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
 from logkeel.steps.journal.code import Code
 from logkeel.steps.journal.lease import Lease
@@ -24,7 +24,7 @@ class Attempt:
     """State of one execution. `started_at_ms` and `deadline_s` (monotonic) are set once and never moved (P25, P35).
 
     `called`: the author's function was entered; its check does not count. `kill` ends its code for certain, where
-    that is possible: in a process. `lease` belongs to a step with a journal.
+    that is possible: in a process. `lease` belongs to a step with a journal. `inputs`: all it reads.
     """
 
     start: StartStep
@@ -40,6 +40,7 @@ class Attempt:
     blocked_reported: bool = False
     overdue_reported: bool = False
     details: bytes | None = None
+    inputs: tuple[FieldValue, ...] = ()
     task: "asyncio.Task[None] | None" = None
     thread: "Future[Any] | None" = None
     kill: Callable[[], None] | None = None

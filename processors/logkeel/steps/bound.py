@@ -62,6 +62,11 @@ class BoundStep(BoundFunction, Protocol):
     """A step."""
 
     @property
+    def yields(self) -> str | None:
+        """The field that gets what it yields, if it is a generator."""
+        ...
+
+    @property
     def check(self) -> BoundCheck | None:
         """The check of a CHECKED step."""
         ...

@@ -1,4 +1,4 @@
-"""Which steps this worker can run: workflows by name and definition digest (P38), and how their values travel.
+"""Which steps this worker can run: workflows by name and definition digest (P38), and how their values travel and stay.
 
 Knows no topics.
 """
@@ -9,13 +9,21 @@ from logkeel.errors import LogkeelError
 from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records import StepCommand
 from logkeel.steps.bound import BoundStep, RunnableWorkflow
+from logkeel.steps.kept import KEEPING, Keeping
 
 
 class StepCatalog:
     """Bound steps, bound once each."""
 
-    def __init__(self, workflows: Sequence[RunnableWorkflow], *, payloads: PayloadChain = PLAIN) -> None:
+    def __init__(
+        self,
+        workflows: Sequence[RunnableWorkflow],
+        *,
+        payloads: PayloadChain = PLAIN,
+        keeping: Keeping = KEEPING,
+    ) -> None:
         self.payloads = payloads
+        self.keeping = keeping
         self._workflows: dict[tuple[str, str], RunnableWorkflow] = {}
         for workflow in workflows:
             definition = workflow.definition()

@@ -15,6 +15,7 @@ from logkeel.records import (
     JournalEntry,
     StepCommand,
     StepFailed,
+    StepNeedsState,
     StepRefused,
     StepReleased,
     StepSucceeded,
@@ -28,6 +29,8 @@ from logkeel.steps.cpu import CpuProcesses, cpu_call, processes_at_once
 from logkeel.steps.journal.calls import Caller
 from logkeel.steps.journal.lease import Lease
 from logkeel.steps.journal.session import EntryValues, Journal, SendEntry, Stopped
+from logkeel.steps.journal.yielding import yielded
+from logkeel.steps.kept import KeptLists, NeedsState
 from logkeel.steps.refusing import NotForThisWorker
 from logkeel.steps.resources import ResourcePool
 from logkeel.steps.threads import DaemonThreads
@@ -36,7 +39,7 @@ from logkeel.steps.values import StepValues
 CLAIM_VALID_S = 2.0
 """A claim older than this is made again before the call (P39): well below the session time-out of 10 s."""
 
-Outcome = StepSucceeded | StepFailed | StepRefused | StepSuspended | StepReleased
+Outcome = StepSucceeded | StepFailed | StepRefused | StepNeedsState | StepSuspended | StepReleased
 
 
 class ClaimTooOld(Exception):
@@ -63,6 +66,7 @@ class Execution:
         self._threads = threads
         self._processes: CpuProcesses | None = None
         self._values = StepValues(catalog.payloads, clock, threaded=threads is not None)
+        self._kept = KeptLists(catalog.keeping)
         self._send_entry = send_entry or _nobody
 
     async def answer(self, attempt: Attempt) -> Outcome:
@@ -72,6 +76,7 @@ class Execution:
         if step is None:
             return refused(command, self._holder, f"no {command.identity.step} of {command.workflow}@{command.version}")
         try:
+            attempt.inputs = self._kept.whole(command)
             ready: Callable[[Attempt], None] = self._fresh
             if command.check_first and step.check is not None:
                 writes = await self._checked(attempt, step.check)
@@ -93,6 +98,8 @@ class Execution:
             raise
         except NotForThisWorker as error:
             return refused(command, self._holder, str(error))
+        except NeedsState as error:
+            return StepNeedsState(identity=command.identity, holder=self._holder, fields=error.fields)
         except Stopped as stop:
             return stopped(command, self._holder, stop.why, times_ms=self._times(attempt))
         except Exception as error:  # noqa: BLE001 - the step call boundary
@@ -117,7 +124,9 @@ class Execution:
         return failed(attempt.command, self._holder, info, times_ms=self._times(attempt), in_doubt=doubt)
 
     def _success(self, attempt: Attempt, writes: tuple[FieldWrite, ...], *, from_check: bool) -> StepSucceeded:
-        return succeeded(attempt.command, self._holder, writes, times_ms=self._times(attempt), from_check=from_check)
+        reads = self._kept.references(attempt.command)
+        times_ms = self._times(attempt)
+        return succeeded(attempt.command, self._holder, writes, reads=reads, times_ms=times_ms, from_check=from_check)
 
     def _times(self, attempt: Attempt) -> tuple[int, int]:
         return attempt.started_at_ms, self._clock.now_ms()
@@ -160,7 +169,13 @@ class Execution:
         if isinstance(context, WorkerStepContext):
             context.durable = (journal, caller)
             context.bound = step
-        return await journal.perform(partial(step.function, **arguments))
+        field = step.yields
+        if field is None:
+            return await journal.perform(partial(step.function, **arguments))
+        elements = step.function(**arguments)
+        return await journal.perform(
+            partial(yielded, journal, elements, lambda values: step.encode_update({field: values}))
+        )
 
     async def _call(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any]) -> Any:
         if bound.is_async:

@@ -51,7 +51,7 @@ class StepValues:
         A claim may have become too old meanwhile: when it was made again, what took long is at hand (P39).
         Raises `NotForThisWorker`, `BlobStoreUnavailable`, and `DataError` for what cannot be read by anybody.
         """
-        inputs = attempt.command.inputs
+        inputs = attempt.inputs
 
         def opened() -> dict[str, Any]:
             return bound.decode_inputs(self._opened(inputs))

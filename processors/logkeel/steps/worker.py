@@ -40,6 +40,7 @@ from logkeel.steps.control import ControlReader
 from logkeel.steps.execution import Outcome
 from logkeel.steps.executor import StepExecutor
 from logkeel.steps.group import QueueMember
+from logkeel.steps.kept import KEEPING, Keeping
 from logkeel.steps.letters import LetterSender, letter_of
 from logkeel.steps.machine import Action, Holder, Input, MachineSettings, StepMachine, key_of
 from logkeel.steps.machine import messages as m
@@ -61,7 +62,8 @@ log = structlog.get_logger("logkeel.worker")
 class WorkerOptions:
     """How a worker runs. `slot` None: the lowest free one. `threaded` False: everything on the caller's thread.
 
-    `payloads`: what happens to values on their way; clients need the same keys and blob store.
+    `payloads`: what happens to values on their way; clients need the same keys and blob store. `keeping`: which lists
+    stay in memory between commands.
     `new_loop` makes the event loop that steps run on when not threaded; `incarnation` names this life of the process
     (None: by chance).
     `leave_on_close`: whether a drain begins by handing the partitions over, or lets them wait for this slot until its
@@ -77,6 +79,7 @@ class WorkerOptions:
     threaded: bool = True
     overrides: Overrides | None = None
     payloads: PayloadChain = PLAIN
+    keeping: Keeping = KEEPING
     new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     incarnation: str | None = None
     session_timeout_ms: int = SESSION_TIMEOUT_MS
@@ -133,7 +136,7 @@ class StepWorker:
         )
         self._member = QueueMember(consumer, client.admin(), names.step_commands(options.queue), self)
         self._executor = StepExecutor(
-            StepCatalog(workflows, payloads=options.payloads),
+            StepCatalog(workflows, payloads=options.payloads, keeping=options.keeping),
             clock,
             holder=str(self.holder),
             concurrency=options.concurrency,

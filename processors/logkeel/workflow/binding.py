@@ -149,6 +149,11 @@ class BoundStep(BoundFunction):
         return self.cpu
 
     @property
+    def yields(self) -> str | None:
+        """The field that gets what it yields, if it is a generator."""
+        return [*self.updates][-1] if self.signature.yields else None
+
+    @property
     def check(self) -> BoundCheck | None:
         """The check, for a CHECKED step."""
         if self.check_signature is None:

@@ -1,7 +1,7 @@
 """Declares one step: settings from the decorator's arguments, and the checks that need no flow."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from logkeel.definitions import RetryPolicy
@@ -45,8 +45,12 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
     signature = signature_of(function, shape)
     place = place_of(function)
     named = () if options.writes is None else recorded_fields(options.writes, shape.fields, place=place)
-    writes = tuple(each.name for each in named)
     updated = _named(options.updates, shape, place, "updates=")
+    if signature.yields:
+        raise_for(_yield_problems(options, named, signature, shape))
+        # What it yields is written before it ends, by its journal; then there is nothing left to write.
+        options, named, updated = replace(options, journal=True), (), (*updated, *named)
+    writes = tuple(each.name for each in named)
     restarts = tuple(each.name for each in _named(options.restarts, shape, place, "restarts="))
     name = options.name or function.__name__
     raise_for([*_name_problems(name, place), *_effect_problems(name, options, writes, place)])
@@ -169,7 +173,7 @@ def _journal_problems(name: str, options: StepOptions, signature: Signature) -> 
         remedy = "declare journal=True, or put child(...) into the flow"
         return [Problem(what, signature.place, remedy)] if Started(options.children, "") else []
     place, what = signature.place, f"step {name!r} has a journal, but "
-    if signature.context_parameter is None:
+    if signature.context_parameter is None and not signature.yields:
         remedy = "add the parameter `step: StepContext`, or leave journal= out"
         return [Problem(f"{what}takes no StepContext, by which its code would use it", place, remedy)]
     if not signature.is_async:
@@ -178,6 +182,18 @@ def _journal_problems(name: str, options: StepOptions, signature: Signature) -> 
         remedy = f"declare {options.effect.kind} where the effect is: step.options(effect=...).run(...)"
         return [Problem(f"{what}is {options.effect.kind} as a whole: its code is executed again", place, remedy)]
     return []
+
+
+def _yield_problems(
+    options: StepOptions, named: tuple[Named, ...], signature: Signature, shape: StateShape
+) -> list[Problem]:
+    """An element that is yielded is appended, and to one list only."""
+    fields = [shape.fields[each.name] for each in named]
+    if len(fields) == 1 and fields[0].elements == "list" and _operations(named, shape) == ("append",):
+        return []
+    name = options.name or signature.function.__name__
+    remedy = "write it to one field Annotated[list[...], Append], or return the whole value"
+    return [Problem(f"step {name!r} yields elements, but does not append them to a list", signature.place, remedy)]
 
 
 def _operation_problems(name: str, named: tuple[Named, ...], shape: StateShape, place: str) -> list[Problem]:

@@ -31,7 +31,7 @@ class Signature:
     """A function as logkeel calls it, by keyword. `result` is the return annotation, None being NoneType.
 
     `views`: parameters that are filled with what the run has behind it. `asks_run_view`: it looks at that, be it by a
-    parameter or by its context.
+    parameter or by its context. `yields`: it is an async generator, which gives one element after the other.
     """
 
     function: Callable[..., Any]
@@ -43,6 +43,7 @@ class Signature:
     result: Any
     is_async: bool
     place: str
+    yields: bool = False
 
 
 def signature_of(function: Callable[..., Any], shape: StateShape) -> Signature:
@@ -81,8 +82,9 @@ def signature_of(function: Callable[..., Any], shape: StateShape) -> Signature:
         views=views,
         asks_run_view=bool(views) or any(contexts.values()),
         result=hints.get("return", Any),
-        is_async=inspect.iscoroutinefunction(function),
+        is_async=inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
         place=place,
+        yields=inspect.isasyncgenfunction(function),
     )
 
 
@@ -120,8 +122,9 @@ def tuple_length(hint: Any) -> int | None:
 
 def _kind_problems(function: Callable[..., Any], place: str) -> list[Problem]:
     name = getattr(function, "__name__", repr(function))
-    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-        return [Problem(f"step {name!r} is a generator, which is not supported", place, "return the whole value")]
+    if inspect.isgeneratorfunction(function):
+        remedy = "make it an `async def` that yields, or return the whole value"
+        return [Problem(f"step {name!r} is a plain generator, which is not supported", place, remedy)]
     if not inspect.isroutine(function):
         return [Problem(f"{name} is not a function", place, "decorate a `def` or an `async def`")]
     return []

@@ -1,7 +1,7 @@
 """A step as it was declared: callable as the plain function, and a block of a flow."""
 
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
@@ -183,6 +183,11 @@ class StepDecorator(Generic[W_contra]):
 
     def __init__(self, declare: Callable[[Callable[..., Any]], Step[..., Any]]) -> None:
         self._declare = declare
+
+    @overload
+    def __call__(
+        self: "StepDecorator[list[R]]", function: Callable[P, AsyncIterator[R]]
+    ) -> Step[P, AsyncIterator[R]]: ...
 
     @overload
     def __call__(

@@ -20,7 +20,7 @@ from typing import Final
 
 from logkeel.records.requests import StartRun
 from logkeel.records.steps import JournalEntry
-from logkeel.records.values import FieldValue, FieldWrite, Payload
+from logkeel.records.values import ElementValue, FieldValue, FieldWrite, Payload
 
 MAX_RECORD_BYTES: Final = 1_000_000
 MAX_FIELDS_BYTES: Final = 900_000
@@ -46,9 +46,15 @@ def field_bytes(field: FieldWrite | FieldValue) -> int:
     if field.payload is not None:
         size += _payload_bytes(field.payload)
     if isinstance(field, FieldValue):
+        size += field.base_bytes
         for element in field.elements:
-            size += _ELEMENT_BYTES + _text_bytes(element.key or "") + _payload_bytes(element.payload)
+            size += element_bytes(element)
     return size
+
+
+def element_bytes(element: ElementValue) -> int:
+    """An upper bound of what one element of a field takes on the wire."""
+    return _ELEMENT_BYTES + _text_bytes(element.key or "") + _payload_bytes(element.payload)
 
 
 def _payload_bytes(payload: Payload) -> int:

@@ -161,6 +161,14 @@ class StepRefused(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class StepNeedsState(msgspec.Struct, frozen=True, kw_only=True):
+    """The worker does not keep what the command builds on: send it anew, with whole fields. Surely no effect."""
+
+    identity: StepIdentity
+    holder: str
+    fields: tuple[str, ...]
+
+
 class StepJournaled(msgspec.Struct, frozen=True, kw_only=True):
     """A journal entry of a running step, durable once acknowledged (P34)."""
 
@@ -189,6 +197,7 @@ StepAnswer = (
     | StepReclaimed
     | StepReleased
     | StepRefused
+    | StepNeedsState
     | StepJournaled
     | StepSuspended
 )

@@ -56,7 +56,9 @@ class ElementValue(msgspec.Struct, frozen=True, kw_only=True):
 class FieldValue(msgspec.Struct, frozen=True, kw_only=True):
     """A field as a step reads it: its value and the revision of the run that wrote it last.
 
-    A field that is kept element by element has `elements`, in their order, and nothing else.
+    A field that is kept element by element has `elements`, in their order, and nothing else. `generation`: it is a list
+    that only grows as long as this stays the same, so a worker may keep it for the next command. Before `elements` come
+    the first `base_count` of it then, which the worker has said it keeps; they take at most `base_bytes`.
     """
 
     field: str
@@ -65,13 +67,21 @@ class FieldValue(msgspec.Struct, frozen=True, kw_only=True):
     is_control: bool = False
     control: Control = None
     elements: tuple[ElementValue, ...] = ()
+    generation: int | None = None
+    base_count: int = 0
+    base_bytes: int = 0
 
 
 class FieldReference(msgspec.Struct, frozen=True, kw_only=True):
-    """A field read by a step, by reference: which revision of it."""
+    """A field read by a step, by reference: which revision of it.
+
+    `kept_count`: the worker keeps so many elements of the list that began with `generation`.
+    """
 
     field: str
     revision: int
+    generation: int | None = None
+    kept_count: int = 0
 
 
 class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True):

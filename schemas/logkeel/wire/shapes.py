@@ -23,6 +23,7 @@ from logkeel.records import (
     StepFailed,
     StepHeartbeat,
     StepJournaled,
+    StepNeedsState,
     StepReclaimed,
     StepRefused,
     StepReleased,
@@ -52,6 +53,7 @@ Record = (
     | StepReclaimed
     | StepReleased
     | StepRefused
+    | StepNeedsState
     | StepJournaled
     | StepSuspended
     | ChildCompleted

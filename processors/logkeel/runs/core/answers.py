@@ -14,6 +14,7 @@ from logkeel.records import (
     StepFailed,
     StepHeartbeat,
     StepJournaled,
+    StepNeedsState,
     StepReclaimed,
     StepRefused,
     StepReleased,
@@ -66,6 +67,8 @@ def _left_open(message: StepAnswer) -> str | None:
             return f"{holder} gave it back"
         case StepRefused(reason=reason):
             return reason
+        case StepNeedsState(holder=holder):
+            return f"{holder} lacked what it reads"
         case StepSuspended():
             return "its code waits"
         case _:
@@ -217,6 +220,22 @@ def _refused(turn: Activation, message: StepRefused, step: StepState) -> None:
     wait_until(turn, path, due_ms)
 
 
+def _needs_state(turn: Activation, message: StepNeedsState, step: StepState) -> None:
+    """Its command built on what this worker does not keep: sent anew, whole. Not started."""
+    path = message.identity.path
+    leave_waiting(turn, path, step)
+    turn.record(
+        "step_released",
+        path=path,
+        step=step.step,
+        dispatch=step.dispatch,
+        holder=message.holder,
+        name=", ".join(message.fields),
+        reason="state needed",
+    )
+    dispatch(turn, path)
+
+
 def _orphan(turn: Activation, message: StepAnswer, step: StepState) -> None:
     """Late or duplicate. Only an outcome that the history does not know is worth an event (P33)."""
     identity = message.identity
@@ -271,6 +290,7 @@ _HANDLERS: dict[type[Any], Callable[[Activation, Any, StepState], None]] = {
     StepReclaimed: _reclaimed,
     StepReleased: _released,
     StepRefused: _refused,
+    StepNeedsState: _needs_state,
     StepJournaled: journaled,
     StepSuspended: suspended,
 }

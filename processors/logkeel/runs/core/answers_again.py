@@ -21,6 +21,7 @@ from logkeel.records import (
     StepFailed,
     StepHeartbeat,
     StepJournaled,
+    StepNeedsState,
     StepReclaimed,
     StepRefused,
     StepReleased,
@@ -108,6 +109,9 @@ def release_again(past: RecordedTurn) -> Input:
     first = past.first
     if first.reason == "aged":
         return lambda turn: command_aged(turn, past.path, forgotten=True)
+    if first.reason == "state needed":
+        fields = tuple((first.name or "").split(", "))
+        return _say(StepNeedsState(identity=past.identity(), holder=first.holder or "", fields=fields))
     return _say(
         StepReleased(identity=past.identity(), holder=first.holder or "", was_started=first.reason == "started")
     )

@@ -17,6 +17,7 @@ from logkeel.runs.core import apply_retry, apply_sagas, journal_events, limit_ev
 from logkeel.runs.core.apply_fork import forked
 from logkeel.runs.core.changing import arrive, free, hold, path_of, unhold, write
 from logkeel.runs.core.elements import sweep
+from logkeel.runs.core.keeping import note_kept
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.places import ROOT_SCOPE, PlacedStep
 from logkeel.runs.core.plan import Plan
@@ -132,6 +133,7 @@ def _step_succeeded(state: RunState, event: RunEvent, plan: Plan) -> None:
         state.milestones[path, 0] = Milestone(revision=event.revision, attempt=step.attempt)
     if placed.definition.journaled is True:
         journal_events.forget(state, path)
+    note_kept(state, placed.definition.queue, event.reads)
     _write_result(state, event, plan, placed)
     if not sagas.is_ending(state, plan, path):
         arrive(state, placed.after, path)
@@ -229,15 +231,17 @@ def _step_reclaimed(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 
 def _step_released(state: RunState, event: RunEvent, plan: Plan) -> None:
-    """Given back (`reason` "started" or "not started"), or waiting for so long that nobody knows (`reason` "aged").
+    """Given back (`reason` "started", "not started", or "state needed", which was not started either), or waiting so
+    long that nobody knows (`reason` "aged").
 
     With `due_ms` it is sent anew later, else at once.
     """
     step = _legal(state, event)
     started = event.reason == "started"
-    since_ms = step.effect_since_ms if event.reason == "not started" else _effect_since(step, event)
+    surely_not = event.reason in ("not started", "state needed")
+    since_ms = step.effect_since_ms if surely_not else _effect_since(step, event)
     step = replace(step, next_attempt=step.attempt + started, effect_since_ms=since_ms)
-    if event.reason == "not started" and event.due_ms is None:
+    if surely_not and event.due_ms is None:
         step = replace(step, given_back=step.given_back + 1)
     if event.due_ms is not None:
         step = replace(step, phase="waiting", due_ms=event.due_ms, reclaimed=False, holder=None)

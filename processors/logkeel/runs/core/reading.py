@@ -11,6 +11,7 @@ from logkeel.records import ElementValue, ErrorInfo, FieldValue, FieldWrite, Ope
 from logkeel.records.combining import combined
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, largest_first
 from logkeel.runs.core.elements import elements_of
+from logkeel.runs.core.keeping import grown_list, may_build_on, only_grows
 from logkeel.runs.core.places import ROOT_SCOPE, PlacedStep
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import FieldPointer, RunState
@@ -24,11 +25,14 @@ _REMEDY = (
 
 
 def inputs_of(state: RunState, plan: Plan, placed: PlacedStep) -> tuple[FieldValue, ...]:
-    """The fields the step reads, as it sees them. Fields never written and without a control default are left out."""
+    """The fields the step reads, as it sees them. Fields never written and without a control default are left out.
+
+    The first command of a step may build on lists that its worker keeps.
+    """
     if placed.undoes:
         return _kept(state, plan, placed)
     scopes = placed.reading
-    values = (field_value(state, plan, name, scopes) for name in placed.definition.reads)
+    values = (field_value(state, plan, name, scopes, reader=placed) for name in placed.definition.reads)
     return tuple(value for value in values if value is not None)
 
 
@@ -62,8 +66,15 @@ def result_of(state: RunState, plan: Plan) -> tuple[FieldValue, ...]:
     return tuple(value for value in values if value is not None)
 
 
-def field_value(state: RunState, plan: Plan, name: str, scopes: tuple[str, ...] = (ROOT_SCOPE,)) -> FieldValue | None:
-    """One field, as the first of `scopes` has it; the last one says whose field it is."""
+def field_value(
+    state: RunState,
+    plan: Plan,
+    name: str,
+    scopes: tuple[str, ...] = (ROOT_SCOPE,),
+    *,
+    reader: PlacedStep | None = None,
+) -> FieldValue | None:
+    """One field, as the first of `scopes` has it; the last one says whose field it is. `reader`: who gets it."""
     layers = layers_of(state, name, scopes)
     if not layers or layers[0].is_control:
         return _control_value(plan.fields_at(scopes[-1])[name], layers)
@@ -71,10 +82,16 @@ def field_value(state: RunState, plan: Plan, name: str, scopes: tuple[str, ...] 
     if last.generation is None:
         payload = last.payload or state.values.get((name, last.revision))
         return FieldValue(field=name, revision=last.revision, payload=payload)
+    if reader is not None and may_build_on(reader) and only_grows(layers) and _is_list(plan, name, scopes):
+        return grown_list(state, name, last, None if reader.path in state.steps else reader.definition.queue)
     elements = tuple(
         ElementValue(key=each.key, payload=each.payload) for each in elements_of(state, name, with_rows(layers))
     )
     return FieldValue(field=name, revision=max(layer.revision for layer in layers), elements=elements)
+
+
+def _is_list(plan: Plan, name: str, scopes: tuple[str, ...]) -> bool:
+    return plan.fields_at(scopes[-1])[name].elements == "list"
 
 
 def layers_of(state: RunState, name: str, scopes: tuple[str, ...]) -> tuple[FieldPointer, ...]:

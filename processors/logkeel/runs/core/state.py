@@ -254,6 +254,18 @@ class StaleRows(msgspec.Struct, frozen=True, array_like=True):
     end: int
 
 
+class KeptList(msgspec.Struct, frozen=True, array_like=True):
+    """The list that a worker of `queue` keeps: the first `count` elements of the one that began with `generation`.
+
+    `size_bytes`: an upper bound of what they take in a command.
+    """
+
+    generation: int
+    count: int
+    size_bytes: int
+    queue: str
+
+
 class EachState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An open each block: its elements as they were at its begin, and how far it is.
 
@@ -335,7 +347,8 @@ class RunState:
 
     `milestones` is kept only where the definition asks for it. `journal` has the entries of steps that have not
     succeeded, by (step path, position), `journal_waits` those of them that are waits and not over. `held`: steps that
-    would have been dispatched while the run is paused, with the revision that said so. `claims`: slots of limits that
+    would have been dispatched while the run is paused, with the revision that said so. `kept`: by field, what the
+    worker of its last reader keeps. `claims`: slots of limits that
     steps (by path) and the run ("") ask for or hold; `freed`: those that have ended since somebody looked, no state.
     `cut`: what waited when the run failed.
     """
@@ -350,6 +363,7 @@ class RunState:
     milestones: MutableMapping[MilestoneKey, Milestone] = field(default_factory=dict)
     waits: MutableMapping[str, WaitState] = field(default_factory=dict)
     held: MutableMapping[str, int] = field(default_factory=dict)
+    kept: MutableMapping[str, KeptList] = field(default_factory=dict)
     journal: ByPath[JournalEntry] = field(default_factory=PathDict)
     journal_waits: ByPath[JournalWait] = field(default_factory=PathDict)
     elements: MutableMapping[ElementKey, ElementRow] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from logkeel.runs.core.state import (
     ElementRow,
     FieldPointer,
     JournalWait,
+    KeptList,
     Milestone,
     OpenElement,
     RunHead,
@@ -51,6 +52,7 @@ _SIGNALS = packed(StoredSignal, pack_revision, unpack_revision)
 _MILESTONES = packed(Milestone, pack_value, unpack_value)
 _WAITS = packed(WaitState, pack_path, unpack_path)
 _HELD = packed(int, pack_path, unpack_path)
+_KEPT = packed(KeptList, pack_path, unpack_path)
 _JOURNAL = packed(JournalEntry, pack_field, unpack_field)
 _JOURNAL_WAITS = packed(JournalWait, pack_field, unpack_field)
 _ELEMENTS = packed(ElementRow, pack_element, unpack_element)
@@ -115,6 +117,7 @@ _FORMATS: dict[str, tuple[type[RowMap[Any, Any]], RowFormat[Any, Any]]] = {
     "milestones": (RowMap, _MILESTONES),
     "waits": (RowMap, _WAITS),
     "held": (RowMap, _HELD),
+    "kept": (RowMap, _KEPT),
     "claims": (RowMap, _CLAIMS),
     "cut": (RowMap, _CUT),
     "journal": (PathRowMap, _JOURNAL),

@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
+from msgspec.structs import replace
+
 from logkeel.errors import JournalDiverged, PayloadTooLarge, StepSignatureError
 from logkeel.log import Clock
 from logkeel.records import ErrorInfo, FieldValue, FieldWrite, JournalEntry, StepCommand, WaitKind
@@ -249,7 +251,8 @@ class Journal:
             if not kept.done():
                 kept.set_result(None)
 
-        self._room_bytes -= journal_bytes((entry,))
+        # What it has written to the state does not travel with the journal.
+        self._room_bytes -= journal_bytes((replace(entry, writes=()) if entry.updates else entry,))
         self._send(self.command, entry, done)
         await kept
 

@@ -24,6 +24,7 @@ from logkeel.simulation import (
     SimulatedEventLoop,
 )
 from logkeel.steps import StepWorker, WorkerOptions
+from logkeel.steps.kept import Keeping
 from logkeel.testing.world.monitoring import EngineWatch
 from logkeel.testing.world.rocks import RocksDisk
 from logkeel.testing.world.striking import EffectStrike, EffectStriker
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from logkeel.testing.world.world import World
 
 RESTART_MS = 1_000.0
+FEW = Keeping(limit_bytes=200, from_bytes=1)
+"""A worker keeps the smallest lists, and forgets them soon: commands build on what is there, and on what is not."""
+
 APPLICATION = "world"
 
 
@@ -316,6 +320,7 @@ class WorkerProcess(Process):
                 overrides=world.settings.resources,
                 new_loop=self._new_loop,
                 incarnation=f"{self.slot}-{self.life}",
+                keeping=FEW,
             ),
         )
 
