@@ -143,6 +143,11 @@ class Human:
         self.children: set[str] = set()
         self.asked = 0
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to be sent at a later time: after weeks, nobody would know the run."""
+        return self._retries.is_done
+
     def turn(self) -> bool:
         fetched = self._reader.fetch(1_000, 0.0)
         for record in fetched.records:

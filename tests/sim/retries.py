@@ -128,6 +128,11 @@ class Retries:
             self._due.append((at_ms + draw.choice((1, 700, 9_000)), request, False))
         return True
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all copies were sent."""
+        return not self._due
+
     def due(self) -> Iterator[RetryRun]:
         """What is to be sent now."""
         now_ms = self._world.elapsed_ms
