@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 
-from logkeel.workflow import Add, Append, Control, Put, Retry, State, StepErrorView, Workflow, each
+from logkeel.workflow import Add, Append, Control, Put, Retry, State, StepErrorView, Workflow, each, reduce
 
 
 class Summaries(State):
@@ -21,6 +21,7 @@ class Summaries(State):
     words: Annotated[int, Control, Add] = 0
     summaries: Annotated[list[str], Append] = []
     failed: Annotated[dict[str, StepErrorView], Put] = {}
+    together: str | None = None
     overview: str | None = None
 
 
@@ -46,10 +47,16 @@ def summarise(document: str) -> tuple[str, int]:
     return f"{document}: {first.strip('# ')}", len(text.split())
 
 
+@summaries.step(writes=lambda s: s.together)
+def combine(some: list[str]) -> str:
+    """What some documents say; here a model would shorten it."""
+    return "\n".join(some)
+
+
 @summaries.step(writes=lambda s: s.overview)
-def tell(summaries: list[str], words: int, failed: dict[str, StepErrorView]) -> str:
+def tell(together: str | None, words: int, failed: dict[str, StepErrorView]) -> str:
     """All in one, in the order of the documents."""
-    return "\n".join([*summaries, f"{words} words; {len(failed)} documents could not be read"])
+    return f"{together or '(nothing)'}\n{words} words; {len(failed)} documents could not be read"
 
 
 summaries.flow(
@@ -57,6 +64,7 @@ summaries.flow(
     each(
         "documents", summarise, item="document", collect="summaries", value="summary", failed="failed", concurrency=50
     ),
+    reduce("summaries", combine, item="some", into="together", fan_in=20),
     tell,
 )
 

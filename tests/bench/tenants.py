@@ -85,14 +85,14 @@ def _calm(application: Application, watch: _Watch, seconds: float) -> dict[str, 
     began = time.perf_counter()
     open_since: dict[str, float] = {}
     times: list[float] = []
-    while True:
+    took = 0.0
+    while not took:
         now = time.perf_counter()
         if now - began < seconds:
             missing = CALM_IN_FLIGHT - len(open_since)
             open_since.update(dict.fromkeys(application.request(missing, "metered", inputs), now))
         elif not open_since:
             took = now - began
-            break
         for run_id in watch.look():
             if run_id in open_since:
                 times.append(time.perf_counter() - open_since.pop(run_id))

@@ -27,6 +27,7 @@ from logkeel.workflow import (
     leave,
     loop,
     parallel,
+    reduce,
     removed,
     replaced,
     rescue,
@@ -163,6 +164,7 @@ class Pages(State):
     """Fields with reducers."""
 
     pages: Annotated[list[str], Append] = []  # noqa: RUF012  # pydantic copies defaults
+    title: str | None = None
     length: int | None = None
     lengths: Annotated[dict[str, int], Put] = {}  # noqa: RUF012  # pydantic copies defaults
     failed: Annotated[dict[str, StepErrorView], Put] = {}  # noqa: RUF012  # pydantic copies defaults
@@ -192,8 +194,14 @@ def tidy(lengths: dict[str, int]) -> tuple[list[str], list[str]]:
     return [key for key, length in lengths.items() if not length], []
 
 
+@pages.step(writes=lambda s: s.title)
+async def entitle(group: list[str]) -> str:
+    return max(group)
+
+
 pages.flow(
     add,
+    reduce("pages", entitle, item="group", into="title", value="title", fan_in=5),
     each("pages", measure, item="page", value="length", collect="lengths", failed="failed", max_failures="5%"),
     tidy,
 )

@@ -442,6 +442,8 @@ def _ended(step: StepView, event: RunEvent) -> StepView:
 
 def _write(view: RunView, writes: tuple[FieldWrite, ...], event: RunEvent, *, inside: str | None = None) -> None:
     for write in writes:
+        if write.field.startswith("#"):  # values of a level of a block that reduces
+            continue
         # Numbers with a reducer get out of an element, other values stay with it.
         scopes = view.inner if write.operation in COMBINING_OPERATIONS else [*view.inner, *view.elements]
         around = [path for path in scopes if (event.path or "").startswith(f"{path}/")]

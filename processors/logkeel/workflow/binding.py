@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from logkeel.errors import InvalidInput, StepSignatureError
-from logkeel.records import FieldValue, FieldWrite, Operation, Payload
+from logkeel.records import FieldValue, FieldWrite, Operation
 from logkeel.workflow.context import RunView
 from logkeel.workflow.payloads import (
     decode_elements,
@@ -80,7 +80,7 @@ class BoundFunction:
         for read in self.signature.reads:
             try:
                 if read.item is not None:
-                    arguments[read.field] = read.item.validate_json(inline_json(read.field, _item_of(read, given)))
+                    arguments[read.field] = read.item.validate_json(_item_of(read, given))
                 elif read.field in given:
                     arguments[read.field] = decode_field(self.fields[read.field], given[read.field])
                 else:
@@ -104,10 +104,14 @@ class BoundFunction:
         raise ValueError("has no value and no default")
 
 
-def _item_of(read: Read, given: Mapping[str, FieldValue]) -> Payload | None:
+def _item_of(read: Read, given: Mapping[str, FieldValue]) -> bytes:
+    """The element, or the list of those that are reduced together, as JSON."""
     if read.field not in given:
         raise ValueError("has no element to work on")
-    return given[read.field].payload
+    value = given[read.field]
+    if not value.elements:
+        return inline_json(read.field, value.payload)
+    return b"[" + b",".join(inline_json(read.field, each.payload) for each in value.elements) + b"]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from logkeel.workflow.children import Child, child
 from logkeel.workflow.durations import Duration
 from logkeel.workflow.each import Each, Gathering, each
 from logkeel.workflow.inlining import Inline, inline
+from logkeel.workflow.reducing import Reduce, Reducing, reduce
 from logkeel.workflow.saga import Saga
 from logkeel.workflow.steps import Step
 
@@ -139,6 +140,7 @@ FlowBlock: TypeAlias = (
     | Human
     | Inline
     | Each
+    | Reduce
     | Child
     | Saga
     | tuple[Any, ...]
@@ -249,6 +251,8 @@ __all__ = [
     "Leave",
     "Loop",
     "Parallel",
+    "Reduce",
+    "Reducing",
     "Rescue",
     "Sequential",
     "Sleep",
@@ -262,6 +266,7 @@ __all__ = [
     "leave",
     "loop",
     "parallel",
+    "reduce",
     "rescue",
     "sequence",
     "sleep",

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Required, TypedDict, Unpack
 
+from msgspec import UnsetType
 from pydantic import TypeAdapter
 
 from logkeel.definitions import Block, EachBlock, FieldDefinition
@@ -54,19 +55,26 @@ def each(items: str, body: "FlowBlock", **how: Unpack[Gathering]) -> Each:
     return Each(items, body, how)
 
 
-def with_item(fields: Mapping[str, StateField], block: Each) -> dict[str, StateField]:
-    """The fields as the body sees them: the element is one of them."""
-    item, items = block.how.get("item", "item"), fields.get(block.items)
+def with_item(
+    fields: Mapping[str, StateField], items: str, item: str | None, *, grouped: bool = False
+) -> dict[str, StateField]:
+    """The fields as the body sees them: the element is one of them, or with `grouped` a list of elements."""
+    item = item or "item"
     if item in fields:
         return dict(fields)
-    annotation = Any if items is None else element_type(items.annotation)
-    return {**fields, item: _pseudo_field(item, annotation)}
+    return {**fields, item: _pseudo_field(item, _annotation(fields.get(items), grouped=grouped))}
 
 
 def field_of_item(block: EachBlock, fields: Mapping[str, StateField]) -> StateField:
-    """The element as a field of its own: always there."""
-    items = fields.get(block.items)
-    return _pseudo_field(block.item, Any if items is None else element_type(items.annotation))
+    """The element, or group of elements, as a field of its own: always there."""
+    grouped = not isinstance(block.fan_in, UnsetType)
+    return _pseudo_field(block.item, _annotation(fields.get(block.items), grouped=grouped))
+
+
+def _annotation(items: StateField | None, *, grouped: bool) -> Any:
+    element = Any if items is None else element_type(items.annotation)
+    grouping: Any = list
+    return grouping[element] if grouped else element
 
 
 def each_block(

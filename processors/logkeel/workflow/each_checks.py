@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from msgspec import UnsetType
+
 from logkeel.definitions import VIEW_FIELDS, EachBlock
 from logkeel.workflow.annotations import name_of, without_none
 from logkeel.workflow.flow_contents import Contents
 from logkeel.workflow.problems import Problem
 from logkeel.workflow.reducers import element_type
+from logkeel.workflow.reducing import into_problems
 from logkeel.workflow.signature import are_other_types
 from logkeel.workflow.state import StateField
 
@@ -30,6 +33,11 @@ class EachCheck:
         """Check everything but the flow of the body."""
         self._item()
         self._by_element(self.block.items, "goes through")
+        if not isinstance(self.block.into, UnsetType):
+            self.problems.extend(into_problems(self.block, self.fields, self.place))
+            if self.block.value is not None and self.block.value not in self.contents.writes(self.block.body):
+                what = f"the body does not write {self.block.value!r}, which is the value of a group"
+                self._problem(what, "name a field it writes")
         if self.block.collect is not None:
             self._collect(self.block.collect)
         if self.block.failed is not None:

@@ -98,8 +98,10 @@ def unknown_parameter(step: str, name: str, fields: Iterable[str], place: str) -
 
 
 def are_other_types(wanted: Any, given: Any) -> bool:
-    """Whether values of the one type are surely none of the other: scalars that differ."""
+    """Whether values of the one type are surely none of the other: scalars that differ, a list for a scalar."""
     wanted, given = without_none(wanted), without_none(given)
+    if wanted in _SCALARS and get_origin(given) in _COLLECTIONS:
+        return True
     if wanted not in _SCALARS or given not in _SCALARS or wanted is given:
         return False
     return not (wanted is float and given is int)
@@ -177,6 +179,7 @@ def _view_problems(
 
 
 _SCALARS = (str, int, float, bool, bytes)
+_COLLECTIONS = (list, dict, set, tuple)
 
 
 def type_problems(step: str, name: str, hint: Any, field_hint: Any, place: str) -> list[Problem]:

@@ -51,6 +51,7 @@ from logkeel.workflow.inlining import Inline, Inlining
 from logkeel.workflow.mapping import Fitting
 from logkeel.workflow.naming import NAME, Names
 from logkeel.workflow.problems import Problem
+from logkeel.workflow.reducing import Reduce, reduce_block
 from logkeel.workflow.saga import Saga, saga_problems, undo_map
 from logkeel.workflow.state import StateField
 from logkeel.workflow.steps import Step
@@ -133,6 +134,8 @@ class Translation:
                 return self._inline(block, names, place)
             case Each():
                 return self._each(block, names, place)
+            case Reduce():
+                return self._reduce(block, names, place)
             case Child():
                 return self._child(block, names, place)
             case Saga():
@@ -160,12 +163,24 @@ class Translation:
     def _each(self, block: Each, names: Names, place: str) -> EachBlock:
         identity = self._identity(block.how.get("name", block.items), names, place)
         inside = f"{place}/{identity}"
-        fields = with_item(self.fields, block)
-        within = Translation(fields, self.problems, self.used, self.inner, self.children)
-        body = within._body(block.body, Names(), inside)
-        written = Contents({step.name: step for step in self.used}).writes(body)
-        plain = [name for name in written if name in self.fields and self.fields[name].definition.reducer == "replace"]
+        body, plain = self._gathered(block.body, with_item(self.fields, block.items, block.how.get("item")), inside)
         return each_block(block, identity, body, written=plain, problems=self.problems, place=inside)
+
+    def _reduce(self, block: Reduce, names: Names, place: str) -> EachBlock:
+        identity = self._identity(block.how.get("name", block.items), names, place)
+        inside = f"{place}/{identity}"
+        fields = with_item(self.fields, block.items, block.how.get("item"), grouped=True)
+        body, plain = self._gathered(block.body, fields, inside)
+        return reduce_block(block, identity, body, written=plain, problems=self.problems, place=inside)
+
+    def _gathered(self, body: FlowBlock, fields: Mapping[str, StateField], inside: str) -> tuple[Block, list[str]]:
+        """A body that works on elements, and fields it writes that can be taken from it."""
+        within = Translation(fields, self.problems, self.used, self.inner, self.children)
+        block = within._body(body, Names(), inside)
+        written = Contents({step.name: step for step in self.used}).writes(block)
+        return block, [
+            name for name in written if name in self.fields and self.fields[name].definition.reducer == "replace"
+        ]
 
     def _saga(self, block: Saga, names: Names, place: str) -> SagaBlock:
         identity, before = names.fresh(block.name), len(self.used)

@@ -186,6 +186,10 @@ class EachBlock(msgspec.Struct, frozen=True, kw_only=True, tag="each"):
     is the field of the body's whose value goes into `collect`, in the order of the elements. An element that fails goes
     into the map `failed`, by its key. More failures than `max_failures` (a count) or `max_failures_percent` of all
     elements are the failure `too_many_failures` of the block; both None: any number may fail.
+
+    With `fan_in` the body works on so many elements at a time: `item` is a list of them, in their order, and all values
+    are gone through again, until one is left, which is written to `into`. Of one element that is the element, of none
+    nothing is written.
     """
 
     id: str
@@ -198,6 +202,8 @@ class EachBlock(msgspec.Struct, frozen=True, kw_only=True, tag="each"):
     concurrency: int = 100
     max_failures: int | None = None
     max_failures_percent: float | None = None
+    fan_in: int | msgspec.UnsetType = msgspec.UNSET
+    into: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChildBlock(msgspec.Struct, frozen=True, kw_only=True, tag="child"):
@@ -284,8 +290,8 @@ def fields_written_by(block: Block) -> tuple[str, ...]:
             names: tuple[str | None, ...] = (name,)
         case HumanBlock(writes=name, answer=answer):
             names = (name, answer)
-        case EachBlock(collect=collect, failed=failed):
-            names = (collect, failed)
+        case EachBlock(collect=collect, failed=failed, into=into):
+            names = (collect, failed, None if isinstance(into, msgspec.UnsetType) else into)
         case _:
             names = ()
     return tuple(name for name in names if name is not None)

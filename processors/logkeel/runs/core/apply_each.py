@@ -10,6 +10,15 @@ from logkeel.runs.core.paths import is_element, of_element, without_element
 from logkeel.runs.core.places import PlacedEach, element_scope
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.reading import layers_of, with_rows
+from logkeel.runs.core.reducing import (
+    begin_level,
+    forget_levels,
+    group_key,
+    group_writes,
+    level_scope,
+    next_group,
+    reduction_of,
+)
 from logkeel.runs.core.state import BlockEnd, EachState, OpenElement, RunState
 
 
@@ -20,7 +29,10 @@ def entered(state: RunState, event: RunEvent, plan: Plan) -> None:
         _element_entered(state, event, plan.eaches[without_element(path)])
         return
     placed = plan.eaches[path]
-    block = placed.block
+    block, reduction = placed.block, reduction_of(placed.block)
+    if reduction is not None:
+        begin_level(state, placed, reduction, event.revision)
+        return
     layers = with_rows(layers_of(state, block.items, placed.reading))
     total = count_of(state, block.items, layers)
     state.eaches[path] = EachState(
@@ -40,12 +52,20 @@ def left(state: RunState, event: RunEvent, plan: Plan) -> None:
     each = state.eaches.pop(path, None)
     if each is None or each.open or each.entered < each.total:
         raise InvariantViolation(f"{path} cannot be left", run_id=state.info.run_id)
-    arrive(state, plan.eaches[path].after, path)
+    placed = plan.eaches[path]
+    if event.writes:
+        write(state, placed.scope, event.writes, event.revision)
+    if reduction_of(placed.block) is not None:
+        forget_levels(state, path)
+    arrive(state, placed.after, path)
 
 
 def _element_entered(state: RunState, event: RunEvent, placed: PlacedEach) -> None:
     path, block = path_of(event), placed.block
     each = state.eaches.get(placed.path)
+    if each is not None and reduction_of(block) is not None:
+        _group_entered(state, event, placed, each)
+        return
     start = (0, 0) if each is None else (each.layer, each.position)
     found = None if each is None else next_element(state, block.items, each.layers, start)
     if each is None or found is None:
@@ -63,6 +83,17 @@ def _element_entered(state: RunState, event: RunEvent, placed: PlacedEach) -> No
     arrive(state, placed.first, path)
 
 
+def _group_entered(state: RunState, event: RunEvent, placed: PlacedEach, each: EachState) -> None:
+    path, key = path_of(event), group_key(each)
+    if path != of_element(placed.path, key) or each.entered >= each.total:
+        raise InvariantViolation(f"{key!r} begins, not {path}", run_id=state.info.run_id)
+    elements, behind = next_group(state, placed, each)
+    state.items[path] = OpenElement(key, each.entered)
+    write(state, element_scope(path), group_writes(placed.block.item, elements), event.revision)
+    state.eaches[placed.path] = replace(behind, entered=each.entered + 1, open=each.open + 1)
+    arrive(state, placed.first, path)
+
+
 def _element_left(state: RunState, event: RunEvent, placed: PlacedEach) -> None:
     path, scope = path_of(event), element_scope(path_of(event))
     item, each = state.items.pop(path, None), state.eaches.get(placed.path)
@@ -75,7 +106,8 @@ def _element_left(state: RunState, event: RunEvent, placed: PlacedEach) -> None:
     failed = event.error is not None
     for one in event.writes:
         position = (each.failed_from if failed else each.collect_from) + item.ordinal
-        _put(state, placed.scope, one, event.revision, position)
+        outside = placed.scope if reduction_of(placed.block) is None else level_scope(placed.path)
+        _put(state, outside, one, event.revision, position)
     if failed:
         state.head.block_end = BlockEnd("element", path, event.revision)
         clear_under(state, path)

@@ -12,6 +12,7 @@ from logkeel.runs.core.elements import next_element
 from logkeel.runs.core.flow import cancel_under
 from logkeel.runs.core.paths import below, of_element, static, without_element
 from logkeel.runs.core.places import PlacedEach, element_scope
+from logkeel.runs.core.reducing import group_key, level_name, reduction_of
 from logkeel.runs.core.state import EachState
 
 MESSAGE_CHARACTERS = 1_000
@@ -23,6 +24,8 @@ def next_path(turn: Activation, path: str) -> str | None:
     each, block = turn.state.eaches[path], turn.plan.eaches[path].block
     if each.open >= block.concurrency or each.entered >= each.total:
         return None
+    if reduction_of(block) is not None:
+        return of_element(path, group_key(each))
     found = next_element(turn.state, block.items, each.layers, (each.layer, each.position))
     if found is None:
         return None
@@ -63,7 +66,9 @@ def fail_element(turn: Activation, path: str, error: ErrorInfo, reason: str) -> 
 
 def _collected(turn: Activation, placed: PlacedEach, path: str) -> tuple[FieldWrite, ...]:
     block = placed.block
-    if block.collect is None or block.value is None:
+    reduction = reduction_of(block)
+    collect = block.collect if reduction is None else level_name(turn.state.eaches[placed.path].level)
+    if collect is None or block.value is None:
         return ()
     pointer = turn.state.fields.get((element_scope(path), block.value))
     if pointer is None:
@@ -72,10 +77,12 @@ def _collected(turn: Activation, placed: PlacedEach, path: str) -> tuple[FieldWr
         payload: Payload | None = Payload(encoding="json", data=msgspec.json.encode(pointer.control))
     else:
         payload = pointer.payload or turn.state.values.get((block.value, pointer.revision))
+    if reduction is not None:
+        return (FieldWrite(field=collect, operation="append", payload=payload),)
     key = turn.state.items[path].key
-    is_list = turn.plan.fields_at(placed.root)[block.collect].elements == "list"
+    is_list = turn.plan.fields_at(placed.root)[collect].elements == "list"
     operation: Operation = "append" if is_list else "put"
-    return (FieldWrite(field=block.collect, operation=operation, element_key=key, payload=payload),)
+    return (FieldWrite(field=collect, operation=operation, element_key=key, payload=payload),)
 
 
 def _attempt(turn: Activation, path: str) -> int:

@@ -18,6 +18,7 @@ from logkeel.runs.core.flow import cancel_under, clear_timers, complete, dispatc
 from logkeel.runs.core.paths import in_round, locate, round_of, static, without_element
 from logkeel.runs.core.places import PlacedRescue
 from logkeel.runs.core.reading import command_problem, copied, field_value, inputs_of, result_of, result_problem
+from logkeel.runs.core.reducing import is_reduced, outcome, reduction_of
 from logkeel.runs.core.sagas import is_ending, region_of
 from logkeel.runs.core.state import Deferred
 from logkeel.runs.core.targets import (
@@ -244,7 +245,12 @@ def _elements(turn: Activation, path: str) -> _Following:
         return _Next(turn.plan.eaches[whole].first, element), _more(whole)
     if not has_ended(each):
         return ()
-    turn.record("block_left", path=whole)
+    reduction = reduction_of(turn.plan.eaches[whole].block)
+    if reduction is not None and not is_reduced(each):
+        turn.record("block_entered", path=whole, attributes={"each": "values", "level": str(each.level + 1)})
+        return _elements(turn, whole)
+    writes = () if reduction is None else outcome(turn.state, turn.plan.eaches[whole], reduction)
+    turn.record("block_left", path=whole, writes=writes)
     return (_Next(turn.plan.eaches[whole].after, whole),)
 
 

@@ -270,7 +270,8 @@ class EachState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An open each block: its elements as they were at its begin, and how far it is.
 
     `layers`: what the value is made of. `layer` and `position`: where the next element is looked for. Results and
-    failures have places of their own, in the order of the elements, from `collect_from` and `failed_from` on.
+    failures have places of their own, in the order of the elements, from `collect_from` and `failed_from` on. In a
+    block that reduces `total` counts groups, `count` their elements, and `level` how often values were gone through.
     """
 
     layers: tuple[FieldPointer, ...]
@@ -282,6 +283,8 @@ class EachState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     entered: int = 0
     open: int = 0
     failed: int = 0
+    level: int = 0
+    count: int = 0
 
 
 class OpenElement(msgspec.Struct, frozen=True, array_like=True):

@@ -2,6 +2,8 @@
 
 from typing import assert_never
 
+from msgspec import UnsetType
+
 from logkeel.definitions import (
     Block,
     BranchBlock,
@@ -77,6 +79,8 @@ def _inside(block: InlineBlock | EachBlock | ChildBlock | SagaBlock) -> str:
         return f"{block.id}: undone as a whole if it fails"
     if isinstance(block, InlineBlock):
         return f"workflow {block.workflow}"
+    if not isinstance(block.fan_in, UnsetType):
+        return f"{block.id}: {block.items} to one {block.into}, at most {block.fan_in} at a time, level by level"
     return f"{block.id}: for each {block.item} of {block.items}, {block.concurrency} at a time"
 
 
