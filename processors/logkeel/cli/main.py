@@ -37,6 +37,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "workflow": Section("logkeel.cli.workflow"),
     "approvals": Section("logkeel.cli.approvals"),
     "limits": Section("logkeel.cli.limits"),
+    "schedule": Section("logkeel.cli.schedules"),
     "state": Section("logkeel.cli.state"),
     "dead-letters": Section("logkeel.cli.dead_letters"),
     "init": Section("logkeel.cli.init", grouped=False),

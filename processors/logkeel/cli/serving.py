@@ -14,12 +14,12 @@ import msgspec
 
 from logkeel.cli.garbage import collect_less_often
 from logkeel.cli.logged_loop import LoggedLoop
+from logkeel.cli.publishing import publish
 from logkeel.cli.settings import Settings
 from logkeel.cli.team import Team
 from logkeel.cli.wiring import make_engine, make_worker
 from logkeel.exactly_once import Produced, take_slot
 from logkeel.kafka import KafkaLogClient
-from logkeel.steps import publish_definitions
 
 if TYPE_CHECKING:
     from logkeel.steps import StepWorker
@@ -81,7 +81,7 @@ def serve_here(
 
     Raises what ended one of them, after the others have ended too, and what `look` raises.
     """
-    publish_definitions(client, settings.names, workflows)
+    publish(client, settings, workflows)
     lock = take_slot(Path(settings.state_dir) / "engines")
     sys.setswitchinterval(SWITCH_S)
     start = HeadStart()

@@ -25,7 +25,7 @@ def watch_run(client: LogClient, names: TopicNames, run_id: str, output: Format)
     """Print until the run has ended. Raises `RunNotFound`."""
     reader = HistoryReader(client, names, run_id=run_id)
     try:
-        events = _first(reader, run_id)
+        events = first_events(reader, run_id)
         if output is Format.TABLE and sys.stdout.isatty():
             _live(reader, run_id)
         else:
@@ -34,7 +34,8 @@ def watch_run(client: LogClient, names: TopicNames, run_id: str, output: Format)
         reader.close()
 
 
-def _first(reader: HistoryReader, run_id: str) -> list[RunEvent]:
+def first_events(reader: HistoryReader, run_id: str) -> list[RunEvent]:
+    """What has happened to the run so far; waits for it to appear. Raises `RunNotFound`."""
     deadline_s = time.monotonic() + APPEAR_S
     while True:
         reader.poll(POLL_S)

@@ -44,9 +44,9 @@ def worker(
     from logkeel.cli.applications import load_workflows
     from logkeel.cli.garbage import collect_less_often
     from logkeel.cli.logs import configure_logs
+    from logkeel.cli.publishing import publish
     from logkeel.cli.watchdog import WORKER_LIMIT_S, watch
     from logkeel.cli.wiring import connect, make_worker
-    from logkeel.steps import publish_definitions
 
     flags = {
         "bootstrap_servers": bootstrap_servers,
@@ -66,7 +66,7 @@ def worker(
     stop = stop_on_signals()
     workflows = load_workflows(target)
     client = connect(settings)
-    publish_definitions(client, settings.names, workflows)
+    publish(client, settings, workflows)
     member = make_worker(client, settings, workflows, slot=slot, drain_s=drain)
     names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
     say(f"worker {member.holder.slot} runs {names} from queue {settings.queue!r} on {settings.bootstrap_servers}")

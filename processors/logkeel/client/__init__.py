@@ -3,5 +3,6 @@
 from logkeel.client.answers import Answer
 from logkeel.client.asynchronous import AsyncClient, AsyncRunHandle
 from logkeel.client.client import Client, RunHandle
+from logkeel.client.streams import Emitted, StreamReader
 
-__all__ = ["Answer", "AsyncClient", "AsyncRunHandle", "Client", "RunHandle"]
+__all__ = ["Answer", "AsyncClient", "AsyncRunHandle", "Client", "Emitted", "RunHandle", "StreamReader"]

@@ -1,7 +1,7 @@
 """The client for coroutines: the same requests, sent from a few threads; waiting costs no thread."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_out
+from logkeel.client.streams import Emitted, until_ended
 from logkeel.log import LogClient
 from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.projection import OpenQuestion
@@ -100,6 +101,22 @@ class AsyncClient:
         """See `Client.wait`."""
         wait = await self._do(lambda: self._client.from_start(run_id, routing_key))
         return await self.wait_for(wait, timeout_s)
+
+    async def stream(
+        self, run_id: str, *, after: str | None = None, routing_key: str | None = None
+    ) -> AsyncIterator[Emitted]:
+        """See `Client.stream`. Each stream that is read has a reader of its own, polled in threads."""
+        wait = await self._do(lambda: self._client.from_start(run_id, routing_key))
+        reader = await self._do(lambda: self._client.stream_reader(run_id, after=after))
+        completed = self._client.follower.watch(wait)
+        try:
+            rounds = until_ended(reader, completed.done)
+            while (emitted := await asyncio.to_thread(next, rounds, None)) is not None:
+                for each in emitted:
+                    yield each
+        finally:
+            completed.cancel()
+            await asyncio.to_thread(reader.close)
 
     async def signal(
         self,

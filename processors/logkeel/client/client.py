@@ -6,8 +6,9 @@ the one it is given; ids that nobody gives are made here.
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import uuid4
@@ -19,6 +20,8 @@ from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
 from logkeel.client.forking import cut, fork_request
+from logkeel.client.schedules import Schedules
+from logkeel.client.streams import Emitted, StreamReader, until_ended
 from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
 from logkeel.log import Admin, LogClient, OutputRecord, Producer, TopicPartition
 from logkeel.log.partitioner import partition_for
@@ -37,6 +40,7 @@ from logkeel.records import (
     RetryRun,
     RunCompleted,
     RunEvent,
+    ScheduleRequest,
     SignalRun,
     StartRun,
 )
@@ -90,6 +94,11 @@ class Client:
         self._admin: Admin = log_client.admin()
         self._partitions: int | None = None
         self.follower = CompletionFollower(lambda: log_client.reader("read_committed"), self._names.run_completions)
+
+    @property
+    def schedules(self) -> Schedules:
+        """What starts runs by time."""
+        return Schedules(self._log, self._names, self._payloads, self._send)
 
     def __enter__(self) -> Self:
         return self
@@ -146,6 +155,24 @@ class Client:
         handle of `retry` has the next one. Raises `WaitTimedOut`.
         """
         return self.wait_for(self.from_start(run_id, routing_key), timeout_s)
+
+    def stream(self, run_id: str, *, after: str | None = None, routing_key: str | None = None) -> Iterator[Emitted]:
+        """What the run's steps emit, from what is kept of it or behind the place `after`, until the run has ended.
+
+        For those who look on: values may be missing (`Emitted.dropped`), and those of an attempt that was superseded
+        are followed by the next one's. Raises as `StreamReader`, when it is read.
+        """
+        with closing(self.stream_reader(run_id, after=after)) as reader:
+            completed = self.follower.watch(self.from_start(run_id, routing_key))
+            try:
+                for emitted in until_ended(reader, completed.done):
+                    yield from emitted
+            finally:
+                completed.cancel()
+
+    def stream_reader(self, run_id: str, *, after: str | None = None) -> StreamReader:
+        """A reader of what the run emits; close it. Raises as `StreamReader`."""
+        return StreamReader(self._log, self._names, run_id, after=after, payloads=self._payloads)
 
     def signal(
         self,
@@ -339,7 +366,7 @@ class Client:
             return None
         return self._payloads.wrap(payload_of(name, payload), f"signal {name!r}")
 
-    def _send(self, request: Request, routing_key: str) -> str:
+    def _send(self, request: Request | ScheduleRequest, routing_key: str) -> str:
         """Produce, and wait until it is acknowledged."""
         failures: list[Exception | None] = []
         output = OutputRecord(

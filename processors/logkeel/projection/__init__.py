@@ -4,6 +4,7 @@ from logkeel.projection.following import HistoryReader
 from logkeel.projection.limits import AskerView, LimitStanding, LimitView, SlotView
 from logkeel.projection.projection import Projection
 from logkeel.projection.questions import OpenQuestion
+from logkeel.projection.schedules import ScheduleView
 from logkeel.projection.views import FieldView, Phase, RunView, StepFailure, StepView
 from logkeel.projection.waits import AnswerView, WaitView
 
@@ -18,6 +19,7 @@ __all__ = [
     "Phase",
     "Projection",
     "RunView",
+    "ScheduleView",
     "SlotView",
     "StepFailure",
     "StepView",

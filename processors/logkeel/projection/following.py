@@ -5,11 +5,13 @@ import time
 from logkeel.errors import LogkeelError, LogTimeout, TopicMissing
 from logkeel.log import LogClient, Record, TopicPartition
 from logkeel.projection.projection import Projection
-from logkeel.records import RunEvent
+from logkeel.records import RunEvent, ScheduleEvent
 from logkeel.records.topics import TopicNames
 from logkeel.wire import decode_as
 
 BATCH = 1_000
+_Event = RunEvent | ScheduleEvent
+_EVENTS = _Event.__args__
 
 
 class HistoryReader:
@@ -68,6 +70,10 @@ class HistoryReader:
         if record.value is None or (self._key is not None and record.key != self._key):
             return None
         try:
-            return decode_as(record.value, RunEvent)
+            event: _Event = decode_as(record.value, *_EVENTS)
         except LogkeelError:
             return None
+        if isinstance(event, ScheduleEvent):
+            self.projection.schedules.take(event)
+            return None
+        return event

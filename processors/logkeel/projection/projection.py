@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from logkeel.errors import RunNotFound
 from logkeel.projection.limits import LimitStanding, standings
 from logkeel.projection.questions import OpenQuestion, question_of
+from logkeel.projection.schedules import ScheduleBook
 from logkeel.projection.views import RunView, apply, view_from
 from logkeel.records import RunCompleted, RunEvent, RunStatus
 
@@ -19,6 +20,7 @@ class Projection:
     def __init__(self) -> None:
         self._views: dict[str, RunView] = {}
         self._events: dict[str, list[RunEvent]] = {}
+        self.schedules = ScheduleBook()
 
     def apply(self, record: RunEvent | RunCompleted) -> None:
         """Take one record in. A completion only tells what the events that were not seen would have told."""

@@ -12,6 +12,7 @@ import structlog
 from logkeel.errors import ConfigInvalid, PayloadTooLarge, StepSignatureError
 from logkeel.records import FieldValue, StepCommand
 from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
+from logkeel.steps.emitting import Emissions, emitted_bytes
 from logkeel.steps.journal.code import Code
 from logkeel.steps.journal.lease import Lease
 from logkeel.steps.machine.messages import Key, StartStep, key_of
@@ -24,7 +25,8 @@ class Attempt:
     """State of one execution. `started_at_ms` and `deadline_s` (monotonic) are set once and never moved (P25, P35).
 
     `called`: the author's function was entered; its check does not count. `kill` ends its code for certain, where
-    that is possible: in a process. `lease` belongs to a step with a journal. `inputs`: all it reads.
+    that is possible: in a process. `lease` belongs to a step with a journal, `emissions` to one that emits. `inputs`:
+    all it reads.
     """
 
     start: StartStep
@@ -46,6 +48,7 @@ class Attempt:
     kill: Callable[[], None] | None = None
     timer: asyncio.TimerHandle | None = None
     lease: Lease | None = None
+    emissions: Emissions | None = None
 
     def __post_init__(self) -> None:
         self.key = key_of(self.start.command.identity)
@@ -92,10 +95,16 @@ def run_view_of(command: StepCommand) -> RunView:
 
 
 class WorkerStepContext(Code):
-    """Implements `logkeel.workflow.context.StepContext` for one attempt, or with `key` for a journaled call of it."""
+    """Implements `logkeel.workflow.context.StepContext` for one attempt, or with `key` for a journaled call of it.
 
-    def __init__(self, attempt: Attempt, *, key: str | None = None) -> None:
+    `send` takes what it emits; from any thread.
+    """
+
+    def __init__(
+        self, attempt: Attempt, *, key: str | None = None, send: Callable[[Emissions, bytes], None] | None = None
+    ) -> None:
         self._attempt = attempt
+        self._send = send
         self._key = key or attempt.command.idempotency_key
         self._identity = attempt.command.identity
         self._logger: StepLogger | None = None
@@ -168,3 +177,12 @@ class WorkerStepContext(Code):
                 limit_bytes=MAX_HEARTBEAT_DETAILS_BYTES,
             )
         self._attempt.details = details
+
+    def emit(self, value: Any) -> None:
+        """See `StepContext.emit`."""
+        data = emitted_bytes(value)
+        if self._send is None or self._attempt.cut is not None or self.is_replayed():
+            return
+        if self._attempt.emissions is None:
+            self._attempt.emissions = Emissions(self._identity)
+        self._send(self._attempt.emissions, data)

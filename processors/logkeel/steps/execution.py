@@ -26,6 +26,7 @@ from logkeel.steps.attempt import Attempt, WorkerStepContext, run_view_of
 from logkeel.steps.bound import BoundCheck, BoundFunction, BoundStep
 from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.cpu import CpuProcesses, cpu_call, processes_at_once
+from logkeel.steps.emitting import Emissions
 from logkeel.steps.journal.calls import Caller
 from logkeel.steps.journal.lease import Lease
 from logkeel.steps.journal.session import EntryValues, Journal, SendEntry, Stopped
@@ -47,7 +48,7 @@ class ClaimTooOld(Exception):
 
 
 class Execution:
-    """Runs attempts, one call of `answer` each."""
+    """Runs attempts, one call of `answer` each. `emit` takes what steps emit, from any thread."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Execution:
         self._values = StepValues(catalog.payloads, clock, threaded=threads is not None)
         self._kept = KeptLists(catalog.keeping)
         self._send_entry = send_entry or _nobody
+        self.emit: Callable[[Emissions, bytes], None] | None = None
 
     async def answer(self, attempt: Attempt) -> Outcome:
         """Execute. Raises `ClaimTooOld` and `asyncio.CancelledError` only."""
@@ -153,7 +155,7 @@ class Execution:
         if bound.asks_run_view:
             arguments |= bound.view_arguments(run_view_of(attempt.command))
         if bound.context_parameter is not None:
-            arguments[bound.context_parameter] = WorkerStepContext(attempt)
+            arguments[bound.context_parameter] = WorkerStepContext(attempt, send=self.emit)
         return arguments
 
     async def _durably(self, attempt: Attempt, step: BoundStep, arguments: dict[str, Any], lease: Lease) -> Any:
@@ -164,7 +166,7 @@ class Execution:
             open_result=partial(self._values.opened_result, attempt),
         )
         journal = Journal(attempt.command, values, send=self._send_entry, clock=self._clock, lease=lease)
-        caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key), self._threads)
+        caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key, send=self.emit), self._threads)
         context = arguments.get(step.context_parameter or "")
         if isinstance(context, WorkerStepContext):
             context.durable = (journal, caller)

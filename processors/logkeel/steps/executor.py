@@ -20,6 +20,7 @@ from logkeel.log import Clock
 from logkeel.records import JournalEntry, StepCommand
 from logkeel.steps.attempt import Attempt, new_attempt
 from logkeel.steps.catalog import StepCatalog
+from logkeel.steps.emitting import Emissions
 from logkeel.steps.execution import ClaimTooOld, Execution, Outcome
 from logkeel.steps.machine.messages import Key, StartStep
 from logkeel.steps.resources import Overrides, ResourcePool
@@ -105,8 +106,18 @@ class StepExecutor:
         self._entry_waits: asyncio.Future[None] | None = None
         self._thread = threading.Thread(target=self._serve, name="logkeel-loop", daemon=True) if threaded else None
 
-    def open(self, report: Report, slot_freed: Callable[[], None], entries: EntrySender | None = None) -> None:
-        """Begin to serve; both callbacks may come from any thread. `entries` is for steps with a journal."""
+    def open(
+        self,
+        report: Report,
+        slot_freed: Callable[[], None],
+        entries: EntrySender | None = None,
+        *,
+        emit: Callable[[Emissions, bytes], None] | None = None,
+    ) -> None:
+        """Begin to serve; callbacks may come from any thread. `entries` is for steps with a journal, `emit` takes what
+        steps emit.
+        """
+        self._execution.emit = emit
         self._report, self._slot_freed, self._entries = report, slot_freed, entries
         self._ticked_s = self._tick_asked_s = self._clock.monotonic_s()
         if self._thread is not None:

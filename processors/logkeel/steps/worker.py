@@ -37,6 +37,7 @@ from logkeel.steps.attempt import Attempt
 from logkeel.steps.bound import RunnableWorkflow
 from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.control import ControlReader
+from logkeel.steps.emitting import StreamSender
 from logkeel.steps.execution import Outcome
 from logkeel.steps.executor import StepExecutor
 from logkeel.steps.group import QueueMember
@@ -128,6 +129,9 @@ class StepWorker:
         self._progress = 0
         self._sender = AnswerSender(client.producer(), names.step_results)
         self._letters = LetterSender(client.producer())
+        self._streams = StreamSender(
+            client.producer, names.run_streams, payloads=options.payloads, clock=clock, threaded=options.threaded
+        )
         self._control = ControlReader(client.reader("read_committed"), client.admin(), names.step_control)
         consumer = client.group_consumer(
             names.worker_group(options.queue),
@@ -144,7 +148,7 @@ class StepWorker:
             overrides=options.overrides,
         )
         self._executor.enforces_deadlines = not options.debug
-        self._executor.open(self._reported, lambda: self._post(m.SlotFreed()), self)
+        self._executor.open(self._reported, lambda: self._post(m.SlotFreed()), self, emit=self._streams.emit)
 
     @property
     def slot(self) -> SlotLock:
@@ -197,6 +201,7 @@ class StepWorker:
         self._submit()
         self._executor.enforce()
         self._executor.pump()
+        self._streams.turn()
         self._serve()
         return self._progress != before
 
@@ -214,6 +219,7 @@ class StepWorker:
             self._member.close()
         finally:
             self._executor.close()
+            self._streams.close()
             self._sender.close()
             self._letters.close()
             self._control.close()
@@ -277,6 +283,8 @@ class StepWorker:
 
     def _reported(self, attempt: Attempt, outcome: Outcome | None, *, slot_free: bool) -> None:
         """On the loop's thread: the answer goes out at once, the machine hears of it at the next turn."""
+        if attempt.emissions is not None:
+            self._streams.ended(attempt.emissions)
         if outcome is None:
             self._post(m.ClaimExpired(attempt.key, attempt.started_at_ms))
             return

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import timedelta
 from threading import Event
 from typing import Any
 from uuid import uuid4
 
+from logkeel.client import StreamReader
 from logkeel.client.building import input_digest, inputs_of
 from logkeel.errors import InvalidInput
 from logkeel.payloads import PLAIN
@@ -18,7 +20,7 @@ from logkeel.testing.memory import MemoryApplication
 from logkeel.testing.people import Due, People
 from logkeel.testing.watching import RunWatch
 from logkeel.workflow import Workflow
-from logkeel.workflow.trials import Fakes, Trial
+from logkeel.workflow.trials import EmittedValue, Fakes, Trial
 
 
 async def run_in_memory(workflow: "Workflow[Any]", inputs: Mapping[str, Any], fakes: Fakes | None = None) -> Trial:
@@ -129,7 +131,16 @@ class _Stage:
             waits_for=waits,
             unused=(*faked.unused(), *self._people.unused(), *self._unsent()),
             rejection=outcome if isinstance(outcome, RequestRejected) else None,
+            emitted=self._emitted(),
         )
+
+    def _emitted(self) -> tuple[EmittedValue, ...]:
+        application = self._application
+        with closing(StreamReader(application.client, application.names, self._watch.run_id)) as reader:
+            end, found = reader.end(), []
+            while not reader.reached(end):
+                found += reader.poll(0.0)
+        return tuple(EmittedValue(it.path, it.attempt, it.dispatch, it.sequence, it.value) for it in found)
 
     def _state(self) -> Any:
         """As an instance of its class; None if what there is makes none, as of an input that does not fit."""

@@ -18,7 +18,7 @@ from logkeel.runs.core.reading import field_value
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.state import RunState
 from logkeel.testing.faking import FakedWorkflow
-from logkeel.wire import decode, decode_as
+from logkeel.wire import decode
 from logkeel.workflow import Workflow
 from logkeel.workflow.context import StepErrorView
 from logkeel.workflow.payloads import decode_field, is_absent
@@ -79,8 +79,8 @@ class RunWatch:
         return bool(fetched.records)
 
     def _take(self, record: Record) -> None:
-        event = decode_as(record.value or b"", RunEvent)
-        if event.run_id != self.run_id:
+        event = decode(record.value or b"")
+        if not isinstance(event, RunEvent) or event.run_id != self.run_id:
             return
         self.events.append(event)
         if self.state is None or self.view is None:

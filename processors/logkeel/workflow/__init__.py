@@ -40,6 +40,7 @@ from logkeel.workflow.reducers import Add, Append, Elements, Max, Min, Put, remo
 from logkeel.workflow.resources import Resource
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.saga import saga
+from logkeel.workflow.scheduling import Schedule
 from logkeel.workflow.state import State
 from logkeel.workflow.steps import Happened, Step
 from logkeel.workflow.timeouts import Timeout
@@ -86,6 +87,7 @@ __all__ = [
     "Retry",
     "RetryAfter",
     "RunView",
+    "Schedule",
     "State",
     "Step",
     "StepContext",

@@ -126,3 +126,13 @@ class StepContext(DurableCode, Protocol):
         Raises `PayloadTooLarge` above 16 KiB.
         """
         ...
+
+    def emit(self, value: Any) -> None:
+        """Tell whoever looks on: tokens, progress. Any value that is data; from a plain step too.
+
+        It carries the attempt and a number, and goes to `run-streams` within some 50 ms, beside everything else: never
+        waited for, no part of the run's history, and lost without harm. Durable code that is executed again emits
+        nothing where its journal goes further. Raises `PayloadTooLarge` above 64 KiB, `StepSignatureError` for what
+        is no data.
+        """
+        ...

@@ -85,13 +85,24 @@ class Fakes:
     signals: Sequence[Any] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class EmittedValue:
+    """A value that a step has emitted, in the order of the log: `dispatch` and `sequence` say what it superseded."""
+
+    path: str
+    attempt: int
+    dispatch: int
+    sequence: int
+    value: Any
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """What became of a run in memory. `print(trial)` shows it whole.
 
     `status` "running": the run waits for somebody outside, and `waits_for` says for what. `state` is an instance of the
     state class. `attempts`: executions by step path. `history` is `events` for people. `questions`: whom the run asked,
-    in order. `unused`: what was faked and never needed, one sentence each.
+    in order. `unused`: what was faked and never needed, one sentence each. `emitted`: what steps told meanwhile.
     """
 
     run_id: str
@@ -107,6 +118,7 @@ class Trial:
     waits_for: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     rejection: RequestRejected | None = None
+    emitted: tuple[EmittedValue, ...] = ()
 
     def value(self) -> Any:
         """The result of a run that succeeded. Raises `RunFailed`, `RequestWasRejected`, `WaitTimedOut` if it waits."""

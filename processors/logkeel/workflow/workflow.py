@@ -34,6 +34,7 @@ from logkeel.workflow.payloads import decode_field, encode_write, is_absent, rea
 from logkeel.workflow.problems import Problem, raise_for
 from logkeel.workflow.retry import Retry
 from logkeel.workflow.saga import undo_options, undo_problems
+from logkeel.workflow.scheduling import Schedule, ScheduleOptions, schedule_of
 from logkeel.workflow.starting import Starts
 from logkeel.workflow.state import StateShape, shape_of
 from logkeel.workflow.steps import Step, StepDecorator, UndoOptions
@@ -101,6 +102,7 @@ class Workflow(Generic[S]):
         self._flow: SequenceBlock | None = None
         self._inner: dict[str, Workflow[Any]] = {}
         self._children: dict[str, Workflow[Any]] = {}
+        self.schedules: dict[str, Schedule] = {}
         self._more = more
         self.conversation: Conversation | None = conversation_in(more, self.shape.fields)
         raise_for(self._own_problems())
@@ -310,6 +312,18 @@ class Workflow(Generic[S]):
         if isinstance(self.returns, str):
             return values[self.returns]
         return {name: values[name] for name in self.returns} if self.returns else None
+
+    def schedule(self, name: str, **options: Unpack[ScheduleOptions]) -> Schedule:
+        """Have runs started by time: `cron=` in a time zone `tz=`, or `every=`; with `overlap=`, `backfill=`, `input=`.
+
+        It is put into effect by who publishes the workflow: `logkeel worker`, `serve`, `dev`, or a client. See
+        `ScheduleOptions`. Raises `DefinitionError`.
+        """
+        if name in self.schedules:
+            place = f"workflow {self.name!r}"
+            raise_for([Problem(f"two schedules are called {name!r}", place, "give one of them another name")])
+        self.schedules[name] = schedule_of(self, name, options)
+        return self.schedules[name]
 
     async def try_out(
         self,

@@ -39,6 +39,7 @@ from logkeel.definitions.model import (
     digest_of,
     encode_document,
 )
+from logkeel.definitions.rhythm import Rhythm
 
 __all__ = [
     "all_blocks",
@@ -64,6 +65,7 @@ __all__ = [
     "ParallelBlock",
     "RescueBlock",
     "RetryPolicy",
+    "Rhythm",
     "SagaBlock",
     "SequenceBlock",
     "SignalBlock",

@@ -22,6 +22,16 @@ from logkeel.records.requests import (
     SignalRun,
     StartRun,
 )
+from logkeel.records.schedules import (
+    Overlap,
+    PutSchedule,
+    ScheduleEvent,
+    ScheduleEventKind,
+    ScheduleRequest,
+    ScheduleStanding,
+    ScheduleVerb,
+    SteerSchedule,
+)
 from logkeel.records.steps import (
     ChildCall,
     JournalEntry,
@@ -39,6 +49,7 @@ from logkeel.records.steps import (
     StepSuspended,
     WaitKind,
 )
+from logkeel.records.streams import StepEmitted
 from logkeel.records.values import (
     Blob,
     Control,
@@ -82,7 +93,9 @@ __all__ = [
     "Origin",
     "Parent",
     "PauseRun",
+    "Overlap",
     "Payload",
+    "PutSchedule",
     "Request",
     "ReleaseLimit",
     "RequestRejected",
@@ -93,10 +106,17 @@ __all__ = [
     "RunEvent",
     "RunStatus",
     "RunSummary",
+    "ScheduleEvent",
+    "ScheduleEventKind",
+    "ScheduleRequest",
+    "ScheduleStanding",
+    "ScheduleVerb",
     "SignalRun",
     "StartRun",
+    "SteerSchedule",
     "StepAnswer",
     "StepCommand",
+    "StepEmitted",
     "StepErrorSummary",
     "StepFailed",
     "StepHeartbeat",

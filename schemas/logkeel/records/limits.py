@@ -7,6 +7,7 @@
 | `MAX_PAYLOAD_BYTES` | 262 144 | one field's payload; three of them are within `MAX_FIELDS_BYTES`, four are not |
 | `MAX_HEARTBEAT_DETAILS_BYTES` | 16 384 | travel in the next attempt's command, beside its fields |
 | `MAX_RUN_SUMMARY_BYTES` | 16 384 | travels in the command of a step that asks for it, beside its fields and details |
+| `MAX_EMITTED_BYTES` | 65 536 | one emitted value; two fill a record of `run-streams` |
 | `MAX_ATTRIBUTES_BYTES` | 16 384 | of a run, with its trace, origin and names; travel in its completion |
 
 The envelope is at most some 90 000 bytes: an error (12 000 characters), ids of 512 characters, details, attributes,
@@ -27,6 +28,7 @@ MAX_FIELDS_BYTES: Final = 900_000
 MAX_PAYLOAD_BYTES: Final = 256 * 1024
 MAX_HEARTBEAT_DETAILS_BYTES: Final = 16 * 1024
 MAX_RUN_SUMMARY_BYTES: Final = 16 * 1024
+MAX_EMITTED_BYTES: Final = 64 * 1024
 MAX_ATTRIBUTES_BYTES: Final = 16 * 1024
 
 _FRAME_BYTES = 48

@@ -10,6 +10,7 @@ from logkeel.records import (
     ForkRun,
     LimitAnswered,
     PauseRun,
+    PutSchedule,
     ReleaseLimit,
     RequestRejected,
     ResolveStep,
@@ -17,9 +18,12 @@ from logkeel.records import (
     RetryRun,
     RunCompleted,
     RunEvent,
+    ScheduleEvent,
     SignalRun,
     StartRun,
+    SteerSchedule,
     StepCommand,
+    StepEmitted,
     StepFailed,
     StepHeartbeat,
     StepJournaled,
@@ -45,6 +49,8 @@ Record = (
     | ForkRun
     | AcquireLimit
     | ReleaseLimit
+    | PutSchedule
+    | SteerSchedule
     | StepCommand
     | StepRevoked
     | StepHeartbeat
@@ -59,8 +65,10 @@ Record = (
     | ChildCompleted
     | LimitAnswered
     | RunEvent
+    | ScheduleEvent
     | RunCompleted
     | RequestRejected
+    | StepEmitted
     | WorkflowDefinition
 )
 """Every record that stands alone on a topic."""

@@ -20,7 +20,10 @@ ACKNOWLEDGED_AFTER_S = 0.002
 
 
 class Stage:
-    """`entries` is the journal: by position the newest word. `lose_after`: entries beyond so many are never kept."""
+    """`entries` is the journal: by position the newest word. `lose_after`: entries beyond so many are never kept.
+
+    `emitted`: each value with its dispatch.
+    """
 
     def __init__(self, workflow: "Workflow[Any]", **inputs: Any) -> None:
         self.workflow = workflow
@@ -32,6 +35,7 @@ class Stage:
         self.dispatch = 0
         self.payloads = PLAIN
         self.lose_after: int | None = None
+        self.emitted: list[tuple[int, bytes]] = []
         self.on_kept: Callable[[JournalEntry], None] = lambda _: None
 
     def command(self) -> StepCommand:
@@ -80,6 +84,7 @@ class Stage:
             threads=None,
             send_entry=self._send,
         )
+        execution.emit = lambda emissions, value: self.emitted.append((emissions.identity.dispatch, value))
         now_s = self.clock.monotonic_s()
         start = StartStep(SOURCE, 0, self.command(), claimed=True)
         attempt: Attempt = new_attempt(start, claimed_at_s=now_s, now_ms=self.clock.now_ms(), now_s=now_s)

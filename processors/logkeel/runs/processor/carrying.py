@@ -34,7 +34,7 @@ from logkeel.runs.processor.child_records import cancel_output, ended_output, re
 from logkeel.runs.processor.commands import command_key, command_of
 from logkeel.runs.processor.limit_records import acquire_output, give_back_output, release_output
 from logkeel.runs.processor.settings import RunSettings
-from logkeel.runs.processor.timer_ids import NEXT_TURN, TimerName, lease_id, timer_id
+from logkeel.runs.processor.timer_ids import NEXT_TURN, SCHEDULE, TimerName, lease_id, timer_id
 from logkeel.runs.rows.conversation_rows import Conversations, name
 from logkeel.runs.rows.keys import run_keys
 from logkeel.runs.rows.ledger import Ledger
@@ -185,8 +185,10 @@ class Carrier:
         self._end_turn(activation, turn)
 
     def _end_turn(self, activation: Activation, turn: Turn) -> None:
-        """The next turn of the conversation may begin, if this run was one."""
+        """The next turn of the conversation may begin, if this run was one; its schedule hears of it, if it has one."""
         info = activation.state.info
+        if info.run_id.startswith(f"{info.routing_key}/"):
+            turn.set_wakeup(turn.now_ms, SCHEDULE + info.routing_key.encode())
         if info.former_revisions is not None and info.conversation_id is not None:
             expires_ms = activation.now_ms + self._settings.keep_conversations_ms
             if Conversations(turn).end(info, activation.state.head.revision, expires_ms):

@@ -2,7 +2,7 @@
 
 | input | handled by |
 |---|---|
-| `run-requests` | `requests`, those for limits `limits` |
+| `run-requests` | `requests`, those for limits `limits`, for schedules `schedules` |
 | `step-results` | the core's `answers` |
 | timers, leases | the core's `waking` |
 | published definitions | `definitions`, then what waited for them |
@@ -28,6 +28,7 @@ from logkeel.runs.processor.carrying import Carrier
 from logkeel.runs.processor.definitions import READY, Definitions
 from logkeel.runs.processor.limits import LimitKeeper, is_for_a_limit
 from logkeel.runs.processor.requests import RequestHandler
+from logkeel.runs.processor.schedules import ScheduleKeeper, is_for_a_schedule
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.sweeping import Sweeper
 from logkeel.runs.processor.timer_ids import (
@@ -35,6 +36,7 @@ from logkeel.runs.processor.timer_ids import (
     NEXT_TURN,
     OFFER,
     PARKED,
+    SCHEDULE,
     SWEEP,
     UNPARK,
     TimerName,
@@ -66,6 +68,7 @@ class RunProcessor:
         self._requests = RequestHandler(self._carrier, self._definitions, settings, partitions)
         self._sweeper = Sweeper(settings)
         self._limits = LimitKeeper(names, settings, partitions)
+        self._schedules = ScheduleKeeper(names, self._definitions, partitions)
 
     @property
     def inputs(self) -> Sequence[str]:
@@ -90,8 +93,7 @@ class RunProcessor:
     def process(self, record: Record, turn: Turn) -> None:
         """One request or one answer."""
         if record.topic == self._names.run_requests:
-            handler = self._limits if is_for_a_limit(record) else self._requests
-            handler.handle(record, turn)
+            self._handler_of(record).handle(record, turn)
             return
         if record.value is None:
             raise UndecodableRecord("an answer is not a tombstone")
@@ -105,6 +107,11 @@ class RunProcessor:
             else:
                 answer(activation, message)
             self._carrier.carry_out(activation, turn)
+
+    def _handler_of(self, request: Record) -> LimitKeeper | ScheduleKeeper | RequestHandler:
+        if is_for_a_limit(request):
+            return self._limits
+        return self._schedules if is_for_a_schedule(request) else self._requests
 
     def _on_limit(self, message: LimitAnswered, activation: Activation | None, turn: Turn) -> None:
         if activation is None or not answered(activation, message):
@@ -142,6 +149,8 @@ class RunProcessor:
         if isinstance(culprit, Record) and culprit.topic == self._names.run_requests:
             if is_for_a_limit(culprit):
                 self._limits.refuse(culprit, code, str(error), turn)
+            elif is_for_a_schedule(culprit):
+                self._schedules.refuse(culprit, code, str(error), turn)
             elif not isinstance(error, UndecodableRecord):
                 self._requests.refuse_unprocessable(culprit, code, str(error), turn)
             return
@@ -150,6 +159,9 @@ class RunProcessor:
             return
         if isinstance(culprit, Timer) and culprit.timer_id[:1] == NEXT_TURN:
             self._requests.waiting_turns.refuse_next(culprit.timer_id[1:], code, str(error), turn)
+            return
+        if isinstance(culprit, Timer) and culprit.timer_id[:1] == SCHEDULE:
+            self._schedules.stumbled(culprit.timer_id[1:].decode(), turn)
             return
         run_id = self._run_of(culprit)
         activation = self._activate(run_id, turn) if run_id is not None else None
@@ -175,6 +187,7 @@ class RunProcessor:
             turn.set_wakeup(turn.now_ms + timeout_ms, lease_id(run_id, path))
         self._requests.wake_for_parked(turn)
         self._requests.waiting_turns.wake(turn)
+        self._schedules.wake_all(turn)
         self._sweeper.schedule(turn)
 
     def _check_count(self, turn: Turn) -> None:
@@ -198,6 +211,8 @@ class RunProcessor:
             self._requests.waiting_turns.next_turn(identifier[1:], turn)
         elif identifier[:1] == LIMIT:
             self._limits.on_timer(identifier[1:], turn)
+        elif identifier[:1] == SCHEDULE:
+            self._schedules.wake(identifier[1:].decode(), turn)
         elif identifier[:1] == OFFER:
             self._requests.offer(identifier[1:].decode(), turn)
         elif identifier == SWEEP:

@@ -32,6 +32,9 @@ NEXT_TURN = b"N"
 LIMIT = b"M"
 """Behind it a limit: its line goes on by time. A durable timer."""
 
+SCHEDULE = b"C"
+"""Behind it a schedule's name: something is due, or a run of it has ended."""
+
 OFFER = b"O"
 """Behind it what requests wait for: the next of them are handled."""
 
@@ -58,7 +61,7 @@ def lease_id(run_id: str, path: str) -> bytes:
 def parse(identifier: bytes) -> TimerName | tuple[str, str] | None:
     """A timer's name, a lease's (run id, path), or None for a wake-up of the partition."""
     kind = identifier[:1]
-    if kind in (SWEEP, PARKED, UNPARK, OFFER, NEXT_TURN, LIMIT):
+    if kind in (SWEEP, PARKED, UNPARK, OFFER, NEXT_TURN, LIMIT, SCHEDULE):
         return None
     run_id, position = keys.read_text(identifier, 1)
     path, position = keys.read_text(identifier, position)

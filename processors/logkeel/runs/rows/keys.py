@@ -30,6 +30,7 @@
 | `12` text(kind) text(name) text(key) `02` number(place) | AskerName: who waits there |
 | `12` text(kind) text(name) text(key) `03` number | number: when the so-manieth start of a rate was |
 | `13` text(kind) text(name) text(key) text(run id) text(incarnation) text(path) | Asker: who waits or holds |
+| `14` text(name) | ScheduleState |
 | `20` text(request id) | SeenRequest |
 | `21` number(expires ms) text(request id) | empty: expiry of a seen request |
 | `22` number(expires ms) text(run id) | empty: expiry of a finished run |
@@ -64,6 +65,7 @@ CONVERSATION = b"\x11"
 CONVERSATION_NEXT = b"\x2a"
 LIMIT = b"\x12"
 LIMIT_ASKER = b"\x13"
+SCHEDULE = b"\x14"
 CONVERSATION_EXPIRY = b"\x2b"
 
 _HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE = (bytes([number]) for number in range(6))

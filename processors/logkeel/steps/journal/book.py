@@ -103,6 +103,27 @@ class Book:
             raise diverged(f"a gather of at least {known}", f"a gather of {branches}", position)
         return position
 
+    @property
+    def knows_more(self) -> bool:
+        """Whether there are entries that the code has not come by."""
+        return bool(self._unseen)
+
+    def knows_later(self, lane: Lane) -> bool:
+        """Whether there are entries of calls that this lane has yet to make, or that come behind its `gather`."""
+        if self._last.get(lane.prefix, -1) >= lane.calls:
+            return True
+        parts = lane.prefix.split(".")[:-1]
+        depth = 0
+        while depth < len(parts):
+            if not parts[depth].isdecimal():
+                depth += 1  # a task of the code's own
+                continue
+            around = "".join(f"{part}." for part in parts[:depth])
+            if self._last.get(around, -1) > int(parts[depth]):
+                return True
+            depth += 2  # the position of a gather, and the number of its branch
+        return False
+
     def end(self) -> None:
         """The code has returned. Raises `JournalDiverged` if the journal holds calls that it has not made."""
         for position, entry in self._unseen.items():

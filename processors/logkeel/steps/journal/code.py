@@ -18,6 +18,7 @@ from logkeel.steps.journal.results import RESULT_FIELD, adapter_of, read, writte
 from logkeel.steps.journal.session import Journal
 from logkeel.steps.journal.updating import begun_anew, updated
 from logkeel.steps.journal.waiting import Wait, waited
+from logkeel.workflow.current import CURRENT
 from logkeel.workflow.durable_code import DEFAULT_CALL_TIMEOUT, Answered, Asking, CallOptions, ChildOptions
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
@@ -59,6 +60,10 @@ class Code:
                 " write a @durable function. Inside of a journaled call there is none either"
             )
         return self.durable
+
+    def is_replayed(self) -> bool:
+        """Whether an earlier execution has come by here and gone on: durable code before its last known call."""
+        return self.durable is not None and CURRENT.get() is None and self.durable[0].is_replaying()
 
     async def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See `DurableCalls.run`."""

@@ -13,7 +13,7 @@ from logkeel.exactly_once.rows import decode_position as position_of
 from logkeel.log import TopicPartition
 from logkeel.log.keyspace import LOCAL
 from logkeel.log.partitioner import partition_for
-from logkeel.records import RequestRejected, RunCompleted, RunEvent, StepCommand
+from logkeel.records import RequestRejected, RunCompleted, RunEvent, ScheduleEvent, StepCommand
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.processor.run_processor import TABLE
 from logkeel.runs.processor.timer_ids import LIMIT
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from logkeel.testing.world.world import World
 
 Rows = Mapping[bytes, bytes]
+_Event = RunEvent | ScheduleEvent
+_EVENTS = _Event.__args__
 
 
 def general_faults(world: "World") -> list[str]:
@@ -65,8 +67,9 @@ def histories_of(world: "World") -> dict[tuple[str, str], list[RunEvent]]:
     """Events by (run id, incarnation), in log order."""
     found: dict[tuple[str, str], list[RunEvent]] = {}
     for record in world.records(world.names.run_events):
-        event = decode_as(record.value or b"", RunEvent)
-        found.setdefault((event.run_id, event.incarnation), []).append(event)
+        event = decode(record.value or b"")
+        if isinstance(event, RunEvent):
+            found.setdefault((event.run_id, event.incarnation), []).append(event)
     return found
 
 
@@ -113,10 +116,12 @@ def _faults_of_histories(world: "World", histories: Mapping[tuple[str, str], lis
             if event.kind == "step_succeeded":
                 done.add(event.path)
     for record in world.records(world.names.run_events):
-        event = decode_as(record.value or b"", RunEvent)
-        home = partition_for((event.routing_key or event.run_id).encode(), world.settings.partitions)
+        said: _Event = decode_as(record.value or b"", *_EVENTS)
+        name = said.name if isinstance(said, ScheduleEvent) else said.run_id
+        routing_key = name if isinstance(said, ScheduleEvent) else said.routing_key or name
+        home = partition_for(routing_key.encode(), world.settings.partitions)
         if record.partition != home:
-            yield f"P27: an event of {event.run_id} is on partition {record.partition}, not {home}"
+            yield f"P27: an event of {name} is on partition {record.partition}, not {home}"
 
 
 def _faults_of_completions(world: "World", histories: Mapping[tuple[str, str], list[RunEvent]]) -> Iterator[str]:
