@@ -29,6 +29,7 @@ from logkeel.records import (
     StartRun,
 )
 from logkeel.records.topics import TopicNames
+from logkeel.runs.core.budgets import is_budget_question
 from logkeel.testing.world import World
 from logkeel.wire import decode, decode_as, encode
 
@@ -192,7 +193,10 @@ class Human:
     def _consider(self, event: RunEvent) -> None:
         """Of two humans who are asked, one or both may answer, sooner or later, and sometimes twice."""
         draw = Random(f"{event.run_id}/{event.revision}")
-        for name in ("ada", "bob")[: draw.choice((0, 1, 2, 2))]:
+        most = draw.choice((0, 1, 2, 2))
+        if event.path is not None and is_budget_question(event.path):
+            most = max(most, 1)  # it has no time-out
+        for name in ("ada", "bob")[:most]:
             verb, at_ms = draw.choice(("approve", "reject")), self._world.elapsed_ms + draw.choice((50, 400, 1_500))
             request = AnswerQuestion(
                 run_id=event.run_id,

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from tests.sim.budgets import faults_of_budgets
 from tests.sim.driver import GARBAGE, topic_of_garbage
 from tests.sim.families import faults_of_families
 from tests.sim.journals import faults_of_journals
@@ -26,6 +27,7 @@ from logkeel.records import (
     StepRevoked,
     StepSucceeded,
 )
+from logkeel.runs.core.budgets import is_budget_question
 from logkeel.testing.world import World, general_faults
 from logkeel.testing.world.judging import completions_of, histories_of
 from logkeel.wire import decode_as
@@ -38,6 +40,8 @@ MAY_FAIL = {
     "bulky": ("record_too_large", ""),
     "heavy": ("command_too_large", ""),
     "laden": ("result_too_large", ""),
+    "spender": ("budget_exhausted", ""),
+    "sharer": ("budget_exhausted", ""),
     "winding": ("timeout", "within did not end within "),
 }
 """Code and beginning of the message of a failure, by workflow."""
@@ -54,6 +58,7 @@ WITHOUT_EFFECT = (
     "_look",
     "_peek",
     "_ponder",
+    "_muse",
 )
 UNREAD_MS = 3_000
 """What came so shortly before a decision may not have been read."""
@@ -72,6 +77,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_sagas(histories, outside.lines)
     found += faults_of_limits(world, histories)
     found += faults_of_retries(histories)
+    found += faults_of_budgets(world, histories)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)
     found += faults_of_starts(world, outside.lines, answers)
@@ -183,6 +189,9 @@ def _faults_of_signals(plan: Plan, histories: Histories) -> Iterator[str]:
     """A request that arrives twice happens once (P26)."""
     for (run_id, _), events in histories.items():
         answered = [event.path for event in events if event.kind in ("question_answered", "wait_ended")]
+        answered = [
+            path for path in answered if not is_budget_question(path or "")
+        ]  # asked again, when that is used up
         if len(answered) != len(set(answered)):
             yield f"{run_id}: a wait is over more than once: {answered}"
         for kind in ("signal_received", "cancel_requested", "step_resolved", "question_answered"):

@@ -1,5 +1,6 @@
 """All workflows of simulations."""
 
+from tests.sim.budgets import SPENDING
 from tests.sim.families import FAMILIES
 from tests.sim.growing import growing
 from tests.sim.hardships import HARDSHIPS
@@ -8,7 +9,7 @@ from tests.sim.retries import RETRIED
 from tests.sim.sagas import trip
 from tests.sim.workload import WORKFLOWS, agent, many
 
-MORE = (agent, many, growing, *FAMILIES, trip, *LIMITED, *RETRIED, *HARDSHIPS)
+MORE = (agent, many, growing, *FAMILIES, trip, *LIMITED, *SPENDING, *RETRIED, *HARDSHIPS)
 """Only in the worlds of seeds that have runs of them, or of who starts them."""
 
 BY_NAME = {workflow.name: workflow for workflow in (*WORKFLOWS, *MORE)}

@@ -190,7 +190,7 @@ def _left_over(
     for number in range(world.settings.partitions):
         for key in changelog_rows(world, number):
             # The window of a rate is over when its clock says so, which may have gone back by more than a world lasts.
-            in_window = bool(world.clock_jumps) and key.startswith(keys.LIMIT + b"rate")
+            in_window = bool(world.clock_jumps) and key.startswith((keys.LIMIT + b"rate", keys.LIMIT + b"budget"))
             if key.startswith((keys.LIMIT_ASKER, keys.LIMIT)) and not in_window:
                 yield f"0030: partition {number} still has {key!r} of a limit"
 

@@ -36,6 +36,9 @@ TRIPS_AT = 6
 LIMITED_AT = 1
 """The seeds of eight that have runs with limits as well."""
 
+SPENDING_AT = 2
+"""The seeds of eight that have runs with budgets as well."""
+
 RETRIED_AT = 7
 """The seeds of eight that have runs as well that fail until they have been retried."""
 
@@ -151,7 +154,7 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
     if seed % 16 == PAUSED_AT:
         pauses = Random(f"{seed}/pauses")
         straight = tuple(_paused(run, pauses) for run in straight)
-    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _retried(seed)
+    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed) + _retried(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
@@ -252,6 +255,17 @@ def _limited(seed: int) -> tuple[RunPlan, ...]:
     draw = Random(f"{seed}/limited")
     return tuple(
         RunPlan(f"limited-{number}", draw.choice(("narrow", "quick")), draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((3, 5, 7)))
+    )
+
+
+def _spending(seed: int) -> tuple[RunPlan, ...]:
+    """Runs that use up budgets, of every eighth seed."""
+    if seed % 8 != SPENDING_AT:
+        return ()
+    draw = Random(f"{seed}/spending")
+    return tuple(
+        RunPlan(f"spending-{number}", draw.choice(("spender", "sharer")), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 5, 7)))
     )
 

@@ -11,6 +11,7 @@ from logkeel.workflow import (
     NONE,
     Add,
     Append,
+    Budget,
     Concurrency,
     Control,
     Put,
@@ -241,3 +242,17 @@ async def metered_write(topic: str) -> str:
 
 
 metered.flow(metered_write)
+
+
+costly = Workflow(
+    "costly", state=Draft, returns="text", budgets=[Budget("tokens", 9_000), Budget("calls", 5, per="1h")]
+)
+
+
+@costly.step(writes=lambda s: s.text, uses={"tokens": 900, "calls": 1})
+async def costly_write(topic: str, step: StepContext) -> str:
+    step.used(tokens=120, calls=1)
+    return topic
+
+
+costly.flow(costly_write)

@@ -81,6 +81,9 @@ def answer(
     verb: Annotated[str, typer.Argument(help="approve, reject, edit or respond: what the question allows.")],
     value: Annotated[str | None, typer.Option("--value", help="Of edit and respond: JSON, or @file.json.")] = None,
     value_file: Annotated[Path | None, typer.Option("--value-file", help="The same from a file of JSON.")] = None,
+    grant: Annotated[
+        int | None, typer.Option("--grant", help="How much more of a budget; as at first unless said.")
+    ] = None,
     path: Path_ = None,
     by: By = None,
     comment: Comment = None,
@@ -98,7 +101,7 @@ def answer(
         refuse_unfit(verb, question, run_id, has_value=content is not NOTHING)
         if content is not NOTHING:
             refuse_unfit_value(settings, view, question, content)
-        return _answer(view, question, verb, by=by, comment=comment, value=content)
+        return _answer(view, question, verb, by=by, comment=comment, value=content, grant=grant)
 
     _tell(settings, run_id, make, path=path, key=routing_key, output=output)
 

@@ -56,6 +56,7 @@ def as_json(view: RunView, now_ms: int) -> dict[str, Any]:
         "children": view.children,
         "parent_run_id": view.parent_run_id,
         "slots": {path: [msgspec.to_builtins(each) for each in held] for path, held in view.slots.items()},
+        "accounts": {unit: msgspec.to_builtins(each) for unit, each in view.accounts.items()},
         "answers": [msgspec.to_builtins(answer) for answer in view.answers],
         "history_complete": view.complete,
     }
@@ -150,6 +151,10 @@ def tree(view: RunView, now_ms: int) -> Tree:
             branches[f"/{wait.path}"].label = _wait(wait, name, now_ms)
         else:
             parent.add(_wait(wait, name, now_ms))
+    for unit, account in view.accounts.items():
+        yet = f", {account.reserved_sum} reserved" if account.reserved else ""
+        more = f", {account.granted} granted on top" if account.granted else ""
+        root.add(Text(f"{account.spent} {unit} used{yet}{more}", style="dim"))
     if view.error is not None:
         root.add(Text(f"{view.error.message} ({view.error.code})", style="red"))
     return root

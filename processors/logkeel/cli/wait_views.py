@@ -6,6 +6,7 @@ from typing import Any
 from logkeel.cli.texts import one_line
 from logkeel.cli.times import ago, due, duration
 from logkeel.projection import LimitView, WaitView
+from logkeel.projection.limits import BUDGET, RUN_BUDGET
 
 
 def sentence(wait: WaitView, now_ms: int, *, name: str | None = None) -> str:
@@ -42,7 +43,11 @@ def _limit(wait: WaitView) -> str:
 
 
 def allowed(limit: LimitView) -> str:
-    """`3 at once`, `60 in 1m 00s`"""
+    """`3 at once`, `60 in 1m 00s`; of a budget, `200000 in this run`, `500 in all`"""
+    if limit.kind == RUN_BUDGET:
+        return f"{limit.allows} in this run"
+    if limit.kind == BUDGET and limit.per_ms is None:
+        return f"{limit.allows} in all"
     return f"{limit.allows} at once" if limit.per_ms is None else f"{limit.allows} in {duration(limit.per_ms)}"
 
 

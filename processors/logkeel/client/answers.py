@@ -22,7 +22,7 @@ class Answer:
 
     `value`: the answer of edit and respond, anything that JSON can hold. `question`: which question is meant, by its
     number; without it the one that is open at `path`. `incarnation`: of which run of that id. `answered_by` stands in
-    the history.
+    the history. `grant`: how much more of a budget that is used up; None: as much as at first.
     """
 
     run_id: str
@@ -34,6 +34,7 @@ class Answer:
     answered_by: str | None = None
     assignee: str | None = None
     comment: str | None = None
+    grant: int | None = None
 
     def request(self, request_id: str, routing_key: str | None) -> AnswerQuestion:
         """The record of it. Raises `InvalidInput` for a value that JSON cannot hold."""
@@ -49,4 +50,5 @@ class Answer:
             answered_by=self.answered_by,
             assignee=self.assignee,
             comment=self.comment,
+            grant=self.grant,
         )

@@ -1,5 +1,6 @@
 """A read model of runs: the fold of `run-events`, in memory."""
 
+from logkeel.projection.budgets import AccountView
 from logkeel.projection.following import HistoryReader
 from logkeel.projection.limits import AskerView, LimitStanding, LimitView, SlotView
 from logkeel.projection.projection import Projection
@@ -9,6 +10,7 @@ from logkeel.projection.views import FieldView, Phase, RunView, StepFailure, Ste
 from logkeel.projection.waits import AnswerView, WaitView
 
 __all__ = [
+    "AccountView",
     "AnswerView",
     "AskerView",
     "FieldView",

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from logkeel.projection.views import RunView
 
 CONCURRENCY = "concurrency"
+BUDGET = "budget"
+RUN_BUDGET = "run_budget"
+"""A budget that a run has for itself: nobody else waits there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitView:
-    """A limit as an asker named it. `allows`: how many at once, or within `per_ms` if it is a rate."""
+    """A limit as an asker named it. `allows`: how many at once, or within `per_ms` if it is a rate; how much of a
+    budget.
+    """
 
     kind: str
     name: str
@@ -85,7 +90,7 @@ def standings(views: Iterable["RunView"]) -> list[LimitStanding]:
             for slot in slots:
                 of(slot.limit).holding.append(AskerView(run_id=view.run_id, path=path, since_ms=slot.since_ms))
         for wait in view.waits.values():
-            if wait.limit is not None:
+            if wait.limit is not None and wait.limit.kind != RUN_BUDGET:
                 asker = AskerView(run_id=view.run_id, path=wait.path, since_ms=wait.since_ms)
                 of(wait.limit).waiting.append(asker)
     for standing in found.values():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from logkeel.projection import waits
+from logkeel.projection.budgets import AccountView, account_for, forget_reserved
 from logkeel.projection.limits import CONCURRENCY, SlotView, limit_in
 from logkeel.projection.waits import AnswerView, WaitView, answer_in
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Origin, Payload, RunEvent, RunStatus
@@ -74,8 +75,9 @@ class RunView:
     `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
     `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`, as do those of `elements`
     that are worked on. `children`: run ids of child runs by the path that started them; `parent_run_id`: whose child
-    this is. `slots`: what its steps (by path) and the run itself ("") hold of limits. `retries`: how often
-    it was retried after its end; `cut`: limits of time that its end has cut off. `complete` is False if the
+    this is. `slots`: what its steps (by path) and the run itself ("") hold of limits. `accounts`: what it has used up,
+    by unit. `retries`: how often it was retried after its end; `cut`: limits of time that its end has cut off.
+    `complete` is False if the
     beginning of its history was not seen: fields and steps of it are then missing.
     """
 
@@ -110,6 +112,7 @@ class RunView:
     parent_run_id: str | None = None
     origin: Origin | None = None
     slots: dict[str, list[SlotView]] = field(default_factory=dict)
+    accounts: dict[str, AccountView] = field(default_factory=dict)
     retries: int = 0
     cut: dict[str, WaitView] = field(default_factory=dict)
     complete: bool = True
@@ -149,6 +152,8 @@ def apply(view: RunView, event: RunEvent) -> None:
     view.revision = event.revision
     view.updated_at_ms = event.at_ms
     _HANDLERS[event.kind](view, event)
+    if event.amounts:
+        account_for(view, event)
 
 
 def _run_started(view: RunView, event: RunEvent) -> None:
@@ -338,6 +343,7 @@ def _run_forked(view: RunView, event: RunEvent) -> None:
     for path, step in view.steps.items():
         if step.is_open:
             view.steps[path] = replace(step, phase="waiting", since_ms=event.at_ms, due_ms=None, holder=None)
+    forget_reserved(view)
     _write(view, event.writes, event)
 
 
@@ -353,8 +359,10 @@ def _limit_granted(view: RunView, event: RunEvent) -> None:
 
 
 def _step_held(view: RunView, event: RunEvent) -> None:
-    """The run is paused: the step waits for nothing else."""
+    """The run is paused: the step waits for nothing else. Or it waits for a budget of its run."""
     _leave_limits(view, event.path or "")
+    if limit_in(event) is not None:
+        waits.limit_asked(view.waits, event)
 
 
 def _leave_inside(view: RunView, path: str) -> None:

@@ -4,6 +4,8 @@ What surely did not happen is never in doubt; what was cut off or raised in a `O
 """
 
 import traceback
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -35,6 +37,9 @@ from logkeel.workflow.durations import to_milliseconds
 STACK_CHARACTERS = 8_000
 MESSAGE_CHARACTERS = 4_000
 
+NOTHING_USED: Mapping[str, int] = MappingProxyType({})
+"""Of any budget, as far as is told."""
+
 
 def succeeded(
     command: StepCommand,
@@ -60,7 +65,13 @@ def succeeded(
 
 
 def failed(
-    command: StepCommand, holder: str, error: ErrorInfo, *, times_ms: tuple[int, int], in_doubt: bool
+    command: StepCommand,
+    holder: str,
+    error: ErrorInfo,
+    *,
+    times_ms: tuple[int, int],
+    in_doubt: bool,
+    used: Mapping[str, int] = NOTHING_USED,
 ) -> StepFailed:
     """The step did not return in time, or raised."""
     return StepFailed(
@@ -71,11 +82,17 @@ def failed(
         error=error,
         in_doubt=in_doubt,
         trace=command.trace,
+        used=dict(used),
     )
 
 
 def stopped(
-    command: StepCommand, holder: str, why: Stop, *, times_ms: tuple[int, int]
+    command: StepCommand,
+    holder: str,
+    why: Stop,
+    *,
+    times_ms: tuple[int, int],
+    used: Mapping[str, int] = NOTHING_USED,
 ) -> StepSuspended | StepFailed | StepReleased | StepRefused:
     """Durable code that did not end by itself."""
     identity = command.identity
@@ -83,17 +100,19 @@ def stopped(
         case Suspended(positions):
             return StepSuspended(identity=identity, holder=holder, waits=positions)
         case BeginsAnew(writes):
-            return StepSuspended(identity=identity, holder=holder, waits=(), restarts=True, writes=writes)
+            return StepSuspended(
+                identity=identity, holder=holder, waits=(), restarts=True, writes=writes, used=dict(used)
+            )
         case LeaseLost():
             return StepReleased(identity=identity, holder=holder, was_started=True, started_at_ms=times_ms[0])
         case CallInDoubt(position, error):
-            doubt = failed(command, holder, error, times_ms=times_ms, in_doubt=True)
+            doubt = failed(command, holder, error, times_ms=times_ms, in_doubt=True, used=used)
             return replace(doubt, position=position)
         case NotHere(reason):
             return refused(command, holder, reason)
         case WentAnotherWay(error):
             info = error_info(error, called=True, once=False)
-            return failed(command, holder, info, times_ms=times_ms, in_doubt=False)
+            return failed(command, holder, info, times_ms=times_ms, in_doubt=False, used=used)
         case _:
             assert_never(why)
 

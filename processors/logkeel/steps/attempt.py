@@ -5,13 +5,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
 from logkeel.errors import ConfigInvalid, PayloadTooLarge, StepSignatureError
 from logkeel.records import FieldValue, StepCommand
-from logkeel.records.limits import MAX_HEARTBEAT_DETAILS_BYTES
+from logkeel.records.limits import MAX_AMOUNT, MAX_HEARTBEAT_DETAILS_BYTES
 from logkeel.steps.emitting import Emissions, emitted_bytes
 from logkeel.steps.journal.code import Code
 from logkeel.steps.journal.lease import Lease
@@ -26,7 +26,7 @@ class Attempt:
 
     `called`: the author's function was entered; its check does not count. `kill` ends its code for certain, where
     that is possible: in a process. `lease` belongs to a step with a journal, `emissions` to one that emits. `inputs`:
-    all it reads.
+    all it reads. `used`: what its code has reported.
     """
 
     start: StartStep
@@ -49,6 +49,7 @@ class Attempt:
     timer: asyncio.TimerHandle | None = None
     lease: Lease | None = None
     emissions: Emissions | None = None
+    used: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.key = key_of(self.start.command.identity)
@@ -105,6 +106,7 @@ class WorkerStepContext(Code):
     ) -> None:
         self._attempt = attempt
         self._send = send
+        self._is_call = key is not None
         self._key = key or attempt.command.idempotency_key
         self._identity = attempt.command.identity
         self._logger: StepLogger | None = None
@@ -166,6 +168,24 @@ class WorkerStepContext(Code):
                 run_id=identity.run_id, step=identity.step, path=identity.path, attempt=identity.attempt
             )
         return self._logger
+
+    def used(self, **amounts: int) -> None:
+        """See `StepContext.used`."""
+        if self._is_call:
+            raise StepSignatureError(
+                f"step {self.step!r} says inside of a journaled call what it has used: a call is made once, and what it"
+                " says is lost with its worker. Let the call return it, and say step.used(…) behind step.run(…)",
+                step=self.step,
+            )
+        for unit, amount in cast("dict[str, object]", amounts).items():
+            if not isinstance(amount, int) or isinstance(amount, bool) or not 0 <= amount <= MAX_AMOUNT:
+                raise StepSignatureError(
+                    f"step {self.step!r} says that it has used {unit}={amount!r}: amounts are whole numbers from 0 on,"
+                    " in a unit that is small enough, as in step.used(tokens=1200, usd_micros=340)",
+                    step=self.step,
+                )
+        for unit, amount in amounts.items():
+            self._attempt.used[unit] = min(self._attempt.used.get(unit, 0) + amount, MAX_AMOUNT)
 
     def heartbeat(self, details: bytes | None = None) -> None:
         """See `StepContext.heartbeat`."""

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from logkeel.log import Clock
 from logkeel.records import (
     FieldWrite,
@@ -103,7 +105,7 @@ class Execution:
         except NeedsState as error:
             return StepNeedsState(identity=command.identity, holder=self._holder, fields=error.fields)
         except Stopped as stop:
-            return stopped(command, self._holder, stop.why, times_ms=self._times(attempt))
+            return stopped(command, self._holder, stop.why, times_ms=self._times(attempt), used=attempt.used)
         except Exception as error:  # noqa: BLE001 - the step call boundary
             return self.failure(attempt, error)
 
@@ -117,10 +119,11 @@ class Execution:
         """The answer to an exception."""
         info = error_info(error, called=attempt.called, once=attempt.command.effect == "ONCE")
         doubt = in_doubt(attempt.command, info, called=attempt.called)
-        return failed(attempt.command, self._holder, info, times_ms=self._times(attempt), in_doubt=doubt)
+        times_ms = self._times(attempt)
+        return failed(attempt.command, self._holder, info, times_ms=times_ms, in_doubt=doubt, used=attempt.used)
 
     def cut(self, attempt: Attempt) -> StepFailed:
-        """The answer of an attempt that was stopped from outside."""
+        """The answer of an attempt that was stopped from outside. What was under way has not been told: no use is."""
         info = cut_off(attempt.command, attempt.cut or "cancelled", called=attempt.called)
         doubt = in_doubt(attempt.command, info, called=attempt.called)
         return failed(attempt.command, self._holder, info, times_ms=self._times(attempt), in_doubt=doubt)
@@ -128,7 +131,8 @@ class Execution:
     def _success(self, attempt: Attempt, writes: tuple[FieldWrite, ...], *, from_check: bool) -> StepSucceeded:
         reads = self._kept.references(attempt.command)
         times_ms = self._times(attempt)
-        return succeeded(attempt.command, self._holder, writes, reads=reads, times_ms=times_ms, from_check=from_check)
+        done = succeeded(attempt.command, self._holder, writes, reads=reads, times_ms=times_ms, from_check=from_check)
+        return replace(done, used=dict(attempt.used)) if attempt.used else done
 
     def _times(self, attempt: Attempt) -> tuple[int, int]:
         return attempt.started_at_ms, self._clock.now_ms()

@@ -171,6 +171,8 @@ class RunWatch:
                     found.append(f"{wait.path} waits for signal {wait.name!r}")
                 case "sleep":
                     found.append(f"{wait.path} sleeps")
+                case "limit":
+                    found.append(f"{wait.path or 'the run'} waits for the limit {wait.name!r}")
                 case _:
                     continue
         return found

@@ -28,6 +28,7 @@ from logkeel.workflow.blocks import (
     wait_signal,
     within,
 )
+from logkeel.workflow.budgets import Budget
 from logkeel.workflow.context import RunView, StepContext, StepErrorView, StepLogger
 from logkeel.workflow.current import current_step
 from logkeel.workflow.durable import Durable, durable
@@ -54,6 +55,7 @@ __all__ = [
     "BoundCheck",
     "BoundFunction",
     "BoundStep",
+    "Budget",
     "CHECKED",
     "CallFailed",
     "CallOptions",

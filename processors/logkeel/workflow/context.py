@@ -120,6 +120,15 @@ class StepContext(DurableCode, Protocol):
         """A logger bound to run, step and attempt."""
         ...
 
+    def used(self, **amounts: int) -> None:
+        """Report what this attempt has used up, as in `step.used(tokens=1200)`: whole numbers, added up by unit.
+
+        It counts instead of what `uses=` reserved, also if the attempt fails afterwards; a unit that is not reported
+        counts with all that was reserved. In code with a journal say it in the code itself, not inside of a call: it
+        is said again whenever the code is executed again, and counted once. Raises `StepSignatureError`.
+        """
+        ...
+
     def heartbeat(self, details: bytes | None = None) -> None:
         """Hand `details` to the next attempt, should this one fail. Liveness itself needs no call.
 

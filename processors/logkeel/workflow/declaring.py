@@ -1,11 +1,12 @@
 """Declares one step: settings from the decorator's arguments, and the checks that need no flow."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from logkeel.definitions import RetryPolicy
 from logkeel.records import Operation
+from logkeel.workflow.budgets import uses_problems
 from logkeel.workflow.durations import Duration
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
 from logkeel.workflow.limits import Limit, limit_problems
@@ -38,6 +39,7 @@ class StepOptions:
     children: Starts = ()
     updates: Callable[[Any], Any] | None = None
     restarts: Callable[[Any], Any] | None = None
+    uses: Mapping[str, int] = field(default_factory=dict)
 
 
 def declare_step(function: Callable[..., Any], options: StepOptions, shape: StateShape) -> Step[..., Any]:
@@ -58,6 +60,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
     raise_for([*_result_problems(name, writes, signature.result, place), *_journal_problems(name, options, signature)])
     raise_for(_operation_problems(name, (*named, *updated), shape, place))
     raise_for([*limit_problems(options.limits, shape.fields, f"step {name!r}", place)])
+    raise_for(list(uses_problems(options.uses, name, place)))
     raise_for(
         _update_problems(name, options, updated, signature) + _restart_problems(name, options, restarts, signature)
     )
@@ -77,6 +80,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
         updates=tuple(each.name for each in updated),
         update_operations=_operations(updated, shape),
         restarts=restarts,
+        uses=options.uses,
     )
     return Step(function, settings, signature, lambda check: signature_of(check, shape))
 

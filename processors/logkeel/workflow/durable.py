@@ -1,12 +1,13 @@
 """`@durable`: a workflow as one function, whose code is durable by a journal."""
 
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from pydantic import create_model
 
 from logkeel.workflow.annotations import extras, function_hints, without_none
+from logkeel.workflow.budgets import Budget
 from logkeel.workflow.context import RunView, StepContext
 from logkeel.workflow.durations import Duration
 from logkeel.workflow.problems import Problem, place_of, raise_for
@@ -30,7 +31,8 @@ class DurableOptions(TypedDict, total=False):
     `retry` repeats an execution that raised, by its journal; `run_timeout` bounds the run. `children`: workflows that
     the code starts by `step.child`, or a function that names them once all are defined. `updates`: fields that the code
     writes by `step.update`, and their types; each is None until then. `restarts`: the code begins anew
-    by `step.restart_with`, with any of its parameters.
+    by `step.restart_with`, with any of its parameters. `budgets` and `uses`: what a run may use up, and what one
+    execution of the code uses at most, its calls together.
     """
 
     name: str
@@ -42,6 +44,8 @@ class DurableOptions(TypedDict, total=False):
     children: Starts
     updates: Mapping[str, Any]
     restarts: bool
+    uses: Mapping[str, int]
+    budgets: Sequence[Budget]
 
 
 class Durable(Workflow[Any], Generic[P, R]):
@@ -71,6 +75,8 @@ def durable(function: Callable[..., Any] | None = None, /, **options: Unpack[Dur
 
     updates = options.get("updates", {})
     more: MoreOfAStep = {"journal": True, "children": options.get("children", ())}
+    if "uses" in options:
+        more["uses"] = options["uses"]
     if updates:
         more["updates"] = lambda state: tuple(getattr(state, name) for name in updates)
 
@@ -86,6 +92,7 @@ def durable(function: Callable[..., Any] | None = None, /, **options: Unpack[Dur
             version=options.get("version", "1"),
             queue=options.get("queue", "default"),
             run_timeout=options.get("run_timeout"),
+            budgets=options.get("budgets", ()),
         )
         workflow.function = it
         step = workflow.step(

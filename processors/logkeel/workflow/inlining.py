@@ -77,6 +77,7 @@ class Inlining:
         fitting.check_one_of_a_name(block.workflow, self.inner)
         fitting.check_no_turn(block.workflow)
         fitting.check_no_limits(block.workflow)
+        fitting.check_no_budgets(block.workflow)
         inputs = fitting.inputs(inner, block.inputs)
         writes, returns = fitting.result(inner, block.writes)
         return InlineBlock(

@@ -55,6 +55,12 @@ class Fitting:
             what = f"workflow {workflow.name!r} limits its runs, and inside of another run it is none"
             self._problem(what, "limit its steps, or start it with child(…)")
 
+    def check_no_budgets(self, workflow: "Workflow[Any]") -> None:
+        """A part of another run uses up what that run has."""
+        if workflow.budgets:
+            what = f"workflow {workflow.name!r} has budgets, and inside of another run it uses up that run's"
+            self._problem(what, "give the workflow around it the budgets, or start it with child(…)")
+
     def inputs(self, inner: Interface, inputs: Mapping[str, str] | None) -> tuple[Mapped, ...]:
         """What it begins with: as said, else its required fields with the same names."""
         given = inputs

@@ -1,8 +1,8 @@
 """A step as it was declared: callable as the plain function, and a block of a flow."""
 
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from msgspec import UNSET
@@ -37,7 +37,7 @@ class StepSettings:
     """How a step is run, as declared. `operations`: how each of `writes` changes its field.
 
     `limits_name`: what limits are called that have no name. `updates`, `update_operations`: the same of what its code
-    writes before it ends. `restarts`: fields it reads, and may write to begin anew with.
+    writes before it ends. `restarts`: fields it reads, and may write to begin anew with. `uses`: of budgets, by unit.
     """
 
     name: str
@@ -55,6 +55,7 @@ class StepSettings:
     updates: tuple[str, ...] = ()
     update_operations: tuple[Operation, ...] = ()
     restarts: tuple[str, ...] = ()
+    uses: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def changes(self) -> tuple[tuple[str, Operation], ...]:
@@ -62,7 +63,7 @@ class StepSettings:
         return (
             *zip(self.writes, self.operations, strict=True),
             *zip(self.updates, self.update_operations, strict=True),
-            *((field, "replace") for field in self.restarts),
+            *((name, "replace") for name in self.restarts),
         )
 
 
@@ -138,8 +139,8 @@ class Step(Generic[P, R]):
             queue=settings.queue,
             reads=tuple(sorted(reads)),
             writes=tuple(
-                WriteDefinition(field=field, operation=operation)
-                for field, operation in zip(settings.writes, settings.operations, strict=True)
+                WriteDefinition(field=name, operation=operation)
+                for name, operation in zip(settings.writes, settings.operations, strict=True)
             ),
             timeout_ms=settings.timeout.attempt_ms,
             heartbeat_timeout_ms=settings.timeout.heartbeat_ms,
@@ -151,11 +152,12 @@ class Step(Generic[P, R]):
             journaled=True if settings.journal else UNSET,
             limits=limit_definitions(settings.limits, settings.limits_name) if settings.limits else UNSET,
             updates=tuple(
-                WriteDefinition(field=field, operation=operation)
-                for field, operation in zip(settings.updates, settings.update_operations, strict=True)
+                WriteDefinition(field=name, operation=operation)
+                for name, operation in zip(settings.updates, settings.update_operations, strict=True)
             )
             or UNSET,
             restarts=settings.restarts or UNSET,
+            uses=dict(settings.uses) or UNSET,
         )
 
 

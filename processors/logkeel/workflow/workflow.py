@@ -19,6 +19,7 @@ from logkeel.errors import InvalidInput
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.binding import BoundStep, bound
 from logkeel.workflow.blocks import FlowBlock
+from logkeel.workflow.budgets import Budget, budget_definitions, budget_problems, flow_problems
 from logkeel.workflow.context import RunView, StepErrorView
 from logkeel.workflow.conversing import conversation_in, conversation_problems, joining_problems
 from logkeel.workflow.declaring import StepOptions, declare_step
@@ -56,6 +57,7 @@ class MoreOfAStep(TypedDict, total=False):
     children: Starts
     updates: Callable[[Any], Any]
     restarts: Callable[[Any], Any]
+    uses: Mapping[str, int]
 
 
 class MoreOfAWorkflow(TypedDict, total=False):
@@ -67,6 +69,7 @@ class MoreOfAWorkflow(TypedDict, total=False):
     keep: Sequence[str]
     on_busy: OnBusy
     limits: Sequence[Limit]
+    budgets: Sequence[Budget]
 
 
 class Workflow(Generic[S]):
@@ -77,7 +80,7 @@ class Workflow(Generic[S]):
     `max_descendants`: how many child runs in all; children inherit both. `conversation`: the field that says whose turn
     a run is; turns of one conversation come one after the other, and begin with the fields of `keep` as the former one
     left them. `on_busy`: what becomes of a turn that comes during another one. `limits`: how many runs there may be at
-    once, or begin within a time. Raises `DefinitionError`.
+    once, or begin within a time. `budgets`: what its steps may use up. Raises `DefinitionError`.
     """
 
     def __init__(
@@ -152,7 +155,9 @@ class Workflow(Generic[S]):
         `limits`: how many executions there may be at once, or begin within a time. `journal`: the code inside is
         durable, by what its StepContext has of `DurableCode`; `children`: workflows that it starts as runs, or a
         function that names them once all are defined; `updates`: fields that it writes before it ends, as `writes=`
-        names them; `restarts`: fields that it may begin anew with. Raises `DefinitionError`.
+        names them; `restarts`: fields that it may begin anew with. `uses`: how much of each unit one attempt uses at
+        most, for the budgets of the workflow; the step reports by `StepContext.used` what it was. Raises
+        `DefinitionError`.
         """
         options = StepOptions(writes, effect, timeout, retry, queue or self.queue, name, workflow=self.name, **more)
         return StepDecorator(lambda function: self._declare(function, options))
@@ -179,6 +184,8 @@ class Workflow(Generic[S]):
         problems += self._step_problems(translation.used)
         has_journals = any(step.definition().journaled is True for step in translation.used)
         problems += joining_problems(self.conversation, flow, f"Workflow({self.name!r})", has_journals=has_journals)
+        inner = {name: each.document().steps for name, each in translation.inner.items()}
+        problems += flow_problems(self.budgets, translation.used, inner, f"Workflow({self.name!r})")
         problems += circle_problems(self, flow, translation.children | self._inner_children(translation))
         if not foreign:
             problems += self._check(flow, translation)
@@ -204,6 +211,7 @@ class Workflow(Generic[S]):
             max_descendants=self._more.get("max_descendants", UNSET),
             conversation=UNSET if self.conversation is None else self.conversation,
             limits=limit_definitions(self.limits, run_limits_name(self.name)) if self.limits else UNSET,
+            budgets=budget_definitions(self.budgets, self.name) or UNSET,
         )
 
     def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
@@ -231,6 +239,11 @@ class Workflow(Generic[S]):
     def limits(self) -> Sequence[Limit]:
         """What its runs keep to."""
         return self._more.get("limits", ())
+
+    @property
+    def budgets(self) -> Sequence[Budget]:
+        """What its steps may use up."""
+        return self._more.get("budgets", ())
 
     @property
     def blocks(self) -> SequenceBlock | None:
@@ -403,6 +416,7 @@ class Workflow(Generic[S]):
         ]
         problems += conversation_problems(self._more, self.shape.fields, self._returned(), place)
         problems += limit_problems(self.limits, self.shape.fields, f"workflow {self.name!r}", place, named=False)
+        problems += budget_problems(self.budgets, self.shape.fields, self.name)
         for name, given in self._more.items():
             is_limit = isinstance(given, int) and not isinstance(given, bool) and given >= 0
             if name not in MoreOfAWorkflow.__annotations__:

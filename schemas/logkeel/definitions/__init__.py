@@ -26,6 +26,7 @@ from logkeel.definitions.blocks import (
     fields_written_by,
     inner_blocks,
 )
+from logkeel.definitions.budgets import BudgetDefinition, OnExhausted
 from logkeel.definitions.conversation import Conversation, OnBusy
 from logkeel.definitions.fields import ControlType, Elements, FieldDefinition
 from logkeel.definitions.limits import LimitDefinition
@@ -47,6 +48,7 @@ __all__ = [
     "inner_blocks",
     "Block",
     "BranchBlock",
+    "BudgetDefinition",
     "Case",
     "ChildBlock",
     "ControlType",
@@ -62,6 +64,7 @@ __all__ = [
     "LoopBlock",
     "Mapped",
     "OnBusy",
+    "OnExhausted",
     "ParallelBlock",
     "RescueBlock",
     "RetryPolicy",

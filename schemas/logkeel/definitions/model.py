@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from logkeel.definitions.blocks import Block
+from logkeel.definitions.budgets import BudgetDefinition
 from logkeel.definitions.conversation import Conversation
 from logkeel.definitions.fields import FieldDefinition
 from logkeel.definitions.limits import LimitDefinition
@@ -49,6 +50,7 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     than False by default, for the digests of definitions that do not use it. So is `journaled`: code inside the step is
     durable, and the step starts only after a committed claim (P31). `limits`: what it waits for before it is sent.
     `updates`: what code inside writes before it ends. `restarts`: fields it reads that it may write to begin anew with.
+    `uses`: how much of each unit one attempt uses at most, for the budgets of whatever run it is in.
     """
 
     name: str
@@ -67,6 +69,7 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[LimitDefinition, ...] | msgspec.UnsetType = msgspec.UNSET
     updates: tuple[WriteDefinition, ...] | msgspec.UnsetType = msgspec.UNSET
     restarts: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    uses: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def changes(self) -> tuple[WriteDefinition, ...]:
@@ -85,7 +88,7 @@ class WorkflowDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     `returns` names fields, and fields of `VIEW_FIELDS`. `max_depth`: how many generations of child runs there may be
     below a run, `max_descendants`: how many child runs in all; unset: what the engine says. Children inherit both.
-    `limits`: what a run waits for before its flow begins.
+    `limits`: what a run waits for before its flow begins. `budgets`: what its steps may use up.
     """
 
     name: str
@@ -100,6 +103,7 @@ class WorkflowDocument(msgspec.Struct, frozen=True, kw_only=True):
     max_descendants: int | msgspec.UnsetType = msgspec.UNSET
     conversation: Conversation | msgspec.UnsetType = msgspec.UNSET
     limits: tuple[LimitDefinition, ...] | msgspec.UnsetType = msgspec.UNSET
+    budgets: tuple[BudgetDefinition, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 _ENCODER = msgspec.json.Encoder(order="sorted")

@@ -10,13 +10,14 @@ import msgspec
 
 from logkeel.records.values import ErrorInfo
 
-LimitKind = Literal["concurrency", "rate"]
+LimitKind = Literal["concurrency", "rate", "budget"]
 
 
 class AcquireLimit(msgspec.Struct, frozen=True, kw_only=True):
     """On run-requests, at the home of the limit: a run asks for a slot, and waits for it.
 
-    `limit`: how many there may be at once, or within `per_ms` if it is a rate.
+    `limit`: how many there may be at once, or within `per_ms` if it is a rate. Of a budget `amount` is to be reserved;
+    with `or_fail` it is refused once the rest is too small, instead of waiting until the window frees some.
     """
 
     kind: LimitKind
@@ -29,10 +30,15 @@ class AcquireLimit(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     home_partition: int
     per_ms: int | None = None
+    amount: int | None = None
+    or_fail: bool = False
 
 
 class ReleaseLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """On run-requests, at the home of the limit, behind its AcquireLimit: the claim has ended, granted or not."""
+    """On run-requests, at the home of the limit, behind its AcquireLimit: the claim has ended, granted or not.
+
+    `used`: what counts as used of the amount that was reserved of a budget.
+    """
 
     kind: LimitKind
     name: str
@@ -41,6 +47,7 @@ class ReleaseLimit(msgspec.Struct, frozen=True, kw_only=True):
     incarnation: str
     path: str
     number: int
+    used: int | None = None
 
 
 class LimitAnswered(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,9 @@ MAX_RUN_SUMMARY_BYTES: Final = 16 * 1024
 MAX_EMITTED_BYTES: Final = 64 * 1024
 MAX_ATTRIBUTES_BYTES: Final = 16 * 1024
 
+MAX_AMOUNT: Final = 10**15
+"""Of one unit of a budget: a thousand of them add up to less than 64 bits hold."""
+
 _FRAME_BYTES = 48
 """Lengths, union branches and numbers of one field in Avro are fewer."""
 

@@ -67,7 +67,8 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One change of one run. Events of an incarnation are numbered 1, 2, 3 … by `revision` without a gap; replaying
 
     them in order rebuilds the state at any revision. Fields that do not belong to `kind` are empty. `opens_turn`: the
-    first event of what one input led to; the state between two turns is one in which the run stood.
+    first event of what one input led to; the state between two turns is one in which the run stood. `amounts`: of
+    budgets, by unit: of a step_dispatched what is reserved for it, else what counts as used.
     """
 
     run_id: str
@@ -106,6 +107,7 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
     parent: Parent | None = None
     former_revisions: int | None = None
     opens_turn: bool = False
+    amounts: dict[str, int] = {}
 
 
 class RunCompleted(msgspec.Struct, frozen=True, kw_only=True):

@@ -69,6 +69,7 @@ class AnswerQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """A human's answer to an open question of a run (a `human` block, or a step that asks).
 
     `verb`: approve | edit | reject | respond, or delegate, which asks `assignee` instead. `payload`: the answer itself.
+    `grant`: to the question of a budget that is used up, how much more there is to be; None: as much as at first.
     """
 
     run_id: str
@@ -82,6 +83,7 @@ class AnswerQuestion(msgspec.Struct, frozen=True, kw_only=True):
     answered_by: str | None = None
     assignee: str | None = None
     comment: str | None = None
+    grant: int | None = None
 
 
 class PauseRun(msgspec.Struct, frozen=True, kw_only=True):

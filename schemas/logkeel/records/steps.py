@@ -105,7 +105,7 @@ class StepHeartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepSucceeded(msgspec.Struct, frozen=True, kw_only=True):
-    """The step returned; its return value as field writes."""
+    """The step returned; its return value as field writes. `used`: what it says it has used of budgets, by unit."""
 
     identity: StepIdentity
     holder: str
@@ -116,6 +116,7 @@ class StepSucceeded(msgspec.Struct, frozen=True, kw_only=True):
     from_check: bool = False
     early_digest: str | None = None
     trace: TraceContext | None = None
+    used: dict[str, int] = {}
 
 
 class StepFailed(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +134,7 @@ class StepFailed(msgspec.Struct, frozen=True, kw_only=True):
     check_said_no: bool = False
     trace: TraceContext | None = None
     position: str | None = None
+    used: dict[str, int] = {}
 
 
 class StepReclaimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,6 +190,7 @@ class StepSuspended(msgspec.Struct, frozen=True, kw_only=True):
     waits: tuple[str, ...]
     restarts: bool = False
     writes: tuple[FieldWrite, ...] = ()
+    used: dict[str, int] = {}
 
 
 StepAnswer = (

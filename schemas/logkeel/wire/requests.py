@@ -155,6 +155,7 @@ class _JsonAnswer(msgspec.Struct, tag_field="type", tag="AnswerQuestion", forbid
     answered_by: str | None = None
     assignee: str | None = None
     comment: str | None = None
+    grant: int | None = None
 
     def request(self) -> AnswerQuestion:
         return AnswerQuestion(

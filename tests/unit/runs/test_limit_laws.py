@@ -78,7 +78,7 @@ class Counted:
             self._hear(self.line.on_timer(self.now_ms))
 
     def _hear(self, served: list[Served]) -> None:
-        for name, asker in served:
+        for name, asker, _ in served:
             who = name.run_id
             if who in self.holding and self.open.get(who) == asker.number:
                 continue  # told once more

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.unit.workflow.budget_mistakes import MISTAKES
 from tests.unit.workflow.mistakes import Drafts, Mistake
-from tests.unit.workflow.yielding_mistakes import MISTAKES
 
 from logkeel.errors import DefinitionError
 

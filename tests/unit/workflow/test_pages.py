@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from logkeel.definitions import HumanBlock, OnBusy
+from logkeel.definitions import HumanBlock, OnBusy, OnExhausted
 from logkeel.runs.core.children import MAX_DEPTH, MAX_DESCENDANTS
 from logkeel.workflow import blocks
 from logkeel.workflow.blocks import Asking, Gathering, Human
@@ -58,6 +58,15 @@ def test_the_page_on_limits_shows_the_example() -> None:
     shown = [line.removesuffix(" ...") for line in match[1].splitlines() if line]
     assert len(shown) == 4
     assert all(line in example for line in shown)
+
+
+def test_the_page_on_budgets_shows_the_example() -> None:
+    page = (DOCS / "budgets.md").read_text(encoding="utf-8")
+    example = (DOCS.parent / "examples" / "agents" / "frugal.py").read_text(encoding="utf-8")
+    match = re.search(r"```python\n(.*?)\n```", page, re.DOTALL)
+    assert match is not None
+    assert all(part in example for part in match[1].split("\n\n\n"))
+    assert all(f'| `"{word}"` |' in page for word in get_args(OnExhausted))
 
 
 def test_the_page_on_children_names_their_limits_and_failures() -> None:

@@ -103,11 +103,12 @@ class AcquireSlot:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSlot:
-    """Give it back there, or wait in its line no more."""
+    """Give it back there, or wait in its line no more. `used`: of a budget, how much of it is not given back."""
 
     path: str
     number: int
     use: LimitUse
+    used: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from logkeel.records import (
 )
 from logkeel.runs.core.actions import Action, Ignored, ReleaseSlot
 from logkeel.runs.core.apply import apply
+from logkeel.runs.core.budgets import Told, amounts_of
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunState
 
@@ -51,12 +52,16 @@ class Details(TypedDict, total=False):
     parent: Parent | None
     former_revisions: int | None
     journal: JournalEntry | None
+    amounts: dict[str, int]
 
 
 class Activation:
-    """`events` are the new history, in order; `actions` what the shell is to do, in order."""
+    """`events` are the new history, in order; `actions` what the shell is to do, in order.
 
-    __slots__ = ("_adopted", "actions", "events", "now_ms", "plan", "state")
+    `settled`: an event has settled what was reserved of a budget.
+    """
+
+    __slots__ = ("_adopted", "actions", "events", "now_ms", "plan", "settled", "state")
 
     def __init__(self, state: RunState, plan: Plan, now_ms: int) -> None:
         self.state = state
@@ -65,9 +70,12 @@ class Activation:
         self.events: list[RunEvent] = []
         self.actions: list[Action] = []
         self._adopted = 0
+        self.settled = False
 
     def record(self, kind: EventKind, **details: Unpack[Details]) -> None:
-        """Append an event and apply it."""
+        """Append an event and apply it. `amounts` is what a step has reported; the event has what follows from it."""
+        if details.get("path") is not None and (self.plan.units or details.get("amounts")):
+            self._account(kind, details)
         info = self.state.info
         event = RunEvent(
             run_id=info.run_id,
@@ -89,11 +97,23 @@ class Activation:
         if self.state.freed:
             self._release()
 
+    def _account(self, kind: EventKind, details: Details) -> None:
+        told = Told(
+            kind=kind,
+            path=details["path"],
+            reason=details.get("reason"),
+            due_ms=details.get("due_ms"),
+            started_at_ms=details.get("started_at_ms"),
+            used=details.get("amounts", {}),
+        )
+        details["amounts"] = amounts_of(self.state, self.plan, told, self.now_ms)
+        self.settled = self.settled or (kind != "step_dispatched" and bool(details["amounts"]))
+
     def _release(self) -> None:
         """What the event has freed is given back, whoever recorded it."""
         for path, claim in self.state.freed:
             for use in claim.to_release:
-                self.do(ReleaseSlot(path, claim.number, use))
+                self.do(ReleaseSlot(path, claim.number, use, claim.used_of(use)))
         self.state.freed.clear()
 
     def adopt(self, event: RunEvent) -> None:

@@ -122,6 +122,7 @@ def _succeeded(turn: Activation, message: StepSucceeded, step: StepState) -> Non
         writes=message.writes,
         reads=message.reads,
         reason="check" if message.from_check else None,
+        amounts=message.used,
     )
     go_to(turn, behind(turn, path), path)
 
@@ -132,7 +133,7 @@ def _failed(turn: Activation, message: StepFailed, step: StepState) -> None:
         if step.phase == "in_doubt":
             turn.ignore("a human is being asked already")
         elif not call_in_doubt(turn, message, step):
-            ask_a_human(turn, path, message.error.message, message.error)
+            ask_a_human(turn, path, message.error.message, message.error, used=message.used)
         return
     settle(turn, path, step)
     turn.record(
@@ -144,6 +145,7 @@ def _failed(turn: Activation, message: StepFailed, step: StepState) -> None:
         holder=message.holder,
         started_at_ms=message.started_at_ms,
         error=message.error,
+        amounts=message.used,
     )
     after_failure(turn, path, message.error)
 

@@ -31,6 +31,7 @@ from logkeel.records import (
 from logkeel.runs.core import child_ends, limiting
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import LATE_WORDS, answer
+from logkeel.runs.core.budgets import WALL_MS
 from logkeel.runs.core.doubt import LAST_WORD, lost
 from logkeel.runs.core.journals import awaited_as
 from logkeel.runs.core.paths import is_in_code, split_place
@@ -63,6 +64,7 @@ def success_again(past: RecordedTurn) -> Input:
             writes=first.writes,
             reads=first.reads,
             from_check=first.reason == "check",
+            used=_used(past),
         )
     )
 
@@ -83,7 +85,15 @@ def failure_of(past: RecordedTurn, error: ErrorInfo, *, in_doubt: bool | None = 
         error=error,
         in_doubt=first.kind == "step_in_doubt" if in_doubt is None else in_doubt,
         position=None if first.journal is None else first.journal.position,
+        used=_used(past),
     )
+
+
+def _used(past: RecordedTurn) -> dict[str, int]:
+    """What the step has reported of budgets; if it was silent, as much as that counts with. Time it does not report."""
+    step = past.state.steps.get(past.path)
+    counted = {} if step is None else step.counted
+    return {unit: amount + counted.get(unit, 0) for unit, amount in past.first.amounts.items() if unit != WALL_MS}
 
 
 def reclaim_again(past: RecordedTurn) -> Input:
@@ -183,8 +193,9 @@ def _positions(past: RecordedTurn) -> tuple[str, ...] | None:
 def restart_again(past: RecordedTurn) -> Input:
     """Code begins anew."""
     first = past.first
+    identity, holder = past.identity(), first.holder or ""
     return _say(
-        StepSuspended(identity=past.identity(), holder=first.holder or "", waits=(), restarts=True, writes=first.writes)
+        StepSuspended(identity=identity, holder=holder, waits=(), restarts=True, writes=first.writes, used=_used(past))
     )
 
 
@@ -248,13 +259,13 @@ def _error_of_child(error: ErrorInfo, status: str) -> ErrorInfo | None:
 
 def slot_again(past: RecordedTurn) -> Input:
     """A slot is granted."""
-    facts = past.first.attributes
+    facts, claim = past.first.attributes, past.state.claims[past.path]
     message = LimitAnswered(
         run_id=past.first.run_id,
         incarnation=past.first.incarnation,
         path=past.path,
-        number=past.state.claims[past.path].number,
-        kind="rate" if facts.get("kind") == "rate" else "concurrency",
+        number=claim.number,
+        kind=claim.limits[claim.held].kind,
         name=facts.get("limit", ""),
         key=facts.get("key", ""),
     )

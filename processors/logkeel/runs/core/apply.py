@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
-from logkeel.runs.core import apply_retry, apply_sagas, journal_events, limit_events, sagas
+from logkeel.runs.core import apply_retry, apply_sagas, budget_events, journal_events, limit_events, sagas
 from logkeel.runs.core.apply_fork import forked
+from logkeel.runs.core.budgets import is_budget_question
 from logkeel.runs.core.changing import arrive, free, hold, path_of, unhold, write
 from logkeel.runs.core.elements import sweep
 from logkeel.runs.core.keeping import note_kept
@@ -61,6 +62,8 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
     head.revision = event.revision
     head.last_ms = event.at_ms
     _HANDLERS[event.kind](state, event, plan)
+    if event.amounts and event.kind != "question_answered":
+        budget_events.account_for(state, event, plan)
     if head.claims:
         limit_events.end_claim(state, event)
     if head.stale:
@@ -298,6 +301,7 @@ def _step_restarted(state: RunState, event: RunEvent, plan: Plan) -> None:
         next_attempt=step.attempt,
         suspended_since_ms=event.at_ms,
         restarts=step.restarts + 1,
+        reserved=step.reserved,
     )
 
 
@@ -370,12 +374,16 @@ def _step_held(state: RunState, event: RunEvent, plan: Plan) -> None:
 
 
 def _of_block_or_code(
-    of_block: Callable[[RunState, RunEvent, Plan], None], of_code: Callable[[RunState, RunEvent], None]
+    of_block: Callable[[RunState, RunEvent, Plan], None],
+    of_code: Callable[[RunState, RunEvent], None],
+    of_budget: Callable[[RunState, RunEvent], None] = journal_events.noted,
 ) -> Callable[[RunState, RunEvent, Plan], None]:
-    """A question or a child of code has its journal entry in the event."""
+    """A question or a child of code has its journal entry in the event; that of a budget has a path of its own."""
 
     def handle(state: RunState, event: RunEvent, plan: Plan) -> None:
-        if event.journal is None:
+        if is_budget_question(path_of(event)):
+            of_budget(state, event)
+        elif event.journal is None:
             of_block(state, event, plan)
         else:
             of_code(state, event)
@@ -408,9 +416,11 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "undo_ended": apply_sagas.undo_ended,
     "wait_started": blocks.wait_started,
     "wait_ended": blocks.wait_ended,
-    "question_asked": _of_block_or_code(blocks.question_asked, journal_events.question_asked),
-    "question_answered": _of_block_or_code(blocks.wait_ended, journal_events.outside_word),
-    "question_reassigned": _of_block_or_code(blocks.question_reassigned, journal_events.noted),
+    "question_asked": _of_block_or_code(blocks.question_asked, journal_events.question_asked, budget_events.asked),
+    "question_answered": _of_block_or_code(blocks.wait_ended, journal_events.outside_word, budget_events.answered),
+    "question_reassigned": _of_block_or_code(
+        blocks.question_reassigned, journal_events.noted, budget_events.reassigned
+    ),
     "question_reminded": blocks.question_reminded,
     "signal_received": _signal_received,
     "cancel_requested": _noted,

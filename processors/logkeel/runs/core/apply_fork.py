@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from logkeel.records import RunEvent
+from logkeel.runs.core.budget_events import forget_reserved
 from logkeel.runs.core.changing import hold, write
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
@@ -28,6 +29,7 @@ def forked(state: RunState, event: RunEvent, plan: Plan) -> None:
             hold(state, path, event.revision)
         del state.claims[path]
     state.head.claims = 0
+    forget_reserved(state)
     write(state, ROOT_SCOPE, event.writes, event.revision)
 
 

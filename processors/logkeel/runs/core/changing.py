@@ -1,6 +1,6 @@
 """Changes to a state that several events make: writes, arrivals at a join, and what goes when a block is left. Pure."""
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
@@ -120,12 +120,12 @@ def unhold(state: RunState, path: str) -> None:
         state.head.held_steps -= 1
 
 
-def free(state: RunState, path: str) -> None:
-    """The claim to slots of limits has ended: whoever records events gives them back."""
+def free(state: RunState, path: str, used: Mapping[str, int] | None = None) -> None:
+    """The claim to slots of limits has ended: whoever records events gives them back. `used`: of budgets, by unit."""
     claim = state.claims.pop(path, None)
     if claim is not None:
         state.head.claims -= 1
-        state.freed.append((path, claim))
+        state.freed.append((path, claim if used is None else replace(claim, used=used)))
 
 
 def reserve_descendants(state: RunState, event: RunEvent) -> int:

@@ -1,6 +1,6 @@
 """What becomes of steps and runs: dispatch, settle, ask, cancel, end. Pure. `moving` says what follows what."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import ModuleType
 
 from logkeel.records import ErrorInfo, FieldValue, RunStatus
@@ -31,7 +31,8 @@ DEAD_LETTER = "a dead letter"
 def dispatch(turn: Activation, path: str, inputs: tuple[FieldValue, ...] | None = None) -> None:
     """Send the step's next command: the first one, or one more. `inputs`: what the step reads, if it is known already.
 
-    While the run is paused it is held back instead; until it has the slots of its limits, it waits. The run fails if no
+    While the run is paused it is held back instead; until it has the slots of its limits, and others have settled what
+    it needs of a budget, it waits. The run fails if no
     command can carry its inputs, or if it is too late to start. A KEYED step whose key may be forgotten outside counts
     as ONCE: a human decides (P35).
     """
@@ -54,6 +55,8 @@ def dispatch(turn: Activation, path: str, inputs: tuple[FieldValue, ...] | None 
         return
     if former is not None and key_expired(placed.definition, former, turn.now_ms):
         ask_a_human(turn, path, "its key may be forgotten outside", None)
+        return
+    if turn.plan.run_budgets and not _budgeting().may_spend(turn, path):
         return
     if not may_go(turn, path):
         if former is not None:
@@ -93,11 +96,21 @@ def not_started_in_time(path: str) -> ErrorInfo:
     return ErrorInfo(code="not_started_in_time", kind="timeout", message=message)
 
 
-def ask_a_human(turn: Activation, path: str, why: str, error: ErrorInfo | None) -> None:
-    """The step waits, visibly, for `ResolveStep`."""
+def ask_a_human(
+    turn: Activation, path: str, why: str, error: ErrorInfo | None, *, used: Mapping[str, int] | None = None
+) -> None:
+    """The step waits, visibly, for `ResolveStep`. `used`: what its execution says it has used of budgets."""
     step = turn.state.steps[path]
     leave_waiting(turn, path, step)
-    turn.record("step_in_doubt", path=path, step=step.step, dispatch=step.dispatch, reason=why, error=error)
+    turn.record(
+        "step_in_doubt",
+        path=path,
+        step=step.step,
+        dispatch=step.dispatch,
+        reason=why,
+        error=error,
+        amounts=dict(used or {}),
+    )
 
 
 def leave_waiting(turn: Activation, path: str, step: StepState) -> None:
@@ -159,6 +172,13 @@ def _undoing() -> ModuleType:
     from logkeel.runs.core import undoing
 
     return undoing
+
+
+def _budgeting() -> ModuleType:
+    """A step that finds too little left fails, which may lead anywhere in the flow."""
+    from logkeel.runs.core import budgeting
+
+    return budgeting
 
 
 def cancel_under(turn: Activation, path: str, reason: str, keep: Collection[str] = ()) -> None:

@@ -16,6 +16,7 @@ from logkeel.errors import InvariantViolation
 from logkeel.records import FieldWrite, ForkRun, JournalEntry, RunEvent
 from logkeel.runs.core.actions import Reject, SetTimer
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.budgets import is_budget_question
 from logkeel.runs.core.flow import set_timers
 from logkeel.runs.core.journal_timers import set_wait_timers
 from logkeel.runs.core.limit_uses import RUN, limits_at
@@ -124,7 +125,8 @@ def _lost(state: RunState, plan: Plan) -> Iterator[str]:
     """Places where the run is, and which the definition lacks."""
     steps, others = {*plan.steps}, {*plan.waits, *plan.limits, *plan.sagas}
     yield from (path for path, step in state.steps.items() if step.is_open and static(path) not in steps)
-    yield from (path for path, wait in state.waits.items() if wait.kind != "undo" and static(path) not in others)
+    waits = (path for path, wait in state.waits.items() if wait.kind != "undo" and not is_budget_question(path))
+    yield from (path for path in waits if static(path) not in others)
     yield from (path for path in state.held if static(path) not in {*steps, *plan.children})
     for open_places, places in ((state.forks, plan.forks), (state.eaches, plan.eaches)):
         yield from (path for path in open_places if static(path) not in {*places})

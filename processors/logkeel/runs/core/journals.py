@@ -132,6 +132,7 @@ def _restarted(turn: Activation, message: StepSuspended, step: StepState) -> Non
         dispatch=step.dispatch,
         holder=message.holder,
         writes=message.writes,
+        amounts=message.used,
     )
     dispatch(turn, path)
 

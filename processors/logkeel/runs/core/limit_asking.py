@@ -5,12 +5,12 @@ from typing import Literal
 from logkeel.runs.core.actions import AcquireSlot
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.limit_claims import LimitClaim, LimitUse
-from logkeel.runs.core.limit_uses import label, limits_at, uses_at
+from logkeel.runs.core.limit_uses import label, limits_at, shared_at, uses_at
 
 
 def may_go(turn: Activation, path: str) -> bool:
     """Whether what is at `path` holds all slots it needs. If not, it asks for them, unless it waits already."""
-    if not limits_at(turn.plan, path):
+    if not limits_at(turn.plan, path) and not shared_at(turn.plan, path):
         return True
     claim = turn.state.claims.get(path) if turn.state.head.claims else None
     if claim is None:
@@ -31,6 +31,8 @@ def tell(turn: Activation, kind: Literal["limit_asked", "limit_granted"], path: 
     facts = {"kind": use.kind, "limit": use.name, "key": use.key, "allows": str(use.limit)}
     if use.per_ms is not None:
         facts["per_ms"] = str(use.per_ms)
+    if use.amount is not None:
+        facts["amount"] = str(use.amount)
     if path:
         step = turn.plan.steps[path].definition.name
         turn.record(kind, path=path, step=step, name=label(use), attributes=facts)

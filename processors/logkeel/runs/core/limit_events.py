@@ -44,6 +44,10 @@ def end_claim(state: RunState, event: RunEvent) -> None:
     claim = state.claims.get(path) if path else None
     if claim is None or event.kind in _GOES_ON:
         return
+    if event.amounts and event.kind != "step_dispatched" and claim.has_budgets:
+        # What is settled is given back, and whoever is sent anew asks for its own.
+        free(state, path, event.amounts)
+        return
     step = state.steps.get(path)
     is_out = step is not None and step.phase in ("dispatched", "started")
     waits_on = step is not None and step.is_open and not claim.is_whole

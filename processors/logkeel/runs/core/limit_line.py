@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from logkeel.records import AcquireLimit, LimitAnswered, ReleaseLimit
+from logkeel.records import AcquireLimit, ErrorInfo, LimitAnswered, ReleaseLimit
 
 FORGOTTEN_AT_ONCE = 2
 """Old starts of a rate that go with a new one: more than come, so that they get fewer, and no turn is long."""
@@ -33,7 +33,10 @@ class AskerName(NamedTuple):
 
 
 class Asker(msgspec.Struct, frozen=True, array_like=True):
-    """A claim. `place`: where in the line it waits; None: it holds. `since_ms`: since when it does."""
+    """A claim. `place`: where in the line it waits; None: it holds. `since_ms`: since when it does.
+
+    `amount`: how much of a budget; `or_fail`: it is refused, instead of waiting, if too little is left.
+    """
 
     number: int
     limit: int
@@ -41,13 +44,15 @@ class Asker(msgspec.Struct, frozen=True, array_like=True):
     since_ms: int
     per_ms: int | None = None
     place: int | None = None
+    amount: int = 0
+    or_fail: bool = False
 
 
 class LineHead(msgspec.Struct, frozen=True, array_like=True):
     """How a limit stands. `in_use`: slots that are held. Places from `first` to before `next` are the line.
 
     Of a rate: `starts` there were so far, those from `oldest` on are remembered, for `window_ms`. `due_ms`: when the
-    timer fires that is set. `last_ms`: the latest time that was seen.
+    timer fires that is set. `last_ms`: the latest time that was seen. `spent`: of a budget, what counts as used.
     """
 
     in_use: int = 0
@@ -58,13 +63,15 @@ class LineHead(msgspec.Struct, frozen=True, array_like=True):
     window_ms: int = 0
     due_ms: int | None = None
     last_ms: int = 0
+    spent: int = 0
 
 
 class Served(NamedTuple):
-    """Who has got a slot."""
+    """Who has got a slot, or never gets one because of `error`."""
 
     name: AskerName
     asker: Asker
+    error: ErrorInfo | None = None
 
 
 @dataclass(slots=True)
@@ -90,11 +97,18 @@ class Line:
         if known is not None and known.number >= asked.number:
             return [Served(name, known)] if known.number == asked.number and known.place is None else []
         if known is not None:
-            self._remove(name, known)
+            self._remove(name, known, None)
         place = self.head.next
         self.waiting[place] = name
         self.askers[name] = Asker(
-            asked.number, asked.limit, asked.home_partition, now_ms, per_ms=asked.per_ms, place=place
+            asked.number,
+            asked.limit,
+            asked.home_partition,
+            now_ms,
+            per_ms=asked.per_ms,
+            place=place,
+            amount=asked.amount or 0,
+            or_fail=asked.or_fail,
         )
         self._change(next=place + 1)
         return self.serve(now_ms)
@@ -106,7 +120,7 @@ class Line:
         known = self.askers.get(name)
         if known is None or known.number != asked.number:
             return []
-        self._remove(name, known)
+        self._remove(name, known, asked.used)
         return self.serve(now_ms)
 
     def on_timer(self, now_ms: int) -> list[Served]:
@@ -131,10 +145,14 @@ class Line:
         idle = self.head.first == self.head.next
         if idle:
             self._forget(now_ms, FORGOTTEN_WHEN_IDLE)
-            oldest = self.times.get(self.head.oldest)
-            due_ms = None if oldest is None else oldest + self.head.window_ms
+            due_ms = self._forgets_ms()
         self._change(due_ms=due_ms)
         return served
+
+    def _forgets_ms(self) -> int | None:
+        """When the oldest thing that is remembered is to be forgotten."""
+        oldest = self.times.get(self.head.oldest)
+        return None if oldest is None else oldest + self.head.window_ms
 
     def _due_ms(self, asker: Asker) -> int | None:
         """When the head of the line may be served; None: when a slot is given back."""
@@ -166,7 +184,7 @@ class Line:
             oldest += 1
         self._change(oldest=oldest)
 
-    def _remove(self, name: AskerName, asker: Asker) -> None:
+    def _remove(self, name: AskerName, asker: Asker, used: int | None) -> None:
         del self.askers[name]
         if asker.place is None:
             self._change(in_use=self.head.in_use - 1)

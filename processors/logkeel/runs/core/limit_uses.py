@@ -5,8 +5,9 @@ from typing import Final
 
 from msgspec import UnsetType
 
-from logkeel.definitions import LimitDefinition
+from logkeel.definitions import BudgetDefinition, LimitDefinition
 from logkeel.records import Control
+from logkeel.runs.core.budgets import most_of
 from logkeel.runs.core.limit_claims import LimitUse
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
@@ -19,7 +20,7 @@ RUN: Final = ""
 KEY_CHARACTERS = 200
 """Of a value in a key: longer ones are told apart by their digest."""
 
-_ORDER: Final = {"concurrency": 0, "rate": 1}
+_ORDER: Final = {"concurrency": 0, "budget": 1, "rate": 2}
 """What is only used up comes last, so that it is used up when the rest is there."""
 
 
@@ -29,12 +30,36 @@ def limits_at(plan: Plan, path: str) -> tuple[LimitDefinition, ...]:
     return () if isinstance(limits, UnsetType) else limits
 
 
+def shared_at(plan: Plan, path: str) -> list[tuple[BudgetDefinition, int]]:
+    """The budgets shared with other runs that a step uses, and how much of each at most. Code with a journal uses none:
+
+    what it tells of is that of all its executions, and a claim is of one.
+    """
+    if not path or not plan.shared_budgets or plan.steps[path].definition.journaled is True:
+        return []
+    most = most_of(plan, path)
+    return [(each, most[each.unit]) for each in plan.shared_budgets if each.unit in most]
+
+
 def uses_at(state: RunState, plan: Plan, path: str) -> tuple[LimitUse, ...]:
     """The same with the keys as they are now, in the order in which everybody asks: nobody waits in a circle then."""
     reading = plan.steps[path].reading if path else (ROOT_SCOPE,)
     found = [
         LimitUse(each.kind, each.name, _key(state, plan, each.key, reading), each.limit, each.per_ms)
         for each in limits_at(plan, path)
+    ]
+    found += [
+        LimitUse(
+            "budget",
+            each.name or "",
+            _key(state, plan, each.key, reading),
+            each.limit,
+            each.per_ms,
+            amount,
+            each.unit,
+            each.on_exhausted == "fail",
+        )
+        for each, amount in shared_at(plan, path)
     ]
     return tuple(sorted(found, key=lambda use: (_ORDER[use.kind], use.name, use.key)))
 

@@ -12,6 +12,7 @@ from logkeel.records import ErrorInfo, FieldWrite, RunStatus
 from logkeel.runs.core import children, undoing
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.budgets import exhausted, lack_of
 from logkeel.runs.core.choosing import chosen, control_at, leaves
 from logkeel.runs.core.each import end_element, fail_element, has_ended, next_path
 from logkeel.runs.core.flow import cancel_under, clear_timers, complete, dispatch
@@ -106,12 +107,15 @@ def _go(turn: Activation, target: Target, inside: str) -> _Following:
 
 
 def _step(turn: Activation, path: str) -> _Following:
-    """One whose inputs fit into no command has failed, where somebody catches it; else the run has."""
+    """One whose inputs fit into no command, or that no budget has room for, has failed, where somebody catches it."""
     placed = turn.plan.steps[path]
     inputs = inputs_of(turn.state, turn.plan, placed)
     problem = command_problem(path, inputs) if placed.guards else None
     if problem is not None:
         return _failed(turn, path, problem, f"step {path} cannot be dispatched")
+    lack = lack_of(turn.state, turn.plan, path) if turn.plan.run_budgets else None
+    if lack is not None and not lack.waits and turn.state.head.paused_at_ms is None:
+        return _failed(turn, path, exhausted(path, lack), f"step {path} finds too little left")
     dispatch(turn, path, inputs)
     return ()
 

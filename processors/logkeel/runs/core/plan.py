@@ -81,7 +81,8 @@ class Plan:
     """A compiled definition. Its content does not change; cached by digest.
 
     `keeps_milestones`: a step or the completion asks for what the run has behind it. `has_journals`: the code of a step
-    is durable.
+    is durable. `units`: those that have a budget; `run_budgets`: what each run has for itself;
+    `shared_budgets`: what it shares with others.
     """
 
     def __init__(self, document: WorkflowDocument, digest: str) -> None:
@@ -106,6 +107,10 @@ class Plan:
         self.sagas: Places[PlacedSaga] = Places()
         self.undoable: set[str] = set()
         self.has_journals = any(step.journaled is True for step in document.steps)
+        budgets = () if isinstance(document.budgets, UnsetType) else document.budgets
+        self.units = frozenset(budget.unit for budget in budgets)
+        self.run_budgets = tuple(budget for budget in budgets if budget.name is None)
+        self.shared_budgets = tuple(budget for budget in budgets if budget.name is not None)
         self._inner_fields: dict[str, dict[str, FieldDefinition]] = {}
         self.first = _Placing(self).place(document.flow, _Around(), ToEnd())
 

@@ -5,11 +5,12 @@ The first valid answer counts; who gave it stands in the history.
 
 from logkeel.definitions import HumanBlock
 from logkeel.records import AnswerQuestion, ErrorInfo, FieldWrite
-from logkeel.runs.core import journal_questions
+from logkeel.runs.core import budgeting, journal_questions
 from logkeel.runs.core.actions import Reject, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.apply_blocks import FAIL
 from logkeel.runs.core.asking import DELEGATE, NO_ANSWER, WITH_ANSWER, reassign, refusal
+from logkeel.runs.core.budgets import is_budget_question
 from logkeel.runs.core.flow import clear_timers, set_reminder
 from logkeel.runs.core.moving import fail, go_to
 from logkeel.runs.core.paths import is_in_code
@@ -19,6 +20,9 @@ from logkeel.runs.core.state import WaitState
 def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
     """A human has answered, or asks that somebody else is asked."""
     path = request.path
+    if is_budget_question(path):
+        budgeting.answer(turn, request, request_id)
+        return
     if is_in_code(path):
         journal_questions.answer(turn, request, request_id)
         return

@@ -18,6 +18,7 @@ from logkeel.records import RunEvent
 from logkeel.records.turns import turns
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.apply import apply
+from logkeel.runs.core.budgeting import go_on
 from logkeel.runs.core.inputs_again import inputs_of
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.recorded_turn import Input, RecordedTurn
@@ -131,6 +132,8 @@ def _decide(activation: Activation, one: Input, recorded: Sequence[RunEvent]) ->
     broken: Exception | None = None
     try:
         one(activation)
+        if activation.settled:
+            go_on(activation)
     except _BROKEN as error:
         broken = error
     found = _compare(recorded, activation.events)

@@ -20,6 +20,7 @@ from logkeel.records import (
 )
 from logkeel.runs.core import forking, pausing, questions, requests, retrying
 from logkeel.runs.core.asking import DELEGATE, WITH_ANSWER
+from logkeel.runs.core.budgets import is_budget_question
 from logkeel.runs.core.paths import is_in_code
 from logkeel.runs.core.recorded_turn import Input, RecordedTurn
 from logkeel.runs.core.starting import start
@@ -109,7 +110,7 @@ def resolve_again(past: RecordedTurn) -> Input:
 
 
 def answer_again(past: RecordedTurn) -> Input:
-    """A human's answer to the question of a block, or of code."""
+    """A human's answer to the question of a block, of code, or of a budget."""
     first, verb = past.first, past.first.name or ""
     payload = _answer_of(past)
     request = AnswerQuestion(
@@ -119,11 +120,14 @@ def answer_again(past: RecordedTurn) -> Input:
         payload=_UNKEPT if payload is None and verb in WITH_ANSWER else payload,
         answered_by=first.actor,
         comment=first.reason,
+        grant=next(iter(first.amounts.values()), None),
     )
     return lambda turn: questions.answer(turn, request, past.request_id)
 
 
 def _answer_of(past: RecordedTurn) -> Payload | None:
+    if is_budget_question(past.path):
+        return None
     if is_in_code(past.path):
         writes, field = () if past.first.journal is None else past.first.journal.writes, "result"
     else:

@@ -45,6 +45,18 @@ RETRYABLE: frozenset[RunStatus] = frozenset({"failed", "timed_out"})
 EndCause = Literal["wait", "within", "child", "element", "undo"]
 
 
+class Account(msgspec.Struct, frozen=True, array_like=True):
+    """Of one unit: what the run has used up, and what its open steps may use beyond that.
+
+    `granted`: what a human has given on top of the budget; `refused`: a human has said that there is no more.
+    """
+
+    spent: int = 0
+    reserved: int = 0
+    granted: int = 0
+    refused: bool = False
+
+
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is fixed when a run is accepted.
 
@@ -95,8 +107,9 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
 
     `claims` the items of what they are called after. `paused_at_ms`: since when it sends no commands. `descendants`:
     child runs that have been started below it, and those that its open children may start yet. `open_sagas` and
-    `open_undos`: items of `waits` that are sagas, or regions that are being undone. `retries`: how often it was retried
-    after it had failed; `deadline_ms`: that of the run since. `ended_revision`: of the event that ended it last.
+    `open_undos`: items of `waits` that are sagas, or regions that are being undone. `accounts`: of budgets, by unit.
+    `retries`: how often it was retried after it had failed; `deadline_ms`: that of the run since. `ended_revision`: of
+    the event that ended it last.
     """
 
     status: RunStatus = "running"
@@ -115,6 +128,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     open_sagas: int = 0
     open_undos: int = 0
     claims: int = 0
+    accounts: dict[str, Account] = {}
     retries: int = 0
     deadline_ms: int | None = None
     block_end: BlockEnd | None = None
@@ -133,8 +147,9 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     it was returned as not started, which a death within its first 200 ms looks like; reset as `reclaims` is.
     `suspended_since_ms`, `suspended_ms`: since when it is suspended, and how long it was before. `doubt`: position of
     the journaled call that is in doubt; None: the step itself is. `ended_revision`: of the event that ended it.
-    `restarts`: how often its code has begun anew; each time what it calls for has other keys. `forgiven`: failures from
-    before the run was retried, which do not count any more.
+    `restarts`: how often its code has begun anew; each time what it calls for has other keys. `reserved`: of budgets,
+    by unit, what may be used yet; `counted`: what failed attempts of code with a journal have used.
+    `forgiven`: failures from before the run was retried, which do not count any more.
     """
 
     step: str
@@ -166,6 +181,8 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     doubt: str | None = None
     ended_revision: int = 0
     restarts: int = 0
+    reserved: Mapping[str, int] = {}
+    counted: Mapping[str, int] = {}
     forgiven: int = 0
 
     @property

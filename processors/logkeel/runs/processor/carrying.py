@@ -28,6 +28,7 @@ from logkeel.runs.core.actions import (
     StartChild,
 )
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.budgeting import go_on
 from logkeel.runs.core.reading import result_of
 from logkeel.runs.processor.announcing import completion, completion_output, rejection_output
 from logkeel.runs.processor.child_records import cancel_output, ended_output, refused_output, start_output
@@ -52,6 +53,8 @@ class Carrier:
 
     def carry_out(self, activation: Activation, turn: Turn) -> Reject | None:
         """Write everything; returns the rejection if the core refused the request, for the caller to announce."""
+        if activation.settled:
+            go_on(activation)
         state = activation.state
         if activation.events:
             save_head(turn, state)

@@ -32,6 +32,8 @@ def acquire_output(
         path=action.path,
         number=action.number,
         home_partition=partition,
+        amount=use.amount,
+        or_fail=use.or_fail,
     )
     return _to_limit(LimitName.of(message), encode(message), names, partitions)
 
@@ -39,19 +41,23 @@ def acquire_output(
 def release_output(action: ReleaseSlot, info: RunInfo, names: TopicNames, *, partitions: int) -> OutputRecord:
     """The claim has ended."""
     use, claim = action.use, AskerName(info.run_id, info.incarnation, action.path)
-    return _release(LimitName(use.kind, use.name, use.key), claim, action.number, names, partitions)
+    limit = LimitName(use.kind, use.name, use.key)
+    return _release(limit, claim, action.number, action.used, names=names, partitions=partitions)
 
 
 def give_back_output(answer: LimitAnswered, names: TopicNames, *, partitions: int) -> OutputRecord | None:
-    """A slot that nobody waits for; None if there is none."""
+    """A slot that nobody waits for; None if there is none. Of a budget nobody says what was used: it counts in full."""
     if answer.error is not None or answer.kind == "rate":
         return None
-    return _release(LimitName.of(answer), AskerName.of(answer), answer.number, names, partitions)
+    claim = AskerName.of(answer)
+    return _release(LimitName.of(answer), claim, answer.number, None, names=names, partitions=partitions)
 
 
-def answer_output(limit: LimitName, name: AskerName, asker: Asker, names: TopicNames) -> OutputRecord:
-    """The slot is this claim's."""
-    return _answer(limit, name, asker.number, None, names, asker.home_partition)
+def answer_output(
+    limit: LimitName, name: AskerName, asker: Asker, names: TopicNames, *, error: ErrorInfo | None = None
+) -> OutputRecord:
+    """The slot is this claim's; with `error`: it never will be."""
+    return _answer(limit, name, asker.number, error, names, asker.home_partition)
 
 
 def refused_output(asked: AcquireLimit, error: ErrorInfo, names: TopicNames) -> OutputRecord:
@@ -63,7 +69,9 @@ def _to_limit(limit: LimitName, value: bytes, names: TopicNames, partitions: int
     return OutputRecord(names.run_requests, limit.pack(), value, home_of(limit, partitions))
 
 
-def _release(limit: LimitName, claim: AskerName, number: int, names: TopicNames, partitions: int) -> OutputRecord:
+def _release(
+    limit: LimitName, claim: AskerName, number: int, used: int | None, *, names: TopicNames, partitions: int
+) -> OutputRecord:
     message = ReleaseLimit(
         kind=limit.kind,
         name=limit.name,
@@ -72,6 +80,7 @@ def _release(limit: LimitName, claim: AskerName, number: int, names: TopicNames,
         incarnation=claim.incarnation,
         path=claim.path,
         number=number,
+        used=used,
     )
     return _to_limit(limit, encode(message), names, partitions)
 

@@ -73,8 +73,8 @@ class LimitKeeper:
         return bool(rest)
 
     def _done(self, limit: LimitName, line: Line, served: list[Served], before_ms: int | None, turn: Turn) -> None:
-        for name, asker in served:
-            turn.emit(answer_output(limit, name, asker, self._names))
+        for name, asker, error in served:
+            turn.emit(answer_output(limit, name, asker, self._names, error=error))
         due_ms, timer = line.head.due_ms, LIMIT + limit.pack()
         if before_ms is not None and before_ms != due_ms:
             turn.clear_timer(before_ms, timer)

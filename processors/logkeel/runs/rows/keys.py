@@ -29,6 +29,7 @@
 | `12` text(kind) text(name) text(key) `00` | LineHead of a limit; the last row of it to be deleted |
 | `12` text(kind) text(name) text(key) `02` number(place) | AskerName: who waits there |
 | `12` text(kind) text(name) text(key) `03` number | number: when the so-manieth start of a rate was |
+| `12` text(kind) text(name) text(key) `04` number | Charge: what was used of a budget within its window |
 | `13` text(kind) text(name) text(key) text(run id) text(incarnation) text(path) | Asker: who waits or holds |
 | `14` text(name) | ScheduleState |
 | `20` text(request id) | SeenRequest |

@@ -7,11 +7,12 @@ import msgspec
 from logkeel.log import keys as order
 from logkeel.log.keys import prefix_end
 from logkeel.records import AcquireLimit, LimitAnswered, LimitKind, ReleaseLimit
+from logkeel.runs.core.budget_line import BudgetLine, Charge
 from logkeel.runs.core.limit_line import Asker, AskerName, Line, LineHead
 from logkeel.runs.rows import keys
 from logkeel.runs.rows.row_map import RowMap, Rows, packed
 
-_KINDS: dict[str, LimitKind] = {"concurrency": "concurrency", "rate": "rate"}
+_KINDS: dict[str, LimitKind] = {"concurrency": "concurrency", "rate": "rate", "budget": "budget"}
 
 
 class LimitName(NamedTuple):
@@ -67,7 +68,8 @@ _ASKER = msgspec.msgpack.Decoder(Asker)
 _ASKERS = packed(Asker, _pack_name, _unpack_name)
 _WAITING = packed(AskerName, order.number, _unpack_number)
 _TIMES = packed(int, order.number, _unpack_number)
-_HEAD_ROW, _WAITING_ROW, _TIME_ROW = b"\x00", b"\x02", b"\x03"
+_CHARGES = packed(Charge, order.number, _unpack_number)
+_HEAD_ROW, _WAITING_ROW, _TIME_ROW, _CHARGE_ROW = b"\x00", b"\x02", b"\x03", b"\x04"
 
 
 class Limits:
@@ -82,12 +84,14 @@ class Limits:
         """The limit as it stands; one that nobody has asked for yet has an empty line."""
         name = limit.pack()
         row = self._rows.get(keys.LIMIT + name + _HEAD_ROW)
-        return Line(
-            head=LineHead() if row is None else _HEAD.decode(row),
-            askers=RowMap(self._rows, keys.LIMIT_ASKER + name, _ASKERS),
-            waiting=RowMap(self._rows, keys.LIMIT + name + _WAITING_ROW, _WAITING),
-            times=RowMap(self._rows, keys.LIMIT + name + _TIME_ROW, _TIMES),
-        )
+        head = LineHead() if row is None else _HEAD.decode(row)
+        askers = RowMap(self._rows, keys.LIMIT_ASKER + name, _ASKERS)
+        waiting = RowMap(self._rows, keys.LIMIT + name + _WAITING_ROW, _WAITING)
+        if limit.kind == "budget":
+            return BudgetLine(
+                head, askers, waiting, charges=RowMap(self._rows, keys.LIMIT + name + _CHARGE_ROW, _CHARGES)
+            )
+        return Line(head, askers, waiting, RowMap(self._rows, keys.LIMIT + name + _TIME_ROW, _TIMES))
 
     def save(self, limit: LimitName, line: Line) -> None:
         """Write the head, once per turn; nothing stays of a limit that nobody uses."""

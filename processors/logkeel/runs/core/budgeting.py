@@ -1,0 +1,85 @@
+"""What follows when a step finds too little left of a budget of its run (decision 0031). Pure."""
+
+from logkeel.records import AnswerQuestion
+from logkeel.records.limits import MAX_AMOUNT
+from logkeel.runs.core.actions import Reject
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.asking import DELEGATE, reassign, refusal
+from logkeel.runs.core.budgets import Lack, exhausted, lack_of, question_path, unit_asked_for
+from logkeel.runs.core.flow import dispatch, leave_waiting
+from logkeel.runs.core.moving import fail
+
+ALLOWED = ("approve", "reject")
+"""Answers to the question whether there is to be more."""
+
+
+def may_spend(turn: Activation, path: str) -> bool:
+    """Whether the step may be sent. If not, it waits for what others settle or a human gives, or has failed."""
+    lack = lack_of(turn.state, turn.plan, path)
+    if lack is None:
+        return True
+    if lack.waits:
+        _wait(turn, path, lack)
+    else:
+        fail(turn, path, exhausted(path, lack), f"step {path} finds too little left")
+    return False
+
+
+def _wait(turn: Activation, path: str, lack: Lack) -> None:
+    if lack.asks:
+        _ask(turn, path, lack)
+    if path in turn.state.held:
+        return
+    step, name = turn.state.steps.get(path), turn.plan.steps[path].definition.name
+    if step is not None:
+        leave_waiting(turn, path, step)
+    facts = {"kind": "run_budget", "limit": lack.budget.unit, "key": "", "allows": str(lack.limit)}
+    turn.record("step_held", path=path, step=name, name=lack.budget.unit, reason="budget", attributes=facts)
+
+
+def _ask(turn: Activation, path: str, lack: Lack) -> None:
+    unit = lack.budget.unit
+    if question_path(unit) in turn.state.waits:
+        return
+    text = f"{path} may use {lack.asked} {unit}, and of {lack.limit} {lack.left} are left. Is there to be more?"
+    turn.record("question_asked", path=question_path(unit), reason=text, attributes={"allow": ",".join(ALLOWED)})
+
+
+def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
+    """A human gives more of a unit, or says that there is none: who waits for it fails then. Or hands it on."""
+    path = request.path
+    unit, wait = unit_asked_for(path), turn.state.waits.get(path)
+    refused = refusal(turn, request, None if wait is None else wait.number, ALLOWED, ", ".join(ALLOWED))
+    grant = next((each.limit for each in turn.plan.run_budgets if each.unit == unit), 0)
+    grant = grant if request.grant is None else request.grant
+    if refused is None and not 1 <= grant <= MAX_AMOUNT:
+        refused = Reject("answer_invalid", f"to give more of {unit}, say how much, from 1 to {MAX_AMOUNT}")
+    if refused is not None:
+        turn.do(refused)
+    elif request.verb == DELEGATE:
+        reassign(turn, request, request_id, None)
+    else:
+        turn.record(
+            "question_answered",
+            path=path,
+            name=request.verb,
+            actor=request.answered_by,
+            reason=request.comment,
+            request_id=request_id,
+            amounts={unit: grant} if request.verb == "approve" else {},
+        )
+        turn.settled = True
+
+
+def go_on(turn: Activation) -> None:
+    """At the end of a turn: what was settled in it may be what others wait for, in the order in which they came."""
+    while turn.settled and _may_go_on(turn):
+        turn.settled = False
+        for _, path in sorted((revision, path) for path, revision in turn.state.held.items()):
+            if _may_go_on(turn) and path in turn.state.held:
+                dispatch(turn, path)
+
+
+def _may_go_on(turn: Activation) -> bool:
+    head = turn.state.head
+    return turn.state.running and head.held_steps > 0 and head.paused_at_ms is None

@@ -1,0 +1,174 @@
+"""What a run has used up of its budgets, and whether a step may be sent (decision 0031). Pure; values and rules.
+
+Before an execution is sent, as much is reserved as it says that it uses at most; its end settles that, with what it
+says that it has used, or else with all of it. Every amount stands in the event that reserves or settles it
+(`RunEvent.amounts`), so a history is the account of its run.
+
+Code with a journal is one thing over all its executions, since a later one repeats what it tells: it keeps what was
+reserved until it ends, fails or begins anew, and what a failed attempt has counted is not counted again. Time is no
+such thing: each execution takes its own.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import UnsetType
+
+from logkeel.definitions import BudgetDefinition, StepDefinition
+from logkeel.records import ErrorInfo, EventKind
+from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.state import RunState, StepState
+
+WALL_MS: Final = "wall_ms"
+"""The unit of time that executions take; the engine counts it, and reserves the time-out."""
+
+_ENDS: Final = frozenset({"step_succeeded", "step_failed", "step_revoked", "step_restarted"})
+"""Behind these nothing of the execution comes that would count."""
+
+_BACK: Final = frozenset({"step_refused", "step_held"})
+"""Here nothing was executed."""
+
+
+_UNBEGUN: Final = ("not started", "state needed")
+"""Reasons for which an execution is given back that has not begun."""
+
+_ASKED: Final = "budget:"
+"""Before the unit, the path of the question for more of it; no block has such a name."""
+
+
+def question_path(unit: str) -> str:
+    """Where a human is asked for more of this unit."""
+    return _ASKED + unit
+
+
+def is_budget_question(path: str) -> bool:
+    """Whether it is such a path."""
+    return path.startswith(_ASKED)
+
+
+def unit_asked_for(path: str) -> str:
+    """The unit of such a path."""
+    return path.removeprefix(_ASKED)
+
+
+class Lack(NamedTuple):
+    """Why a step may not be sent. `left`: what there is, of all that there ever was (`limit`).
+
+    `waits`: others have reserved what it needs, and may not use it, or a human may give more; `asks`: is to be asked.
+    """
+
+    budget: BudgetDefinition
+    asked: int
+    limit: int
+    left: int
+    waits: bool
+    asks: bool = False
+
+
+def most_of(plan: Plan, path: str) -> dict[str, int]:
+    """What the step at this path uses at most, of units that have a budget."""
+    placed = plan.steps[path]
+    if placed.undoes:
+        return {}
+    definition = placed.definition
+    uses = {} if isinstance(definition.uses, UnsetType) else definition.uses
+    found = {unit: amount for unit, amount in uses.items() if unit in plan.units and unit != WALL_MS}
+    if WALL_MS in plan.units and definition.timeout_ms is not None:
+        found[WALL_MS] = definition.timeout_ms
+    return found
+
+
+def lack_of(state: RunState, plan: Plan, path: str) -> Lack | None:
+    """Whether a budget of the run has too little left for the step; one that is used up goes before one that waits."""
+    step, waiting = state.steps.get(path), None
+    most = most_of(plan, path)
+    for budget in plan.run_budgets:
+        asked = 0 if step is not None and budget.unit in step.reserved else most.get(budget.unit, 0)
+        account = state.head.accounts.get(budget.unit)
+        if not asked or account is None:
+            continue
+        limit = budget.limit + account.granted
+        left = max(limit - account.spent, 0)
+        if asked > left:
+            asks = budget.on_exhausted == "ask" and not account.refused
+            lack = Lack(budget, asked, limit, left, waits=asks, asks=asks)
+            if not asks:
+                return lack
+            waiting = lack
+        elif asked > left - account.reserved:
+            waiting = waiting or Lack(budget, asked, limit, left, waits=True)
+    return waiting
+
+
+def exhausted(path: str, lack: Lack) -> ErrorInfo:
+    """The error of a step that finds too little left."""
+    message = (
+        f"{path} may use {lack.asked} {lack.budget.unit}, and of the {lack.limit} of this run {lack.left} are left:"
+        " give it a larger budget, let the step say that it uses less, or catch budget_exhausted with rescue"
+    )
+    return ErrorInfo(code="budget_exhausted", kind="fatal", message=message)
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event is about to say of an execution. `used`: what its step has reported."""
+
+    kind: EventKind
+    path: str
+    reason: str | None
+    due_ms: int | None
+    started_at_ms: int | None
+    used: Mapping[str, int]
+
+
+def amounts_of(state: RunState, plan: Plan, told: Told, now_ms: int) -> dict[str, int]:
+    """What the event reserves, settles, or grants by a human's word, by unit."""
+    if told.kind == "question_answered":
+        return dict(told.used)
+    step = state.steps.get(told.path)
+    if told.kind == "step_dispatched":
+        most = most_of(plan, told.path)
+        return {unit: most[unit] for unit in sorted(most) if step is None or unit not in step.reserved}
+    if step is None:
+        return {}
+    definition = plan.steps[told.path].definition
+    amounts = {
+        unit: _settled(step, definition, unit, told, now_ms)
+        for unit in sorted(step.reserved)
+        if _is_settled(unit, told, keeps=definition.journaled is True)
+    }
+    for unit in sorted(told.used):
+        if unit not in step.reserved and unit not in plan.units:
+            amounts[unit] = _reported(step, unit, told.used[unit])
+    return amounts
+
+
+def _is_settled(unit: str, told: Told, *, keeps: bool) -> bool:
+    if told.kind in _ENDS:
+        return True
+    if keeps and unit != WALL_MS:
+        return False
+    match told.kind:
+        case "step_in_doubt" | "step_suspended" | "step_refused" | "step_held":
+            return True
+        case "step_reclaimed":
+            return told.reason == "lost"
+        case "step_released":
+            return told.reason not in _UNBEGUN or told.due_ms is not None
+        case _:
+            return False
+
+
+def _settled(step: StepState, definition: StepDefinition, unit: str, told: Told, now_ms: int) -> int:
+    reserved = step.reserved[unit]
+    if told.kind in _BACK or (told.kind == "step_released" and told.reason in _UNBEGUN):
+        return 0
+    if unit == WALL_MS:
+        since_ms = told.started_at_ms or step.started_at_ms or step.dispatched_ms
+        return min(max(now_ms - since_ms, 0), reserved)
+    return _reported(step, unit, told.used[unit]) if unit in told.used else reserved
+
+
+def _reported(step: StepState, unit: str, used: int) -> int:
+    """What is new of it: code with a journal tells the same again when it is tried again."""
+    return max(used - step.counted.get(unit, 0), 0)
