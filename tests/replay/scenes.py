@@ -21,6 +21,7 @@ from logkeel.cli.recordings import Recording
 from logkeel.definitions import (
     EachBlock,
     Handler,
+    HumanBlock,
     ParallelBlock,
     RescueBlock,
     RetryPolicy,
@@ -207,6 +208,27 @@ def races_and_rescues() -> dict[str, Recording]:
     return {"": _of(flow.plan, flow.history)}
 
 
+def retry() -> dict[str, Recording]:
+    """A run that failed twice, once at a step beside what its end has cut off, once at a question."""
+    question = HumanBlock(id="ok", question="?", writes="decision", timeout_ms=HOUR_MS, on_timeout="fail")
+    nap = SleepBlock(id="nap", duration_ms=2 * HOUR_MS)
+    limit = WithinBlock(id="day", timeout_ms=24 * HOUR_MS, body=flow_of(d))
+    flow = Flow(plan_with(flow_of(a, ParallelBlock(id="all", branches=(b, c, nap, limit)), question)))
+    flow.succeed("a")
+    flow.fail("all/b")
+    flow.now_ms += HOUR_MS
+    flow.retry()
+    for path in ("all/b", "all/c", "all/day/d"):
+        flow.succeed(path)
+    flow.fire_next()
+    flow.fire_next()
+    assert flow.status == "failed"
+    flow.retry()
+    flow.answer("ok", "approve")
+    assert (flow.status, flow.state.head.retries) == ("succeeded", 2)
+    return {"": _of(flow.plan, flow.history)}
+
+
 def fork() -> dict[str, Recording]:
     """A run from the history of one that waited, with another input."""
     flow = Flow(plan_with(flow_of(ParallelBlock(id="all", branches=(a, b)), c)))
@@ -246,6 +268,7 @@ SCENES: dict[str, Scene] = {
         inner,
         limits,
         races_and_rescues,
+        retry,
         fork,
         lost_workers,
     )

@@ -41,7 +41,7 @@ def test_each_scene_is_recorded_and_can_be_played_still(scene: str) -> None:
 def test_they_hold_most_of_what_can_happen() -> None:
     kinds = {event.kind for recording in RECORDINGS.values() for event in recording.events}
     assert kinds >= {
-        *("run_paused", "run_resumed", "run_forked", "cancel_requested", "step_held", "answer_ignored"),
+        *("run_paused", "run_resumed", "run_retried", "run_forked", "cancel_requested", "step_held", "answer_ignored"),
         *("step_started", "step_in_doubt", "step_resolved", "step_reclaimed", "step_released", "step_refused"),
         *("step_journaled", "step_suspended", "question_asked", "question_answered", "question_reassigned"),
         *("signal_received", "wait_ended", "block_rescued", "block_timed_out", "undo_started", "undo_ended"),

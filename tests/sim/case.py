@@ -62,7 +62,7 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
 
     def ended(runs: tuple[RunPlan, ...] = ()) -> bool:
         asked_for = {run.run_id for run in runs} or wanted | human.children
-        return sender.is_done and human.ended.issuperset(asked_for)
+        return sender.is_done and human.is_done and human.ended.issuperset(asked_for)
 
     faults = play_out(world, ended)
     if not faults:

@@ -8,6 +8,7 @@ from tests.sim.known import BY_NAME
 from tests.sim.limits import claim_of_nobody
 from tests.sim.outside import Outside, call_path
 from tests.sim.plan import Plan, RunPlan, Sending
+from tests.sim.retries import Retries
 from tests.sim.workload import WORKFLOWS
 
 from logkeel.client.building import input_digest
@@ -147,9 +148,16 @@ class Human:
         self._doubts: dict[tuple[str, str, int], float] = {}
         self._replies: list[tuple[float, AnswerQuestion]] = []
         self._places: dict[tuple[str, str, int], str] = {}
+        self._asked_at: dict[tuple[str, str, int], int] = {}
+        self._retries = Retries(world, outside)
         self.ended: set[str] = set()
         self.children: set[str] = set()
         self.asked = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to be sent at a later time: after weeks, nobody would know the run."""
+        return self._retries.is_done
 
     def turn(self) -> bool:
         fetched = self._reader.fetch(1_000, 0.0)
@@ -161,13 +169,18 @@ class Human:
         for key in [key for key, due_ms in self._doubts.items() if due_ms <= self._world.elapsed_ms]:
             self._answer(*key)
         self._reply()
+        for request in self._retries.due():
+            self._producer.produce(
+                OutputRecord(self._world.names.run_requests, request.run_id.encode(), encode(request))
+            )
         self._producer.poll(0.0)
         return bool(fetched.records)
 
     def _completed(self, value: bytes) -> None:
         message = decode(value)
         if isinstance(message, RunCompleted):
-            self.ended.add(message.run_id)
+            if not self._retries.plans(message):
+                self.ended.add(message.run_id)
         elif isinstance(message, RequestRejected) and message.code in NEVER_BEGAN:
             self.ended.add(message.run_id or "")
 
@@ -175,6 +188,7 @@ class Human:
         key = (event.run_id, event.path or "", event.dispatch or 0)
         if event.kind == "step_in_doubt" and event.due_ms is None:
             self._doubts[key] = self._world.elapsed_ms + ANSWER_AFTER_MS
+            self._asked_at[key] = event.revision
             self._places[key] = key[1] if event.journal is None else call_path(key[1], event.journal.name)
         elif event.kind == "question_asked":
             self._consider(event)
@@ -236,7 +250,7 @@ class Human:
             run_id=run_id,
             path=path,
             decision="did" if happened else "did_not",
-            request_id=f"answer/{run_id}/{path}/{dispatch}",
+            request_id=f"answer/{run_id}/{path}/{self._asked_at[run_id, path, dispatch]}",
             dispatch=dispatch,
             writes=(NOTHING,) if happened and place != path else (),
         )

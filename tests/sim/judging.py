@@ -12,6 +12,7 @@ from tests.sim.limits import faults_of_limits
 from tests.sim.losses import faults_of_losses
 from tests.sim.outside import JOURNAL, Line, Outside
 from tests.sim.plan import Plan, RunPlan
+from tests.sim.retries import faults_of_retries
 from tests.sim.sagas import faults_of_sagas
 from tests.sim.starts import faults_of_starts
 from tests.sim.versions import rolled
@@ -59,6 +60,7 @@ WITHOUT_EFFECT = (
     "delegate",
     "_look",
     "_peek",
+    "_ponder",
     "_muse",
     "_soon",
 )
@@ -79,6 +81,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_families(world, histories)
     found += faults_of_sagas(histories, outside.lines)
     found += faults_of_limits(world, histories)
+    found += faults_of_retries(histories)
     found += faults_of_budgets(world, histories)
     found += faults_of_deadlines(world, histories, outside.lines)
     found += _faults_of_results(histories, answers)

@@ -5,6 +5,7 @@ seed, the run, the path and the dispatch, so it does not depend on the order of 
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
@@ -75,7 +76,10 @@ class StepBroke(Exception):
 
 
 class Outside:
-    """The stage of one simulation. `STAGE` is the one that steps of this module play on."""
+    """The stage of one simulation. `STAGE` is the one that steps of this module play on. `opened`: how often somebody
+
+    has seen to what a run had failed at.
+    """
 
     def __init__(self, world: World, seed: int, *, trouble: float) -> None:
         self.world = world
@@ -86,6 +90,7 @@ class Outside:
         self._inside: dict[tuple[str, str], set[tuple[str, int]]] = {}
         self._lost: set[tuple[str, str, str]] = set()
         self._opened: set[tuple[str, str, str]] = set()
+        self.opened: Counter[str] = Counter()
 
     def behaviour(self, step: Acting) -> Behaviour:
         """How this execution goes; a journaled call is tried several times in one."""

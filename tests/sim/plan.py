@@ -13,6 +13,7 @@ from tests.sim.seeds import (
     HEAVY_EVERY,
     LIMITED_AT,
     PAUSED_AT,
+    RETRIED_AT,
     ROCKS_EVERY,
     ROLLED_AT,
     SKEWED_AT,
@@ -161,7 +162,8 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
     if seed % 16 == PAUSED_AT:
         pauses = Random(f"{seed}/pauses")
         straight = tuple(_paused(run, pauses) for run in straight)
-    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed) + _timely(seed)
+    families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed)
+    families += _retried(seed) + _timely(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
@@ -291,6 +293,25 @@ def _timely(seed: int) -> tuple[RunPlan, ...]:
     elif seed % 16 == 12:
         names = ("timely",)
     return tuple(RunPlan(f"{n}-{k}", n, draw.randrange(1_000), _sendings(draw)) for k, n in enumerate(names))
+
+
+def _retried(seed: int) -> tuple[RunPlan, ...]:
+    """Runs that fail until somebody has seen to it, of every eighth seed; some of them are paused as well."""
+    if seed % 8 != RETRIED_AT:
+        return ()
+    draw = Random(f"{seed}/retried")
+    runs = (
+        RunPlan(f"tough-{number}", draw.choice(("tough", "tough", "pondering")), draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 2, 3)))
+    )
+    return tuple(_held_up(run, draw) for run in runs) if seed % 16 == PAUSED_AT else tuple(runs)
+
+
+def _held_up(run: RunPlan, draw: Random) -> RunPlan:
+    """Paused while it runs, or in vain since it has just failed."""
+    at_ms = run.sendings[0].at_ms + draw.uniform(0, 3_000)
+    paused = (Sending("pause", at_ms), Sending("resume", at_ms + draw.uniform(100, 4_000)))
+    return replace(run, sendings=(*run.sendings, *paused))
 
 
 def _spoken(draw: Random) -> tuple[Sending, ...]:

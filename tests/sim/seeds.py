@@ -23,6 +23,9 @@ LIMITED_AT = 1
 SPENDING_AT = 2
 """The seeds of eight that have runs with budgets as well."""
 
+RETRIED_AT = 7
+"""The seeds of eight that have runs as well that fail until they have been retried."""
+
 ROLLED_AT, LENGTHY_AT = 8, 7
 """The seeds of sixteen where workers of two versions work side by side, and of eight with steps that take seconds, one
 worker of which is dead for longer than its session.

@@ -45,7 +45,7 @@ def test_tables_in_rocksdb_show_no_violation(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("workflow", ["careful", "agent", "family", "started", "talk", "trip"])
+@pytest.mark.parametrize("workflow", ["careful", "agent", "family", "started", "talk", "trip", "tough", "pondering"])
 def test_a_crash_at_any_effect_of_a_short_history_breaks_nothing(workflow: str) -> None:
     """Before and after each: CHECKED and ONCE are in it, the writes of tables and the start of a process too."""
     played = list(crashes(workflow))

@@ -23,7 +23,7 @@ from logkeel.errors import ConfigInvalid, InvalidInput
 from logkeel.projection import RunView
 from logkeel.records import RunCompleted, RunStatus
 
-app = typer.Typer(no_args_is_help=True, help="Start, show, watch, pause, resume, cancel and resolve runs.")
+app = typer.Typer(no_args_is_help=True, help="Start, show, watch, pause, resume, cancel, retry and resolve runs.")
 app.registered_commands.extend(run_control.app.registered_commands)
 app.registered_commands.extend(run_following.app.registered_commands)
 app.registered_commands.extend(run_history.app.registered_commands)

@@ -1,4 +1,4 @@
-"""`logkeel run pause|resume|cancel`: one run by its id, or every run that a query finds."""
+"""`logkeel run pause|resume|cancel|retry`: one run by its id, or every run that a query finds."""
 
 from collections.abc import Iterator
 from typing import Annotated, Protocol, TypeAlias
@@ -14,12 +14,13 @@ from logkeel.cli.times import duration
 from logkeel.client import Client
 from logkeel.errors import ConfigInvalid
 from logkeel.projection import RunView
+from logkeel.records import RunStatus
 from logkeel.workflow import to_milliseconds
 
 app = typer.Typer()
 
 OneRun: TypeAlias = Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's id; else --workflow.")]
-OfWorkflow: TypeAlias = Annotated[str | None, typer.Option("--workflow", help="Every running run of this workflow.")]
+OfWorkflow: TypeAlias = Annotated[str | None, typer.Option("--workflow", help="Every run of this workflow that fits.")]
 Older: TypeAlias = Annotated[str | None, typer.Option("--older-than", help="Only runs that began so long ago: 2h.")]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do it; without it the runs are only listed.")]
 
@@ -88,12 +89,43 @@ def cancel(
     _act(settings, run_id, query, Client.cancel, reason=reason, yes=yes, routing_key=routing_key, output=output)
 
 
-class Query:
-    """Which runs are meant: running ones of a workflow, of an age, paused or not."""
+@app.command()
+def retry(
+    run_id: OneRun = None,
+    workflow: OfWorkflow = None,
+    older_than: Older = None,
+    yes: Yes = False,
+    reason: Reason = None,
+    routing_key: RoutingKey = None,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Let runs that failed or timed out try again what failed; what is done stays done, and keys stay the same."""
+    settings = broker_settings(bootstrap_servers, prefix, config)
+    query = Query(workflow, older_than, statuses=("failed", "timed_out"))
+    _act(settings, run_id, query, _retried, reason=reason, yes=yes, routing_key=routing_key, output=output)
 
-    def __init__(self, workflow: str | None, older_than: str | None, *, paused: bool | None = None) -> None:
+
+def _retried(client: Client, run_id: str, /, *, reason: str | None, routing_key: str | None) -> str:
+    return client.retry(run_id, reason=reason, routing_key=routing_key).request_id
+
+
+class Query:
+    """Which runs are meant: of a workflow, of an age, with such a status (running ones), paused or not."""
+
+    def __init__(
+        self,
+        workflow: str | None,
+        older_than: str | None,
+        *,
+        paused: bool | None = None,
+        statuses: tuple[RunStatus, ...] = ("running",),
+    ) -> None:
         """Raises `ConfigInvalid` for an age that is none."""
         self.workflow = workflow
+        self.statuses = statuses
         self._paused = paused
         try:
             self._age_ms = 0 if older_than is None else to_milliseconds(older_than)
@@ -101,7 +133,7 @@ class Query:
             raise ConfigInvalid(f"--older-than: {error}") from error
 
     def finds(self, runs: list[RunView], now_ms: int) -> Iterator[RunView]:
-        """Those of the running runs that are meant, the oldest first."""
+        """Those of these runs that are meant, the oldest first."""
         for view in sorted(runs, key=lambda view: (view.started_at_ms, view.run_id)):
             is_paused = view.paused_at_ms is not None
             if now_ms - view.started_at_ms >= self._age_ms and self._paused in (None, is_paused):
@@ -120,7 +152,7 @@ def _act(
     output: Format,
 ) -> None:
     if (run_id is None) == (query.workflow is None):
-        raise ConfigInvalid("say which run, or --workflow for every running run of one (and not both)")
+        raise ConfigInvalid("say which run, or --workflow for all runs of one (and not both)")
     if run_id is not None:
 
         def send(client: Client, view: RunView, key: str | None) -> str:
@@ -130,7 +162,8 @@ def _act(
         print_taken(request_id, run_id, output)
         return
     now_ms = time_ms()
-    runs = history_of(settings, None).runs(status="running", workflow=query.workflow)
+    history = history_of(settings, None)
+    runs = [view for status in query.statuses for view in history.runs(status=status, workflow=query.workflow)]
     found = list(query.finds(runs, now_ms))
     if yes:
         _send_all(settings, found, act, reason)

@@ -70,6 +70,7 @@ def summary(view: RunView, now_ms: int) -> dict[str, Any]:
         "status": view.status,
         "paused_at_ms": view.paused_at_ms,
         "revision": view.revision,
+        "retries": view.retries,
         "started_at_ms": view.started_at_ms,
         "age_ms": (view.finished_at_ms or now_ms) - view.started_at_ms,
         "current_steps": [_step(step) | {"for_ms": now_ms - step.since_ms} for step in view.current_steps],
@@ -123,6 +124,8 @@ def _details(event: RunEvent) -> str:
             return f": to {event.name}, {'by ' + event.actor if event.actor else event.reason}"
         case "wait_started" | "wait_ended" if event.name is not None:
             return f": {event.name}" + ("" if event.reason is None else f" ({event.reason})")
+        case "run_paused" | "run_resumed" | "run_retried" if event.reason is not None:
+            return f": {event.reason}"
         case "signal_received" | "child_started" | "limit_asked" | "limit_granted":
             return f": {event.name}"
         case "child_ended":

@@ -171,6 +171,23 @@ class AsyncClient:
         """See `Client.resume`."""
         return await self._do(lambda: self._client.resume(run_id, reason=reason, routing_key=routing_key))
 
+    async def retry(
+        self,
+        run_id: str,
+        *,
+        reason: str | None = None,
+        request_id: str | None = None,
+        routing_key: str | None = None,
+        workflow: "Workflow[Any] | str" = "",
+    ) -> AsyncRunHandle:
+        """See `Client.retry`."""
+        handle = await self._do(
+            lambda: self._client.retry(
+                run_id, reason=reason, request_id=request_id, routing_key=routing_key, workflow=workflow
+            )
+        )
+        return AsyncRunHandle(self, handle)
+
     async def resolve(
         self,
         run_id: str,

@@ -37,6 +37,7 @@ from logkeel.records import (
     RequestRejected,
     ResolveStep,
     ResumeRun,
+    RetryRun,
     RunCompleted,
     RunEvent,
     ScheduleRequest,
@@ -150,7 +151,8 @@ class Client:
     def wait(self, run_id: str, timeout_s: float | None = None, *, routing_key: str | None = None) -> RunCompleted:
         """How a run ended that somebody started. Reads its partition of `run-completions` from the start.
 
-        With `RunHandle.wait` only what came since the start is read. Raises `WaitTimedOut`.
+        With `RunHandle.wait` only what came since the start is read. Of a run that was retried it is the first end: the
+        handle of `retry` has the next one. Raises `WaitTimedOut`.
         """
         return self.wait_for(self.from_start(run_id, routing_key), timeout_s)
 
@@ -233,6 +235,23 @@ class Client:
         """Let a paused run go on; returns the request id. Raises as `start` does."""
         request = ResumeRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
         return self._send(request, routing_key or run_id)
+
+    def retry(
+        self,
+        run_id: str,
+        *,
+        reason: str | None = None,
+        request_id: str | None = None,
+        routing_key: str | None = None,
+        workflow: "Workflow[Any] | str" = "",
+    ) -> RunHandle:
+        """Let a run that failed, or took too long, try again what failed; what is done stays done. Raises as `start`.
+
+        The handle waits for the end that follows; it raises `RequestWasRejected` if the run cannot be retried, and its
+        result is typed if the `workflow` is given. Sent again with the same `request_id` it is the same retry.
+        """
+        request = RetryRun(run_id=run_id, request_id=request_id or uuid4().hex, routing_key=routing_key, reason=reason)
+        return self._begin(request, run_id, routing_key or run_id, workflow)
 
     def fork(
         self,
@@ -329,9 +348,9 @@ class Client:
         return accepted(outcome)
 
     def _begin(
-        self, request: StartRun | ForkRun, run_id: str, routing_key: str, workflow: "Workflow[Any] | str"
+        self, request: StartRun | ForkRun | RetryRun, run_id: str, routing_key: str, workflow: "Workflow[Any] | str"
     ) -> RunHandle:
-        """Send what begins a run; its completion comes behind the present end of its home."""
+        """Send what begins a run, or lets it go on; its completion comes behind the present end of its home."""
         since = self._end_of(self.home_of(routing_key))
         return RunHandle(self, run_id, self._send(request, routing_key), routing_key, since, workflow)
 

@@ -76,7 +76,8 @@ class RunView:
     `inner`: paths of inner workflows that are open; their fields stand as `<path>/<field>`, as do those of `elements`
     that are worked on. `children`: run ids of child runs by the path that started them; `parent_run_id`: whose child
     this is. `slots`: what its steps (by path) and the run itself ("") hold of limits. `accounts`: what it has used up,
-    by unit. `complete` is False if the
+    by unit. `retries`: how often it was retried after its end; `cut`: limits of time that its end has cut off.
+    `complete` is False if the
     beginning of its history was not seen: fields and steps of it are then missing.
     """
 
@@ -112,6 +113,8 @@ class RunView:
     origin: Origin | None = None
     slots: dict[str, list[SlotView]] = field(default_factory=dict)
     accounts: dict[str, AccountView] = field(default_factory=dict)
+    retries: int = 0
+    cut: dict[str, WaitView] = field(default_factory=dict)
     complete: bool = True
 
     @property
@@ -248,6 +251,7 @@ def _run_completed(view: RunView, event: RunEvent) -> None:
     view.error = event.error
     view.reason = event.reason or view.reason
     view.finished_at_ms = event.at_ms
+    view.cut = {path: wait for path, wait in view.waits.items() if wait.kind == "within"}
     view.waits.clear()
     view.slots.clear()
 
@@ -314,6 +318,17 @@ def _run_resumed(view: RunView, event: RunEvent) -> None:
     view.paused_at_ms = None
 
 
+def _run_retried(view: RunView, event: RunEvent) -> None:
+    """It goes on where it ended: what gets another try is told by the events that follow, limits of time go on."""
+    gone_ms = event.at_ms - (view.finished_at_ms or event.at_ms)
+    view.status, view.error, view.finished_at_ms, view.paused_at_ms = "running", None, None, None
+    view.reason, view.deadline_ms = event.reason, event.due_ms
+    view.retries += 1
+    for path, wait in view.cut.items():
+        view.waits[path] = replace(wait, due_ms=None if wait.due_ms is None else wait.due_ms + gone_ms)
+    view.cut = {}
+
+
 def _child_started(view: RunView, event: RunEvent) -> None:
     view.children[event.path or ""] = event.name or ""
     waits.child_started(view.waits, event)
@@ -322,6 +337,7 @@ def _child_started(view: RunView, event: RunEvent) -> None:
 def _run_forked(view: RunView, event: RunEvent) -> None:
     """What came before is the history of `origin`; what was open is about to be sent anew."""
     view.paused_at_ms = None
+    view.retries = 0
     view.origin = event.origin
     view.reason = event.reason
     for path, step in view.steps.items():
@@ -397,6 +413,7 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "run_forked": _run_forked,
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
+    "run_retried": _run_retried,
     "step_held": _step_held,
     "child_started": _child_started,
     "child_ended": _over,

@@ -108,7 +108,7 @@ class RunWatch:
         dues = [step.due_ms for step in state.steps.values() if step.phase == "waiting"]
         dues += [wait.due_ms for _, wait in state.journal_waits.items()]
         dues += [due_ms for wait in state.waits.values() for due_ms in (wait.due_ms, wait.remind_ms)]
-        dues.append(state.info.deadline_ms)
+        dues.append(state.deadline_ms)
         return min((due_ms for due_ms in dues if due_ms is not None), default=None)
 
     def open_questions(self) -> Iterator[Asked]:

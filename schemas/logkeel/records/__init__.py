@@ -18,6 +18,7 @@ from logkeel.records.requests import (
     Request,
     ResolveStep,
     ResumeRun,
+    RetryRun,
     SignalRun,
     StartRun,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "RequestRejected",
     "ResolveStep",
     "ResumeRun",
+    "RetryRun",
     "RunCompleted",
     "RunEvent",
     "RunStatus",

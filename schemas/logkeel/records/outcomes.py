@@ -51,6 +51,7 @@ EventKind = Literal[
     "cancel_requested",
     "run_paused",
     "run_resumed",
+    "run_retried",
     "step_held",
     "run_forked",
     "child_started",
@@ -110,7 +111,11 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunCompleted(msgspec.Struct, frozen=True, kw_only=True):
-    """A run has ended, once per incarnation; `reannounced` answers a duplicate start of a finished run (P28)."""
+    """A run has ended; `reannounced` answers a duplicate start of a finished run (P28).
+
+    Of an incarnation there is one for each time it ended: `retries` says how often it had been retried before. The one
+    with the most counts.
+    """
 
     run_id: str
     incarnation: str
@@ -131,6 +136,7 @@ class RunCompleted(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin | None = None
     reannounced: bool = False
     trace: TraceContext | None = None
+    retries: int = 0
 
 
 class ChildCompleted(msgspec.Struct, frozen=True, kw_only=True):

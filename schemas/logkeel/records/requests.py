@@ -106,4 +106,17 @@ class ResumeRun(msgspec.Struct, frozen=True, kw_only=True):
     requested_by: str | None = None
 
 
-Request = StartRun | SignalRun | CancelRun | ResolveStep | AnswerQuestion | PauseRun | ResumeRun | ForkRun
+class RetryRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Let a run that failed or took too long go on in its incarnation: what failed, or was cut off by the end, gets
+
+    another try under its old idempotency key; what is done stays done. Its end is announced once more.
+    """
+
+    run_id: str
+    request_id: str | None = None
+    routing_key: str | None = None
+    reason: str | None = None
+    requested_by: str | None = None
+
+
+Request = StartRun | SignalRun | CancelRun | ResolveStep | AnswerQuestion | PauseRun | ResumeRun | RetryRun | ForkRun

@@ -27,6 +27,7 @@ from logkeel.records import (
     Request,
     ResolveStep,
     ResumeRun,
+    RetryRun,
     SignalRun,
     StartRun,
     TraceContext,
@@ -115,6 +116,17 @@ class _JsonResume(msgspec.Struct, tag_field="type", tag="ResumeRun", forbid_unkn
         return ResumeRun(**_same(self))
 
 
+class _JsonRetry(msgspec.Struct, tag_field="type", tag="RetryRun", forbid_unknown_fields=True):
+    run_id: str
+    request_id: str | None = None
+    routing_key: str | None = None
+    reason: str | None = None
+    requested_by: str | None = None
+
+    def request(self) -> RetryRun:
+        return RetryRun(**_same(self))
+
+
 class _JsonResolve(msgspec.Struct, tag_field="type", tag="ResolveStep", forbid_unknown_fields=True):
     run_id: str
     path: str
@@ -156,7 +168,9 @@ class _TypeOf(msgspec.Struct):
     workflow: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_JsonRequest = _JsonStart | _JsonSignal | _JsonCancel | _JsonResolve | _JsonAnswer | _JsonPause | _JsonResume
+_JsonRequest = (
+    _JsonStart | _JsonSignal | _JsonCancel | _JsonResolve | _JsonAnswer | _JsonPause | _JsonResume | _JsonRetry
+)
 _FORMS: dict[str, msgspec.json.Decoder[_JsonRequest]] = {
     "StartRun": msgspec.json.Decoder(_JsonStart),
     "SignalRun": msgspec.json.Decoder(_JsonSignal),
@@ -165,6 +179,7 @@ _FORMS: dict[str, msgspec.json.Decoder[_JsonRequest]] = {
     "AnswerQuestion": msgspec.json.Decoder(_JsonAnswer),
     "PauseRun": msgspec.json.Decoder(_JsonPause),
     "ResumeRun": msgspec.json.Decoder(_JsonResume),
+    "RetryRun": msgspec.json.Decoder(_JsonRetry),
 }
 _REQUESTS: tuple[type[Request], ...] = (
     StartRun,
@@ -174,6 +189,7 @@ _REQUESTS: tuple[type[Request], ...] = (
     AnswerQuestion,
     PauseRun,
     ResumeRun,
+    RetryRun,
     ForkRun,
 )
 _TYPE_OF = msgspec.json.Decoder(_TypeOf)

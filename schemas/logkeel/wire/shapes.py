@@ -15,6 +15,7 @@ from logkeel.records import (
     RequestRejected,
     ResolveStep,
     ResumeRun,
+    RetryRun,
     RunCompleted,
     RunEvent,
     ScheduleEvent,
@@ -44,6 +45,7 @@ Record = (
     | AnswerQuestion
     | PauseRun
     | ResumeRun
+    | RetryRun
     | ForkRun
     | AcquireLimit
     | ReleaseLimit

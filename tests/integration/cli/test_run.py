@@ -108,6 +108,20 @@ def test_a_failed_run_says_why_and_with_which_code(application: Application) -> 
     assert "nobody sells unicorns" in done.stderr
 
 
+def test_a_failed_run_is_retried_and_ends_once_more(application: Application) -> None:
+    logkeel(application, "run", "start", "purchases", "-f", "article=unicorn", "--run-id", "u", "--wait")
+    answer(logkeel(application, "run", "retry", "u", "--reason", "perhaps by now", "-o", "json"))
+    application.awaited(lambda: len([c for c in application.completions() if c.run_id == "u"]) > 1 or None)
+    assert [(c.status, c.retries) for c in application.completions() if c.run_id == "u"] == [
+        ("failed", 0),
+        ("failed", 1),
+    ]
+    shown = answer(logkeel(application, "run", "show", "u", "-o", "json"))
+    assert (shown["status"], shown["retries"]) == ("failed", 1)
+    refused = logkeel(application, "run", "retry", "nobody")
+    assert (refused.returncode, "there is no run 'nobody'" in refused.stderr) == (13, True)
+
+
 def test_a_step_in_doubt_is_found_and_resolved(application: Application) -> None:
     answer(logkeel(application, "run", "start", "purchases", "-f", "article=cat", "--run-id", "c", "-o", "json"))
     until_in_doubt(application, "c")

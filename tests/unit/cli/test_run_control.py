@@ -61,3 +61,34 @@ def test_a_command_that_says_nothing_or_too_much_is_refused(logkeel: Terminal) -
         said = logkeel("run", "pause", *arguments)
         assert (said.code, "say which run" in said.err) == (15, True)
     assert logkeel("run", "cancel", "--workflow", "work", "--older-than", "soon").code == 15
+
+
+def test_a_failed_run_is_retried_and_a_refusal_has_its_reason(logkeel: Terminal) -> None:
+    logkeel.start(a, b)
+    logkeel.engine.succeed(logkeel.engine.commands()[0])
+    refused = logkeel("run", "retry", "r")
+    assert (refused.code, "run_not_ended" in refused.err) == (13, True)
+    logkeel.engine.fail(logkeel.engine.commands()[1])
+    assert logkeel("run", "show", "r", "-o", "json").value["status"] == "failed"
+    assert logkeel("run", "retry", "r", "--reason", "the outside is back").code == 0
+    assert logkeel.event("run_retried").reason == "the outside is back"
+    shown = logkeel("run", "show", "r", "-o", "json").value
+    assert (shown["status"], shown["retries"], shown["error"]) == ("running", 1, None)
+    assert [command.identity.path for command in logkeel.engine.commands()] == ["a", "b", "b"]
+    assert "run retried" in logkeel("run", "history", "r").out
+    assert "decided alike" in logkeel("replay", "r").out
+
+
+def test_failed_runs_of_a_workflow_are_retried_together(logkeel: Terminal) -> None:
+    logkeel.start(a)
+    for number in range(2):
+        logkeel.engine.ask(a_start(f"r{number}", request_id=f"more-{number}"))
+    for command in logkeel.engine.commands()[1:]:
+        logkeel.engine.fail(command)
+    listed = logkeel("run", "retry", "--workflow", "work", "-o", "json")
+    assert [each["run_id"] for each in listed.value] == ["r0", "r1"]
+    assert "run_retried" not in logkeel.engine.history()
+    assert "2 runs were asked" in logkeel("run", "retry", "--workflow", "work", "--yes").err
+    logkeel.engine.turns()
+    assert logkeel.engine.history().count("run_retried") == 2
+    assert logkeel("run", "retry", "--workflow", "work", "-o", "json").value == []

@@ -12,6 +12,7 @@ from logkeel.exactly_once import LoopPorts, LoopSettings, TransactionalLoop
 from logkeel.log import Header, OutputRecord, Record, TopicPartition
 from logkeel.log.partitioner import partition_for
 from logkeel.records import (
+    ErrorInfo,
     Request,
     RequestRejected,
     RunCompleted,
@@ -19,6 +20,7 @@ from logkeel.records import (
     StartRun,
     StepAnswer,
     StepCommand,
+    StepFailed,
     StepReleased,
     StepSucceeded,
     WorkflowDefinition,
@@ -113,6 +115,12 @@ class Engine:
             finished_at_ms=T0,
             writes=(text(command.identity.step, value),),
         )
+        self.answer(command, outcome)
+
+    def fail(self, command: StepCommand) -> None:
+        """What a worker answers where the step has failed for good."""
+        error = ErrorInfo(code="boom", message="it broke", kind="fatal")
+        outcome = StepFailed(identity=command.identity, holder="w", started_at_ms=T0, finished_at_ms=T0, error=error)
         self.answer(command, outcome)
 
     def release(self, command: StepCommand) -> None:

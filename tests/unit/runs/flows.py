@@ -27,12 +27,13 @@ from logkeel.records import (
     PauseRun,
     Payload,
     ResumeRun,
+    RetryRun,
     RunEvent,
     SignalRun,
     StartRun,
     StepSucceeded,
 )
-from logkeel.runs.core import child_ends, pausing, questions, requests, waking
+from logkeel.runs.core import child_ends, pausing, questions, requests, retrying, waking
 from logkeel.runs.core.actions import CancelChild, ClearTimer, CompleteRun, Reject, RevokeStep, SetTimer, StartChild
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
@@ -42,7 +43,7 @@ from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.reading import field_value
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.starting import info_of, start
-from logkeel.runs.core.state import RunInfo, RunState, WaitState
+from logkeel.runs.core.state import RETRYABLE, RunInfo, RunState, WaitState
 
 Timer = tuple[str, int, str, int]
 """kind, due, path, number"""
@@ -275,6 +276,11 @@ class Flow:
         """The run is cancelled."""
         self._turn(lambda turn: requests.cancel(turn, CancelRun(run_id="r"), "q"))
 
+    def retry(self) -> Reject | None:
+        """The run is retried; what came back."""
+        turn = self._turn(lambda turn: retrying.retry(turn, RetryRun(run_id="r"), "q"))
+        return next((action for action in turn.actions if isinstance(action, Reject)), None)
+
     def fire(self, timer: Timer) -> None:
         """A timer fires at its time or now, whichever is later; it may be one that was cleared."""
         kind, due_ms, path, number = timer
@@ -307,7 +313,8 @@ class Flow:
         assert state.head.held_steps == len(state.held)
         assert not state.held or state.head.paused_at_ms is not None
         assert state.head.open_steps == len(self.open_steps)
-        assert state.running == (self.completions == 0)
+        assert self.completions == state.head.retries + (not state.running)
+        assert state.head.status in RETRYABLE or not state.cut
         self._check_elements()
         open_children = {wait.name for wait in state.waits.values() if wait.kind == "child"}
         assert not open_children & set(self.given_up), "whoever is cancelled is not awaited"

@@ -131,6 +131,17 @@ def test_a_fork_of_a_fork() -> None:
     assert replay(second.events, flow.plan) == second.state
 
 
+def test_a_run_that_was_retried_is_forked_into_one_that_was_not() -> None:
+    flow = run(step_block("a"), step_block("b"))
+    flow.fail("a")
+    flow.retry()
+    flow.succeed("a")
+    flow.fail("b")
+    turn = begun(flow.history[:-2], flow.plan)
+    assert turn.state.head.retries == 0
+    assert {path: step.phase for path, step in turn.state.steps.items()} == {"a": "done", "b": "dispatched"}
+
+
 def test_a_paused_run_is_forked_into_one_that_is_not() -> None:
     flow = run(a, b)
     flow.pause()

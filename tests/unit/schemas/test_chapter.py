@@ -36,6 +36,7 @@ def test_each_json_key_in_the_table_is_a_key() -> None:
         "AnswerQuestion",
         "PauseRun",
         "ResumeRun",
+        "RetryRun",
     ]
     by_name = {kind.__name__: kind for kind in RECORDS}
     for name, keys in rows:

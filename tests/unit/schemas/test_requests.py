@@ -15,6 +15,7 @@ from logkeel.records import (
     FieldWrite,
     Payload,
     ResolveStep,
+    RetryRun,
     SignalRun,
     StartRun,
     TraceContext,
@@ -65,6 +66,9 @@ def test_the_other_requests() -> None:
         run_id="r", name="go", payload=Payload(encoding="json", data=b'{"a": 1.50}')
     )
     assert decode_request(b'{"type": "SignalRun", "run_id": "r", "name": "go"}') == SignalRun(run_id="r", name="go")
+    assert decode_request(b'{"type": "RetryRun", "run_id": "r", "request_id": "q"}') == RetryRun(
+        run_id="r", request_id="q"
+    )
     assert decode_request(b'{"type": "CancelRun", "run_id": "r", "reason": "late"}') == CancelRun(
         run_id="r", reason="late"
     )

@@ -119,6 +119,13 @@ class CompleteRun:
 
 
 @dataclass(frozen=True, slots=True)
+class ReopenRun:
+    """The run, which had ended at `ended_ms`, goes on: its rows do not expire."""
+
+    ended_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """Refuse the request that is being handled (P28)."""
 
@@ -146,6 +153,7 @@ Action: TypeAlias = (
     | AcquireSlot
     | ReleaseSlot
     | CompleteRun
+    | ReopenRun
     | Reject
     | Ignored
 )

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
-from logkeel.runs.core import apply_sagas, budget_events, journal_events, limit_events, sagas
+from logkeel.runs.core import apply_retry, apply_sagas, budget_events, journal_events, limit_events, sagas
 from logkeel.runs.core.apply_fork import forked
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.runs.core.changing import arrive, free, hold, path_of, unhold, write
@@ -22,7 +22,7 @@ from logkeel.runs.core.keeping import note_kept
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.places import ROOT_SCOPE, PlacedStep
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.state import OPEN_PHASES, Milestone, Phase, RunState, StepState, StoredSignal
+from logkeel.runs.core.state import OPEN_PHASES, RETRYABLE, Milestone, Phase, RunState, StepState, StoredSignal
 from logkeel.runs.core.turns import leave_kept
 
 KEPT_FAILURES = 20
@@ -202,6 +202,7 @@ def _step_in_doubt(state: RunState, event: RunEvent, plan: Plan) -> None:
     if step.phase == "failed":
         state.head.open_steps += 1
     if event.due_ms is not None:
+        unhold(state, path)
         state.steps[path] = _waiting(replace(step, next_attempt=step.attempt + 1), event, plan, checks=True)
     else:
         error = event.error or step.error
@@ -331,7 +332,11 @@ def _answer_ignored(state: RunState, event: RunEvent, plan: Plan) -> None:
     path = path_of(event)
     step = state.steps.get(path)
     if step is not None and step.effect_unknown and event.dispatch == step.dispatch:
-        state.steps[path] = replace(step, effect_unknown=False)
+        since_ms = step.effect_since_ms
+        if not state.running and _may_have_happened(event.error):
+            # If the run is retried, what was told too late is not to be done again blindly.
+            since_ms = _effect_since(step, event)
+        state.steps[path] = replace(step, effect_unknown=False, effect_since_ms=since_ms)
 
 
 def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -340,6 +345,9 @@ def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
     state.head.status = event.status
     state.head.error = event.error
     state.head.finished_at_ms = event.at_ms
+    state.head.ended_revision = event.revision
+    if event.status in RETRYABLE:
+        apply_retry.keep_cut(state)
     blocks.end_all_waits(state)
     leave_kept(state)
     for path in list(state.held) if state.head.held_steps else ():
@@ -418,6 +426,7 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "cancel_requested": _noted,
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
+    "run_retried": apply_retry.retried,
     "step_held": _step_held,
     "run_forked": forked,
     "child_started": _of_block_or_code(blocks.child_started, journal_events.child_started),

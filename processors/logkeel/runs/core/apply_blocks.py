@@ -21,7 +21,7 @@ from logkeel.runs.core.changing import (
 from logkeel.runs.core.choosing import chosen
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.state import BlockWaitKind, RunState, ScopeState, WaitState
+from logkeel.runs.core.state import BlockEnd, BlockWaitKind, RunState, ScopeState, WaitState
 
 FAIL = "fail"
 """Stands for the verb of an answer where the policy for no answer is a failure."""
@@ -118,6 +118,8 @@ def timed_out(state: RunState, event: RunEvent, plan: Plan) -> None:
     late = plan.limits[path].late
     if late is not None:
         arrive(state, late, path)
+    else:
+        state.head.block_end = BlockEnd("within", path, event.revision)
 
 
 def wait_started(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -138,7 +140,9 @@ def wait_ended(state: RunState, event: RunEvent, plan: Plan) -> None:
     end_wait(state, path)
     placed = plan.waits[path]
     write(state, placed.scope, event.writes, event.revision)
-    if not _fails(event, placed.block):
+    if _fails(event, placed.block):
+        state.head.block_end = BlockEnd("wait", path, event.revision)
+    else:
         arrive(state, placed.after, path)
 
 
@@ -189,6 +193,8 @@ def child_ended(state: RunState, event: RunEvent, plan: Plan) -> None:
     write(state, placed.scope, event.writes, event.revision)
     if event.error is None:
         arrive(state, placed.after, path)
+    else:
+        state.head.block_end = BlockEnd("child", path, event.revision)
 
 
 def end_all_waits(state: RunState) -> None:

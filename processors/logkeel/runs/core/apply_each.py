@@ -19,7 +19,7 @@ from logkeel.runs.core.reducing import (
     next_group,
     reduction_of,
 )
-from logkeel.runs.core.state import EachState, OpenElement, RunState
+from logkeel.runs.core.state import BlockEnd, EachState, OpenElement, RunState
 
 
 def entered(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -109,6 +109,7 @@ def _element_left(state: RunState, event: RunEvent, placed: PlacedEach) -> None:
         outside = placed.scope if reduction_of(placed.block) is None else level_scope(placed.path)
         _put(state, outside, one, event.revision, position)
     if failed:
+        state.head.block_end = BlockEnd("element", path, event.revision)
         clear_under(state, path)
     else:
         # Whatever else was open in it has ended before; its own scope is all that is left, and its fields are known.

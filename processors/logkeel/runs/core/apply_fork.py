@@ -17,6 +17,7 @@ def forked(state: RunState, event: RunEvent, plan: Plan) -> None:
     and calls that code had begun are as if never tried.
     """
     state.head.paused_at_ms = None
+    state.head.retries = 0
     for path, step in list(state.steps.items()):
         if step.is_open:
             state.steps[path] = _anew(step, event.at_ms)

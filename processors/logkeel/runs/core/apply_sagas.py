@@ -8,7 +8,7 @@ from logkeel.runs.core.changing import arrive, begin_wait, end_saga, end_wait, f
 from logkeel.runs.core.paths import below
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.sagas import concerned, region_key
-from logkeel.runs.core.state import Deferred, RunState, WaitState
+from logkeel.runs.core.state import BlockEnd, Deferred, RunState, WaitState
 from logkeel.runs.core.undo_paths import UNDO
 
 
@@ -57,6 +57,7 @@ def undo_ended(state: RunState, event: RunEvent, plan: Plan) -> None:
     end_wait(state, key)
     for saga in wait.sagas:
         end_saga(state, saga)
+    state.head.block_end = BlockEnd("undo", path_of(event), event.revision)
 
 
 def deferred(event: RunEvent) -> Deferred:

@@ -76,7 +76,7 @@ def _may_retry(step: StepState, definition: StepDefinition, error: ErrorInfo) ->
     """Attempts are left, and the policy takes this error. A ONCE failure that gets here surely had no effect (P35)."""
     policy = definition.retry
     surely_not_done = error.kind == "not_done" or definition.effect == "ONCE"
-    return step.failures < policy.max_attempts and (policy.on != "not_done" or surely_not_done)
+    return step.failures - step.forgiven < policy.max_attempts and (policy.on != "not_done" or surely_not_done)
 
 
 def _gives_up(turn: Activation, step: StepState, path: str, delay_ms: int) -> bool:

@@ -38,7 +38,7 @@ def dispatch(turn: Activation, path: str, inputs: tuple[FieldValue, ...] | None 
     """
     former = turn.state.steps.get(path)
     placed = turn.plan.steps[path]
-    if turn.state.head.paused_at_ms is not None:
+    if turn.state.sends_nothing:
         _hold(turn, path, former, placed.definition.name)
         return
     number = 1 if former is None else former.dispatch + 1
@@ -160,9 +160,9 @@ def complete(
     if turn.state.head.open_sagas and _undoing().end_later(turn, status, error, reason):
         return
     cancel_under(turn, "", reason or status)
-    info = turn.state.info
-    if info.deadline_ms is not None:
-        turn.do(ClearTimer("run_deadline", info.deadline_ms))
+    deadline_ms = turn.state.deadline_ms
+    if deadline_ms is not None:
+        turn.do(ClearTimer("run_deadline", deadline_ms))
     turn.record("run_completed", status=status, error=error, reason=reason)
     turn.do(CompleteRun(result))
 

@@ -144,8 +144,8 @@ def fork(turn: Activation, events: Sequence[RunEvent], request: ForkRun, edits: 
         request_id=turn.state.info.request_id,
         writes=edits,
     )
-    if turn.state.info.deadline_ms is not None:
-        turn.do(SetTimer("run_deadline", turn.state.info.deadline_ms))
+    if turn.state.deadline_ms is not None:
+        turn.do(SetTimer("run_deadline", turn.state.deadline_ms))
     for path, wait in sorted(turn.state.waits.items()):
         set_timers(turn, path, wait)
     for path, step in sorted(turn.state.steps.items()):

@@ -38,6 +38,7 @@ from logkeel.runs.core.requests_again import (
     pause_again,
     resolve_again,
     resume_again,
+    retry_again,
     signal_again,
     start_again,
 )
@@ -157,6 +158,7 @@ _TOLD_BY: MappingProxyType[str, Callable[[RecordedTurn], Input | None]] = Mappin
         "run_forked": fork_again,
         "run_paused": pause_again,
         "run_resumed": resume_again,
+        "run_retried": retry_again,
         "signal_received": signal_again,
         "cancel_requested": cancel_again,
         "step_resolved": resolve_again,

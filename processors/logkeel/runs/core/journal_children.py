@@ -22,7 +22,7 @@ nobody knows how many calls will stand side by side: of 1 000, the first gets 24
 def begin(turn: Activation, path: str, entry: JournalEntry) -> None:
     """Behind the recorded intent: start the child, or end the wait with the reason why that cannot be."""
     call = entry.child
-    if call is None or turn.state.head.paused_at_ms is not None:
+    if call is None or turn.state.sends_nothing:
         return
     info, step, place = turn.state.info, turn.state.steps[path], place_in_code(path, entry.position)
     limits = limits_of(info, turn.plan.document)

@@ -11,6 +11,7 @@ from logkeel.runs.core.limit_claims import LimitClaim, LimitUse
 from logkeel.runs.core.limit_uses import RUN
 from logkeel.runs.core.moving import fail, go_to
 from logkeel.runs.core.paths import static
+from logkeel.runs.core.pausing import release
 from logkeel.runs.core.targets import ToStep
 
 
@@ -45,6 +46,8 @@ def _granted(turn: Activation, path: str, claim: LimitClaim, use: LimitUse) -> N
     claim = turn.state.claims[path]
     if not claim.is_whole:
         ask(turn, path, claim)
+    elif path == RUN and turn.state.head.retries:
+        release(turn)
     elif path == RUN:
         go_to(turn, turn.plan.first)
     elif path in turn.state.steps:

@@ -223,7 +223,7 @@ def _end_inner(turn: Activation, path: str) -> _Following:
 def _child(turn: Activation, path: str) -> _Following:
     """Held back while the run is paused, as a step is."""
     placed = turn.plan.children[path]
-    if turn.state.head.paused_at_ms is not None:
+    if turn.state.sends_nothing:
         turn.record("step_held", path=path, step=placed.block.workflow)
         return ()
     problem = children.begin(turn, path)

@@ -36,7 +36,9 @@ def resume(turn: Activation, request: ResumeRun, request_id: str) -> None:
 
 
 def release(turn: Activation) -> None:
-    """Send what is held, in the order in which it would have been sent."""
+    """Send what is held, in the order in which it would have been sent; nothing while that is still to be held back."""
+    if turn.state.sends_nothing:
+        return
     held = sorted((revision, path) for path, revision in turn.state.held.items()) if turn.state.head.held_steps else []
     for _, path in held:
         if turn.state.running and path in turn.state.held:

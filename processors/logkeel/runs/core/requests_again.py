@@ -13,11 +13,12 @@ from logkeel.records import (
     Payload,
     ResolveStep,
     ResumeRun,
+    RetryRun,
     RunEvent,
     SignalRun,
     StartRun,
 )
-from logkeel.runs.core import forking, pausing, questions, requests
+from logkeel.runs.core import forking, pausing, questions, requests, retrying
 from logkeel.runs.core.asking import DELEGATE, WITH_ANSWER
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.runs.core.paths import is_in_code
@@ -85,6 +86,13 @@ def resume_again(past: RecordedTurn) -> Input:
     first = past.first
     request = ResumeRun(run_id=first.run_id, reason=first.reason, requested_by=first.actor)
     return lambda turn: pausing.resume(turn, request, past.request_id)
+
+
+def retry_again(past: RecordedTurn) -> Input:
+    """A retry of the run after its end."""
+    first = past.first
+    request = RetryRun(run_id=first.run_id, reason=first.reason, requested_by=first.actor)
+    return lambda turn: retrying.retry(turn, request, past.request_id)
 
 
 def resolve_again(past: RecordedTurn) -> Input:

@@ -39,6 +39,11 @@ LOGIC = 1
 Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "done", "failed", "revoked"]
 OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt", "suspended"})
 
+RETRYABLE: frozenset[RunStatus] = frozenset({"failed", "timed_out"})
+"""Ends of runs that may be taken back (`retrying`)."""
+
+EndCause = Literal["wait", "within", "child", "element", "undo"]
+
 
 class Account(msgspec.Struct, frozen=True, array_like=True):
     """Of one unit: what the run has used up, and what its open steps may use beyond that.
@@ -80,12 +85,31 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kept: tuple[str, ...] = ()
 
 
+class BlockEnd(msgspec.Struct, frozen=True, array_like=True):
+    """Where a block has failed last: a wait in time, a limit, a child, an element; or what was undone. A run that ends
+
+    with the next events ends because of it.
+    """
+
+    cause: EndCause
+    path: str
+    revision: int
+
+
+class CutOff(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What waited when the run failed, or (None) was about to be sent for the first time: kept for a retry."""
+
+    wait: "WaitState | None" = None
+
+
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     """What every event changes. `open_steps` counts steps in an open phase; `open_waits`, `held_steps`, `stale` and
 
     `claims` the items of what they are called after. `paused_at_ms`: since when it sends no commands. `descendants`:
     child runs that have been started below it, and those that its open children may start yet. `open_sagas` and
     `open_undos`: items of `waits` that are sagas, or regions that are being undone. `accounts`: of budgets, by unit.
+    `retries`: how often it was retried after it had failed; `deadline_ms`: that of the run since. `ended_revision`: of
+    the event that ended it last.
     """
 
     status: RunStatus = "running"
@@ -105,6 +129,10 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     open_undos: int = 0
     claims: int = 0
     accounts: dict[str, Account] = {}
+    retries: int = 0
+    deadline_ms: int | None = None
+    block_end: BlockEnd | None = None
+    ended_revision: int = 0
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -121,6 +149,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     the journaled call that is in doubt; None: the step itself is. `ended_revision`: of the event that ended it.
     `restarts`: how often its code has begun anew; each time what it calls for has other keys. `reserved`: of budgets,
     by unit, what may be used yet; `counted`: what failed attempts of code with a journal have used.
+    `forgiven`: failures from before the run was retried, which do not count any more.
     """
 
     step: str
@@ -154,6 +183,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     restarts: int = 0
     reserved: Mapping[str, int] = {}
     counted: Mapping[str, int] = {}
+    forgiven: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -340,6 +370,7 @@ class RunState:
     would have been dispatched while the run is paused, with the revision that said so. `kept`: by field, what the
     worker of its last reader keeps. `claims`: slots of limits that
     steps (by path) and the run ("") ask for or hold; `freed`: those that have ended since somebody looked, no state.
+    `cut`: what waited when the run failed.
     """
 
     info: RunInfo
@@ -361,9 +392,23 @@ class RunState:
     eaches: MutableMapping[str, EachState] = field(default_factory=dict)
     items: MutableMapping[str, OpenElement] = field(default_factory=dict)
     claims: MutableMapping[str, LimitClaim] = field(default_factory=dict)
+    cut: MutableMapping[str, CutOff] = field(default_factory=dict)
     freed: list[tuple[str, LimitClaim]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def running(self) -> bool:
         """Whether it has not ended."""
         return self.head.status == "running"
+
+    @property
+    def deadline_ms(self) -> int | None:
+        """When it has taken too long."""
+        return self.info.deadline_ms if self.head.deadline_ms is None else self.head.deadline_ms
+
+    @property
+    def sends_nothing(self) -> bool:
+        """Whether what is to be sent is held back: it is paused, or retried and without the slots of its limits yet."""
+        if self.head.paused_at_ms is not None:
+            return True
+        claim = self.claims.get("") if self.head.retries and self.head.claims else None
+        return claim is not None and not claim.is_whole

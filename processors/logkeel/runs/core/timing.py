@@ -34,8 +34,8 @@ def backoff_ms(policy: RetryPolicy, failures: int, drawn: float) -> int:
 
 
 def retry_delay_ms(info: RunInfo, path: str, step: StepState, policy: RetryPolicy, error: ErrorInfo) -> int:
-    """How long to wait behind failure number `step.failures`; `RetryAfter` is a lower bound."""
-    delay_ms = backoff_ms(policy, max(step.failures, 1), jitter(info, path, step.dispatch))
+    """How long to wait behind failure number `step.failures` (less those forgiven); `RetryAfter` is a lower bound."""
+    delay_ms = backoff_ms(policy, max(step.failures - step.forgiven, 1), jitter(info, path, step.dispatch))
     return max(delay_ms, error.retry_after_ms or 0)
 
 

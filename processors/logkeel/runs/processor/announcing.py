@@ -32,12 +32,15 @@ def completion(state: RunState, result: tuple[FieldValue, ...], *, reannounced: 
         origin=info.origin,
         reannounced=reannounced,
         trace=info.trace,
+        retries=head.retries,
     )
 
 
 def completion_output(topic: str, partition: int, message: RunCompleted) -> OutputRecord:
-    """As a record; a completion that is announced again has the id of the first one."""
+    """As a record; a completion that is announced again has the id of the first one, the end of a retry its own."""
     identifier = f"{message.run_id}/{message.incarnation}/completed"
+    if message.retries:
+        identifier += f"/{message.retries}"
     headers = _cloud_event("run.completed", identifier, message.run_id)
     return OutputRecord(topic, message.run_id.encode(), encode(message), partition, headers)
 

@@ -22,6 +22,7 @@ from logkeel.runs.core.actions import (
     KeepDetails,
     Reject,
     ReleaseSlot,
+    ReopenRun,
     RevokeStep,
     SetTimer,
     StartChild,
@@ -114,6 +115,9 @@ class Carrier:
                 self._to_other_runs(action, activation, turn)
             case AcquireSlot() | ReleaseSlot():
                 self._to_limit(action, activation, turn)
+            case ReopenRun(ended_ms=ended_ms):
+                Ledger(turn).open_run(run_id)
+                Ledger(turn).keep_run(run_id, ended_ms + self._settings.keep_finished_ms)
             case Reject() | Ignored():
                 pass
             case _:

@@ -21,11 +21,12 @@ from logkeel.records import (
     RequestRejected,
     ResolveStep,
     ResumeRun,
+    RetryRun,
     SignalRun,
     StartRun,
 )
 from logkeel.records.limits import MAX_ATTRIBUTES_BYTES, attributes_bytes
-from logkeel.runs.core import pausing, questions
+from logkeel.runs.core import pausing, questions, retrying
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
@@ -61,6 +62,7 @@ _KINDS: dict[type, RequestKind] = {
     AnswerQuestion: "answer",
     PauseRun: "pause",
     ResumeRun: "resume",
+    RetryRun: "retry",
     ForkRun: "fork",
 }
 
@@ -302,6 +304,8 @@ class RequestHandler:
                 pausing.pause(activation, request, what.request_id)
             case ResumeRun() as request:
                 pausing.resume(activation, request, what.request_id)
+            case RetryRun() as request:
+                self._retry(activation, request, what, turn)
             case StartRun() | ForkRun():
                 raise InvalidInput(f"a {type(what.request).__name__} is no request to a run")
             case _:
@@ -311,6 +315,14 @@ class RequestHandler:
             self._see(what, turn)
         else:
             self._reject(what, rejection, turn)
+
+    def _retry(self, activation: Activation, request: RetryRun, what: Identified, turn: Turn) -> None:
+        head = activation.state.head
+        expires_ms = (head.finished_at_ms or turn.now_ms) + self._settings.keep_finished_ms
+        if head.status == "running" or Ledger(turn).is_kept(what.run_id, expires_ms, turn.now_ms):
+            retrying.retry(activation, request, what.request_id)
+        else:
+            activation.do(Reject("run_expired", f"run {what.run_id!r} ended too long ago: its state is not kept"))
 
     def _again(self, what: Identified, seen: SeenRequest, turn: Turn) -> None:
         """A request that was decided already: its answer is given again, nothing else happens (P26, P28)."""

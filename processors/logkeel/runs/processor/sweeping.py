@@ -11,7 +11,7 @@ from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.timer_ids import SWEEP
 from logkeel.runs.rows.conversation_rows import Conversations
 from logkeel.runs.rows.ledger import Ledger
-from logkeel.runs.rows.run_rows import load_run
+from logkeel.runs.rows.run_rows import load_head, load_run
 
 
 class Sweeper:
@@ -30,7 +30,7 @@ class Sweeper:
         """Delete what is due; whether more is left."""
         ledger, limit = Ledger(turn), self._settings.sweep_rows
         deleted = ledger.forget_seen(turn.now_ms, limit)
-        deleted = max(deleted, ledger.delete_due_runs(turn.now_ms, limit))
+        deleted = max(deleted, ledger.delete_due_runs(turn.now_ms, limit, lambda run_id: _is_over(run_id, turn)))
         deleted = max(deleted, Conversations(turn).delete_due(turn.now_ms, limit))
         return deleted >= limit
 
@@ -47,3 +47,8 @@ class Sweeper:
             for path, step in list(state.steps.items()):
                 if step.phase == "dispatched" and step.dispatched_ms <= before_ms:
                     yield state, path, turn.now_ms - step.dispatched_ms >= self._settings.forgotten_after_ms
+
+
+def _is_over(run_id: str, turn: Turn) -> bool:
+    head = load_head(turn, run_id)
+    return head is None or head.status != "running"

@@ -17,6 +17,7 @@
 | `10` text(run id) `0c` text(path) | number: a step held back since that revision, while the run is paused |
 | `10` text(run id) `0d` text(path) | LimitClaim: slots of limits that a step, or the run, asks for or holds |
 | `10` text(run id) `0e` text(field) | KeptList: what a worker keeps of a list |
+| `10` text(run id) `0f` text(path) | CutOff: what waited, or was about to be sent, when the run failed |
 | `10` text(run id) `20` text(field) number(generation) number(position) | ElementRow (P19) |
 | `10` text(run id) `21` text(field) number(generation) text(key) | number: the position of that key's element |
 | `10` text(run id) `22` text(field) number(generation) | StaleRows: elements that are to be deleted |
@@ -70,7 +71,7 @@ CONVERSATION_EXPIRY = b"\x2b"
 
 _HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE = (bytes([number]) for number in range(6))
 _SIGNAL, _DETAILS, _MILESTONE, _WAIT, _JOURNAL, _JOURNAL_WAIT, _HELD = (bytes([number]) for number in range(6, 13))
-_CLAIM, _KEPT = b"\x0d", b"\x0e"
+_CLAIM, _KEPT, _CUT = b"\x0d", b"\x0e", b"\x0f"
 _ELEMENT, _POSITION, _STALE, _EACH, _ITEM = (bytes([number]) for number in range(0x20, 0x25))
 
 CONVERSATION_ROW, CONVERSATION_WAITING = b"\x00", b"\x01"
@@ -83,6 +84,7 @@ class RunKeys:
 
     __slots__ = (
         "claims",
+        "cut",
         "eaches",
         "elements",
         "fields",
@@ -118,6 +120,7 @@ class RunKeys:
         self.held = prefix + _HELD
         self.kept = prefix + _KEPT
         self.claims = prefix + _CLAIM
+        self.cut = prefix + _CUT
         self.journal = prefix + _JOURNAL
         self.journal_waits = prefix + _JOURNAL_WAIT
         self.elements = prefix + _ELEMENT

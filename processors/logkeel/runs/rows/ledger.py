@@ -3,7 +3,7 @@
 Expiry rows are ordered by time, so that a sweep reads just what is due.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
@@ -14,7 +14,7 @@ from logkeel.log.keys import prefix_end
 from logkeel.runs.rows import keys
 from logkeel.runs.rows.row_map import Rows
 
-RequestKind = Literal["start", "signal", "cancel", "resolve", "answer", "pause", "resume", "fork"]
+RequestKind = Literal["start", "signal", "cancel", "resolve", "answer", "pause", "resume", "retry", "fork"]
 
 
 class SeenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -181,11 +181,27 @@ class Ledger:
         """Delete the rows of this run from then on."""
         self._rows.put(keys.RUN_EXPIRY + order.number(expires_ms) + order.text(run_id), b"")
 
-    def delete_due_runs(self, now_ms: int, limit: int) -> int:
-        """Delete rows of finished runs that are due, at most `limit` rows; the head goes last. Returns how many."""
+    def keep_run(self, run_id: str, expires_ms: int) -> None:
+        """The run, which was to expire then, does not."""
+        self._rows.delete(keys.RUN_EXPIRY + order.number(expires_ms) + order.text(run_id))
+
+    def is_kept(self, run_id: str, expires_ms: int, now_ms: int) -> bool:
+        """Whether a finished run, which is to expire then, has all its rows still: they go in bites."""
+        row = keys.RUN_EXPIRY + order.number(expires_ms) + order.text(run_id)
+        return expires_ms > now_ms and self._rows.get(row) is not None
+
+    def delete_due_runs(self, now_ms: int, limit: int, is_over: Callable[[str], bool]) -> int:
+        """Delete rows of finished runs that are due, at most `limit` rows; the head goes last. Returns how many.
+
+        `is_over`: whether a run has ended; one that was retried since it was to expire is left alone.
+        """
         deleted = 0
         for key in self._due(keys.RUN_EXPIRY, now_ms, limit):
-            run = keys.run_keys(order.read_text(key, 9)[0])
+            run_id = order.read_text(key, 9)[0]
+            if not is_over(run_id):
+                self._rows.delete(key)
+                continue
+            run = keys.run_keys(run_id)
             rows = [row for row, _ in self._rows.scan(run.prefix, prefix_end(run.prefix))]
             # Descending: the head sorts first, so it stays until nothing else is left.
             for row in reversed(rows[-(limit - deleted) :]):

@@ -8,6 +8,7 @@ import msgspec
 from logkeel.records import JournalEntry, Payload
 from logkeel.runs.core.limit_claims import LimitClaim
 from logkeel.runs.core.state import (
+    CutOff,
     EachState,
     ElementRow,
     FieldPointer,
@@ -60,6 +61,7 @@ _STALE = packed(StaleRows, pack_value, unpack_value)
 _EACHES = packed(EachState, pack_path, unpack_path)
 _ITEMS = packed(OpenElement, pack_path, unpack_path)
 _CLAIMS = packed(LimitClaim, pack_path, unpack_path)
+_CUT = packed(CutOff, pack_path, unpack_path)
 _ENCODER = msgspec.msgpack.Encoder()
 _info_of = lru_cache(maxsize=4_096)(msgspec.msgpack.Decoder(RunInfo).decode)
 _HEAD = msgspec.msgpack.Decoder(RunHead)
@@ -117,6 +119,7 @@ _FORMATS: dict[str, tuple[type[RowMap[Any, Any]], RowFormat[Any, Any]]] = {
     "held": (RowMap, _HELD),
     "kept": (RowMap, _KEPT),
     "claims": (RowMap, _CLAIMS),
+    "cut": (RowMap, _CUT),
     "journal": (PathRowMap, _JOURNAL),
     "journal_waits": (PathRowMap, _JOURNAL_WAITS),
     "elements": (RowMap, _ELEMENTS),

@@ -40,7 +40,7 @@ def folded(histories: Mapping[Run, list[RunEvent]], plans: Mapping[str, Plan]) -
 def values_of(state: RunState, *, kept: bool) -> tuple[object, ...]:
     """Everything a run is, for comparing; `kept`: with the fields of its conversation."""
     flow = (state.steps, state.forks, state.waits, state.eaches, state.items, state.milestones, state.signals)
-    more = (state.held, state.journal, state.journal_waits, state.stale, state.claims)
+    more = (state.held, state.journal, state.journal_waits, state.stale, state.claims, state.cut)
     names = () if kept else state.info.kept
     fields = {key: each for key, each in state.fields.items() if not is_kept(names, *key)}
     rows = tuple(

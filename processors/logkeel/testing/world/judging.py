@@ -125,16 +125,20 @@ def _faults_of_histories(world: "World", histories: Mapping[tuple[str, str], lis
 
 
 def _faults_of_completions(world: "World", histories: Mapping[tuple[str, str], list[RunEvent]]) -> Iterator[str]:
-    """Every accepted run ends once, in its history and on the completions topic alike; a run id is accepted once."""
+    """Every accepted run ends once, and once more behind each retry, in its history and on the completions topic alike;
+
+    a run id is accepted once.
+    """
     completions, _ = completions_of(world)
-    first: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, str], list[int]] = {}
     for each in completions:
         if not each.reannounced:
-            first[each.run_id, each.incarnation] = first.get((each.run_id, each.incarnation), 0) + 1
+            first.setdefault((each.run_id, each.incarnation), []).append(each.retries)
     for run, events in histories.items():
-        ended = sum(event.kind == "run_completed" for event in events)
-        if ended != 1 or first.get(run, 0) != 1:
-            yield f"{run[0]}/{run[1]}: ended {ended} times, was announced {first.get(run, 0)} times"
+        ends = [event.kind for event in events if event.kind in ("run_completed", "run_retried")]
+        count = ends.count("run_completed")
+        if ends != (["run_completed", "run_retried"] * count)[:-1] or first.get(run) != list(range(count)):
+            yield f"{run[0]}/{run[1]}: {ends or 'never ended'}, was announced as retried {first.get(run, [])} times"
     for run in set(first) - set(histories):
         yield f"{run[0]}/{run[1]}: was announced, and has no history"
     accepted = [run_id for run_id, _ in histories]
