@@ -1,21 +1,24 @@
 """The client for coroutines: the same requests, sent from a few threads; waiting costs no thread."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self, TypeVar
 
 from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_out
+from logkeel.client.schedules import Schedules
 from logkeel.client.streams import Emitted, until_ended
 from logkeel.log import LogClient
 from logkeel.payloads import PLAIN, PayloadChain
-from logkeel.projection import OpenQuestion
+from logkeel.projection import OpenQuestion, ScheduleView
 from logkeel.records import RunCompleted, RunEvent
 from logkeel.records.topics import TopicNames
 from logkeel.workflow import Duration, Workflow
+from logkeel.workflow.scheduling import Schedule
 
 SENDING_THREADS = 16
 """Requests under way at once: each thread holds one until it is acknowledged."""
@@ -49,6 +52,48 @@ class AsyncRunHandle:
         return result_of(self.inner.workflow, await self.client.opened(await self.wait(timeout_s)))
 
 
+class AsyncSchedules:
+    """As `Schedules`, for coroutines; get it from `AsyncClient.schedules`."""
+
+    def __init__(self, inner: Schedules, do: Callable[[Callable[[], Any]], Awaitable[Any]]) -> None:
+        self._inner = inner
+        self._do = do
+
+    async def put(self, schedule: Schedule) -> str:
+        """See `Schedules.put`."""
+        return str(await self._do(lambda: self._inner.put(schedule)))
+
+    async def pause(self, name: str, *, reason: str | None = None) -> str:
+        """See `Schedules.pause`."""
+        return str(await self._do(lambda: self._inner.pause(name, reason=reason)))
+
+    async def resume(self, name: str, *, reason: str | None = None) -> str:
+        """See `Schedules.resume`."""
+        return str(await self._do(lambda: self._inner.resume(name, reason=reason)))
+
+    async def delete(self, name: str, *, reason: str | None = None) -> str:
+        """See `Schedules.delete`."""
+        return str(await self._do(lambda: self._inner.delete(name, reason=reason)))
+
+    async def trigger(self, name: str, *, request_id: str | None = None) -> str:
+        """See `Schedules.trigger`."""
+        return str(await self._do(lambda: self._inner.trigger(name, request_id=request_id)))
+
+    async def backfill(self, name: str, begin: datetime, end: datetime) -> str:
+        """See `Schedules.backfill`."""
+        return str(await self._do(lambda: self._inner.backfill(name, begin, end)))
+
+    async def list(self) -> Sequence[ScheduleView]:
+        """See `Schedules.list`."""
+        found: Sequence[ScheduleView] = await self._do(self._inner.list)
+        return found
+
+    async def show(self, name: str) -> ScheduleView | None:
+        """See `Schedules.show`."""
+        found: ScheduleView | None = await self._do(lambda: self._inner.show(name))
+        return found
+
+
 class AsyncClient:
     """As `Client`, for coroutines of any event loop. Close it, or use it as an asynchronous context manager."""
 
@@ -58,6 +103,11 @@ class AsyncClient:
         self._client = Client(log_client, prefix=prefix, payloads=payloads)
         self._payloads = payloads
         self._threads = ThreadPoolExecutor(SENDING_THREADS, thread_name_prefix="logkeel-client")
+
+    @property
+    def schedules(self) -> AsyncSchedules:
+        """What starts runs by time."""
+        return AsyncSchedules(self._client.schedules, self._do)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,13 +1,15 @@
 """Schedules on the production engine in memory: put, due, overlapping, steered, refused."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from logkeel.client import Client
+from logkeel.client import AsyncClient, Client
+from logkeel.client.asynchronous import AsyncSchedules
 from logkeel.errors import DefinitionError
 from logkeel.log import TopicPartition
 from logkeel.projection import ScheduleView
@@ -168,6 +170,35 @@ def test_it_is_steered_by_requests_and_tells_of_them() -> None:
         schedules.delete("nightly")
         it.until(lambda: schedules.show("nightly") is None)
         assert schedules.list() == []
+
+
+def awaited(it: Site, call: Callable[[AsyncSchedules], Awaitable[Any]]) -> Any:
+    """What a client of another event loop is told."""
+
+    async def ask() -> Any:
+        async with AsyncClient(it.application.client, prefix="memory") as client:
+            return await call(client.schedules)
+
+    return asyncio.run(ask())
+
+
+def test_coroutines_steer_schedules_too() -> None:
+    workflow = reports()
+    with site(workflow) as it:
+        awaited(it, lambda schedules: schedules.put(hourly(workflow)))
+        it.view("nightly")
+        awaited(it, lambda schedules: schedules.pause("nightly", reason="holidays"))
+        it.until(lambda: it.view("nightly").standing.paused)
+        awaited(it, lambda schedules: schedules.resume("nightly"))
+        awaited(it, lambda schedules: schedules.trigger("nightly", request_id="by-ada"))
+        begin = it.now - timedelta(hours=3)
+        awaited(it, lambda schedules: schedules.backfill("nightly", begin, it.now))
+        it.until(lambda: len(it.started("nightly")) >= 3)
+        assert [view.name for view in awaited(it, lambda schedules: schedules.list())] == ["nightly"]
+        assert not awaited(it, lambda schedules: schedules.show("nightly")).standing.paused
+        awaited(it, lambda schedules: schedules.delete("nightly"))
+        it.until(lambda: it.client.schedules.show("nightly") is None)
+        assert awaited(it, lambda schedules: schedules.show("nightly")) is None
 
 
 def test_refusals_are_told() -> None:
