@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import FieldWrite, RunEvent
-from logkeel.runs.core.changing import arrive, clear_under, merge, path_of, write
+from logkeel.runs.core.changing import arrive, clear_fields_under, clear_under, merge, path_of, write
 from logkeel.runs.core.elements import Rows, count_of, let_go, next_element
 from logkeel.runs.core.paths import is_element, of_element, without_element
 from logkeel.runs.core.places import PlacedEach, element_scope
@@ -12,7 +12,6 @@ from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.reading import layers_of, with_rows
 from logkeel.runs.core.reducing import (
     begin_level,
-    forget_levels,
     group_key,
     group_writes,
     level_scope,
@@ -56,7 +55,7 @@ def left(state: RunState, event: RunEvent, plan: Plan) -> None:
     if event.writes:
         write(state, placed.scope, event.writes, event.revision)
     if reduction_of(placed.block) is not None:
-        forget_levels(state, path)
+        clear_fields_under(state, path)
     arrive(state, placed.after, path)
 
 

@@ -158,6 +158,11 @@ def clear_under(state: RunState, path: str) -> None:
     _forget(state.forks, path)
     _forget(state.eaches, path)
     _forget(state.items, path)
+    clear_fields_under(state, path)
+
+
+def clear_fields_under(state: RunState, path: str) -> None:
+    """Forget what was written in the scopes inside of a block."""
     for scope, name in fields_below(state.fields, path):
         let_go(state, name, state.fields.pop((scope, name)))
 

@@ -11,8 +11,7 @@ from msgspec.structs import replace
 
 from logkeel.definitions import EachBlock
 from logkeel.records import FieldWrite, Payload
-from logkeel.runs.core.elements import Element, Rows, count_of, let_go, next_element
-from logkeel.runs.core.paths import fields_below
+from logkeel.runs.core.elements import Element, Rows, count_of, next_element
 from logkeel.runs.core.places import PlacedEach
 from logkeel.runs.core.reading import layers_of, with_rows
 from logkeel.runs.core.state import EachState, RunState
@@ -104,9 +103,3 @@ def outcome(state: RunState, placed: PlacedEach, reduction: Reduction) -> tuple[
 
 def _generation(state: RunState, placed: PlacedEach, each: EachState) -> int:
     return state.fields[level_scope(placed.path), level_name(each.level)].generation or 0
-
-
-def forget_levels(state: RunState, path: str) -> None:
-    """The block is left."""
-    for scope, name in fields_below(state.fields, path):
-        let_go(state, name, state.fields.pop((scope, name)))

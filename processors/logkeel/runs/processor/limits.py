@@ -18,11 +18,6 @@ from logkeel.wire import decode_as, record_type
 _REQUESTS = LimitRequest.__args__
 
 
-def is_for_a_limit(record: Record) -> bool:
-    """Whether this request is for a limit, and not for a run."""
-    return record.value is not None and record_type(record.value) in _REQUESTS
-
-
 class LimitKeeper:
     """Keeps the limits of one application; nothing in memory but how far its rounds are."""
 

@@ -11,11 +11,20 @@ Everything of a turn, history and completion included, is in the turn's transact
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from logkeel.errors import DataError, InvariantViolation, LogkeelError, PartitionCountChanged, UndecodableRecord
 from logkeel.exactly_once import SideEvent, Timer, Turn
 from logkeel.log import Record
-from logkeel.records import ChildCompleted, ErrorInfo, LimitAnswered, StepAnswer, WorkflowDefinition
+from logkeel.records import (
+    ChildCompleted,
+    ErrorInfo,
+    LimitAnswered,
+    LimitRequest,
+    ScheduleRequest,
+    StepAnswer,
+    WorkflowDefinition,
+)
 from logkeel.records.topics import TopicNames
 from logkeel.runs.core import child_ends, questions, waking
 from logkeel.runs.core.activation import Activation
@@ -26,9 +35,9 @@ from logkeel.runs.core.limiting import answered
 from logkeel.runs.core.state import RunState
 from logkeel.runs.processor.carrying import Carrier
 from logkeel.runs.processor.definitions import READY, Definitions
-from logkeel.runs.processor.limits import LimitKeeper, is_for_a_limit
+from logkeel.runs.processor.limits import LimitKeeper
 from logkeel.runs.processor.requests import RequestHandler
-from logkeel.runs.processor.schedules import ScheduleKeeper, is_for_a_schedule
+from logkeel.runs.processor.schedules import ScheduleKeeper
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.sweeping import Sweeper
 from logkeel.runs.processor.timer_ids import (
@@ -45,7 +54,7 @@ from logkeel.runs.processor.timer_ids import (
 )
 from logkeel.runs.rows.ledger import Ledger
 from logkeel.runs.rows.run_rows import load_run
-from logkeel.wire import decode_as
+from logkeel.wire import decode_as, record_type
 
 TABLE = "runs"
 
@@ -69,6 +78,10 @@ class RunProcessor:
         self._sweeper = Sweeper(settings)
         self._limits = LimitKeeper(names, settings, partitions)
         self._schedules = ScheduleKeeper(names, self._definitions, partitions)
+        self._keepers: dict[type[Any], LimitKeeper | ScheduleKeeper] = {
+            **dict.fromkeys(LimitRequest.__args__, self._limits),
+            **dict.fromkeys(ScheduleRequest.__args__, self._schedules),
+        }
 
     @property
     def inputs(self) -> Sequence[str]:
@@ -93,7 +106,7 @@ class RunProcessor:
     def process(self, record: Record, turn: Turn) -> None:
         """One request or one answer."""
         if record.topic == self._names.run_requests:
-            self._handler_of(record).handle(record, turn)
+            (self._keeper_of(record) or self._requests).handle(record, turn)
             return
         if record.value is None:
             raise UndecodableRecord("an answer is not a tombstone")
@@ -108,10 +121,10 @@ class RunProcessor:
                 answer(activation, message)
             self._carrier.carry_out(activation, turn)
 
-    def _handler_of(self, request: Record) -> LimitKeeper | ScheduleKeeper | RequestHandler:
-        if is_for_a_limit(request):
-            return self._limits
-        return self._schedules if is_for_a_schedule(request) else self._requests
+    def _keeper_of(self, request: Record) -> LimitKeeper | ScheduleKeeper | None:
+        """Whose a request is that is not for a run."""
+        kind = None if request.value is None else record_type(request.value)
+        return None if kind is None else self._keepers.get(kind)
 
     def _on_limit(self, message: LimitAnswered, activation: Activation | None, turn: Turn) -> None:
         if activation is None or not answered(activation, message):
@@ -147,10 +160,9 @@ class RunProcessor:
         """A run that the culprit belongs to fails, visibly; a request is refused (P21)."""
         code = error.code if isinstance(error, LogkeelError) else "unprocessable"
         if isinstance(culprit, Record) and culprit.topic == self._names.run_requests:
-            if is_for_a_limit(culprit):
-                self._limits.refuse(culprit, code, str(error), turn)
-            elif is_for_a_schedule(culprit):
-                self._schedules.refuse(culprit, code, str(error), turn)
+            keeper = self._keeper_of(culprit)
+            if keeper is not None:
+                keeper.refuse(culprit, code, str(error), turn)
             elif not isinstance(error, UndecodableRecord):
                 self._requests.refuse_unprocessable(culprit, code, str(error), turn)
             return

@@ -18,17 +18,12 @@ from logkeel.runs.processor.schedule_records import cancel_output, event_output,
 from logkeel.runs.processor.timer_ids import SCHEDULE
 from logkeel.runs.rows.run_rows import load_run
 from logkeel.runs.rows.schedule_rows import Schedules
-from logkeel.wire import decode_as, record_type
+from logkeel.wire import decode_as
 
 _REQUESTS = ScheduleRequest.__args__
 
 STUMBLED_MS = 60_000
 """How long a schedule that could not be looked at is left alone."""
-
-
-def is_for_a_schedule(record: Record) -> bool:
-    """Whether this request is for a schedule, and not for a run."""
-    return record.value is not None and record_type(record.value) in _REQUESTS
 
 
 class ScheduleKeeper:
