@@ -135,8 +135,10 @@ def flow_problems(
         most = most_of(definition)
         used |= {*most}
         yield from _fit_problems(budgets, definition, most, where)
+    # What calls of durable code use is said where they are made: no definition knows it.
+    has_calls = any(definition.journaled is True for _, definition in steps)
     for budget in budgets:
-        if budget.unit not in used | {WALL_MS}:
+        if budget.unit not in used | {WALL_MS} and not has_calls:
             what = f"nothing in the flow uses the budget of {budget.unit!r}"
             yield Problem(what, place, f'say uses={{"{budget.unit}": …}} at the steps that do, or take it out')
 
@@ -166,7 +168,7 @@ def _fit_problems(
             yield Problem(what, place, f"{remedy}, or raise the budget")
         if asked is not None and budget.is_shared and step.journaled is True:
             what = f"step {step.name!r} has a journal, and the budget of {budget.unit!r} is shared by runs"
-            remedy = "give each run a budget of its own, or let steps without journal use what is shared"
+            remedy = "let its calls say what they use, by step.options(uses=…), or give each run a budget of its own"
             yield Problem(what, place, remedy)
 
 

@@ -4,8 +4,8 @@ Each call is a record, acknowledged before `run` returns. When the step is execu
 give it without being made; so code between the calls must decide by nothing else than its arguments and their results.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
@@ -14,6 +14,7 @@ from logkeel.definitions import Verb
 from logkeel.errors import StepSignatureError
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
+from logkeel.workflow.limits import Limit
 from logkeel.workflow.retry import Retry
 
 if TYPE_CHECKING:
@@ -31,13 +32,16 @@ class CallOptions:
     """How a journaled call is made. Raises `StepSignatureError` for what does not go together.
 
     `timeout` bounds one try; None: no limit. `check` belongs to CHECKED: it takes the arguments of the call and answers
-    as a step's check does. A ONCE call is repeated for `NotDone` only.
+    as a step's check does. A ONCE call is repeated for `NotDone` only. `limits`: how many there may be at once, or
+    begin within a time; `uses`: how much of each unit of the workflow's budgets one try uses at most.
     """
 
     effect: EffectDeclaration = IDEMPOTENT
     timeout: Duration | None = DEFAULT_CALL_TIMEOUT
     retry: Retry | None = None
     check: Callable[..., Any] | None = None
+    limits: Sequence[Limit] = ()
+    uses: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         kind = self.effect.kind
@@ -115,8 +119,16 @@ class DurableCode(DurableCalls, Protocol):
         timeout: Duration | None = DEFAULT_CALL_TIMEOUT,
         retry: Retry | None = None,
         check: Callable[..., Any] | None = None,
+        limits: Sequence[Limit] = (),
+        uses: Mapping[str, int] | None = None,
     ) -> DurableCalls:
-        """Calls with these options: `await step.options(effect=KEYED).run(...)`. Raises as `CallOptions`."""
+        """Calls with these options: `await step.options(effect=KEYED).run(...)`.
+
+        `limits`: each try of a call waits, holding no worker, until there are fewer at once, or until enough time has
+        passed; each needs a name. `uses`: how much of each unit of the workflow's budgets one try uses at most; so much
+        is reserved before it, and it counts with what the called function reports by `used` of a StepContext that it
+        takes. Raises as `CallOptions`, and `StepSignatureError` for limits and units that do not fit the workflow.
+        """
         ...
 
     async def gather(self, *coroutines: Coroutine[Any, Any, T], concurrency: int | None = None) -> list[T]:

@@ -1,6 +1,7 @@
 """A workflow: a typed state, steps and a flow; compiled to a definition, checked when it is built."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
@@ -271,10 +272,12 @@ class Workflow(Generic[S]):
 
     def bind(self, step_name: str) -> BoundStep:
         """The step as a worker runs it; of an inner workflow by `<workflow>:<step>`. Raises KeyError if unknown."""
+        units = frozenset(each.unit for each in self.budgets)
         inner, separator, name = step_name.partition(SEPARATOR)
         if separator:
-            return self._inner[inner].bind(name)
-        return bound(self._steps[step_name], self.shape.fields)
+            there = self._inner[inner].bind(name)
+            return replace(there, frame=replace(there.frame, units=units))
+        return bound(self._steps[step_name], self.shape.fields, units)
 
     def encode_input(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
         """The input of a run as field writes, in the order of the state class.

@@ -33,6 +33,7 @@ from logkeel.records.schedules import (
     SteerSchedule,
 )
 from logkeel.records.steps import (
+    CallLimit,
     ChildCall,
     JournalEntry,
     StepAnswer,
@@ -74,6 +75,7 @@ __all__ = [
     "AnswerQuestion",
     "Blob",
     "CancelRun",
+    "CallLimit",
     "ChildCall",
     "ChildCompleted",
     "Control",

@@ -20,7 +20,8 @@ from logkeel.records import (
 )
 from logkeel.runs.core.actions import Action, Ignored, ReleaseSlot
 from logkeel.runs.core.apply import apply
-from logkeel.runs.core.budgets import Told, amounts_of
+from logkeel.runs.core.budgets import RESERVES, Told, amounts_of
+from logkeel.runs.core.call_claims import amounts_of_calls
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunState
 
@@ -105,9 +106,15 @@ class Activation:
             due_ms=details.get("due_ms"),
             started_at_ms=details.get("started_at_ms"),
             used=details.get("amounts", {}),
+            journal=details.get("journal"),
         )
-        details["amounts"] = amounts_of(self.state, self.plan, told, self.now_ms)
-        self.settled = self.settled or (kind != "step_dispatched" and bool(details["amounts"]))
+        amounts = amounts_of(self.state, self.plan, told, self.now_ms)
+        if self.state.head.claims and self.plan.has_journals:
+            for unit, amount in amounts_of_calls(self.state, told).items():
+                amounts[unit] = amounts.get(unit, 0) + amount
+        details["amounts"] = amounts
+        gives_back = kind not in RESERVES or not any(amounts.values())
+        self.settled = self.settled or (gives_back and bool(amounts))
 
     def _release(self) -> None:
         """What the event has freed is given back, whoever recorded it."""

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
-from logkeel.runs.core import apply_retry, apply_sagas, budget_events, journal_events, limit_events, sagas
+from logkeel.runs.core import apply_retry, apply_sagas, budget_events, call_claims, journal_events, limit_events, sagas
 from logkeel.runs.core.apply_fork import forked
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.runs.core.changing import arrive, free, hold, path_of, unhold, write
@@ -61,6 +61,8 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
         )
     head.revision = event.revision
     head.last_ms = event.at_ms
+    if head.claims and plan.has_journals:
+        call_claims.end(state, event)
     _HANDLERS[event.kind](state, event, plan)
     if event.amounts and event.kind != "question_answered":
         budget_events.account_for(state, event, plan)
@@ -267,6 +269,8 @@ def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
 def _step_journaled(state: RunState, event: RunEvent, plan: Plan) -> None:
     step = _legal(state, event)
     journal_events.journaled(state, event)
+    if event.journal is not None and event.journal.waits_for == "limit":
+        call_claims.begin(state, event, plan)
     if event.writes:
         _write_result(state, event, plan, plan.steps[path_of(event)])
     outcome = event.journal is not None and event.journal.state != "intent"

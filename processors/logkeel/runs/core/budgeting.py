@@ -2,15 +2,15 @@
 
 from logkeel.records import AnswerQuestion
 from logkeel.records.limits import MAX_AMOUNT
+from logkeel.runs.core import journal_limits
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.asking import DELEGATE, reassign, refusal
-from logkeel.runs.core.budgets import Lack, exhausted, lack_of, question_path, unit_asked_for
+from logkeel.runs.core.budget_asking import ALLOWED, ask_for_more
+from logkeel.runs.core.budgets import Lack, exhausted, lack_of, unit_asked_for
 from logkeel.runs.core.flow import dispatch, leave_waiting
 from logkeel.runs.core.moving import fail
-
-ALLOWED = ("approve", "reject")
-"""Answers to the question whether there is to be more."""
+from logkeel.runs.core.paths import is_in_code
 
 
 def may_spend(turn: Activation, path: str) -> bool:
@@ -26,8 +26,7 @@ def may_spend(turn: Activation, path: str) -> bool:
 
 
 def _wait(turn: Activation, path: str, lack: Lack) -> None:
-    if lack.asks:
-        _ask(turn, path, lack)
+    ask_for_more(turn, path, lack)
     if path in turn.state.held:
         return
     step, name = turn.state.steps.get(path), turn.plan.steps[path].definition.name
@@ -35,14 +34,6 @@ def _wait(turn: Activation, path: str, lack: Lack) -> None:
         leave_waiting(turn, path, step)
     facts = {"kind": "run_budget", "limit": lack.budget.unit, "key": "", "allows": str(lack.limit)}
     turn.record("step_held", path=path, step=name, name=lack.budget.unit, reason="budget", attributes=facts)
-
-
-def _ask(turn: Activation, path: str, lack: Lack) -> None:
-    unit = lack.budget.unit
-    if question_path(unit) in turn.state.waits:
-        return
-    text = f"{path} may use {lack.asked} {unit}, and of {lack.limit} {lack.left} are left. Is there to be more?"
-    turn.record("question_asked", path=question_path(unit), reason=text, attributes={"allow": ",".join(ALLOWED)})
 
 
 def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
@@ -73,13 +64,16 @@ def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
 
 def go_on(turn: Activation) -> None:
     """At the end of a turn: what was settled in it may be what others wait for, in the order in which they came."""
-    while turn.settled and _may_go_on(turn):
+    head = turn.state.head
+    while turn.settled and turn.state.running and (head.held_steps or head.claims):
         turn.settled = False
-        for _, path in sorted((revision, path) for path, revision in turn.state.held.items()):
-            if _may_go_on(turn) and path in turn.state.held:
+        held = [(revision, path) for path, revision in turn.state.held.items()] if head.held_steps else []
+        for _, path in sorted([*held, *journal_limits.waiting(turn.state)]):
+            if is_in_code(path):
+                journal_limits.go_on(turn, path)
+            elif _may_send(turn) and path in turn.state.held:
                 dispatch(turn, path)
 
 
-def _may_go_on(turn: Activation) -> bool:
-    head = turn.state.head
-    return turn.state.running and head.held_steps > 0 and head.paused_at_ms is None
+def _may_send(turn: Activation) -> bool:
+    return turn.state.running and turn.state.head.paused_at_ms is None

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UnsetType
 
 from logkeel.definitions import BudgetDefinition, StepDefinition
-from logkeel.records import ErrorInfo, EventKind
+from logkeel.records import ErrorInfo, EventKind, JournalEntry
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunState, StepState
 
@@ -26,11 +26,14 @@ WALL_MS: Final = "wall_ms"
 _ENDS: Final = frozenset({"step_succeeded", "step_failed", "step_revoked", "step_restarted"})
 """Behind these nothing of the execution comes that would count."""
 
+RESERVES: Final = frozenset({"step_dispatched", "limit_asked", "step_resumed"})
+"""Their amounts are reserved: those of the latter two for a call of a step's code."""
+
 _BACK: Final = frozenset({"step_refused", "step_held"})
 """Here nothing was executed."""
 
 
-_UNBEGUN: Final = ("not started", "state needed")
+UNBEGUN: Final = ("not started", "state needed")
 """Reasons for which an execution is given back that has not begun."""
 
 _ASKED: Final = "budget:"
@@ -80,11 +83,17 @@ def most_of(plan: Plan, path: str) -> dict[str, int]:
 
 
 def lack_of(state: RunState, plan: Plan, path: str) -> Lack | None:
-    """Whether a budget of the run has too little left for the step; one that is used up goes before one that waits."""
-    step, waiting = state.steps.get(path), None
-    most = most_of(plan, path)
+    """Whether a budget of the run has too little left for the step."""
+    step = state.steps.get(path)
+    reserved = {} if step is None else step.reserved
+    return lack(state, plan, {unit: most for unit, most in most_of(plan, path).items() if unit not in reserved})
+
+
+def lack(state: RunState, plan: Plan, most: Mapping[str, int]) -> Lack | None:
+    """Whether a budget of the run has too little left for this; one that is used up goes before one that waits."""
+    waiting = None
     for budget in plan.run_budgets:
-        asked = 0 if step is not None and budget.unit in step.reserved else most.get(budget.unit, 0)
+        asked = most.get(budget.unit, 0)
         account = state.head.accounts.get(budget.unit)
         if not asked or account is None:
             continue
@@ -92,10 +101,10 @@ def lack_of(state: RunState, plan: Plan, path: str) -> Lack | None:
         left = max(limit - account.spent, 0)
         if asked > left:
             asks = budget.on_exhausted == "ask" and not account.refused
-            lack = Lack(budget, asked, limit, left, waits=asks, asks=asks)
+            found = Lack(budget, asked, limit, left, waits=asks, asks=asks)
             if not asks:
-                return lack
-            waiting = lack
+                return found
+            waiting = found
         elif asked > left - account.reserved:
             waiting = waiting or Lack(budget, asked, limit, left, waits=True)
     return waiting
@@ -119,6 +128,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     due_ms: int | None
     started_at_ms: int | None
     used: Mapping[str, int]
+    journal: JournalEntry | None = None
 
 
 def amounts_of(state: RunState, plan: Plan, told: Told, now_ms: int) -> dict[str, int]:
@@ -154,14 +164,14 @@ def _is_settled(unit: str, told: Told, *, keeps: bool) -> bool:
         case "step_reclaimed":
             return told.reason == "lost"
         case "step_released":
-            return told.reason not in _UNBEGUN or told.due_ms is not None
+            return told.reason not in UNBEGUN or told.due_ms is not None
         case _:
             return False
 
 
 def _settled(step: StepState, definition: StepDefinition, unit: str, told: Told, now_ms: int) -> int:
     reserved = step.reserved[unit]
-    if told.kind in _BACK or (told.kind == "step_released" and told.reason in _UNBEGUN):
+    if told.kind in _BACK or (told.kind == "step_released" and told.reason in UNBEGUN):
         return 0
     if unit == WALL_MS:
         since_ms = told.started_at_ms or step.started_at_ms or step.dispatched_ms

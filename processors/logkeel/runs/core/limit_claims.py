@@ -33,6 +33,8 @@ class LimitClaim(msgspec.Struct, frozen=True, array_like=True):
 
     `number`: the revision at which it began. `limits` are asked in their order; it holds the first `held` of them and
     waits in line for the next one, unless it holds them all. `used`: of budgets, by unit, when it has ended.
+    Of a call of a step's code: `uses` is what it uses at most of budgets, by unit, and `counts` whether that is
+    reserved of the run's.
     """
 
     number: int
@@ -40,6 +42,8 @@ class LimitClaim(msgspec.Struct, frozen=True, array_like=True):
     limits: tuple[LimitUse, ...]
     held: int = 0
     used: Mapping[str, int] = {}
+    uses: Mapping[str, int] = {}
+    counts: bool = False
 
     def used_of(self, use: LimitUse) -> int | None:
         """How much of what was reserved counts as used; None of what is no budget."""

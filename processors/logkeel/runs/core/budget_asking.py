@@ -1,0 +1,16 @@
+"""How a human is asked whether a run is to have more of a unit (decision 0031). Pure."""
+
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.budgets import Lack, question_path
+
+ALLOWED = ("approve", "reject")
+"""Answers to the question whether there is to be more."""
+
+
+def ask_for_more(turn: Activation, path: str, lack: Lack) -> None:
+    """Ask a human whether there is to be more, if that is to be asked and is not yet."""
+    unit = lack.budget.unit
+    if not lack.asks or question_path(unit) in turn.state.waits:
+        return
+    text = f"{path} may use {lack.asked} {unit}, and of {lack.limit} {lack.left} are left. Is there to be more?"
+    turn.record("question_asked", path=question_path(unit), reason=text, attributes={"allow": ",".join(ALLOWED)})
