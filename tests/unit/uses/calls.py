@@ -1,10 +1,9 @@
-"""A run whose code makes three calls side by side, each with limits and budgets; the lines they wait in; a bystander."""
+"""A run whose code makes three calls side by side, each with limits and budgets, and the lines that they wait in."""
 
 from collections import deque
 from typing import Any
 
-from msgspec.structs import replace
-from tests.unit.budgets.budgeted import TENANT, budgeted, journaled
+from tests.unit.budgets.budgeted import budgeted, journaled
 from tests.unit.journals.scripts import Life, entry_sent, suspended
 from tests.unit.runs.scripts import T0, flow_of, step_block, text
 
@@ -214,18 +213,3 @@ def _given_back(message: LimitAnswered) -> ReleaseLimit:
         path=message.path,
         number=message.number,
     )
-
-
-__all__ = [
-    "CALLS",
-    "MODEL",
-    "MOST",
-    "POSITIONS",
-    "TENANT",
-    "TOKENS",
-    "Calls",
-    "account",
-    "asking",
-    "outcome",
-    "replace",
-]

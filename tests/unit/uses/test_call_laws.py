@@ -1,4 +1,4 @@
-"""Laws of calls that keep to limits and budgets: whatever workers and lines say, in any order, twice, late, as zombies."""
+"""Laws of calls that keep to limits and budgets: whatever workers and lines say, in any order, twice, late."""
 
 from collections.abc import Callable
 
@@ -130,7 +130,21 @@ EVENTS: dict[str, Callable[[World], None]] = {
     "succeed": lambda w: (w.running or w.hear(succeeded(w.state, "a"))) and None,
     "cancel": _request(requests.cancel, CancelRun(run_id="r")),
 }
-WORK = ("want", "want", "begin", "begin", "end", "stop", "carry", "carry", "carry", "tick", "zombie", "twice")
+WORK = (
+    "want",
+    "want",
+    "begin",
+    "begin",
+    "end",
+    "stop",
+    "carry",
+    "carry",
+    "settle",
+    "settle",
+    "tick",
+    "zombie",
+    "twice",
+)
 
 
 def do(world: World, data: st.DataObject) -> None:
@@ -149,6 +163,9 @@ def do(world: World, data: st.DataObject) -> None:
             world.stop()
         case "carry":
             world.carry(twice=data.draw(st.booleans()))
+        case "settle":
+            world.stop()
+            world.settle()
         case "tick":
             world.next(after_ms=3_000)
             world.tick()
