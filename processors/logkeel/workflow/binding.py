@@ -215,8 +215,8 @@ class BoundStep(BoundFunction):
         return StepSignatureError(message, step=self.name, problems=problems)
 
 
-def bound(step: Step[..., Any], fields: Mapping[str, StateField], units: frozenset[str]) -> BoundStep:
-    """Bind a declared step to the fields of its state, and the units of its workflow's budgets."""
+def bound(step: Step[..., Any], fields: Mapping[str, StateField], units: Mapping[str, int]) -> BoundStep:
+    """Bind a declared step to the fields of its state, and to the units of its workflow's budgets."""
     return BoundStep(
         signature=step.signature,
         fields=fields,

@@ -143,6 +143,14 @@ def flow_problems(
             yield Problem(what, place, f'say uses={{"{budget.unit}": …}} at the steps that do, or take it out')
 
 
+def least_of(budgets: Sequence[Budget]) -> dict[str, int]:
+    """Of each unit the smallest of its budgets."""
+    found: dict[str, int] = {}
+    for each in budgets:
+        found[each.unit] = min(each.limit, found.get(each.unit, each.limit))
+    return found
+
+
 def most_of(definition: StepDefinition) -> dict[str, int]:
     """What one attempt uses at most of units that it reports."""
     return {} if isinstance(definition.uses, UnsetType) else definition.uses

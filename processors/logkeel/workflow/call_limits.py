@@ -14,12 +14,15 @@ from logkeel.workflow.state import StateField
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the step of a call says of it. `units`: of its workflow's budgets; `own`: what the step itself uses."""
+    """What the step of a call says of it. `units`: of its workflow's budgets, with the least there is of each; `own`:
+
+    what the step itself uses.
+    """
 
     step: str
     place: str
     fields: Mapping[str, StateField]
-    units: frozenset[str] = frozenset()
+    units: Mapping[str, int] = field(default_factory=dict)
     own: Mapping[str, int] = field(default_factory=dict)
 
     def limits(self, limits: Sequence[Limit]) -> tuple[CallLimit, ...]:
@@ -49,6 +52,11 @@ class Frame:
                 remedy = f"use one of {', '.join(sorted(self.units))}, or add " if self.units else "add "
                 remedy += f"Budget({unit!r}, …) to budgets="
                 problems.append(Problem(f"{what}of which the workflow has no budget", self.place, remedy))
+            elif uses[unit] > self.units[unit]:
+                remedy = "let it say that it uses less, or raise the budget"
+                problems.append(
+                    Problem(f"{what}{uses[unit]} of {self.units[unit]}: it never begins", self.place, remedy)
+                )
         self._raise_for(problems)
         return dict(uses)
 

@@ -14,11 +14,11 @@ from logkeel.definitions import Verb
 from logkeel.errors import StepSignatureError
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
-from logkeel.workflow.limits import Limit
 from logkeel.workflow.retry import Retry
 
 if TYPE_CHECKING:
     from logkeel.workflow.durable import Durable
+    from logkeel.workflow.limits import Limit
     from logkeel.workflow.workflow import Workflow
 
 P = ParamSpec("P")
@@ -40,7 +40,7 @@ class CallOptions:
     timeout: Duration | None = DEFAULT_CALL_TIMEOUT
     retry: Retry | None = None
     check: Callable[..., Any] | None = None
-    limits: Sequence[Limit] = ()
+    limits: "Sequence[Limit]" = ()
     uses: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -119,7 +119,7 @@ class DurableCode(DurableCalls, Protocol):
         timeout: Duration | None = DEFAULT_CALL_TIMEOUT,
         retry: Retry | None = None,
         check: Callable[..., Any] | None = None,
-        limits: Sequence[Limit] = (),
+        limits: "Sequence[Limit]" = (),
         uses: Mapping[str, int] | None = None,
     ) -> DurableCalls:
         """Calls with these options: `await step.options(effect=KEYED).run(...)`.

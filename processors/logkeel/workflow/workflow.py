@@ -20,7 +20,7 @@ from logkeel.errors import InvalidInput
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.binding import BoundStep, bound
 from logkeel.workflow.blocks import FlowBlock
-from logkeel.workflow.budgets import Budget, budget_definitions, budget_problems, flow_problems
+from logkeel.workflow.budgets import Budget, budget_definitions, budget_problems, flow_problems, least_of
 from logkeel.workflow.context import RunView, StepErrorView
 from logkeel.workflow.conversing import conversation_in, conversation_problems, joining_problems
 from logkeel.workflow.declaring import StepOptions, declare_step
@@ -272,7 +272,7 @@ class Workflow(Generic[S]):
 
     def bind(self, step_name: str) -> BoundStep:
         """The step as a worker runs it; of an inner workflow by `<workflow>:<step>`. Raises KeyError if unknown."""
-        units = frozenset(each.unit for each in self.budgets)
+        units = least_of(self.budgets)
         inner, separator, name = step_name.partition(SEPARATOR)
         if separator:
             there = self._inner[inner].bind(name)
