@@ -15,6 +15,7 @@ from tests.sim.plan import Plan, RunPlan
 from tests.sim.retries import faults_of_retries
 from tests.sim.sagas import faults_of_sagas
 from tests.sim.starts import faults_of_starts
+from tests.sim.uses import faults_of_calls
 from tests.sim.versions import rolled
 from tests.sim.within import faults_of_time_limits
 
@@ -57,6 +58,7 @@ WITHOUT_EFFECT = (
     "join",
     "weigh",
     "reason",
+    "call_out",
     "delegate",
     "_look",
     "_peek",
@@ -83,6 +85,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_limits(world, histories)
     found += faults_of_retries(histories)
     found += faults_of_budgets(world, histories)
+    found += faults_of_calls(histories, outside.lines)
     found += faults_of_deadlines(world, histories, outside.lines)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)
