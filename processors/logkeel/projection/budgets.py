@@ -31,12 +31,15 @@ def account_for(view: "RunView", event: RunEvent) -> None:
     """Reserve or settle what the event says."""
     path = event.path or ""
     place = path if event.journal is None else f"{path}?{event.journal.position}"
+    if event.kind == "child_started":
+        place = f"{path}@{event.revision}"
+    detached = "detached" in event.attributes
     for unit, amount in event.amounts.items():
         account = view.accounts.get(unit, AccountView())
         if event.kind == "question_answered":
             view.accounts[unit] = replace(account, granted=account.granted + amount)
             continue
-        if event.kind in ("step_dispatched", "limit_asked", "step_resumed"):
+        if event.kind in ("step_dispatched", "limit_asked", "step_resumed", "child_started") and not detached:
             view.accounts[unit] = replace(account, reserved={**account.reserved, place: amount})
         else:
             reserved = {each: value for each, value in account.reserved.items() if not _is_settled(each, event)}
@@ -45,6 +48,8 @@ def account_for(view: "RunView", event: RunEvent) -> None:
 
 def _is_settled(path: str, event: RunEvent) -> bool:
     """Whether what was reserved there ends with the event: the step's, or that of a call of its code."""
+    if event.kind == "run_completed" or "@" in path:
+        return event.kind == "run_completed" or path == f"{event.path}@{event.attributes.get('number')}"
     return is_over(path, event) or (path == event.path and event.kind != "step_journaled")
 
 

@@ -420,6 +420,7 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "step_held": _step_held,
     "child_started": _child_started,
     "child_ended": _over,
+    "child_settled": _noted,
     "limit_asked": _limit_asked,
     "limit_granted": _limit_granted,
     "answer_ignored": _noted,

@@ -42,7 +42,7 @@ class Frame:
 
     def uses(self, uses: Mapping[str, int]) -> dict[str, int]:
         """What a try of a call uses at most, by unit. Raises `StepSignatureError`."""
-        problems = list(uses_problems(uses, self.step, self.place))
+        problems = list(uses_problems(uses, f"a call of step {self.step!r}", self.place))
         for unit in () if problems else sorted(uses):
             what = f"a call of step {self.step!r} says that it uses {unit!r}, "
             if unit in self.own:

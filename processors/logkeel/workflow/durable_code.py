@@ -81,12 +81,14 @@ class ChildOptions:
     """How a child run is started. `name`: of the call, in the journal; unless said, the workflow's.
 
     `on_cancel`: what becomes of it when the step does not wait for it any more. `max_descendants`: how many runs there
-    may be below it; unless said, a share of what this run has left.
+    may be below it; unless said, a share of what this run has left. `uses`: how much of each unit of the workflow's
+    budgets it, and all below it, may use; unless said, a share as well.
     """
 
     name: str | None = None
     on_cancel: Literal["cancel", "abandon"] = "cancel"
     max_descendants: int | None = None
+    uses: Mapping[str, int] = field(default_factory=dict)
 
 
 class DurableCalls(Protocol):

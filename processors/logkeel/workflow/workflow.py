@@ -186,7 +186,7 @@ class Workflow(Generic[S]):
         has_journals = any(step.definition().journaled is True for step in translation.used)
         problems += joining_problems(self.conversation, flow, f"Workflow({self.name!r})", has_journals=has_journals)
         inner = {name: each.document().steps for name, each in translation.inner.items()}
-        problems += flow_problems(self.budgets, translation.used, inner, f"Workflow({self.name!r})")
+        problems += flow_problems(self.budgets, translation.used, inner, flow, f"Workflow({self.name!r})")
         problems += circle_problems(self, flow, translation.children | self._inner_children(translation))
         if not foreign:
             problems += self._check(flow, translation)

@@ -52,6 +52,7 @@ from logkeel.records.steps import (
 )
 from logkeel.records.streams import StepEmitted
 from logkeel.records.values import (
+    Allowance,
     Blob,
     Control,
     Effect,
@@ -72,6 +73,7 @@ from logkeel.records.values import (
 
 __all__ = [
     "AcquireLimit",
+    "Allowance",
     "AnswerQuestion",
     "Blob",
     "CancelRun",

@@ -34,6 +34,7 @@ class ChildCall(msgspec.Struct, frozen=True, kw_only=True):
 
     `max_descendants`: how many runs there may be below it; None: a share of what is left. `abandon`: it goes on if
     nobody waits for it any more. `run_id` and `result` belong to the outcome: which run it was, and what it returned.
+    `uses`: what it and all below it may use of budgets; of other units it gets a share of what is left.
     """
 
     workflow: str
@@ -42,6 +43,7 @@ class ChildCall(msgspec.Struct, frozen=True, kw_only=True):
     max_descendants: int | None = None
     run_id: str | None = None
     result: tuple[FieldValue, ...] = ()
+    uses: dict[str, int] = {}
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,16 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
-from logkeel.runs.core import apply_retry, apply_sagas, budget_events, call_claims, journal_events, limit_events, sagas
+from logkeel.runs.core import (
+    apply_retry,
+    apply_sagas,
+    budget_events,
+    call_claims,
+    child_budgets,
+    journal_events,
+    limit_events,
+    sagas,
+)
 from logkeel.runs.core.apply_fork import forked
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.runs.core.changing import arrive, free, hold, path_of, unhold, write
@@ -63,6 +72,8 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
     head.last_ms = event.at_ms
     if head.claims and plan.has_journals:
         call_claims.end(state, event)
+    if event.kind in child_budgets.KINDS:
+        child_budgets.account_for(state, event)
     _HANDLERS[event.kind](state, event, plan)
     if event.amounts and event.kind != "question_answered":
         budget_events.account_for(state, event, plan)
@@ -435,6 +446,7 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "run_forked": forked,
     "child_started": _of_block_or_code(blocks.child_started, journal_events.child_started),
     "child_ended": _of_block_or_code(blocks.child_ended, journal_events.child_ended),
+    "child_settled": _noted,
     "limit_asked": limit_events.asked,
     "limit_granted": limit_events.granted,
     "answer_ignored": _answer_ignored,

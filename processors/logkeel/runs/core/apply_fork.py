@@ -6,6 +6,7 @@ from logkeel.records import RunEvent
 from logkeel.runs.core import call_claims
 from logkeel.runs.core.budget_events import forget_reserved
 from logkeel.runs.core.changing import hold, write
+from logkeel.runs.core.limit_claims import is_share
 from logkeel.runs.core.paths import is_in_code, is_slot
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
@@ -27,7 +28,7 @@ def forked(state: RunState, event: RunEvent, plan: Plan) -> None:
             hold(state, path, event.revision)
     for path in list(state.claims):
         # Its slots are the other run's; it asks for its own when it is sent.
-        if path not in state.steps and not is_in_code(path):
+        if path not in state.steps and not is_in_code(path) and not is_share(path):
             hold(state, path, event.revision)
         del state.claims[path]
     state.head.claims = 0

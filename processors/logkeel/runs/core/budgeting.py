@@ -6,11 +6,13 @@ from logkeel.runs.core import journal_limits
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.asking import DELEGATE, reassign, refusal
-from logkeel.runs.core.budget_asking import ALLOWED, ask_for_more
-from logkeel.runs.core.budgets import Lack, exhausted, lack_of, unit_asked_for
+from logkeel.runs.core.budget_asking import ALLOWED, wait
+from logkeel.runs.core.budgets import Lack, exhausted, lack_of, run_budgets, unit_asked_for
 from logkeel.runs.core.flow import dispatch, leave_waiting
-from logkeel.runs.core.moving import fail
-from logkeel.runs.core.paths import is_in_code
+from logkeel.runs.core.journal_children import begin_held
+from logkeel.runs.core.moving import fail, go_to
+from logkeel.runs.core.paths import is_in_code, static
+from logkeel.runs.core.targets import ToChild
 
 
 def may_spend(turn: Activation, path: str) -> bool:
@@ -26,14 +28,10 @@ def may_spend(turn: Activation, path: str) -> bool:
 
 
 def _wait(turn: Activation, path: str, lack: Lack) -> None:
-    ask_for_more(turn, path, lack)
-    if path in turn.state.held:
-        return
-    step, name = turn.state.steps.get(path), turn.plan.steps[path].definition.name
-    if step is not None:
+    step = turn.state.steps.get(path)
+    if step is not None and path not in turn.state.held:
         leave_waiting(turn, path, step)
-    facts = {"kind": "run_budget", "limit": lack.budget.unit, "key": "", "allows": str(lack.limit)}
-    turn.record("step_held", path=path, step=name, name=lack.budget.unit, reason="budget", attributes=facts)
+    wait(turn, path, turn.plan.steps[path].definition.name, lack)
 
 
 def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
@@ -41,7 +39,7 @@ def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
     path = request.path
     unit, wait = unit_asked_for(path), turn.state.waits.get(path)
     refused = refusal(turn, request, None if wait is None else wait.number, ALLOWED, ", ".join(ALLOWED))
-    grant = next((each.limit for each in turn.plan.run_budgets if each.unit == unit), 0)
+    grant = next((each.limit for each in run_budgets(turn.state.info, turn.plan) if each.unit == unit), 0)
     grant = grant if request.grant is None else request.grant
     if refused is None and not 1 <= grant <= MAX_AMOUNT:
         refused = Reject("answer_invalid", f"to give more of {unit}, say how much, from 1 to {MAX_AMOUNT}")
@@ -65,14 +63,23 @@ def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
 def go_on(turn: Activation) -> None:
     """At the end of a turn: what was settled in it may be what others wait for, in the order in which they came."""
     head = turn.state.head
-    while turn.settled and turn.state.running and (head.held_steps or head.claims):
+    while turn.settled and turn.state.running and (head.held_steps or head.claims or turn.plan.has_journals):
         turn.settled = False
         held = [(revision, path) for path, revision in turn.state.held.items()] if head.held_steps else []
         for _, path in sorted([*held, *journal_limits.waiting(turn.state)]):
             if is_in_code(path):
                 journal_limits.go_on(turn, path)
             elif _may_send(turn) and path in turn.state.held:
-                dispatch(turn, path)
+                _send(turn, path)
+        if _may_send(turn):
+            begin_held(turn)
+
+
+def _send(turn: Activation, path: str) -> None:
+    if static(path) in turn.plan.children:
+        go_to(turn, ToChild(static(path)), path)
+    else:
+        dispatch(turn, path)
 
 
 def _may_send(turn: Activation) -> bool:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import EventKind, JournalEntry, RunEvent
-from logkeel.runs.core.budgets import UNBEGUN, Told, most_of
+from logkeel.runs.core.budgets import UNBEGUN, Told, most_of, units_of
 from logkeel.runs.core.changing import free, path_of
 from logkeel.runs.core.limit_claims import LimitClaim
 from logkeel.runs.core.limit_uses import uses_of_call
@@ -43,13 +43,14 @@ def begin(state: RunState, event: RunEvent, plan: Plan) -> None:
     """A try of a call waits for what it needs."""
     path, entry = path_of(event), _entry(event)
     place = place_in_code(path, entry.position)
-    own = most_of(plan, path)
+    units = units_of(state.info, plan)
+    own = most_of(plan, path, units)
     undoes = plan.steps[path].undoes
     uses = {
         unit: most
         for unit, most in sorted(entry.uses.items())
         # What its step has reserved as a whole is not reserved again; what undoes a step has no budgets.
-        if unit in plan.units and unit not in own and not undoes
+        if unit in units and unit not in own and not undoes
     }
     limits = uses_of_call(state, plan, path, entry.limits, uses)
     state.head.claims += place not in state.claims

@@ -17,6 +17,7 @@ from logkeel.runs.core.answers_again import (
     failure_again,
     failure_of,
     heartbeat_again,
+    late_end_again,
     late_word_again,
     reclaim_again,
     refusal_again,
@@ -191,5 +192,6 @@ _TOLD_BY: MappingProxyType[str, Callable[[RecordedTurn], Input | None]] = Mappin
         "limit_granted": slot_again,
         "wait_ended": _wait_due,
         "child_ended": child_end_again,
+        "child_settled": late_end_again,
     }
 )

@@ -38,7 +38,7 @@ def shared_at(plan: Plan, path: str) -> list[tuple[BudgetDefinition, int]]:
     """
     if not path or not plan.shared_budgets or plan.steps[path].definition.journaled is True:
         return []
-    most = most_of(plan, path)
+    most = most_of(plan, path, plan.units)
     return [(each, most[each.unit]) for each in plan.shared_budgets if each.unit in most]
 
 
