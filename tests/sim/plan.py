@@ -282,14 +282,16 @@ def _spending(seed: int) -> tuple[RunPlan, ...]:
 
 
 def _calling(seed: int) -> tuple[RunPlan, ...]:
-    """Runs whose calls keep to limits and budgets, of every eighth seed."""
+    """Runs whose calls keep to limits and budgets, and trees with one budget, of every eighth seed."""
     if seed % 8 != CALLING_AT:
         return ()
     draw = Random(f"{seed}/calling")
-    return tuple(
+    callers = tuple(
         RunPlan(f"calling-{number}", "caller", draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((2, 3, 4)))
     )
+    roots = (RunPlan("testator-0", "testator", draw.randrange(1_000), _sendings(draw)),)
+    return callers + (roots if draw.random() < 0.5 else ())
 
 
 def _timely(seed: int) -> tuple[RunPlan, ...]:

@@ -150,7 +150,7 @@ def _child_problems(budgets: Sequence[Budget], children: Sequence[ChildBlock], p
     known = least_of([each for each in budgets if not each.is_shared])
     for child in children:
         uses = {} if isinstance(child.uses, UnsetType) else child.uses
-        for unit in sorted(uses):
+        for unit in sorted(set(uses) - {WALL_MS}):
             what = f"child {child.id!r} may use {uses[unit]} {unit}, "
             if unit not in known:
                 remedy = "give each run a budget of it, or leave it out: a child shares none but its parent's own"

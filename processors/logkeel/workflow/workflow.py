@@ -216,7 +216,13 @@ class Workflow(Generic[S]):
         )
 
     def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
-        """The record that publishes this workflow. The digest covers the document, not the time."""
+        """The record that publishes this workflow. The digest covers the document, not the time.
+
+        Raises `DefinitionError`, also for what is wrong with what its code starts.
+        """
+        flow = self._flow
+        if flow is not None:
+            raise_for(circle_problems(self, flow, self.children, code=True))
         document = encode_document(self.document())
         return WorkflowDefinition(
             name=self.name,
@@ -263,6 +269,12 @@ class Workflow(Generic[S]):
             found |= fresh
             left += [*fresh.values(), *each._inner.values()]
         return found
+
+    @property
+    def started_by_code(self) -> Mapping[str, "Workflow[Any]"]:
+        """Workflows that the code of its steps, and of those of its inner ones, may start and wait for, by name."""
+        own = {n: each for step in self._steps.values() for n, each in step.settings.children.by_name().items()}
+        return own | {n: each for inner in self._inner.values() for n, each in inner.started_by_code.items()}
 
     @property
     def starts_runs(self) -> bool:
