@@ -41,18 +41,20 @@ class Frame:
         )
 
     def uses(self, uses: Mapping[str, int]) -> dict[str, int]:
-        """What a try of a call uses at most, by unit. Raises `StepSignatureError`."""
+        """What a try of a call uses at most, by unit; without budgets here, of those of whoever starts the run.
+
+        Raises `StepSignatureError`.
+        """
         problems = list(uses_problems(uses, f"a call of step {self.step!r}", self.place))
         for unit in () if problems else sorted(uses):
             what = f"a call of step {self.step!r} says that it uses {unit!r}, "
             if unit in self.own:
                 remedy = "leave it out of uses= of the step, which reserves it for all of its calls together, or here"
                 problems.append(Problem(f"{what}as its step does", self.place, remedy))
-            elif unit not in self.units:
-                remedy = f"use one of {', '.join(sorted(self.units))}, or add " if self.units else "add "
-                remedy += f"Budget({unit!r}, …) to budgets="
+            elif self.units and unit not in self.units:
+                remedy = f"use one of {', '.join(sorted(self.units))}, or add Budget({unit!r}, …) to budgets="
                 problems.append(Problem(f"{what}of which the workflow has no budget", self.place, remedy))
-            elif uses[unit] > self.units[unit]:
+            elif uses[unit] > self.units.get(unit, uses[unit]):
                 remedy = "let it say that it uses less, or raise the budget"
                 problems.append(
                     Problem(f"{what}{uses[unit]} of {self.units[unit]}: it never begins", self.place, remedy)

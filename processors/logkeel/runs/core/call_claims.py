@@ -10,7 +10,7 @@ forget to give something back.
 What a claim may use counts as used when it ends, unless the try says how much it was; nothing of one that still waits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -87,6 +87,8 @@ def end(state: RunState, event: RunEvent) -> None:
     for place, claim in _ended(state, event.kind, path_of(event), event.reason, event.due_ms, event.journal):
         _give_back(state, place, claim, event.journal)
         forget(state, *split_place(place))
+        if event.kind == "step_failed" and claim.counts:
+            _leave_uncounted(state, path_of(event), _used(claim, event.journal))
 
 
 def forget(state: RunState, path: str, position: str) -> None:
@@ -123,6 +125,13 @@ def _give_back(state: RunState, place: str, claim: LimitClaim, journal: JournalE
             account = state.head.accounts[unit]
             state.head.accounts[unit] = replace(account, reserved=account.reserved - most)
     free(state, place, _used(claim, journal))
+
+
+def _leave_uncounted(state: RunState, path: str, used: Mapping[str, int]) -> None:
+    """What a failed attempt counts with (`StepState.counted`) is what its step reports, and nothing of its calls."""
+    step = state.steps[path]
+    counted = {unit: step.counted.get(unit, 0) - amount for unit, amount in used.items()}
+    state.steps[path] = replace(step, counted={**step.counted, **counted})
 
 
 def _used(claim: LimitClaim, journal: JournalEntry | None) -> dict[str, int]:
