@@ -8,7 +8,7 @@ Each call of the model keeps to limits that all runs share. Run it: `logkeel dev
 
 import asyncio
 
-from logkeel.workflow import Budget, CallFailed, ChildOptions, Concurrency, Rate, StepContext, durable
+from logkeel.workflow import Budget, CallFailed, ChildOptions, Concurrency, Rate, StepContext, current_step, durable
 
 MODEL = (Concurrency(3, name="model"), Rate(8, per="1s", name="model"))
 MOST = {"tokens": 300}
@@ -18,10 +18,10 @@ TREE = 2_000
 """What a question may use, with all runs that look into it."""
 
 
-async def model(prompt: str, step: StepContext) -> str:
+async def model(prompt: str) -> str:
     """A stand-in for one that costs money."""
     await asyncio.sleep(0.1)
-    step.used(tokens=100 + len(prompt))
+    current_step().used(tokens=100 + len(prompt))
     return f"{prompt}, thought over"
 
 

@@ -22,6 +22,7 @@ from logkeel.workflow import (
     Retry,
     StepContext,
     Workflow,
+    current_step,
 )
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
@@ -40,16 +41,16 @@ caller: Workflow[Work] = Workflow(
 )
 
 
-async def _act(name: str, effect: str, number: int, step: StepContext) -> int:
+async def _act(name: str, effect: str, number: int) -> int:
     """Every fourth call says nothing of what it has used; one is of no budget."""
     if (number + ord(name[0])) % 4 and name != "note":
-        step.used(tokens=number % AT_MOST)
-    await STAGE.outside.act(InCall(step, name), effect)
+        current_step().used(tokens=number % AT_MOST)
+    await STAGE.outside.act(InCall(current_step(), name), effect)
     return number
 
 
-async def _was_noted(name: str, effect: str, number: int, step: StepContext) -> int | None:
-    return number if STAGE.outside.happened(InCall(step, name)) else None
+async def _was_noted(name: str, effect: str, number: int) -> int | None:
+    return number if STAGE.outside.happened(InCall(current_step(), name)) else None
 
 
 @caller.step(writes=lambda s: s.result, timeout=None, retry=PATIENT, journal=True)
@@ -57,7 +58,7 @@ async def call_out(number: int, step: StepContext) -> int:
     """Two calls side by side, then one that must not be made twice; without what its budget refuses it."""
     STAGE.outside.begins(step)
     uses = {"tokens": AT_MOST}
-    limits = [SHARED, Rate(2, per=f"{WINDOW_MS}ms", name="calls")]
+    limits: list[Concurrency | Rate] = [SHARED, Rate(2, per=f"{WINDOW_MS}ms", name="calls")]
     keyed = step.options(effect=KEYED, timeout=TIMEOUT, retry=PATIENT, limits=limits, uses=uses)
     checked = step.options(effect=SETTLE, timeout=TIMEOUT, retry=PATIENT, check=_was_noted, limits=[SHARED])
     careful = Retry(12, initial="20ms", on="not_done")

@@ -128,8 +128,8 @@ class DurableCode(DurableCalls, Protocol):
 
         `limits`: each try of a call waits, holding no worker, until there are fewer at once, or until enough time has
         passed; each needs a name. `uses`: how much of each unit of the workflow's budgets one try uses at most; so much
-        is reserved before it, and it counts with what the called function reports by `used` of a StepContext that it
-        takes. Raises as `CallOptions`, and `StepSignatureError` for limits and units that do not fit the workflow.
+        is reserved before it, and it counts with what the called function reports by `current_step().used(…)`. Raises
+        as `CallOptions`, and `StepSignatureError` for limits and units that do not fit the workflow.
         """
         ...
 

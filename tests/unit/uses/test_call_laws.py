@@ -115,19 +115,17 @@ def _in_doubt(world: World) -> None:
     world.over()
 
 
-EVENTS: dict[str, Callable[[World], None]] = {
-    "lost": lambda w: w.hear(reclaimed(w.state, "a", holder_dead=True)) and None,
-    "given back": lambda w: w.hear(released(w.state, "a", was_started=True)) and None,
-    "unbegun": lambda w: (w.running or w.hear(released(w.state, "a", was_started=False))) and None,
-    "refused": lambda w: (
-        w.hear(StepRefused(identity=succeeded(w.state, "a").identity, holder="w", reason="no")) and None
-    ),
-    "failed": lambda w: w.hear(failed(w.state, "a")) and None,
+EVENTS: dict[str, Callable[[World], object]] = {
+    "lost": lambda w: w.hear(reclaimed(w.state, "a", holder_dead=True)),
+    "given back": lambda w: w.hear(released(w.state, "a", was_started=True)),
+    "unbegun": lambda w: w.running or w.hear(released(w.state, "a", was_started=False)),
+    "refused": lambda w: w.hear(StepRefused(identity=succeeded(w.state, "a").identity, holder="w", reason="no")),
+    "failed": lambda w: w.hear(failed(w.state, "a")),
     "in doubt": _in_doubt,
     "due": _step_due,
     "pause": _request(pausing.pause, PauseRun(run_id="r")),
     "resume": _request(pausing.resume, ResumeRun(run_id="r")),
-    "succeed": lambda w: (w.running or w.hear(succeeded(w.state, "a"))) and None,
+    "succeed": lambda w: w.running or w.hear(succeeded(w.state, "a")),
     "cancel": _request(requests.cancel, CancelRun(run_id="r")),
 }
 WORK = (

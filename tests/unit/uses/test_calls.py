@@ -1,5 +1,8 @@
 """Calls of durable code that keep to limits and budgets (0034): asked for before each try, given back with its end."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from tests.unit.budgets.budgeted import account as account_of
@@ -10,7 +13,7 @@ from tests.unit.uses.calls import CALLS, MODEL, MOST, Calls, account, asking, ou
 
 from logkeel.definitions import BudgetDefinition
 from logkeel.projection.projection import fold
-from logkeel.records import CallLimit, CancelRun, JournalEntry, LimitAnswered, PauseRun, StepFailed
+from logkeel.records import CallLimit, CancelRun, JournalEntry, LimitAnswered, PauseRun, StepAnswer, StepFailed
 from logkeel.runs.core import pausing, requests
 from logkeel.runs.core.actions import RevokeStep
 from logkeel.runs.core.limit_uses import uses_of_call
@@ -19,7 +22,7 @@ A, B, C = "0.0.0", "0.1.0", "0.2.0"
 ONE = CallLimit(kind="concurrency", name="model", limit=1)
 
 
-def begun(*budgets: BudgetDefinition, **needs: object) -> Calls:
+def begun(*budgets: BudgetDefinition, **needs: Any) -> Calls:
     """Its first call has been granted what it needs, and the step is executed by a journal that says so."""
     life = Calls(*budgets)
     life._note(life.turn)
@@ -68,7 +71,7 @@ def test_several_limits_are_asked_in_the_order_of_everybody() -> None:
     assert asked == ["concurrency", "rate"]
 
 
-ENDS = {
+ENDS: dict[str, Callable[[Calls], StepAnswer]] = {
     "lost": lambda life: reclaimed(life.state, "a", holder_dead=True),
     "given back": lambda life: released(life.state, "a", was_started=True),
     "failed": lambda life: failed(life.state, "a"),

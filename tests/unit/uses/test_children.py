@@ -80,8 +80,9 @@ def test_a_child_that_finds_too_little_left_fails_and_its_parent_may_catch_it() 
     family = Family(plan_of(flow_of(guarded), of_run(50)), {"leaf": plan_of(flow_of(a, b))})
     family.settle()
     finish(family.kids()[0], "a", tokens=40)
-    assert family.kids()[0].state.head.error is not None
-    assert family.kids()[0].state.head.error.code == "budget_exhausted"
+    error = family.kids()[0].state.head.error
+    assert error is not None
+    assert error.code == "budget_exhausted"
     family.settle()
     assert family.root.history[-1].step == "d"
     assert family.root.account() == (40, 0)

@@ -26,6 +26,7 @@ from logkeel.workflow import (
     State,
     StepContext,
     Workflow,
+    current_step,
     durable,
 )
 from logkeel.workflow.trials import Trial
@@ -217,10 +218,10 @@ def test_code_that_goes_another_way_while_it_waits_is_found() -> None:
 # With the engine
 
 
-async def spend(amount: int, step: StepContext) -> int:
+async def spend(amount: int) -> int:
     """A call that says what it has used."""
-    step.used(tokens=amount - 1)
-    step.used(tokens=1)
+    current_step().used(tokens=amount - 1)
+    current_step().used(tokens=1)
     return amount
 
 

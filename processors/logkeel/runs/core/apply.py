@@ -28,18 +28,12 @@ from logkeel.runs.core.budgets import is_budget_question
 from logkeel.runs.core.changing import arrive, free, hold, path_of, unhold, write
 from logkeel.runs.core.elements import sweep
 from logkeel.runs.core.keeping import note_kept
+from logkeel.runs.core.milestones import keep_failure
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.places import ROOT_SCOPE, PlacedStep
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import OPEN_PHASES, RETRYABLE, Milestone, Phase, RunState, StepState, StoredSignal
 from logkeel.runs.core.turns import leave_kept
-
-KEPT_FAILURES = 20
-"""Of one step, for those who ask what failed; a step may be repeated without end."""
-
-CODE_CHARACTERS = 100
-MESSAGE_CHARACTERS = 200
-"""Of a failure that is kept: so that some twenty of them, and as many bytes of paths, fit into a `RunSummary`."""
 
 _OUT: frozenset[Phase] = frozenset({"dispatched", "started"})
 
@@ -183,19 +177,7 @@ def _step_failed(state: RunState, event: RunEvent, plan: Plan) -> None:
         ),
     )
     if plan.keeps_milestones and event.error is not None:
-        _keep_failure(state, path, event, event.error)
-
-
-def _keep_failure(state: RunState, path: str, event: RunEvent, error: ErrorInfo) -> None:
-    """A step's last `KEPT_FAILURES` are kept, each in the place of the one that many before it."""
-    step = state.steps[path]
-    state.milestones[path, (step.failures - 1) % KEPT_FAILURES + 1] = Milestone(
-        revision=event.revision,
-        attempt=step.attempt,
-        number=step.failures,
-        code=error.code[:CODE_CHARACTERS],
-        message=error.message[:MESSAGE_CHARACTERS],
-    )
+        keep_failure(state, path, event, event.error)
 
 
 def _step_retry_scheduled(state: RunState, event: RunEvent, plan: Plan) -> None:
