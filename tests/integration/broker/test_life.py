@@ -64,11 +64,19 @@ def read(bootstrap_servers: str, topic: str, count: int) -> list[bytes | str | N
 
 def gone(pid: int, *, within_s: float = 40.0) -> bool:
     deadline = time.monotonic() + within_s
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+    while _lives(pid):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
     return True
+
+
+def _lives(pid: int) -> bool:
+    """It may end between two looks."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_data_survive_kill_stop_and_a_new_owner(embedded_broker: Factory, tmp_path: Path) -> None:
