@@ -1,5 +1,7 @@
 """Laws of a tree of runs with one budget: whatever ends, is lost, cancelled or told twice, it is never exceeded."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.budgets.budgeted import done, of_run
@@ -60,8 +62,8 @@ def own(one: One) -> int:
 @given(data=st.data())
 def test_a_tree_never_uses_more_than_its_root_has_and_shares_add_up(data: st.DataObject) -> None:
     limit = data.draw(st.integers(60, 300))
-    uses = data.draw(st.sampled_from([{}, {"uses": {"tokens": 50}}]))
-    detached = data.draw(st.sampled_from([{}, {"detach": True, "uses": {"tokens": 45}}]))
+    uses: dict[str, Any] = data.draw(st.sampled_from([{}, {"uses": {"tokens": 50}}]))
+    detached: dict[str, Any] = data.draw(st.sampled_from([{}, {"detach": True, "uses": {"tokens": 45}}]))
     middle = plan_of(flow_of(a, caught(kid("low", **uses))))
     branches = (a, caught(kid("one", "middle")), kid("two", "middle", **detached))
     family = Family(
