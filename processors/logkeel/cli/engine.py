@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from logkeel.cli.options import Bootstrap, Config, Prefix, StateDir, Stay
+from logkeel.cli.options import Bootstrap, Config, KafkaConfig, Prefix, StateDir, Stay
 from logkeel.cli.output import say
 from logkeel.cli.settings import load_settings
 from logkeel.cli.signals import stop_on_signals
@@ -19,6 +19,7 @@ def engine(
     prefix: Prefix = None,
     state_dir: StateDir = None,
     config: Config = None,
+    kafka_config: KafkaConfig = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     slot: Annotated[
         int | None,
@@ -41,6 +42,7 @@ def engine(
         "bootstrap_servers": bootstrap_servers,
         "prefix": prefix,
         "state_dir": state_dir,
+        "kafka_config": kafka_config,
         "log_level": log_level,
         "stay": stay,
     }

@@ -15,6 +15,7 @@ from logkeel.kafka.disturbance import DisturbanceLog
 from logkeel.kafka.handles import destroy_in_thread
 from logkeel.kafka.partitions import PartitionCounts
 from logkeel.kafka.producer import queue
+from logkeel.kafka.rights import Right
 from logkeel.log import NO_METADATA, DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition
 
 FIRST_HEDGE_S = 0.015
@@ -51,7 +52,8 @@ class KafkaTransactionalProducer:
             try:
                 self._producer.init_transactions(min(patience, timeout_s))
             except KafkaException as exception:
-                meant = transaction_error(error_of(exception), doing=f"initialising {self._id}")
+                rights = (Right("WRITE", "transactional-id", self._id),)
+                meant = transaction_error(error_of(exception), doing=f"initialising {self._id}", rights=rights)
                 if not isinstance(meant, LogTimeout) or attempt == HEDGES:
                     raise meant from exception
                 destroy_in_thread(self._producer)
@@ -80,7 +82,10 @@ class KafkaTransactionalProducer:
         except BufferError as error:
             raise TransactionAbortable("the producer's queue is full") from error
         except KafkaException as exception:
-            raise transaction_error(error_of(exception), doing=f"producing to {output.topic}") from exception
+            rights = (Right("WRITE", "topic", output.topic),)
+            raise transaction_error(
+                error_of(exception), doing=f"producing to {output.topic}", rights=rights
+            ) from exception
 
     def flush(self, timeout_s: float) -> None:
         with _translated(f"flushing records of {self._id}"):

@@ -11,8 +11,8 @@ from logkeel.errors import Fail, LogkeelError, RetryAfter, tree
 BRANCHES = {"AuthorError", "StepError", "DataError", "CallerError", "EngineError", "OperatorError"}
 
 CODES = """
-artifacts_unavailable author_error authorization_failed blob_missing blob_store_unavailable broker_died broker_error
-broker_locked call_failed caller_error changelog_replaced changelog_truncated client_stuck co_partitioning_broken
+artifacts_unavailable authentication_failed author_error authorization_failed blob_missing blob_store_unavailable broker_died broker_error
+broker_locked call_failed caller_error certificate_refused changelog_replaced changelog_truncated client_stuck co_partitioning_broken
 commit_in_doubt config_invalid consumer_fenced crash_loop data_error definition_invalid disk_full engine_error
 engines_running fail invalid_input invariant_violation journal_diverged letter_not_found log_timeout log_unavailable
 logkeel_error not_done operator_error partition_count_changed payload_tampered payload_too_large port_taken
