@@ -1,4 +1,4 @@
-"""`logkeel topics plan|apply`: the topics of one application."""
+"""`logkeel topics plan|apply|acls|strimzi`: the topics of one application, and who may do what with them."""
 
 from typing import Annotated, TypeAlias
 
@@ -8,6 +8,7 @@ from logkeel.cli.options import Bootstrap, Config, KafkaConfig, Output, Prefix
 from logkeel.cli.output import Format, print_json, print_rows, say
 from logkeel.cli.provisioning import apply_application, plan_application
 from logkeel.cli.settings import load_settings
+from logkeel.cli.topic_acls import acls, strimzi
 from logkeel.errors import TopicMismatch
 from logkeel.log.provisioning import ProvisioningPlan
 
@@ -16,6 +17,9 @@ app = typer.Typer(no_args_is_help=True, help="The topics of one application: wha
 Queues: TypeAlias = Annotated[list[str] | None, typer.Option("--queue", help="A queue of workers; may be repeated.")]
 Partitions: TypeAlias = Annotated[int | None, typer.Option(min=1, help="Partition count, fixed for ever (default 4).")]
 Replication: TypeAlias = Annotated[int | None, typer.Option("--replication-factor", min=1, help="Copies of a record.")]
+
+app.command("acls")(acls)
+app.command("strimzi")(strimzi)
 
 
 @app.command("plan")

@@ -8,10 +8,11 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AclOperation, AdminClient
 
 from logkeel.errors import AuthenticationFailed, CertificateRefused, OperatorError
 from logkeel.kafka.client_log import ClientLog
@@ -19,6 +20,7 @@ from logkeel.kafka.client_log import ClientLog
 PATIENCE_S: Final = 10.0
 LOOK_S: Final = 0.5
 _PROBE_S: Final = 5.0
+_CONNECTING: Final = ("bootstrap.servers", "security.", "sasl.", "ssl.", "https.", "enable.ssl.", "logger")
 
 _LOGIN: Final = re.compile(r"SASL authentication error|Authentication failed|SaslAuthenticate")
 _CERTIFICATE: Final = re.compile(r"certificate verify failed|certificate could not be verified|alert certificate")
@@ -32,6 +34,7 @@ def first_contact(admin: Any, log: ClientLog, settings: Mapping[str, Any]) -> No
         try:
             admin.list_topics(timeout=LOOK_S)
         except KafkaException:
+            admin.poll(0)  # which is when the client hands out its log lines
             if (error := refusal(log.failure, settings)) is not None:
                 raise error from None
         else:
@@ -95,3 +98,18 @@ def certificate_problem(settings: Mapping[str, Any]) -> str | None:
         except (OSError, ValueError):
             continue
     return None
+
+
+def topics_not_writable(settings: Mapping[str, Any], topics: Collection[str]) -> list[str]:
+    """Which of these topics the user of a producer may not write to, sorted; none if nobody says so."""
+    options = {name: value for name, value in settings.items() if name.startswith(_CONNECTING)}
+    admin, found = AdminClient(options), []
+    collection = TopicCollection(sorted(topics))
+    try:
+        answers = admin.describe_topics(collection, request_timeout=PATIENCE_S, include_authorized_operations=True)
+        for topic, answer in answers.items():
+            if AclOperation.WRITE not in (answer.result(PATIENCE_S).authorized_operations or ()):
+                found.append(topic)
+    except (KafkaException, TimeoutError):
+        return []
+    return found
