@@ -26,7 +26,10 @@ class Resource(StrEnum):
 
 
 class Role(StrEnum):
-    """A kind of process. `OPERATOR` is who makes topics: `logkeel topics apply`, once per deployment."""
+    """A kind of process. `OPERATOR` is who makes topics: `logkeel topics apply`, once per deployment.
+
+    `AUTOSCALER` looks at the workers' lag.
+    """
 
     ENGINE = "engine"
     WORKER = "worker"
@@ -34,6 +37,7 @@ class Role(StrEnum):
     GATEWAY = "gateway"
     NOTIFIER = "notifier"
     READER = "reader"
+    AUTOSCALER = "autoscaler"
     OPERATOR = "operator"
 
 
@@ -74,6 +78,10 @@ def acls_of(role: Role, names: TopicNames, queues: Sequence[str]) -> tuple[Acl, 
             own = Acl(Resource.GROUP, f"{names.prefix}.reader.", ("READ",), prefixed=True)
             read = (names.run_events, names.run_completions, names.run_streams, names.workflow_definitions)
             return (*_topics("READ", *read), own, _ASKING)
+        case Role.AUTOSCALER:
+            served = list(dict.fromkeys(queues))
+            looked_at = (Acl(Resource.GROUP, names.worker_group(queue), ("DESCRIBE",)) for queue in served)
+            return (*_topics("DESCRIBE", *(names.step_commands(queue) for queue in served)), *looked_at)
         case Role.OPERATOR:
             return _operator(names, queues)
 

@@ -16,12 +16,31 @@ _SHORT = {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}
 
 
 def read_properties(path: Path) -> dict[str, str]:
-    """Names and values of the file. Raises `ConfigInvalid` if it cannot be read; what it holds is told to nobody."""
+    """Names and values of a file, or of a directory as Kubernetes mounts Secrets: a file each, named by its option.
+
+    Files of a directory that end on `.properties` are read as such; hidden ones are passed over. Raises
+    `ConfigInvalid` if one cannot be read; what it holds is told to nobody.
+    """
+    if not path.is_dir():
+        return parse_properties(_text(path), source=str(path))
+    found: dict[str, str] = {}
+    for each in sorted(path.iterdir()):
+        if each.name.startswith(".") or not each.is_file():
+            continue
+        of_file = {each.name: _text(each).strip()}
+        if each.suffix == ".properties":
+            of_file = parse_properties(_text(each), source=str(each))
+        if twice := found.keys() & of_file.keys():
+            raise ConfigInvalid(f"{path} says {', '.join(sorted(twice))} twice", file=str(each))
+        found |= of_file
+    return found
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigInvalid(f"{path} cannot be read: {error}", file=str(path)) from error
-    return parse_properties(text, source=str(path))
 
 
 def parse_properties(text: str, *, source: str) -> dict[str, str]:

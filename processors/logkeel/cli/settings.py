@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `session_timeout_ms`: of engines and workers alike, how long a process may be silent before others take its
     partitions over. `stay`: a process that ends keeps its partitions until then, for a restart within seconds.
 
+    `slot`: of an engine; else `pod_name` says it (see `slots`). `probe_port`: 0 answers no probes (see `probes`).
+
     `kafka_config`: a `client.properties` with options of the Kafka client, by librdkafka's names or Java's; the table
     `kafka` has the same and wins. Neither says anything of the other settings but `bootstrap.servers`.
 
@@ -48,6 +50,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: str = "info"
     session_timeout_ms: int = SESSION_TIMEOUT_MS
     stay: bool = False
+    slot: int | None = None
+    pod_name: str = ""
+    probe_host: str = "127.0.0.1"
+    probe_port: int = 0
     payload_compression: Literal["none", "zstd"] = "none"
     compress_above_bytes: int = 1_024
     payload_keys: str = ""

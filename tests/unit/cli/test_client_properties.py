@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from logkeel.cli.client_properties import parse_properties
+from logkeel.cli.client_properties import parse_properties, read_properties
 from logkeel.cli.settings import load_settings
 from logkeel.errors import ConfigInvalid
 
@@ -53,3 +53,14 @@ def test_the_file_gives_address_and_options_and_the_table_wins(tmp_path: Path) -
 def test_a_file_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ConfigInvalid, match="cannot be read"):
         load_settings({"kafka_config": "nowhere.properties"}, environment={})
+
+
+def test_a_directory_holds_an_option_a_file_as_kubernetes_mounts_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data" / "sasl.jaas.config").write_text("Login;\n")
+    (tmp_path / "sasl.jaas.config").symlink_to(tmp_path / "..data" / "sasl.jaas.config")
+    (tmp_path / "client.properties").write_text("security.protocol=SASL_SSL\n")
+    assert read_properties(tmp_path) == {"sasl.jaas.config": "Login;", "security.protocol": "SASL_SSL"}
+    (tmp_path / "more.properties").write_text("security.protocol=SSL\n")
+    with pytest.raises(ConfigInvalid, match="security.protocol twice"):
+        read_properties(tmp_path)
