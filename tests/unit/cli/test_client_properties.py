@@ -62,5 +62,5 @@ def test_a_directory_holds_an_option_a_file_as_kubernetes_mounts_a_secret(tmp_pa
     (tmp_path / "client.properties").write_text("security.protocol=SASL_SSL\n")
     assert read_properties(tmp_path) == {"sasl.jaas.config": "Login;", "security.protocol": "SASL_SSL"}
     (tmp_path / "more.properties").write_text("security.protocol=SSL\n")
-    with pytest.raises(ConfigInvalid, match="security.protocol twice"):
+    with pytest.raises(ConfigInvalid, match=r"security\.protocol twice"):
         read_properties(tmp_path)
