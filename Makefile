@@ -10,7 +10,7 @@ DEPLOY_READY := $(VENV)/.ready-deploy
 SOURCES := streams schemas processors tests examples deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants deploy-check clean
+.PHONY: help demo test lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants deploy-check pods clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -82,6 +82,9 @@ mutants: $(DEV_READY) ## break each protocol rule by one line and see its test f
 
 deploy-check: $(DEPLOY_READY) ## chart, base and overlay under helm, kubectl, kubernetes-validate and checkov
 	@LOGKEEL_DEPLOY_TOOLS=$(DEPLOY_TOOLS) $(BIN)/python -m pytest deploy/checks $(ARGS)
+
+pods: $(DEV_READY) ## update, scale, lose and wake pods of the manifests under load, some minutes (ARGS="--rounds 5")
+	@$(BIN)/python -m tests.pods $(ARGS)
 
 clean: ## remove the environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

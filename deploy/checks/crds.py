@@ -22,7 +22,7 @@ def main() -> int:
     """Check all of them."""
     checked, wrong = 0, []
     for document in yaml.safe_load_all(sys.stdin):
-        kind = TYPES.get((document or {}).get("kind"))
+        kind = TYPES.get(str((document or {}).get("kind")))
         if kind is None:
             continue
         checked += 1
