@@ -24,6 +24,9 @@ from logkeel.records.topics import TopicNames, topic_policies
 HERE: Final = Path(__file__).parent
 CHART: Final = HERE / "helm" / "logkeel"
 CODE: Final = CHART / "code.yaml"
+RULES: Final = HERE / "observability" / "prometheus" / "rules.yaml"
+"""Alert rules on logkeel's own metrics; the chart cannot reach outside of its folder, so it has a copy."""
+
 BASE: Final = HERE / "kustomize" / "base"
 NAMESPACE: Final = "logkeel"
 
@@ -101,6 +104,8 @@ def main() -> None:
     parser.add_argument("--helm", help="also render the Kustomize base, with this helm")
     helm = parser.parse_args().helm
     CODE.write_text(rendered_code(), encoding="utf-8")
+    if RULES.exists():
+        (CHART / "rules.yaml").write_text(RULES.read_text(encoding="utf-8"), encoding="utf-8")
     if helm:
         BASE.mkdir(parents=True, exist_ok=True)
         (BASE / "logkeel.yaml").write_text(rendered_base(helm), encoding="utf-8")

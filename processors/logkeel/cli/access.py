@@ -122,11 +122,11 @@ def _client(names: TopicNames) -> tuple[Acl, ...]:
 
 def _notifier(names: TopicNames) -> tuple[Acl, ...]:
     return (
-        *_topics("READ", names.run_events, names.workflow_definitions),
+        *_client(names),
+        *_topics("READ", names.run_events),
         *_topics("READ", f"{names.prefix}.notifier-state", also="WRITE"),
-        *_topics("WRITE", names.run_requests, names.dead_letters),
+        *_topics("WRITE", names.dead_letters),
         Acl(Resource.GROUP, f"{names.prefix}.notifier", ("READ",)),
-        _ASKING,
         Acl(Resource.TRANSACTIONAL_ID, f"{names.prefix}.notifier-", ("WRITE",), prefixed=True),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from deploy.render import BASE, CHART, CODE, HERE, METRICS_PORT, PROBE_PORT, rendered_code
+from deploy.render import BASE, CHART, CODE, HERE, METRICS_PORT, PROBE_PORT, RULES, rendered_code
 
 from logkeel.cli.access import Role
 from logkeel.cli.client_properties import parse_properties
@@ -42,6 +42,12 @@ def pods() -> dict[str, dict[str, Any]]:
 
 def test_what_the_chart_reads_is_what_the_code_says() -> None:
     assert CODE.read_text() == rendered_code(), "write it anew: python -m deploy.render"
+
+
+def test_the_charts_alert_rules_are_those_of_the_dashboards() -> None:
+    wanted = RULES.read_text() if RULES.exists() else None
+    copy = CHART / "rules.yaml"
+    assert (copy.read_text() if copy.exists() else None) == wanted, "write it anew: python -m deploy.render"
 
 
 def test_the_default_values_meet_their_schema_and_a_typing_error_does_not() -> None:
