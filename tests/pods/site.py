@@ -123,6 +123,8 @@ class Site:
         assert self.scaler.wanted() == 0
         self.workers.scale(0, self.meanwhile)
         assert self.scaler.lag() == 0, "and keeps none without workers"
+        # Static members stay in the group until their sessions end; whoever joins before waits for that.
+        self.until(lambda: not self._admin.group_members(self.scaler.group), "members stay in the group")
         began = time.monotonic()
         self.load.request(1)
         self.until(lambda: self.scaler.wanted() > 0, "a command makes no lag")
