@@ -8,19 +8,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import msgspec
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    ResourcePatternType,
-    ResourceType,
-)
+from examples.research.secured import SETTLE_S, admin_of, change
 from tests.integration.security.greetings import greetings
 
 from logkeel.broker import SecuredBroker
-from logkeel.cli.access import Acl, Resource, Role, acls_of
+from logkeel.cli.access import Acl, Role, acls_of
 from logkeel.cli.provisioning import apply_application
 from logkeel.cli.settings import Settings
 from logkeel.cli.wiring import connect, make_engine, make_worker
@@ -28,16 +20,10 @@ from logkeel.client import Client
 from logkeel.errors import LogkeelError
 from logkeel.exactly_once import take_slot
 from logkeel.kafka import KafkaAdmin
-from logkeel.kafka.options import client_options
 from logkeel.records.topics import TopicNames
 from logkeel.steps import publish_definitions
 
 LIVENESS_S = 60.0
-KINDS = {
-    Resource.TOPIC: ResourceType.TOPIC,
-    Resource.GROUP: ResourceType.GROUP,
-    Resource.TRANSACTIONAL_ID: ResourceType.TRANSACTIONAL_ID,
-}
 
 
 class SecuredSite:
@@ -47,10 +33,10 @@ class SecuredSite:
         self.broker, self.directory = broker, directory
         self.prefix = f"s{uuid4().hex[:8]}"
         self.names = TopicNames(self.prefix)
-        options = client_options(broker.client_properties("admin"))
-        self._rights = AdminClient({"bootstrap.servers": broker.bootstrap_servers, **options})
+        self._rights = admin_of(broker)
         for role in Role:
-            self.change(role, acls_of(role, self.names, ["default"]))
+            change(self._rights, role, acls_of(role, self.names, ["default"]))
+        time.sleep(SETTLE_S)
         apply_application(connect(self.settings(Role.OPERATOR)).admin(), self.settings(Role.OPERATOR), ["default"])
 
     def settings(self, role: Role) -> Settings:
@@ -65,17 +51,8 @@ class SecuredSite:
 
     def change(self, role: Role, acls: Sequence[Acl], *, granted: bool = True) -> None:
         """Grant or take away, and wait until the broker knows."""
-        for acl in acls:
-            pattern = ResourcePatternType.PREFIXED if acl.prefixed else ResourcePatternType.LITERAL
-            for operation in acl.operations:
-                what = (KINDS[acl.resource], acl.name, pattern, f"User:{role}", "*", AclOperation[operation])
-                if granted:
-                    changes = self._rights.create_acls([AclBinding(*what, AclPermissionType.ALLOW)]).values()
-                else:
-                    changes = self._rights.delete_acls([AclBindingFilter(*what, AclPermissionType.ALLOW)]).values()
-                for change in changes:
-                    change.result(30)
-        time.sleep(0.5)  # the authorizer follows its log; there is nothing to ask
+        change(self._rights, role, acls, granted=granted)
+        time.sleep(SETTLE_S)
 
     def run(self) -> None:
         """A run from its start to its end, as a client may ask for it."""

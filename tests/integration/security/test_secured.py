@@ -86,6 +86,7 @@ def test_an_engine_without_a_right_ends_and_names_it(site: SecuredSite, need: st
     acl = ENGINE_NEEDS[need](site.names)
     site.change(Role.ENGINE, [acl], granted=False)
     try:
+        site.ask()  # so that there is something to write
         with site.running(Role.ENGINE) as engine:
             lacks(acl, engine.until_ended(), site.names)
     finally:
