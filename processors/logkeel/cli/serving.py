@@ -16,6 +16,7 @@ from logkeel.cli.garbage import collect_less_often
 from logkeel.cli.logged_loop import LoggedLoop
 from logkeel.cli.publishing import publish
 from logkeel.cli.settings import Settings
+from logkeel.cli.slots import slot_of
 from logkeel.cli.team import Team
 from logkeel.cli.wiring import make_engine, make_worker
 from logkeel.exactly_once import Produced, take_slot
@@ -82,7 +83,7 @@ def serve_here(
     Raises what ended one of them, after the others have ended too, and what `look` raises.
     """
     publish(client, settings, workflows)
-    lock = take_slot(Path(settings.state_dir) / "engines")
+    lock = take_slot(Path(settings.state_dir) / "engines", slot_of(settings))
     sys.setswitchinterval(SWITCH_S)
     start = HeadStart()
     with Team(stop) as team:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from logkeel.cli.client_properties import BOOTSTRAP, read_properties
 from logkeel.errors import ConfigInvalid
 from logkeel.log import SESSION_TIMEOUT_MS
 from logkeel.records.limits import MAX_PAYLOAD_BYTES
@@ -30,6 +31,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `session_timeout_ms`: of engines and workers alike, how long a process may be silent before others take its
     partitions over. `stay`: a process that ends keeps its partitions until then, for a restart within seconds.
 
+    `slot`: of an engine; else `pod_name` says it (see `slots`). `probe_port`: 0 answers no probes (see `probes`).
+
+    `kafka_config`: a `client.properties` with options of the Kafka client, by librdkafka's names or Java's; the table
+    `kafka` has the same and wins. Neither says anything of the other settings but `bootstrap.servers`.
+
     Of workers and clients (docs/payloads.md): `payload_keys` is a file; `blob_store` is a URL, or several with commas,
     the first of which is written to; `blob_options` go to its file system.
     """
@@ -44,12 +50,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: str = "info"
     session_timeout_ms: int = SESSION_TIMEOUT_MS
     stay: bool = False
+    slot: int | None = None
+    pod_name: str = ""
+    probe_host: str = "127.0.0.1"
+    probe_port: int = 0
     payload_compression: Literal["none", "zstd"] = "none"
     compress_above_bytes: int = 1_024
     payload_keys: str = ""
     blob_store: str = ""
     blob_above_bytes: int = MAX_PAYLOAD_BYTES
     blob_options: dict[str, str | int | float | bool] = {}
+    kafka_config: str = ""
     kafka: dict[str, str | int | float | bool] = {}
 
     def __repr__(self) -> str:
@@ -72,10 +83,22 @@ def load_settings(
     merged |= _from_environment(environment)
     merged |= {key: value for key, value in flags.items() if value is not None}
     try:
-        return msgspec.convert(merged, Settings, strict=False)
+        return _with_client_properties(msgspec.convert(merged, Settings, strict=False))
     except msgspec.ValidationError as error:
         known = ", ".join(Settings.__struct_fields__)
         raise ConfigInvalid(f"a setting is wrong: {error}; known settings: {known}") from error
+
+
+def _with_client_properties(settings: Settings) -> Settings:
+    if not settings.kafka_config:
+        return settings
+    options = read_properties(Path(settings.kafka_config))
+    servers = options.pop(BOOTSTRAP, "")
+    return msgspec.structs.replace(
+        settings,
+        bootstrap_servers=settings.bootstrap_servers or servers,
+        kafka={**options, **settings.kafka},
+    )
 
 
 def broker_settings(bootstrap_servers: str | None, prefix: str | None, config: Path | None) -> Settings:

@@ -161,6 +161,11 @@ class StepWorker:
         return self._drained
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it may start what comes: assigned, revocations read, not draining. From any thread."""
+        return self._control.caught_up and self._member.is_placed and not self._draining
+
+    @property
     def running(self) -> int:
         """Executions that have begun and not reported."""
         return self._executor.running

@@ -56,6 +56,8 @@
         ├── EnginesRunning          engines_running
         ├── SlotTaken               slot_taken
         ├── ConsumerFenced          consumer_fenced
+        ├── AuthenticationFailed    authentication_failed
+        ├── CertificateRefused      certificate_refused
         ├── AuthorizationFailed     authorization_failed
         ├── TransactionsUnavailable transactions_unavailable
         ├── UnknownPayloadKey       unknown_payload_key
@@ -78,10 +80,12 @@ from typing import Any, ClassVar
 
 from logkeel.errors.operators import (
     ArtifactsUnavailable,
+    AuthenticationFailed,
     AuthorizationFailed,
     BrokerDied,
     BrokerError,
     BrokerLocked,
+    CertificateRefused,
     ChangelogReplaced,
     ChangelogTruncated,
     ConfigInvalid,
@@ -357,6 +361,7 @@ class InvariantViolation(EngineError):
 
 __all__ = [
     "ArtifactsUnavailable",
+    "AuthenticationFailed",
     "AuthorError",
     "AuthorizationFailed",
     "BlobMissing",
@@ -366,6 +371,7 @@ __all__ = [
     "BrokerLocked",
     "CallFailed",
     "CallerError",
+    "CertificateRefused",
     "ChangelogReplaced",
     "ChangelogTruncated",
     "CoPartitioningBroken",

@@ -92,6 +92,11 @@ class TransactionalLoop:
         """Partitions that are processing."""
         return tuple(self._owned.active)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the group has given this member its partitions and all of them run. From any thread."""
+        return self._owned.is_settled
+
     def start(self) -> None:
         """Initialise both producers and join the group (P13: no offset is read before both are initialised)."""
         self._started = True
