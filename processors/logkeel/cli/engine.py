@@ -31,7 +31,7 @@ def engine(
 ) -> None:
     """Run a run processor until SIGTERM: it keeps each run's state and routes its steps."""
     from logkeel.cli.garbage import collect_less_often
-    from logkeel.cli.logged_loop import LoggedLoop
+    from logkeel.cli.logged_loop import LoggedLoop, logged
     from logkeel.cli.logs import configure_logs
     from logkeel.cli.watchdog import ENGINE_LIMIT_S, watch
     from logkeel.cli.wiring import connect, make_engine
@@ -52,5 +52,5 @@ def engine(
     say(f"engine {lock.slot} of {settings.prefix!r} on {settings.bootstrap_servers}; state in {lock.directory}")
     collect_less_often()
     watch(stop, ENGINE_LIMIT_S)
-    loop.run(stop)
+    logged(loop, lock)(stop)
     say("engine has stopped; its state is on the log and on disk")

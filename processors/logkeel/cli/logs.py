@@ -33,4 +33,6 @@ class _IntoStructlog(logging.Handler):
     """Lines of the Kafka client as events of ours."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger("logkeel.kafka").log(record.levelno, "kafka_client", line=record.getMessage())
+        structlog.get_logger("logkeel.kafka", role="kafka_client").log(
+            record.levelno, "kafka_client", line=record.getMessage()
+        )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from logkeel.cli.garbage import collect_less_often
-from logkeel.cli.logged_loop import LoggedLoop
+from logkeel.cli.logged_loop import LoggedLoop, logged
 from logkeel.cli.publishing import publish
 from logkeel.cli.settings import Settings
 from logkeel.cli.team import Team
@@ -86,7 +86,7 @@ def serve_here(
     sys.setswitchinterval(SWITCH_S)
     start = HeadStart()
     with Team(stop) as team:
-        team.start("engine", make_engine(client, settings, lock, observer=LoggedLoop(), listener=start).run)
+        team.start("engine", logged(make_engine(client, settings, lock, observer=LoggedLoop(), listener=start), lock))
         for queue in queues_of(workflows):
             of_queue = msgspec.structs.replace(settings, queue=queue)
             worker = make_worker(client, of_queue, workflows, drain_s=drain_s, debug=debug)

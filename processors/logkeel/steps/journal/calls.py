@@ -16,9 +16,11 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from itertools import count
+from typing import Any, NamedTuple, Protocol
 
 from logkeel.errors import CallFailed, PayloadTooLarge, StepSignatureError
 from logkeel.records import ErrorInfo, JournalEntry
@@ -35,6 +37,18 @@ from logkeel.workflow.steps import Happened
 
 KEPT_MESSAGE_CHARACTERS = 2_000
 """Of a failure in a journal, which travels with every further command; the stack goes to the log."""
+
+
+UNSEEN: AbstractContextManager[None] = nullcontext()
+
+
+class CallSeen(NamedTuple):
+    """A try of a call that is made now, not replayed. `number`: the how-manieth in this execution, from 1."""
+
+    name: str
+    position: str
+    number: int
+    effect: str
 
 
 class ContextFor(Protocol):
@@ -60,6 +74,10 @@ class Call:
         """For errors."""
         return f"the result of call {self.place.name!r}"
 
+    def seen(self, number: int) -> CallSeen:
+        """Its try of that number, for who looks on."""
+        return CallSeen(self.place.name, self.place.position, number, self.options.effect.kind)
+
     @property
     def is_claimed(self) -> bool:
         """Whether its effect must not happen blindly twice: it is announced by an intent."""
@@ -68,12 +86,19 @@ class Call:
 
 
 class Caller:
-    """Makes the calls of one execution. `threads` None: plain functions run on the loop."""
+    """Makes the calls of one execution. `threads` None: plain functions run on the loop. `watch` surrounds each try."""
 
-    def __init__(self, journal: Journal, context_for: ContextFor, threads: DaemonThreads | None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        context_for: ContextFor,
+        threads: DaemonThreads | None,
+        watch: Callable[[CallSeen], AbstractContextManager[None]] = lambda _: UNSEEN,
+    ) -> None:
         self._journal = journal
         self._context_for = context_for
         self._threads = threads
+        self._watch = watch
         self._clock = journal.clock
 
     async def run(
@@ -128,12 +153,13 @@ class Caller:
         elif (known := await self._known(call, intent)) is not None:
             return known
         tries = self._tries(call)
-        while True:
+        for number in count(1):
             if call.is_claimed:
                 intent = await self._announced(call, intent)
                 await self._journal.require_lease()
             try:
-                value = await self._invoke(call, call.function, call.callee)
+                with self._watch(call.seen(number)):
+                    value = await self._invoke(call, call.function, call.callee)
                 return await self._done(call, value)
             except Exception as error:  # noqa: BLE001 - the call boundary
                 info = self._failure(call, error)
@@ -149,6 +175,7 @@ class Caller:
             await asyncio.sleep(delay_ms / 1_000)
             if intent is not None and self._is_forgotten(intent):
                 return CallInDoubt(call.place.position, info)
+        raise AssertionError("tries end")
 
     async def _known(self, call: Call, intent: JournalEntry) -> JournalEntry | CallInDoubt | None:
         """What can be said of a call that was begun and has no outcome; None: it may be made again."""
