@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from logkeel.cli.options import Bootstrap, Config, Prefix, StateDir, Stay
+from logkeel.cli.options import Bootstrap, Config, MetricsHost, MetricsPort, Prefix, StateDir, Stay
 from logkeel.cli.output import say
 from logkeel.cli.settings import load_settings
 from logkeel.cli.signals import stop_on_signals
@@ -28,11 +28,14 @@ def engine(
         ),
     ] = None,
     stay: Stay = None,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = None,
 ) -> None:
     """Run a run processor until SIGTERM: it keeps each run's state and routes its steps."""
     from logkeel.cli.garbage import collect_less_often
-    from logkeel.cli.logged_loop import LoggedLoop, logged
+    from logkeel.cli.logged_loop import logged
     from logkeel.cli.logs import configure_logs
+    from logkeel.cli.observing import watching
     from logkeel.cli.watchdog import ENGINE_LIMIT_S, watch
     from logkeel.cli.wiring import connect, make_engine
     from logkeel.exactly_once import take_slot
@@ -43,14 +46,18 @@ def engine(
         "state_dir": state_dir,
         "log_level": log_level,
         "stay": stay,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
     }
     settings = load_settings(flags, file=config)
     configure_logs(settings.log_level)
     stop = stop_on_signals()
     lock = take_slot(Path(settings.state_dir) / "engines", slot)
-    loop = make_engine(connect(settings), settings, lock, observer=LoggedLoop())
-    say(f"engine {lock.slot} of {settings.prefix!r} on {settings.bootstrap_servers}; state in {lock.directory}")
-    collect_less_often()
-    watch(stop, ENGINE_LIMIT_S)
-    logged(loop, lock)(stop)
+    client = connect(settings)
+    with watching(client, settings, "engine") as seen:
+        loop = make_engine(client, settings, lock, watch=seen)
+        say(f"engine {lock.slot} of {settings.prefix!r} on {settings.bootstrap_servers}; state in {lock.directory}")
+        collect_less_often()
+        watch(stop, ENGINE_LIMIT_S)
+        logged(loop, lock)(stop)
     say("engine has stopped; its state is on the log and on disk")

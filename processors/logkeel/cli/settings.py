@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `session_timeout_ms`: of engines and workers alike, how long a process may be silent before others take its
     partitions over. `stay`: a process that ends keeps its partitions until then, for a restart within seconds.
+    `metrics_port`: 0 serves no metrics (docs/observability.md).
 
     Of workers and clients (docs/payloads.md): `payload_keys` is a file; `blob_store` is a URL, or several with commas,
     the first of which is written to; `blob_options` go to its file system.
@@ -44,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: str = "info"
     session_timeout_ms: int = SESSION_TIMEOUT_MS
     stay: bool = False
+    metrics_port: int = 0
+    metrics_host: str = "127.0.0.1"
     payload_compression: Literal["none", "zstd"] = "none"
     compress_above_bytes: int = 1_024
     payload_keys: str = ""

@@ -92,6 +92,11 @@ class TransactionalLoop:
         """Partitions that are processing."""
         return tuple(self._owned.active)
 
+    @property
+    def pending_timers(self) -> int:
+        """Timers of the partitions this member runs; from any thread."""
+        return sum(state.timers.pending for state in list(self._owned.states.values()))
+
     def start(self) -> None:
         """Initialise both producers and join the group (P13: no offset is read before both are initialised)."""
         self._started = True

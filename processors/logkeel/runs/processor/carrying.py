@@ -34,6 +34,7 @@ from logkeel.runs.processor.announcing import completion, completion_output, rej
 from logkeel.runs.processor.child_records import cancel_output, ended_output, refused_output, start_output
 from logkeel.runs.processor.commands import command_key, command_of
 from logkeel.runs.processor.limit_records import acquire_output, give_back_output, release_output
+from logkeel.runs.processor.observing import RunObserver
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.timer_ids import NEXT_TURN, SCHEDULE, TimerName, lease_id, timer_id
 from logkeel.runs.rows.conversation_rows import Conversations, name
@@ -46,7 +47,10 @@ from logkeel.wire import encode
 class Carrier:
     """Puts activations on the log."""
 
-    def __init__(self, names: TopicNames, settings: RunSettings, partitions: int) -> None:
+    def __init__(
+        self, names: TopicNames, settings: RunSettings, partitions: int, observer: RunObserver | None = None
+    ) -> None:
+        self._observer = observer
         self._names = names
         self._partitions = partitions
         self._settings = settings
@@ -67,6 +71,8 @@ class Carrier:
                 rejection = action
             else:
                 self._do(action, activation, turn)
+        if self._observer is not None and activation.events:
+            self._observer.decided(turn.partition, state, activation.events)
         return rejection
 
     def reject(self, turn: Turn, rejected: RequestRejected) -> None:
