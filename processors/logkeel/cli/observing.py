@@ -1,10 +1,13 @@
 """Puts metrics and traces beside a process: nothing unless a port, or the variables of OpenTelemetry, ask for it."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
+
+import structlog
 
 from logkeel.cli.logged_loop import LoggedLoop
 from logkeel.cli.output import say
@@ -18,7 +21,11 @@ if TYPE_CHECKING:
     from logkeel.observe.engine import EngineMetrics
     from logkeel.observe.registry import Metrics
     from logkeel.observe.worker import StepMetrics
+    from logkeel.runs import RunSettings
     from logkeel.steps import StepObserver
+
+
+log = structlog.get_logger("logkeel.process")
 
 
 class Runs(Protocol):
@@ -35,7 +42,8 @@ class Watch:
     settings: Settings
     client: LogClient
     metrics: "Metrics | None" = None
-    traces: "StepObserver | None" = None
+    traces: "Callable[[str], StepObserver] | None" = None
+    run_settings: "RunSettings | None" = None
     _closing: ExitStack = field(default_factory=ExitStack)
     _of_queue: "dict[str, StepMetrics]" = field(default_factory=dict)
     engine: "EngineMetrics | None" = None
@@ -51,7 +59,9 @@ class Watch:
 
     def of_steps(self, queue: str) -> "tuple[StepObserver, ...]":
         """Whom the worker of this queue tells, beside the log."""
-        found: list[StepObserver] = [] if self.traces is None else [self.traces]
+        found: list[StepObserver] = []
+        if self.traces is not None:
+            found.append(self.traces(self.settings.names.worker_group(queue)))
         if self.metrics is not None:
             from logkeel.observe.worker import StepMetrics
 
@@ -101,4 +111,30 @@ def watching(client: LogClient, settings: Settings, role: str) -> Iterator[Watch
             stack.callback(server.close)
             say(f"metrics on http://{settings.metrics_host}:{server.port}/metrics")
         stack.enter_context(watch._closing)
+        _trace(watch, role)
         yield watch
+
+
+def _trace(watch: Watch, role: str) -> None:
+    """Send traces if the variables of OpenTelemetry say so. What is in the way of that stops nobody from working."""
+    from logkeel.observe.switches import wanted
+    from logkeel.runs import RunSettings
+
+    asked = wanted(os.environ)
+    if asked.refusal is not None:
+        log.warning("traces_not_sent", role=role, reason=asked.refusal)
+    if not asked.traces:
+        return
+    watch.run_settings = RunSettings(traces_causes=True)
+    if role == "engine":
+        return  # It makes no spans.
+    try:
+        from logkeel.observe.tracing import StepTracing, make_provider, share
+    except ImportError as error:
+        reason = f"{error.name} is not installed: pip install 'logkeel[otel]', or set OTEL_SDK_DISABLED=true"
+        log.warning("traces_not_sent", role=role, reason=reason)
+        return
+    provider = make_provider({"service.name": f"logkeel-{role}", "service.version": version("logkeel")})
+    share(provider)
+    watch._closing.callback(provider.shutdown)
+    watch.traces = lambda group: StepTracing(provider, group)

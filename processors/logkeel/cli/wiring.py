@@ -62,10 +62,10 @@ def make_engine(
     names = settings.names
     if watch is not None:
         observer = watch.of_loop()
-    run_observer = None if watch is None else watch.engine
+    run_observer, run_settings = (None, None) if watch is None else (watch.engine, watch.run_settings)
     loop = TransactionalLoop(
         LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables"), listener),
-        RunProcessor(names, partitions=partition_count(client, settings), observer=run_observer),
+        RunProcessor(names, partitions=partition_count(client, settings), settings=run_settings, observer=run_observer),
         loop_settings or engine_settings(settings, lock.slot),
         side_source=DefinitionReader(client.reader("read_committed"), client.admin(), names.workflow_definitions),
         observer=observer,

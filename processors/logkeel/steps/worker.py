@@ -396,7 +396,7 @@ class StepWorker:
                 log.info("step_reclaimed", run_id=identity.run_id, step=identity.step, holder_dead=dead)
                 self._sender.send(command, StepReclaimed(identity=identity, holder=holder, holder_dead=dead))
             case m.SendReleased(_, was_started, started_at_ms):
-                begun_at_ms = started_at_ms
+                begun_at_ms, forgotten = started_at_ms, None
                 if was_started:
                     forgotten = self._executor.forget(key_of(identity))
                     if forgotten is None:
@@ -406,6 +406,8 @@ class StepWorker:
                     identity=identity, holder=holder, was_started=was_started, started_at_ms=begun_at_ms
                 )
                 self._sender.send(command, released)
+                if forgotten is not None:
+                    self._observer.ended(forgotten, released, self._clock.now_ms())
 
     def _confirming(self, attempt: Attempt) -> Callable[[], None] | None:
         """Once this heartbeat is acknowledged, the step is surely held from now on for its lease (P39)."""

@@ -1,6 +1,6 @@
 """An application in memory whose engine and workers are watched, and workflows that wait in every way."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -73,13 +73,19 @@ desk.flow(
 
 
 class WatchedApplication(MemoryApplication):
-    """With metrics; `observers`: who else watches the worker."""
+    """With metrics; `observers`: who else watches the worker. Commands say which execution led to them."""
 
-    def __init__(self, workflows: "Sequence[Workflow[Any]]", *, observers: tuple[StepObserver, ...] = ()) -> None:
+    def __init__(
+        self,
+        workflows: "Sequence[Workflow[Any]]",
+        *,
+        observers: tuple[StepObserver, ...] = (),
+        resources: Mapping[Any, Any] | None = None,
+    ) -> None:
         self.metrics = Metrics()
         self._observers = observers
         self._stores = MemoryStoreDirectory()
-        super().__init__(workflows)
+        super().__init__(workflows, resources=resources, settings=RunSettings(traces_causes=True))
 
     def _make_engine(self, settings: RunSettings | None) -> TransactionalLoop:
         self.watch = EngineMetrics(self.metrics, self.cluster.clock.now_ms)

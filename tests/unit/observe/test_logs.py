@@ -134,4 +134,5 @@ def test_each_line_that_the_code_can_write_is_documented() -> None:
                         pass
     assert ("worker", "step_ended") in written
     assert ("engine", "engine_started") in written
-    assert written <= set(documented_lines())
+    keys = set(documented_lines())
+    assert {(role, event) for role, event in written if ("any", event) not in keys} <= keys

@@ -5,6 +5,8 @@ Does, never decides. The order is the core's.
 
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord
 from logkeel.records import ErrorInfo, FieldValue, LimitAnswered, RequestRejected, StartRun, StepRevoked
@@ -37,6 +39,7 @@ from logkeel.runs.processor.limit_records import acquire_output, give_back_outpu
 from logkeel.runs.processor.observing import RunObserver
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.timer_ids import NEXT_TURN, SCHEDULE, TimerName, lease_id, timer_id
+from logkeel.runs.processor.tracing import context_of_dispatch
 from logkeel.runs.rows.conversation_rows import Conversations, name
 from logkeel.runs.rows.keys import run_keys
 from logkeel.runs.rows.ledger import Ledger
@@ -160,6 +163,8 @@ class Carrier:
         # Only a later attempt can have been left something by a heartbeat.
         details = turn.get(run_keys(state.info.run_id).details(path)) if step.dispatch > 1 else None
         command = command_of(state, plan, action, partition=turn.partition, details=details)
+        if self._settings.traces_causes:
+            command = replace(command, trace=context_of_dispatch(state.info, activation.events))
         topic = self._names.step_commands(placed.definition.queue)
         key = command_key(state.info, placed, refusals=step.refusals, partitions=self._partitions)
         turn.emit(OutputRecord(topic, key, encode(command)))
