@@ -56,8 +56,8 @@ STEPS_OPEN = Metric(
 STEP_AGE = Metric(
     "logkeel_step_open_age_seconds",
     "gauge",
-    "For how long the oldest open step of that name has been open",
-    ("workflow", "step"),
+    "Since the first dispatch of the oldest open step of that name and phase",
+    ("workflow", "step", "phase"),
 )
 HUMANS = Metric("logkeel_humans_waited_for", "gauge", "Questions that nobody has answered", ("workflow",))
 HUMAN_AGE = Metric(

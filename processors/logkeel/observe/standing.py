@@ -105,6 +105,7 @@ def _moves(step: OpenStep) -> bool:
 
 
 Group = tuple[str, str]
+Phase = tuple[str, str, str]
 Place = tuple[str, str]
 
 
@@ -114,8 +115,8 @@ class Standing:
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
         self._statuses: Counter[Group] = Counter()
-        self._phases: Counter[tuple[str, str, str]] = Counter()
-        self._steps: dict[Group, dict[Place, int]] = {}
+        self._phases: Counter[Phase] = Counter()
+        self._steps: dict[Phase, dict[Place, int]] = {}
         self._questions: dict[str, dict[Place, int]] = {}
 
     def apply(self, change: Change) -> None:
@@ -142,12 +143,12 @@ class Standing:
         """Runs by (workflow, status)."""
         return dict(self._statuses)
 
-    def phases(self) -> Mapping[tuple[str, str, str], int]:
+    def phases(self) -> Mapping[Phase, int]:
         """Open steps by (workflow, step, phase)."""
         return dict(self._phases)
 
-    def oldest_steps(self) -> Mapping[Group, int]:
-        """Since when the oldest open step has been open, by (workflow, step)."""
+    def oldest_steps(self) -> Mapping[Phase, int]:
+        """Since when the oldest open step has been open, by (workflow, step, phase)."""
         return _oldest(self._steps)
 
     def questions(self) -> Mapping[str, tuple[int, int]]:
@@ -171,12 +172,14 @@ class Standing:
     def _step(self, run_id: str, run: _Run, path: str, step: OpenStep | None) -> None:
         before = run.steps.pop(path, None)
         if before is not None:
-            self._phases[run.workflow, before.step, before.phase] -= 1
-            self._steps[run.workflow, before.step].pop((run_id, path), None)
+            phase = (run.workflow, before.step, before.phase)
+            self._phases[phase] -= 1
+            self._steps[phase].pop((run_id, path), None)
         if step is not None:
             run.steps[path] = step
-            self._phases[run.workflow, step.step, step.phase] += 1
-            self._steps.setdefault((run.workflow, step.step), {})[run_id, path] = step.since_ms
+            phase = (run.workflow, step.step, step.phase)
+            self._phases[phase] += 1
+            self._steps.setdefault(phase, {})[run_id, path] = step.since_ms
 
     def _question(self, run_id: str, run: _Run, path: str, since_ms: int | None) -> None:
         run.questions.pop(path, None)
@@ -191,6 +194,6 @@ def _is_below(place: str, path: str) -> bool:
     return place == path or place.startswith((f"{path}/", f"{path}[", f"{path}?"))
 
 
-def _oldest(groups: Mapping[Group, Mapping[Place, int]]) -> dict[Group, int]:
+def _oldest(groups: Mapping[Phase, Mapping[Place, int]]) -> dict[Phase, int]:
     found = {group: list(places.values()) for group, places in list(groups.items())}
     return {group: min(since) for group, since in found.items() if since}
