@@ -19,24 +19,39 @@ from logkeel.runs.core.state import RunState
 L = TypeVar("L", bound=Labels)
 Count = tuple[c.Metric, Labels]
 
-_RESULTS = {"step_succeeded": "succeeded", "step_failed": "failed", "step_in_doubt": "in_doubt"}
+_COUNTED: dict[str, tuple[c.Metric, str | None]] = {
+    "run_started": (c.RUNS_STARTED, None),
+    "run_completed": (c.RUNS_ENDED, None),
+    "step_succeeded": (c.STEP_RESULTS, "succeeded"),
+    "step_failed": (c.STEP_RESULTS, "failed"),
+    "step_in_doubt": (c.STEP_RESULTS, "in_doubt"),
+    "step_retry_scheduled": (c.RETRIES, None),
+}
+"""By kind of event: its counter and, where the kind says it, the last label."""
+
+_NOT_USED = frozenset({"step_dispatched", "question_answered"})
+"""Their amounts are reserved or granted."""
 
 
-def counts_of(event: RunEvent) -> list[tuple[Count, int]]:
-    """What one event adds to counters."""
-    workflow, kind, step = event.workflow, event.kind, event.step or ""
-    found: list[tuple[Count, int]] = []
-    if kind == "run_started":
-        found.append(((c.RUNS_STARTED, (workflow,)), 1))
-    elif kind == "run_completed":
-        found.append(((c.RUNS_ENDED, (workflow, event.status or "")), 1))
-    elif kind == "step_retry_scheduled":
-        found.append(((c.RETRIES, (workflow, step)), 1))
-    elif kind in _RESULTS:
-        found.append(((c.STEP_RESULTS, (workflow, step, _RESULTS[kind])), 1))
-    if event.amounts and kind not in ("step_dispatched", "question_answered"):
-        found += [((c.USED, (workflow, step, unit)), amount) for unit, amount in event.amounts.items()]
-    return found
+def count(event: RunEvent, pending: dict[Count, int]) -> None:
+    """Add to `pending` what one event adds to counters."""
+    counted = _COUNTED.get(event.kind)
+    if counted is not None:
+        metric, third = counted
+        key: Count
+        if metric is c.RUNS_STARTED:
+            key = (metric, (event.workflow,))
+        elif metric is c.RUNS_ENDED:
+            key = (metric, (event.workflow, event.status or ""))
+        elif third is None:
+            key = (metric, (event.workflow, event.step or ""))
+        else:
+            key = (metric, (event.workflow, event.step or "", third))
+        pending[key] = pending.get(key, 0) + 1
+    if event.amounts and event.kind not in _NOT_USED:
+        for unit, amount in event.amounts.items():
+            key = (c.USED, (event.workflow, event.step or "", unit))
+            pending[key] = pending.get(key, 0) + amount
 
 
 class EngineMetrics(Unobserved):
@@ -48,7 +63,7 @@ class EngineMetrics(Unobserved):
         self._standings: dict[int, Standing] = {}
         self._decided: list[tuple[int, Change]] = []
         self._surveyed: list[tuple[int, Change]] = []
-        self._events: list[RunEvent] = []
+        self._counts: dict[Count, int] = {}
         self._assigned: tuple[int, ...] = ()
         self._remaining: dict[int, int] = {}
         metrics.read(c.RUNS_OPEN, lambda: self._summed(Standing.statuses))
@@ -66,7 +81,8 @@ class EngineMetrics(Unobserved):
     def decided(self, partition: int, state: RunState, events: Sequence[RunEvent]) -> None:
         """See `RunObserver`."""
         self._decided.append((partition, change_of(state, events)))
-        self._events.extend(events)
+        for event in events:
+            count(event, self._counts)
 
     def opened(self, partition: int) -> None:
         """See `RunObserver`."""
@@ -88,11 +104,7 @@ class EngineMetrics(Unobserved):
         metrics.observe(c.BATCH, counts.records)
         if counts.timers:
             metrics.add(c.TIMERS_FIRED, counts.timers)
-        added: Counter[Count] = Counter()
-        for event in self._events:
-            for count, amount in counts_of(event):
-                added[count] += amount
-        for (metric, labels), amount in added.items():
+        for (metric, labels), amount in self._counts.items():
             metrics.add(metric, amount, labels)
         self._apply()
 
@@ -138,7 +150,7 @@ class EngineMetrics(Unobserved):
                 standing.apply(change)
         self._decided.clear()
         self._surveyed.clear()
-        self._events.clear()
+        self._counts.clear()
 
     def _forget(self) -> None:
         """The batch was not committed. What a survey saw of runs that it did not touch still stands."""

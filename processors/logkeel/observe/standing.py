@@ -1,28 +1,27 @@
 """Where the runs of a partition stand, from what was decided about them: counts and ages. Pure.
 
 A `Change` is read off a run's state within the turn that decided it, and applied when that turn's batch was committed;
-applying it twice, or a survey behind it, changes nothing, since everything is kept by run and path.
+applying it twice, or a survey behind it, changes nothing, since everything is kept by run and path. It is made for each
+turn of an engine that is watched: plain tuples, and nothing is built that is not needed.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from logkeel.records import RunEvent
 from logkeel.runs.core.paths import place_in_code
-from logkeel.runs.core.state import RunState
+from logkeel.runs.core.state import OPEN_PHASES, RunState
 
 _BLOCK_ENDS = frozenset({"block_left", "block_timed_out", "block_rescued"})
-_ANEW = frozenset({"run_started", "run_forked", "run_retried"})
+_ASKED = "question_asked"
+_QUESTION_ENDS = frozenset({"question_answered", "wait_ended"})
+_MOVING = frozenset({"dispatched", "started", "waiting"})
 
+OpenStep: TypeAlias = tuple[str, str, int]
+"""(step, phase, when it was first dispatched) of a step that has not ended"""
 
-class OpenStep(NamedTuple):
-    """A step that has not ended; `since_ms`: when it was first dispatched."""
-
-    step: str
-    phase: str
-    since_ms: int
+_NO_QUESTIONS: Mapping[str, int | None] = {}
 
 
 class Change(NamedTuple):
@@ -33,80 +32,80 @@ class Change(NamedTuple):
     is_open: bool
     is_paused: bool
     steps: Mapping[str, OpenStep | None]
-    questions: Mapping[str, int | None]
-    ended_below: tuple[str, ...]
+    questions: Mapping[str, int | None] = _NO_QUESTIONS
+    ended_below: Sequence[str] = ()
 
 
 def change_of(state: RunState, events: Sequence[RunEvent]) -> Change:
     """Read it off, within the turn: each step that an event is about, as it is now."""
+    info, head = state.info, state.head
     steps: dict[str, OpenStep | None] = {}
-    questions: dict[str, int | None] = {}
-    below: list[str] = []
-    if not state.running:
-        return Change(state.info.run_id, state.info.workflow, False, False, steps, questions, ())
+    if head.status != "running":
+        return Change(info.run_id, info.workflow, False, False, steps)
+    questions: dict[str, int | None] | None = None
+    below: list[str] | None = None
     for event in events:
-        path, kind = event.path, event.kind
+        path = event.path
         if path is None:
             continue
-        if kind == "question_asked":
-            questions[path] = event.at_ms
-        elif kind in ("question_answered", "wait_ended"):
-            questions[path] = None
+        kind = event.kind
+        if event.step is not None or kind[:5] == "step_":
+            step = state.steps.get(path)
+            if step is not None and step.phase in OPEN_PHASES:
+                steps[path] = (step.step, step.phase, step.first_dispatched_ms)
+            else:
+                steps[path] = None
+        if kind == _ASKED or kind in _QUESTION_ENDS:
+            questions = {} if questions is None else questions
+            questions[path] = event.at_ms if kind == _ASKED else None
         elif kind in _BLOCK_ENDS:
+            below = [] if below is None else below
             below.append(path)
-        elif event.step is not None or kind.startswith("step_"):
-            steps[path] = _open_step(state, path)
-            if steps[path] is None:
-                below.append(path)
-    return Change(
-        state.info.run_id, state.info.workflow, True, _paused(state), steps, questions, tuple(dict.fromkeys(below))
-    )
+    paused = head.paused_at_ms is not None
+    return Change(info.run_id, info.workflow, True, paused, steps, questions or _NO_QUESTIONS, below or ())
 
 
 def survey_of(state: RunState) -> Change:
     """The whole of a run that has not ended."""
-    steps = {path: _open_step(state, path) for path in list(state.steps)} if state.head.open_steps else {}
+    steps: dict[str, OpenStep | None] = {}
     waits = state.waits.items() if state.head.open_waits else ()
     questions: dict[str, int | None] = {path: wait.since_ms for path, wait in waits if wait.kind == "question"}
-    for path, step in steps.items():
-        if step is not None and step.phase == "suspended":
+    for path, step in list(state.steps.items()) if state.head.open_steps else ():
+        if not step.is_open:
+            continue
+        steps[path] = (step.step, step.phase, step.first_dispatched_ms)
+        if step.phase == "suspended":
             for position, wait in state.journal_waits.of(path):
                 entry = state.journal.get((path, position))
                 if wait.kind == "question":
-                    questions[place_in_code(path, position)] = step.since_ms if entry is None else entry.at_ms
-    return Change(state.info.run_id, state.info.workflow, state.running, _paused(state), steps, questions, ())
+                    asked_ms = step.first_dispatched_ms if entry is None else entry.at_ms
+                    questions[place_in_code(path, position)] = asked_ms
+    paused = state.head.paused_at_ms is not None
+    return Change(state.info.run_id, state.info.workflow, state.running, paused, steps, questions)
 
 
-def _open_step(state: RunState, path: str) -> OpenStep | None:
-    step = state.steps.get(path)
-    return OpenStep(step.step, step.phase, step.first_dispatched_ms) if step is not None and step.is_open else None
+Group: TypeAlias = tuple[str, str]
+Phase: TypeAlias = tuple[str, str, str]
+Place: TypeAlias = tuple[str, str]
 
 
-def _paused(state: RunState) -> bool:
-    return state.head.paused_at_ms is not None
-
-
-@dataclass(slots=True)
 class _Run:
-    workflow: str
-    paused: bool = False
-    steps: dict[str, OpenStep] = field(default_factory=dict)
-    questions: dict[str, int] = field(default_factory=dict)
+    """An open run; `steps`: by path, the phase and the places of all steps in it."""
 
-    @property
-    def status(self) -> str:
+    __slots__ = ("paused", "questions", "status", "steps", "workflow")
+
+    def __init__(self, workflow: str) -> None:
+        self.workflow = workflow
+        self.paused = False
+        self.status = ""
+        self.steps: dict[str, tuple[str, dict[Place, int]]] = {}
+        self.questions: dict[str, int] = {}
+
+    def status_now(self) -> str:
         if self.paused:
             return "paused"
-        return "waiting_for_human" if self.questions and not any(map(_moves, self.steps.values())) else "running"
-
-
-def _moves(step: OpenStep) -> bool:
-    return step.phase in ("dispatched", "started", "waiting")
-
-
-Group = tuple[str, str]
-Phase = tuple[str, str, str]
-Place = tuple[str, str]
+        waits = self.questions and not any(phase in _MOVING for phase, _ in self.steps.values())
+        return "waiting_for_human" if waits else "running"
 
 
 class Standing:
@@ -115,29 +114,28 @@ class Standing:
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
         self._statuses: Counter[Group] = Counter()
-        self._phases: Counter[Phase] = Counter()
         self._steps: dict[Phase, dict[Place, int]] = {}
         self._questions: dict[str, dict[Place, int]] = {}
 
     def apply(self, change: Change) -> None:
         """Take a change over."""
-        run = self._runs.get(change.run_id)
-        if run is not None:
-            self._statuses[run.workflow, run.status] -= 1
+        run_id = change.run_id
+        run = self._runs.get(run_id)
         if not change.is_open:
             if run is not None:
-                self._end(change.run_id, run)
+                self._end(run_id, run)
             return
         if run is None:
-            run = self._runs[change.run_id] = _Run(change.workflow)
-        run.paused = change.is_paused
+            run = self._runs[run_id] = _Run(change.workflow)
         for path in change.ended_below:
-            self._end_below(change.run_id, run, path)
+            self._end_below(run_id, run, path)
         for path, step in change.steps.items():
-            self._step(change.run_id, run, path, step)
+            self._step(run_id, run, path, step)
         for path, since_ms in change.questions.items():
-            self._question(change.run_id, run, path, since_ms)
-        self._statuses[run.workflow, run.status] += 1
+            self._question(run_id, run, path, since_ms)
+        if run.questions or run.status != "running" or change.is_paused:
+            run.paused = change.is_paused
+            self._be(run, run.status_now())
 
     def statuses(self) -> Mapping[Group, int]:
         """Runs by (workflow, status)."""
@@ -145,19 +143,29 @@ class Standing:
 
     def phases(self) -> Mapping[Phase, int]:
         """Open steps by (workflow, step, phase)."""
-        return dict(self._phases)
+        return {phase: len(places) for phase, places in list(self._steps.items())}
 
     def oldest_steps(self) -> Mapping[Phase, int]:
         """Since when the oldest open step has been open, by (workflow, step, phase)."""
-        return _oldest(self._steps)
+        found = {phase: list(places.values()) for phase, places in list(self._steps.items())}
+        return {phase: min(since) for phase, since in found.items() if since}
 
     def questions(self) -> Mapping[str, tuple[int, int]]:
         """How many open questions there are, and since when the oldest waits, by workflow."""
         found = {workflow: list(places.values()) for workflow, places in list(self._questions.items())}
         return {workflow: (len(each), min(each, default=0)) for workflow, each in found.items()}
 
+    def _be(self, run: _Run, status: str) -> None:
+        if status != run.status:
+            if run.status:
+                self._statuses[run.workflow, run.status] -= 1
+            if status:
+                self._statuses[run.workflow, status] += 1
+            run.status = status
+
     def _end(self, run_id: str, run: _Run) -> None:
         del self._runs[run_id]
+        self._be(run, "")
         for path in list(run.steps):
             self._step(run_id, run, path, None)
         for path in list(run.questions):
@@ -172,14 +180,19 @@ class Standing:
     def _step(self, run_id: str, run: _Run, path: str, step: OpenStep | None) -> None:
         before = run.steps.pop(path, None)
         if before is not None:
-            phase = (run.workflow, before.step, before.phase)
-            self._phases[phase] -= 1
-            self._steps[phase].pop((run_id, path), None)
+            before[1].pop((run_id, path), None)
         if step is not None:
-            run.steps[path] = step
-            phase = (run.workflow, step.step, step.phase)
-            self._phases[phase] += 1
-            self._steps.setdefault(phase, {})[run_id, path] = step.since_ms
+            name, phase, since_ms = step
+            key = (run.workflow, name, phase)
+            places = self._steps.get(key)
+            if places is None:
+                places = self._steps[key] = {}
+            run.steps[path] = (phase, places)
+            places[run_id, path] = since_ms
+        elif run.questions:
+            # What its code has asked ends with it.
+            for each in [each for each in run.questions if each.startswith(f"{path}?")]:
+                self._question(run_id, run, each, None)
 
     def _question(self, run_id: str, run: _Run, path: str, since_ms: int | None) -> None:
         run.questions.pop(path, None)
@@ -192,8 +205,3 @@ class Standing:
 
 def _is_below(place: str, path: str) -> bool:
     return place == path or place.startswith((f"{path}/", f"{path}[", f"{path}?"))
-
-
-def _oldest(groups: Mapping[Phase, Mapping[Place, int]]) -> dict[Phase, int]:
-    found = {group: list(places.values()) for group, places in list(groups.items())}
-    return {group: min(since) for group, since in found.items() if since}

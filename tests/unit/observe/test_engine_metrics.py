@@ -4,6 +4,7 @@ import msgspec
 from tests.unit.observe.application import WatchedApplication, desk
 
 from logkeel.exactly_once import BatchCounts
+from logkeel.observe.engine import count
 from logkeel.observe.standing import Standing
 from logkeel.records import AnswerQuestion, FieldWrite, Payload, StartRun
 
@@ -101,7 +102,9 @@ def test_a_batch_that_was_not_committed_counts_nothing() -> None:
         events = application.history("r-1")
         state = application.surveyed()
         assert state is not None
-        application.watch._events.extend(events)
+        for event in events:
+            count(event, application.watch._counts)
+        assert application.watch._counts
         application.watch.at("after_abort")
         application.watch.batch_committed(
             BatchCounts(records=1, timers=0, outputs=0, rows=0, poison=0, process_s=0.0, commit_s=0.001)
