@@ -27,8 +27,8 @@ class ChatHandler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.seen.append({"path": self.path, "key": self.headers["Authorization"], **body})
         answer = {"choices": [{"message": {"content": "- Keels help [1]\nInvented [7]\nno citation"}}]}
-        answer |= {"usage": {"prompt_tokens": 120, "completion_tokens": 15}}
-        data = json.dumps(answer).encode()
+        usage = {"prompt_tokens": 120, "completion_tokens": 15}
+        data = json.dumps({**answer, "usage": usage}).encode()
         self.send_response(429 if self.server.busy else 200)
         self.send_header("Retry-After", "12")
         self.send_header("Content-Length", str(len(data)))
