@@ -175,8 +175,7 @@ class Execution:
             open_result=partial(self._values.opened_result, attempt),
         )
         journal = Journal(attempt.command, values, send=self._send_entry, clock=self._clock, lease=lease)
-        context_for = partial(WorkerStepContext, attempt, send=self.emit)
-        caller = Caller(journal, lambda key: context_for(key=key), self._threads, partial(self.calling, attempt))
+        caller = Caller(journal, partial(self._context_of_call, attempt), self._threads, partial(self.calling, attempt))
         context = arguments.get(step.context_parameter or "")
         if isinstance(context, WorkerStepContext):
             context.durable = (journal, caller)
@@ -188,6 +187,9 @@ class Execution:
         return await journal.perform(
             partial(yielded, journal, elements, lambda values: step.encode_update({field: values}))
         )
+
+    def _context_of_call(self, attempt: Attempt, key: str, used: dict[str, int] | None) -> WorkerStepContext:
+        return WorkerStepContext(attempt, key=key, send=self.emit, used=used)
 
     async def _call(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any]) -> Any:
         if bound.is_async:

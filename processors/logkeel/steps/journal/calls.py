@@ -17,9 +17,8 @@ import contextvars
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from typing import Any, NamedTuple, Protocol
 
 from logkeel.errors import CallFailed, PayloadTooLarge, StepSignatureError
@@ -29,6 +28,7 @@ from logkeel.steps.journal.book import MAX_NAME_CHARACTERS, Place, key_of
 from logkeel.steps.journal.results import KEY_PARAMETER, Callee, callee_of, read, written
 from logkeel.steps.journal.retrying import Tries, policy_of
 from logkeel.steps.journal.session import CallInDoubt, Journal
+from logkeel.steps.journal.slots import NOTHING, Needs, require_suspendable, slots_for
 from logkeel.steps.threads import DaemonThreads
 from logkeel.workflow.context import StepContext
 from logkeel.workflow.current import CURRENT
@@ -43,7 +43,7 @@ UNSEEN: AbstractContextManager[None] = nullcontext()
 
 
 class CallSeen(NamedTuple):
-    """A try of a call that is made now, not replayed. `number`: the how-manieth in this execution, from 1."""
+    """A try of a call that is made now, not replayed. `number`: the how-manieth that is known of, from 1."""
 
     name: str
     position: str
@@ -52,14 +52,14 @@ class CallSeen(NamedTuple):
 
 
 class ContextFor(Protocol):
-    """Makes the StepContext of a call, by its idempotency key."""
+    """Makes the StepContext of a call, by its idempotency key; `used` takes what it reports of budgets, if it may."""
 
-    def __call__(self, key: str, /) -> StepContext: ...
+    def __call__(self, key: str, used: dict[str, int] | None, /) -> StepContext: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as the code makes it."""
+    """One call as the code makes it. `used`: what its try that is under way has reported of budgets."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -68,6 +68,8 @@ class Call:
     callee: Callee
     place: Place
     key: str
+    needs: Needs
+    used: dict[str, int] = field(default_factory=dict)
 
     @property
     def what(self) -> str:
@@ -107,16 +109,20 @@ class Caller:
         function: Callable[..., Any],
         arguments: tuple[Any, ...],
         keywords: Mapping[str, Any],
+        *,
         options: CallOptions,
+        needs: Needs = NOTHING,
     ) -> Any:
         """See `DurableCalls.run`."""
         if not name or len(name) > MAX_NAME_CHARACTERS:
             raise StepSignatureError(f"a call is named by 1 to {MAX_NAME_CHARACTERS} characters, not {name[:40]!r}")
         callee = callee_of(function)
         lane = self._journal.lane()
+        if needs:
+            require_suspendable(lane, name)
         place, entry = await self._journal.meet(lane, name, None)
         key = key_of(self._journal.command.idempotency_key, place)
-        call = Call(function, arguments, keywords, options, callee, place, key)
+        call = Call(function, arguments, keywords, options, callee, place, key, needs)
         if entry is None or entry.state == "intent":
             entry = await self._outcome(call, entry)
         lane.seen_ms = max(lane.seen_ms, entry.at_ms)
@@ -148,17 +154,20 @@ class Caller:
         return await self._journal.halt(made)
 
     async def _made(self, call: Call, intent: JournalEntry | None) -> JournalEntry | CallInDoubt:
+        slot = self._journal.book.slot_at(call.place.position)
+        tries = self._tries(call, failures=0 if slot is None else slot.ordinal)
         if intent is None:
             self._journal.require_room()
-        elif (known := await self._known(call, intent)) is not None:
+        elif (known := await self._known(call, intent, has_ended=tries.failures > 0)) is not None:
             return known
-        tries = self._tries(call)
-        for number in count(1):
+        while True:
+            if call.needs and (refusal := await self._slots_for(call, tries)) is not None:
+                return self._entry(call, "failed", error=refusal)
             if call.is_claimed:
                 intent = await self._announced(call, intent)
                 await self._journal.require_lease()
             try:
-                with self._watch(call.seen(number)):
+                with self._watch(call.seen(tries.failures + 1)):
                     value = await self._invoke(call, call.function, call.callee)
                 return await self._done(call, value)
             except Exception as error:  # noqa: BLE001 - the call boundary
@@ -175,15 +184,28 @@ class Caller:
             await asyncio.sleep(delay_ms / 1_000)
             if intent is not None and self._is_forgotten(intent):
                 return CallInDoubt(call.place.position, info)
-        raise AssertionError("tries end")
 
-    async def _known(self, call: Call, intent: JournalEntry) -> JournalEntry | CallInDoubt | None:
-        """What can be said of a call that was begun and has no outcome; None: it may be made again."""
+    async def _slots_for(self, call: Call, tries: Tries) -> ErrorInfo | None:
+        """Wait for what the next try needs; why it never may begin."""
+        refusal = await slots_for(self._journal, call.place, call.needs, tries.failures, call.used)
+        call.used.clear()
+        return refusal
+
+    async def _known(self, call: Call, intent: JournalEntry, *, has_ended: bool) -> JournalEntry | CallInDoubt | None:
+        """What can be said of a call that was begun and has no outcome; None: it may be made again.
+
+        `has_ended`: the try before has told that it has failed, by asking for the slots of the next one.
+        """
+        if has_ended:
+            return self._unknown(call) if self._is_forgotten(intent) else None
         if call.options.check is not None:
             await self._until(intent.due_ms or 0)
             return await self._looked(call)
         if intent.effect == "KEYED" and not self._is_forgotten(intent):
             return None
+        return self._unknown(call)
+
+    def _unknown(self, call: Call) -> CallInDoubt:
         message = f"{call.place.name!r} was begun, and nothing is known of its outcome"
         return CallInDoubt(call.place.position, ErrorInfo(code="call_in_doubt", kind="in_doubt", message=message))
 
@@ -199,9 +221,9 @@ class Caller:
         await self._journal.keep(intent)
         return intent
 
-    def _tries(self, call: Call) -> Tries:
+    def _tries(self, call: Call, *, failures: int = 0) -> Tries:
         effect = call.options.effect.kind
-        return Tries(policy_of(call.options.retry, effect), effect, call.key, self._clock.now_ms)
+        return Tries(policy_of(call.options.retry, effect), effect, call.key, self._clock.now_ms, failures=failures)
 
     def _due_ms(self, call: Call) -> int | None:
         effect, now_ms = call.options.effect, self._clock.now_ms()
@@ -211,7 +233,7 @@ class Caller:
 
     async def _invoke(self, call: Call, function: Callable[..., Any], callee: Callee) -> Any:
         """Raises what it raises, and TimeoutError."""
-        context = self._context_for(call.key)
+        context = self._context_for(call.key, call.used if call.needs.uses else None)
         keywords = dict(call.keywords)
         bound = _given_names(function, call.arguments, keywords)
         if callee.context is not None and callee.context not in bound:
@@ -272,8 +294,9 @@ class Caller:
         name, ordinal, position = call.place
         effect = call.options.effect.kind if state == "intent" else None
         at_ms = self._clock.now_ms()
+        used = {} if state == "intent" else dict(call.used)
         return JournalEntry(
-            name=name, ordinal=ordinal, state=state, position=position, at_ms=at_ms, effect=effect, **more
+            name=name, ordinal=ordinal, state=state, position=position, at_ms=at_ms, effect=effect, used=used, **more
         )
 
     def _failure(self, call: Call, error: Exception) -> ErrorInfo:
