@@ -14,6 +14,7 @@ from logkeel.observe import catalogue as c
 from logkeel.observe.registry import Labels, Metrics
 from logkeel.observe.standing import Change, Standing, change_of, survey_of
 from logkeel.records import RunEvent
+from logkeel.runs.core.budgets import RESERVES
 from logkeel.runs.core.state import RunState
 
 L = TypeVar("L", bound=Labels)
@@ -29,8 +30,10 @@ _COUNTED: dict[str, tuple[c.Metric, str | None]] = {
 }
 """By kind of event: its counter and, where the kind says it, the last label."""
 
-_NOT_USED = frozenset({"step_dispatched", "question_answered"})
-"""Their amounts are reserved or granted."""
+_USES = "step_"
+"""Of these kinds, amounts are what a step or a call of its code has used, unless they are reserved. A child's share is
+counted where the child's own steps settle it.
+"""
 
 
 def count(event: RunEvent, pending: dict[Count, int]) -> None:
@@ -48,7 +51,7 @@ def count(event: RunEvent, pending: dict[Count, int]) -> None:
         else:
             key = (metric, (event.workflow, event.step or "", third))
         pending[key] = pending.get(key, 0) + 1
-    if event.amounts and event.kind not in _NOT_USED:
+    if event.amounts and event.kind.startswith(_USES) and event.kind not in RESERVES:
         for unit, amount in event.amounts.items():
             key = (c.USED, (event.workflow, event.step or "", unit))
             pending[key] = pending.get(key, 0) + amount

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from examples.agents.deep_research import research as deep_research
 from examples.agents.react import agent
 from examples.research import agent as research_agent
 from examples.research import outside
@@ -31,7 +32,7 @@ from logkeel.steps.machine.messages import StartStep
 from logkeel.wire import encode
 from logkeel.workflow import State, Workflow
 
-KEYS = base64.b64encode(b"pk-lf-1:sk-lf-2").decode()
+KEYS = base64.b64encode(b"pk-lf-1?>:sk-lf-2~~").decode()
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -177,6 +178,17 @@ def test_calls_are_children_of_the_execution_that_made_them_and_replays_are_no_s
     assert (before.trace, before.span) in after.links
 
 
+def test_child_runs_are_in_the_trace_of_their_parent(receiver: Receiver) -> None:
+    run(deep_research, {"question": "why do logs win"})
+    spans = {(span.attributes["session.id"], span.attributes["gen_ai.agent.name"]): span for span in receiver.spans}
+    assert len({span.trace for span in receiver.spans}) == 1
+    runs = {name for name, _ in spans}
+    assert len(runs) > 2
+    split = spans["r", "split"]
+    children = [span for (name, step), span in spans.items() if step == "split" and name != "r"]
+    assert (split.trace, split.span) in {link for child in children for link in child.links}
+
+
 def test_the_trace_of_who_starts_a_run_goes_through_it_and_out_again(receiver: Receiver) -> None:
     headers = (("traceparent", CALLER.encode()), ("tracestate", b"vendor=1"))
     (completion,) = run(single, {"word": "hello"}, headers=headers)
@@ -225,7 +237,7 @@ def test_what_a_step_traces_itself_hangs_below_it_and_errors_tell_no_secrets(rec
     failures = [span for span in receiver.spans if span.failed]
     assert [span.attributes["error.type"] for span in failures] == ["LookupError"] * len(failures) != []
     assert len({span.span for span in failures}) == len(failures)
-    assert not any("42" in repr(span) for span in failures)
+    assert not any("secret" in repr(span) for span in failures)
     first, second = failures[:2]
     assert (first.trace, first.span) in second.links
 

@@ -39,7 +39,7 @@ from logkeel.runs.processor.limit_records import acquire_output, give_back_outpu
 from logkeel.runs.processor.observing import RunObserver
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.timer_ids import NEXT_TURN, SCHEDULE, TimerName, lease_id, timer_id
-from logkeel.runs.processor.tracing import context_of_dispatch
+from logkeel.runs.processor.tracing import CALLS, context_of_dispatch
 from logkeel.runs.rows.conversation_rows import Conversations, name
 from logkeel.runs.rows.keys import run_keys
 from logkeel.runs.rows.ledger import Ledger
@@ -138,11 +138,18 @@ class Carrier:
         run_id, names, count = activation.state.info.run_id, self._names, self._partitions
         match action:
             case StartChild():
+                action = self._traced(action, activation)
                 turn.emit(start_output(action, names, partition=turn.partition, partitions=count))
             case CancelChild():
                 turn.emit(cancel_output(action, names, parent_run_id=run_id, partitions=count))
             case CompleteRun(result=result):
                 self._complete(result, activation, turn)
+
+    def _traced(self, action: StartChild, activation: Activation) -> StartChild:
+        """A child is in the trace of its parent."""
+        info = activation.state.info
+        trace = context_of_dispatch(info, activation.events, CALLS) if self._settings.traces_causes else info.trace
+        return action if trace is None else StartChild(replace(action.request, trace=trace))
 
     def _to_limit(self, action: AcquireSlot | ReleaseSlot, activation: Activation, turn: Turn) -> None:
         info, names, count = activation.state.info, self._names, self._partitions

@@ -4,7 +4,7 @@ The engine makes no spans. It says in a command which execution led to it, so th
 ids are derived (`logkeel.records.tracing`), so nothing is kept for that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 
@@ -20,6 +20,9 @@ MAX_TRACESTATE_CHARACTERS = 512
 
 RESULTS = frozenset({"step_succeeded", "step_failed", "step_suspended", "step_released", "step_refused"})
 """Events that end an execution and may lead to another one."""
+
+CALLS = RESULTS | {"step_journaled"}
+"""And those by which one may have a child run started."""
 
 
 def with_trace(request: Request, headers: Sequence[Header]) -> Request:
@@ -42,9 +45,11 @@ def headers_of(trace: TraceContext | None) -> tuple[Header, ...]:
     return ((TRACEPARENT, trace.traceparent.encode()), *state)
 
 
-def context_of_dispatch(info: RunInfo, events: Sequence[RunEvent]) -> TraceContext | None:
+def context_of_dispatch(
+    info: RunInfo, events: Sequence[RunEvent], kinds: Collection[str] = RESULTS
+) -> TraceContext | None:
     """What a command says about its cause: the execution whose result led to it, else who started the run."""
-    cause = next((event for event in events if event.kind in RESULTS), None)
+    cause = next((event for event in events if event.kind in kinds), None)
     if cause is None or cause.path is None or cause.dispatch is None:
         return info.trace
     root = cause_of(info.trace)
