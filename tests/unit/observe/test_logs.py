@@ -118,6 +118,14 @@ def test_the_life_of_an_engine_is_told(tmp_path: Path, written: StringIO) -> Non
         assert set(line) == keys[line["role"], line["event"]], line
 
 
+def test_what_is_no_json_is_written_as_text(written: StringIO) -> None:
+    structlog.get_logger(role="worker").info("said", where=Path("a/b"), who={"Ada"}, share=1e308 * 10)
+    (line,) = read(written)
+    assert line["where"] == "PosixPath('a/b')"
+    assert line["who"] in (["Ada"], "{'Ada'}")
+    assert line["share"] is None
+
+
 def test_each_line_that_the_code_can_write_is_documented() -> None:
     """Literal event names of the two roles, read from the code."""
     written = set()
