@@ -117,3 +117,36 @@ def test_a_run_shows_in_metrics_traces_and_logs_of_both_roles(kafka_bootstrap: s
         *(("engine", event) for event in ("engine_started", "partitions_ready", "engine_stopped")),
         *(("worker", event) for event in ("worker_started", "step_started", "step_ended", "worker_stopped")),
     }
+
+
+def test_engine_and_workers_of_one_process_share_one_door(kafka_bootstrap: str, tmp_path: Path) -> None:
+    settings = Settings(bootstrap_servers=kafka_bootstrap, prefix=f"seen{uuid4().hex[:6]}", partitions=2)
+    apply_application(connect(settings).admin(), settings, ["default"])
+    port, log = free_port(), tmp_path / "log"
+    environment = {
+        **os.environ,
+        "LOGKEEL_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "LOGKEEL_PREFIX": settings.prefix,
+        "LOGKEEL_STATE_DIR": str(tmp_path / "state"),
+        "LOGKEEL_METRICS_PORT": str(port),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+    }
+    command = [sys.executable, "-m", "logkeel.cli.main", "serve", "tests.integration.observe.counted"]
+    with log.open("wb") as written:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=written, stderr=written)
+    try:
+        with Client(KafkaLogClient(kafka_bootstrap), prefix=settings.prefix) as client:
+            assert client.start(counted, run_id="r-1", word="hello").result(WAIT_S) == "hello"
+        ended = 'logkeel_runs_ended_total{status="succeeded",workflow="counted"}'
+        until(lambda: ended in scrape(port), log)
+        scraped = scrape(port)
+    finally:
+        process.terminate()
+        code = process.wait(60)
+    assert code == 0
+    assert [name for name in scraped if name.startswith('logkeel_process_info{role="serve"')] != []
+    done = 'logkeel_step_executions_total{outcome="succeeded",queue="default",step="repeat",workflow="counted"}'
+    assert scraped[done] == 1
+    # What is in the way of traces is told, and stops nobody.
+    assert '"event":"traces_not_sent"' in log.read_text()
