@@ -7,10 +7,11 @@ DEMO_READY := $(VENV)/.ready-demo
 DEV_READY  := $(VENV)/.ready-dev
 DEPLOY_TOOLS := $(VENV)/deploy-tools
 DEPLOY_READY := $(VENV)/.ready-deploy
+PROMTOOL := v0.316.0
 SOURCES := streams schemas processors tests examples deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants deploy-check pods clean
+.PHONY: help demo test lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants deploy-check pods promtool clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -54,6 +55,13 @@ types: $(DEV_READY) ## mypy, strict, tests too
 fmt: $(DEV_READY) ## format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+promtool: $(BIN)/promtool ## build promtool, which tests the alert rules (needs Go; a few minutes, once)
+
+$(BIN)/promtool: | $(BIN)/python
+	@mkdir -p build/promtool
+	@cd build/promtool && { [ -f go.mod ] || go mod init promtool.build; } && go get github.com/prometheus/prometheus/cmd/promtool@$(PROMTOOL)
+	@cd build/promtool && CGO_ENABLED=0 go build -tags remove_all_sd -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/promtool
 
 bench: $(DEV_READY) ## measure steps and flows on a real broker (ARGS="--quick", ARGS="--only flows")
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from logkeel.cli.options import Bootstrap, Config, KafkaConfig, Prefix, ProbeHost, ProbePort, StateDir, Stay
+from logkeel.cli.options import (
+    Bootstrap,
+    Config,
+    KafkaConfig,
+    MetricsHost,
+    MetricsPort,
+    Prefix,
+    ProbeHost,
+    ProbePort,
+    StateDir,
+    Stay,
+)
 from logkeel.cli.output import say
 from logkeel.cli.settings import load_settings
 from logkeel.cli.signals import stop_on_signals
@@ -32,11 +43,14 @@ def engine(
     stay: Stay = None,
     probe_port: ProbePort = None,
     probe_host: ProbeHost = None,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = None,
 ) -> None:
     """Run a run processor until SIGTERM: it keeps each run's state and routes its steps."""
     from logkeel.cli.garbage import collect_less_often
-    from logkeel.cli.logged_loop import LoggedLoop
+    from logkeel.cli.logged_loop import logged
     from logkeel.cli.logs import configure_logs
+    from logkeel.cli.observing import watching
     from logkeel.cli.probes import Health, offer_probes
     from logkeel.cli.slots import slot_of
     from logkeel.cli.watchdog import ENGINE_LIMIT_S, watch
@@ -53,15 +67,19 @@ def engine(
         "slot": slot,
         "probe_port": probe_port,
         "probe_host": probe_host,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
     }
     settings = load_settings(flags, file=config)
     configure_logs(settings.log_level)
     stop = stop_on_signals()
     lock = take_slot(Path(settings.state_dir) / "engines", slot_of(settings))
-    loop = make_engine(connect(settings), settings, lock, observer=LoggedLoop())
-    say(f"engine {lock.slot} of {settings.prefix!r} on {settings.bootstrap_servers}; state in {lock.directory}")
-    collect_less_often()
-    watch(stop, ENGINE_LIMIT_S)
-    offer_probes(Health(stop, ENGINE_LIMIT_S, lambda: loop.is_ready), settings.probe_host, settings.probe_port)
-    loop.run(stop)
+    client = connect(settings)
+    with watching(client, settings, "engine") as seen:
+        loop = make_engine(client, settings, lock, watch=seen)
+        say(f"engine {lock.slot} of {settings.prefix!r} on {settings.bootstrap_servers}; state in {lock.directory}")
+        collect_less_often()
+        watch(stop, ENGINE_LIMIT_S)
+        offer_probes(Health(stop, ENGINE_LIMIT_S, lambda: loop.is_ready), settings.probe_host, settings.probe_port)
+        logged(loop, lock)(stop)
     say("engine has stopped; its state is on the log and on disk")

@@ -28,6 +28,12 @@ Stay: TypeAlias = Annotated[
     bool | None,
     typer.Option("--stay/--leave", help="When ending, keep the partitions for a restart, or hand them over (default)."),
 ]
+MetricsPort: TypeAlias = Annotated[
+    int | None, typer.Option("--metrics-port", help="Serve Prometheus metrics there (LOGKEEL_METRICS_PORT).")
+]
+MetricsHost: TypeAlias = Annotated[
+    str | None, typer.Option("--metrics-host", help="On this address; default: 127.0.0.1 (LOGKEEL_METRICS_HOST).")
+]
 PayloadKeys: TypeAlias = Annotated[
     str | None,
     typer.Option("--payload-keys", help="File of keys that payloads are encrypted with (LOGKEEL_PAYLOAD_KEYS)."),

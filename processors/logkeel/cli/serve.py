@@ -10,6 +10,8 @@ from logkeel.cli.options import (
     Bootstrap,
     Config,
     KafkaConfig,
+    MetricsHost,
+    MetricsPort,
     PayloadCompression,
     PayloadKeys,
     Prefix,
@@ -38,6 +40,8 @@ def serve(
     payload_compression: PayloadCompression = None,
     blob_store: BlobStoreUrl = None,
     blob_above: BlobAbove = None,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = None,
 ) -> None:
     """Run an engine and a worker for each queue of the workflows, in one process, until SIGTERM.
 
@@ -59,6 +63,8 @@ def serve(
         "payload_compression": payload_compression,
         "blob_store": blob_store,
         "blob_above_bytes": blob_above,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
     }
     settings = load_settings(flags, file=config)
     configure_logs(settings.log_level)

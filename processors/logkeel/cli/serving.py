@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from logkeel.cli.garbage import collect_less_often
-from logkeel.cli.logged_loop import LoggedLoop
+from logkeel.cli.logged_loop import logged
+from logkeel.cli.observing import watching
 from logkeel.cli.publishing import publish
 from logkeel.cli.settings import Settings
 from logkeel.cli.slots import slot_of
@@ -86,11 +87,12 @@ def serve_here(
     lock = take_slot(Path(settings.state_dir) / "engines", slot_of(settings))
     sys.setswitchinterval(SWITCH_S)
     start = HeadStart()
-    with Team(stop) as team:
-        team.start("engine", make_engine(client, settings, lock, observer=LoggedLoop(), listener=start).run)
+    with watching(client, settings, "serve") as watch, Team(stop) as team:
+        engine = make_engine(client, settings, lock, listener=start, watch=watch)
+        team.start("engine", logged(engine, lock))
         for queue in queues_of(workflows):
             of_queue = msgspec.structs.replace(settings, queue=queue)
-            worker = make_worker(client, of_queue, workflows, drain_s=drain_s, debug=debug)
+            worker = make_worker(client, of_queue, workflows, drain_s=drain_s, debug=debug, watch=watch)
             start.add(settings.names.step_commands(queue), worker)
             team.start(f"worker {queue}", worker.run)
         collect_less_often()

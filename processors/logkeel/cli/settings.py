@@ -30,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `session_timeout_ms`: of engines and workers alike, how long a process may be silent before others take its
     partitions over. `stay`: a process that ends keeps its partitions until then, for a restart within seconds.
+    `metrics_port`: 0 serves no metrics (docs/observability.md).
 
     `slot`: of an engine; else `pod_name` says it (see `slots`). `probe_port`: 0 answers no probes (see `probes`).
 
@@ -54,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pod_name: str = ""
     probe_host: str = "127.0.0.1"
     probe_port: int = 0
+    metrics_port: int = 0
+    metrics_host: str = "127.0.0.1"
     payload_compression: Literal["none", "zstd"] = "none"
     compress_above_bytes: int = 1_024
     payload_keys: str = ""

@@ -10,6 +10,8 @@ from logkeel.cli.options import (
     Bootstrap,
     Config,
     KafkaConfig,
+    MetricsHost,
+    MetricsPort,
     PayloadCompression,
     PayloadKeys,
     Prefix,
@@ -45,11 +47,14 @@ def worker(
     payload_compression: PayloadCompression = None,
     blob_store: BlobStoreUrl = None,
     blob_above: BlobAbove = None,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = None,
 ) -> None:
     """Run the steps of a workflow until SIGTERM; what still runs then has 25 s to end, or what `--drain` says."""
     from logkeel.cli.applications import load_workflows
     from logkeel.cli.garbage import collect_less_often
     from logkeel.cli.logs import configure_logs
+    from logkeel.cli.observing import watching
     from logkeel.cli.probes import Health, offer_probes
     from logkeel.cli.publishing import publish
     from logkeel.cli.watchdog import WORKER_LIMIT_S, watch
@@ -71,6 +76,8 @@ def worker(
         "payload_compression": payload_compression,
         "blob_store": blob_store,
         "blob_above_bytes": blob_above,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
     }
     settings = load_settings(flags, file=config)
     configure_logs(settings.log_level)
@@ -78,11 +85,12 @@ def worker(
     workflows = load_workflows(target)
     client = connect(settings)
     publish(client, settings, workflows)
-    member = make_worker(client, settings, workflows, slot=settings.slot, drain_s=drain)
-    names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
-    say(f"worker {member.holder.slot} runs {names} from queue {settings.queue!r} on {settings.bootstrap_servers}")
-    collect_less_often()
-    watch(stop, WORKER_LIMIT_S)
-    offer_probes(Health(stop, WORKER_LIMIT_S, lambda: member.is_ready), settings.probe_host, settings.probe_port)
-    member.run(stop)
+    with watching(client, settings, "worker") as seen:
+        member = make_worker(client, settings, workflows, slot=settings.slot, drain_s=drain, watch=seen)
+        names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
+        say(f"worker {member.holder.slot} runs {names} from queue {settings.queue!r} on {settings.bootstrap_servers}")
+        collect_less_often()
+        watch(stop, WORKER_LIMIT_S)
+        offer_probes(Health(stop, WORKER_LIMIT_S, lambda: member.is_ready), settings.probe_host, settings.probe_port)
+        member.run(stop)
     say("worker has left; what it did not finish it has given back")

@@ -11,7 +11,7 @@ from logkeel.steps.machine.messages import Assigned, Commit, CommitFailed, Commi
 
 CALL_TIMEOUT_S = 5.0
 
-log = structlog.get_logger("logkeel.worker")
+log = structlog.get_logger("logkeel.worker", role="worker")
 
 
 class Giving(Protocol):

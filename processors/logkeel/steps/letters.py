@@ -11,7 +11,7 @@ from logkeel.exactly_once.poison import dead_letter
 from logkeel.log import OutputRecord, Producer, Record, TopicPartition
 from logkeel.steps.machine.messages import LetterKept, SendLetter
 
-log = structlog.get_logger("logkeel.worker")
+log = structlog.get_logger("logkeel.worker", role="worker")
 
 
 def letter_of(record: Record, error: LogkeelError, topic: str) -> OutputRecord:
