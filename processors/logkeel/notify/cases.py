@@ -136,9 +136,15 @@ Wants: TypeAlias = Callable[[Target, Kind], bool]
 """Whether a target is to hear of such a thing."""
 
 
+def digest(*parts: str) -> str:
+    """26 letters and digits; the length of each part counts, so that no two sequences meet."""
+    hashed = hashlib.sha256(b"".join(b"%d:%s" % (len(part.encode()), part.encode()) for part in parts)).digest()
+    return b32encode(hashed[:16]).decode().rstrip("=").lower()
+
+
 def case_id(run_id: str, incarnation: str, path: str, number: int) -> str:
     """A short name derived from what a question is."""
-    return _digest("case", run_id, incarnation, path, str(number))
+    return digest("case", run_id, incarnation, path, str(number))
 
 
 def announced(case: Case, kind: Kind, targets: Iterable[Target], *, revision: int, now_ms: int) -> Case:
@@ -217,13 +223,7 @@ def _with(case: Case, delivery: Delivery) -> Case:
 
 
 def _delivery(case: Case, kind: Kind, target: Target, revision: int, now_ms: int) -> Delivery:
-    key = "ntf_" + _digest(case.case_id, kind, "" if kind in ENDING else str(revision), *target)
+    key = "ntf_" + digest(case.case_id, kind, "" if kind in ENDING else str(revision), *target)
     return Delivery(
         key=key, kind=kind, channel=target.channel, recipient=target.recipient, revision=revision, next_ms=now_ms
     )
-
-
-def _digest(*parts: str) -> str:
-    """26 letters and digits; the length of each part counts, so that no two sequences meet."""
-    digest = hashlib.sha256(b"".join(b"%d:%s" % (len(part.encode()), part.encode()) for part in parts)).digest()
-    return b32encode(digest[:16]).decode().rstrip("=").lower()

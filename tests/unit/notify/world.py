@@ -12,7 +12,7 @@ from logkeel.log import OutputRecord, TopicPartition, TopicPlan
 from logkeel.notify import rows
 from logkeel.notify.cases import Case, Delivered, Outcome, Target
 from logkeel.notify.channels import Message
-from logkeel.notify.outbox import Outbox
+from logkeel.notify.outbox import Linking, Outbox
 from logkeel.notify.processor import NotifyProcessor
 from logkeel.notify.routing import Routes
 from logkeel.notify.values import ShownValues
@@ -70,13 +70,14 @@ class StrikingPostbox:
 class World:
     """One application's history and one notifier after the other."""
 
-    def __init__(self, routes: Routes = ROUTES) -> None:
+    def __init__(self, routes: Routes = ROUTES, links: Linking | None = None) -> None:
         self.cluster = SimulatedCluster()
         self.stores = MemoryStoreDirectory()
         self.client = self.cluster.client()
         self.routes = routes
+        self.links = links
         self.postbox = Postbox()
-        topics = (NAMES.run_events, NAMES.notifier_state, NAMES.dead_letters)
+        topics = (NAMES.run_events, NAMES.notifier_state, NAMES.dead_letters, NAMES.run_requests, NAMES.run_completions)
         self.client.admin().create_topics([TopicPlan(topic, 1) for topic in topics])
         self._producer = self.client.producer()
         self._revisions: dict[str, int] = {}
@@ -120,7 +121,8 @@ class World:
         plan = plan or CrashPlan()
         client, stores = crashing(process, self.stores, plan)
         channel = StrikingPostbox(self.postbox, plan)
-        outbox = Outbox({"mail": channel, "hook": channel}, ShownValues(process, NAMES.run_events), threads=0)
+        values = ShownValues(process, NAMES.run_events)
+        outbox = Outbox({"mail": channel, "hook": channel}, values, self.links, threads=0)
         processor = NotifyProcessor(NAMES, self.routes, outbox.send)
         ports = LoopPorts(client, self.cluster.clock, stores)
         loop = TransactionalLoop(ports, processor, SETTINGS, side_source=outbox)

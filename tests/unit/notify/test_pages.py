@@ -1,0 +1,176 @@
+"""The pages: GET shows, POST decides, and however often somebody clicks, it is one answer."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from tests.unit.notify.world import NAMES, World
+
+from logkeel.client import Answer, Client
+from logkeel.errors import LogUnavailable
+from logkeel.log import read_topic
+from logkeel.notify import pages
+from logkeel.notify.book import CaseBook
+from logkeel.notify.pages import AnswerPages, Links, application
+from logkeel.notify.values import ShownValues
+from logkeel.records import AnswerQuestion
+from logkeel.wire import decode_as
+
+KEYS = ("a secret of the test",)
+DAY_MS = 24 * 3_600_000
+
+
+class Site:
+    """A question that was asked by mail, and the pages that its link leads to."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.world = World()
+        clock = self.world.cluster.clock
+        self.links = Links("https://x.example.com/", KEYS, 7 * DAY_MS, clock.now_ms)
+        self.world.links = self.links
+        self.world.asks(**facts)
+        self.world.run()
+        self.client = Client(self.world.client, prefix="sim")
+        self.book = CaseBook(self.world.client, NAMES.notifier_state)
+        self.refresh()
+        values = ShownValues(self.world.client, NAMES.run_events)
+        self.failing = False
+        answer_pages = AnswerPages(self.links, self.book, values.read, self.send)
+        self.http = TestClient(application(answer_pages.routes(), lambda: True), follow_redirects=False)
+
+    def send(self, answer: Answer, request_id: str, routing_key: str | None) -> None:
+        if self.failing:
+            raise LogUnavailable("no broker answers")
+        self.client.answer(answer, request_id=request_id, routing_key=routing_key)
+
+    def refresh(self) -> None:
+        """Read what the notifier has written."""
+        self.book.poll(0.0)
+
+    def path(self, target: str = "mail") -> str:
+        """The link that somebody got, without its host."""
+        message = next(each for each in self.world.postbox.messages if each.delivery.channel == target)
+        assert message.link is not None
+        return message.link.removeprefix("https://x.example.com")
+
+    def answers(self) -> list[AnswerQuestion]:
+        """What was sent to the engine."""
+        records = read_topic(self.world.client, NAMES.run_requests)
+        return [decode_as(record.value or b"", AnswerQuestion) for record in records]
+
+
+@pytest.fixture(autouse=True)
+def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "SETTLE_S", 0.0)
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def test_opening_the_link_shows_the_question_and_changes_nothing(site: Site) -> None:
+    page, *others = (site.http.get(site.path()) for _ in range(3))
+    assert {each.status_code for each in (page, *others)} == {200}
+    assert "May this go out?" in page.text
+    assert "a fine report" in page.text
+    assert '<button name="verb" value="approve">' in page.text
+    assert "You answer as ada@example.com" in page.text
+    assert site.http.head(site.path()).status_code == 200
+    assert (page.headers["cache-control"], page.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert site.answers() == []
+
+
+def test_two_clicks_are_one_request(site: Site) -> None:
+    first = site.http.post(site.path(), data={"verb": "approve", "comment": " fine "})
+    assert first.status_code == 303
+    assert "Your answer was sent: approve" in site.http.get(first.headers["location"]).text
+    site.http.post(site.path(), data={"verb": "approve"})
+    site.http.post(site.path(), data={"verb": "reject"})
+    answers = site.answers()
+    assert len({each.request_id for each in answers}) == 1
+    first_word = answers[0]
+    assert (first_word.run_id, first_word.path, first_word.verb) == ("r", "approve", "approve")
+    assert (first_word.answered_by, first_word.comment) == ("ada@example.com", "fine")
+    assert (first_word.question, first_word.incarnation) == (2, "0@0")
+
+
+def test_the_page_says_who_was_first(site: Site) -> None:
+    site.world.happens("question_answered", path="approve", name="reject", actor="bob", reason="no", request_id="q")
+    site.world.run()
+    site.refresh()
+    page = site.http.get(site.path())
+    assert "reject by bob: no" in page.text
+    assert "<form" not in page.text
+    late = site.http.post(site.path(), data={"verb": "approve"})
+    assert late.status_code == 409
+    assert "reject by bob: no" in late.text
+    assert site.answers() == []
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_foreign_and_old_links_are_refused(site: Site, method: str) -> None:
+    assert getattr(site.http, method)("/answers/nonsense").status_code == 404
+    assert getattr(site.http, method)(site.path()[:-1]).status_code == 404
+    site.world.cluster.clock.advance(8 * DAY_MS)
+    assert getattr(site.http, method)(site.path()).status_code == 410
+    assert site.answers() == []
+
+
+def test_a_question_that_was_forgotten_is_not_answered(site: Site) -> None:
+    case = site.world.cases()["r approve"]
+    site.world.happens("run_completed", status="cancelled")
+    site.world.run(turns=220, step_ms=3_600_000)
+    site.refresh()
+    fresh = site.links.link(case, "ada@example.com")
+    assert fresh is not None
+    assert site.http.post(f"/answers/{fresh[1]}", data={"verb": "approve"}).status_code == 404
+    assert site.answers() == []
+
+
+def test_an_answer_that_does_not_fit_is_told_so_and_can_be_mended() -> None:
+    site = Site(attributes={"allow": "approve,edit"})
+    assert "takes approve, edit" in site.http.post(site.path(), data={"verb": "drop"}).text
+    empty = site.http.post(site.path(), data={"verb": "edit", "value": " ", "comment": "<mine>"})
+    assert empty.status_code == 422
+    assert "&lt;mine&gt;" in empty.text
+    assert site.answers() == []
+    site.http.post(site.path(), data={"verb": "edit", "value": '{"title": "On logs"}'})
+    payload = site.answers()[0].payload
+    assert payload is not None
+    assert payload.data == b'{"title":"On logs"}'
+
+
+def test_who_shares_a_link_says_a_name() -> None:
+    site = Site(attributes={"notify": "hook"})
+    assert 'name="name"' in site.http.get(site.path("hook")).text
+    assert site.http.post(site.path("hook"), data={"verb": "approve"}).status_code == 422
+    site.http.post(site.path("hook"), data={"verb": "approve", "name": "Eve\nE."})
+    site.http.post(site.path("hook"), data={"verb": "approve", "name": "Mallory"})
+    answers = site.answers()
+    assert [each.answered_by for each in answers] == ["Eve E.", "Mallory"]
+    assert len({each.request_id for each in answers}) == 2
+
+
+def test_without_a_broker_nothing_is_promised(site: Site) -> None:
+    site.failing = True
+    failed = site.http.post(site.path(), data={"verb": "approve", "comment": "mine"})
+    assert failed.status_code == 503
+    assert "mine" in failed.text
+    site.failing = False
+    assert site.http.post(site.path(), data={"verb": "approve"}).status_code == 303
+
+
+def test_a_body_has_a_limit(site: Site) -> None:
+    large = site.http.post(site.path(), content=b"verb=approve&comment=" + b"x" * pages.BODY_BYTES)
+    assert large.status_code == 413
+    assert site.answers() == []
+
+
+def test_probes() -> None:
+    ready = False
+    http = TestClient(application([], lambda: ready))
+    assert (http.get("/livez").status_code, http.get("/readyz").status_code) == (200, 503)
+    ready = True
+    assert http.get("/readyz").status_code == 200
