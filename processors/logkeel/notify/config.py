@@ -62,8 +62,9 @@ ChannelConfig = Mail | Hook | Slack
 class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A webhook that comes in, at `/webhooks/<name>`: a signal, or an answer.
 
-    `run_id`, `payload`, `path`, `verb`, `by`: where in the JSON body it stands, names with dots between them. `signal`:
-    the signal's name. `types`: only webhooks of these types; others are taken, and nothing follows.
+    `run_id`, `payload`, `correlation`, `routing_key`, `path`, `verb`, `by`: where in the JSON body it stands, names
+    with dots between them, or "." for all of it. `signal`: the signal's name. `types`: only webhooks of these types;
+    others are taken, and nothing follows.
     """
 
     secret_env: str
@@ -71,6 +72,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     signal: str | None = None
     payload: str | None = None
     correlation: str | None = None
+    routing_key: str | None = None
     path: str | None = None
     verb: str | None = None
     by: str | None = None
