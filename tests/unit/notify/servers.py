@@ -19,11 +19,12 @@ class Taken:
 
 @dataclass
 class Endpoint:
-    """What came, and what is answered next: (status, headers, body); 200 unless said."""
+    """What came, and what is answered next: (status, headers, body); `usual` when nothing is left."""
 
     taken: list[Taken] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     port: int = 0
+    usual: tuple[int, dict[str, str], bytes] = (200, {}, b"")
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             endpoint.taken.append(Taken(self.path, headers, body))
-            status, more, said = endpoint.answers.pop(0) if endpoint.answers else (200, {}, b"")
+            status, more, said = endpoint.answers.pop(0) if endpoint.answers else endpoint.usual
             self.send_response(status)
             for name, value in {"content-length": str(len(said)), **more}.items():
                 self.send_header(name, value)

@@ -114,7 +114,8 @@ def test_a_body_that_was_changed_is_refused() -> None:
     site = Site()
     signature = Webhook(SECRET).sign("msg_1", NOW, json.dumps(PAID))
     other = PAID | {"data": PAID["data"] | {"order": {"id": 18}}}
-    assert site.post("payments", other, **{"webhook-signature": signature}).status_code == 401
+    changed: dict[str, Any] = {"webhook-signature": signature}
+    assert site.post("payments", other, **changed).status_code == 401
     assert site.requests() == []
 
 
