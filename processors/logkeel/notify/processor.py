@@ -175,13 +175,17 @@ class NotifyProcessor:
             question=question,
             places=tuple(_place(name, event, turn) for name in question.shows),
         )
+        turn.put(rows.asking_key(event), b"")
         self._announce(case, "asked", event, turn)
 
     def _changed(self, event: RunEvent, turn: Turn) -> None:
         """Whatever else happens in a run may change or end its open questions."""
+        if turn.get(rows.asking_key(event)) is None:
+            return
         found = turn.scan(*rows.below(rows.cases_of(event.run_id, event.incarnation)))
         cases = [case for case in (rows.decode_case(data) for _, data in found) if case.is_open]
         if not cases:
+            turn.delete(rows.asking_key(event))
             return
         view = _view(event, {case.question.path: case.question for case in cases})
         apply(view, event)

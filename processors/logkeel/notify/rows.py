@@ -6,6 +6,7 @@
 | `11` | run, incarnation, revision | offset of the event on `run-events` that wrote fields, 8 bytes |
 | `12` | run, incarnation | empty: the run was retried after its end, and goes on |
 | `13` | channel | fingerprint of the address that has said it is gone |
+| `14` | run, incarnation | empty: it may have open questions; most events are of runs that have none |
 """
 
 import msgspec
@@ -18,6 +19,7 @@ CASES = b"\x10"
 WRITES = b"\x11"
 GOING_ON = b"\x12"
 GONE = b"\x13"
+ASKING = b"\x14"
 
 _DECODER = msgspec.msgpack.Decoder(Case)
 _ENCODER = msgspec.msgpack.Encoder()
@@ -47,6 +49,11 @@ def write_key(event: RunEvent, revision: int) -> bytes:
 def going_on_key(event: RunEvent) -> bytes:
     """Of a run that goes on after its end."""
     return GOING_ON + text(event.run_id) + text(event.incarnation)
+
+
+def asking_key(event: RunEvent) -> bytes:
+    """Of a run that may have open questions."""
+    return ASKING + text(event.run_id) + text(event.incarnation)
 
 
 def gone_key(channel: str) -> bytes:
