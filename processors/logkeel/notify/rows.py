@@ -36,6 +36,11 @@ def cases_of(run_id: str, incarnation: str) -> bytes:
     return CASES + text(run_id) + text(incarnation)
 
 
+def cases_of_any(run_id: str) -> bytes:
+    """What the keys of the cases of all runs of that id begin with."""
+    return CASES + text(run_id)
+
+
 def writes_of(run_id: str, incarnation: str) -> bytes:
     """What the keys of a run's offsets begin with."""
     return WRITES + text(run_id) + text(incarnation)

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Literal, Self
 
 import pytest
+from tests.integration.cli.test_run import answer as answer_of
+from tests.integration.cli.test_run import logkeel
 from tests.integration.notify.outside import ENVIRONMENT, Outside, outside
 from tests.integration.runs.application import Application, running
 
@@ -152,9 +154,16 @@ def test_one_decision_and_one_resume_however_often_the_notifier_dies(kafka_boots
             one_round(run_id, world, mortal, rng)
             assert application.completion(run_id).status == "succeeded"
             verdict(application, run_id, world, mortal)
+        last = f"round-{ROUNDS - 1}"
+        until(lambda: told(application, last) == {"delivered"}, f"the record of what was told of {last}", mortal)
     lines = ledger.read_text().splitlines()
     assert sorted(line.split()[0] for line in lines) == sorted(f"round-{number}" for number in range(ROUNDS))
     assert mortal.deaths >= ROUNDS, "nothing was tried"
+
+
+def told(application: Application, run_id: str) -> set[str]:
+    """The states of its deliveries, from the command line."""
+    return {each["state"] for each in answer_of(logkeel(application, "approvals", "told", run_id, "-o", "json"))}
 
 
 def one_round(run_id: str, world: Outside, mortal: Mortal, rng: random.Random) -> None:
