@@ -90,6 +90,7 @@ def make_repair(client: LogClient, settings: Settings, lock: SlotLock) -> Repair
 
 def notifier_parts(client: LogClient, settings: Settings, lock: SlotLock) -> "NotifierParts":
     """The parts of a notifier, with its tables below the slot's directory. Raises `ConfigInvalid` for wrong keys."""
+    from logkeel.cli.notifier_forms import PublishedForms
     from logkeel.cli.payloads import payload_chain
     from logkeel.notify.service import NotifierParts
 
@@ -106,6 +107,7 @@ def notifier_parts(client: LogClient, settings: Settings, lock: SlotLock) -> "No
         settings=loop_settings,
         names=settings.names,
         payloads=payload_chain(settings),
+        forms=PublishedForms(client, settings.names),
     )
 
 

@@ -22,7 +22,8 @@ from logkeel.errors import LogkeelError
 from logkeel.notify.book import CaseBook
 from logkeel.notify.config import Slack, is_loopback
 from logkeel.notify.links import LinkExpired, LinkInvalid, answer_request_id, verified
-from logkeel.notify.pages import Links, Said, Send, answer_of, bounded_body, problem_of
+from logkeel.notify.pages import Links, Send, bounded_body
+from logkeel.notify.replies import NoForms, Said, Unfit, reply
 from logkeel.notify.signing import SignatureInvalid, verify_slack
 from logkeel.notify.slack import ACTION, OPEN, post
 from logkeel.notify.texts import ending, one_line
@@ -92,12 +93,12 @@ class SlackClicks:
             return "Nobody asks this any more" if kept is None else ending(kept.case)
         name = one_line(str(user.get("username") or user.get("name") or ""))
         said = Said(verb=str(actions[0]["action_id"]).removeprefix(ACTION), who=f"slack:{user['id']} {name}".strip())
-        problem = problem_of(kept.case, said)
-        if problem is not None:
-            return problem
+        answer = reply(kept.case, said, NoForms())
+        if isinstance(answer, Unfit):
+            return answer.problem
         request_id = answer_request_id(grant.case_id, f"slack:{user['id']}")
         try:
-            self._send(answer_of(kept.case, said), request_id, kept.case.routing_key)
+            self._send(answer, request_id, kept.case.routing_key)
         except LogkeelError as error:
             log.warning("click_not_sent", error=error.message)
             return "Your answer could not be sent now. Press the button again: it counts once."

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -17,19 +16,18 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Route
 
 from logkeel.client import Answer
-from logkeel.client.answers import NOTHING
 from logkeel.errors import DataError, LogkeelError
 from logkeel.notify.book import CaseBook, Kept
 from logkeel.notify.cases import Case
 from logkeel.notify.links import Grant, LinkExpired, LinkInvalid, answer_request_id, grant_for, signed, verified
 from logkeel.notify.rendering import render
+from logkeel.notify.replies import WITH_VALUE, Forms, NoForms, Said, Unfit, reply, takes_text
 from logkeel.notify.texts import ending, facts, one_line, question_line, value_text
 
 BODY_BYTES: Final = 1_048_576
 SETTLE_S: Final = 5.0
 """How long a page waits for what became of an answer: engine and notifier answer within milliseconds."""
 
-WITH_VALUE: Final = ("edit", "respond")
 HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self';"
@@ -61,24 +59,15 @@ class Links:
         return f"{self.public_url.rstrip('/')}/answers/{token}", token
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a form brought."""
-
-    verb: str
-    who: str
-    value: str = ""
-    comment: str = ""
-
-
 class AnswerPages:
     """Looks questions up in the `book`, and sends answers."""
 
-    def __init__(self, links: Links, book: CaseBook, shown: Shown, send: Send) -> None:
+    def __init__(self, links: Links, book: CaseBook, shown: Shown, send: Send, forms: Forms | None = None) -> None:
         self._links = links
         self._book = book
         self._shown = shown
         self._send = send
+        self._forms = forms or NoForms()
 
     def routes(self) -> list[BaseRoute]:
         """For an application."""
@@ -136,12 +125,13 @@ class AnswerPages:
             who=grant.who or one_line(form.get("name", "")),
             value=form.get("value", ""),
             comment=form.get("comment", "").strip(),
+            is_json="json" in form,
         )
-        problem = problem_of(case, said)
-        if problem is not None:
-            return self._form(grant, kept, note=problem, status=422, said=said)
         try:
-            self._send(answer_of(case, said), answer_request_id(case.case_id, said.who), case.routing_key)
+            answer = reply(case, said, self._forms)
+            if isinstance(answer, Unfit):
+                return self._form(grant, kept, note=answer.problem, status=422, said=said)
+            self._send(answer, answer_request_id(case.case_id, said.who), case.routing_key)
         except DataError as error:
             return self._form(grant, kept, note=error.message, status=422, said=said)
         except LogkeelError:
@@ -155,8 +145,10 @@ class AnswerPages:
     ) -> Response:
         case = kept.case
         verbs = case.question.allow if case.is_open else ()
+        takes_value = any(verb in WITH_VALUE for verb in verbs)
         try:
             shown = self._shown(case, kept.partition)
+            schema = self._forms.schema(case) if takes_value else None
         except LogkeelError:
             return _page(question_line(case), note="The log does not answer now: try again soon.", status=503)
         return _page(
@@ -168,44 +160,13 @@ class AnswerPages:
             verbs=verbs,
             who=grant.who,
             ask_name=not grant.who,
-            takes_value=any(verb in WITH_VALUE for verb in verbs),
-            value_label=f"Your {' or '.join(verb for verb in verbs if verb in WITH_VALUE)}: text, or JSON",
-            value="" if said is None else said.value,
+            takes_value=takes_value,
+            value_label=f"To {' or '.join(verb for verb in verbs if verb in WITH_VALUE)}, write here",
+            schema="" if schema is None or takes_text(schema) else value_text(schema),
+            ask_json=takes_value and schema is None,
+            value=_prefilled(case, shown) if said is None else said.value,
             comment="" if said is None else said.comment,
         )
-
-
-def problem_of(case: Case, said: Said) -> str | None:
-    """Why an answer cannot be sent."""
-    if said.verb not in case.question.allow:
-        return f"This question takes {', '.join(case.question.allow)}."
-    if not said.who:
-        return "Say who you are: it is kept in the history."
-    if said.verb in WITH_VALUE and not said.value.strip():
-        return f"To {said.verb}, write what it is to be."
-    return None
-
-
-def answer_of(case: Case, said: Said) -> Answer:
-    """To this question of this incarnation, and to no later one."""
-    return Answer(
-        run_id=case.run_id,
-        path=case.question.path,
-        verb=said.verb,
-        value=parsed(said.value) if said.verb in WITH_VALUE else NOTHING,
-        question=case.question.number,
-        incarnation=case.incarnation,
-        answered_by=said.who,
-        comment=said.comment or None,
-    )
-
-
-def parsed(text: str) -> Any:
-    """JSON where it is JSON, else the text itself."""
-    try:
-        return msgspec.json.decode(text.encode())
-    except msgspec.DecodeError:
-        return text
 
 
 async def bounded_body(request: Request) -> bytes | None:
@@ -230,9 +191,16 @@ def application(routes: list[BaseRoute], ready: Callable[[], bool]) -> Starlette
     return Starlette(routes=[*routes, Route("/livez", livez), Route("/readyz", readyz)])
 
 
+def _prefilled(case: Case, shown: Mapping[str, Any]) -> str:
+    """What is to be edited, as it stands, unless it is too long to be whole."""
+    name = case.question.answer or ""
+    text = value_text(shown[name]) if name in shown else ""
+    return "" if text.endswith("…") else text
+
+
 def _page(title: str, *, status: int = 200, note: str = "", **values: Any) -> Response:
     blank: dict[str, Any] = {"facts": [], "shown": [], "verbs": (), "who": "", "ask_name": False, "takes_value": False}
-    blank |= {"value_label": "", "value": "", "comment": ""}
+    blank |= {"value_label": "", "value": "", "comment": "", "schema": "", "ask_json": False}
     return HTMLResponse(
         render("page.html", title=title, note=note, **blank | values), status_code=status, headers=dict(HEADERS)
     )

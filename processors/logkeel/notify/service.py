@@ -29,6 +29,7 @@ from logkeel.notify.mail import MailChannel
 from logkeel.notify.outbox import Outbox
 from logkeel.notify.pages import AnswerPages, Links, application
 from logkeel.notify.processor import NotifyProcessor
+from logkeel.notify.replies import Forms
 from logkeel.notify.slack import SlackChannel
 from logkeel.notify.values import ShownValues
 from logkeel.notify.webhooks import HookChannel
@@ -50,12 +51,13 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierParts:
-    """What a notifier is made of: what its loop acts through and how it runs, its application, its payload chain."""
+    """What a notifier is made of: what its loop acts through and how it runs, names, payload chain, forms."""
 
     ports: LoopPorts
     settings: LoopSettings
     names: TopicNames
     payloads: PayloadChain = PLAIN
+    forms: Forms | None = None
 
 
 def make_channels(config: NotifyConfig, environment: Mapping[str, str]) -> dict[str, Channel]:
@@ -128,7 +130,7 @@ class Notifier:
     def _made_routes(self, config: NotifyConfig, environment: Mapping[str, str]) -> list[BaseRoute]:
         routes: list[BaseRoute] = []
         if self._links is not None:
-            routes += AnswerPages(self._links, self._book, self._values.read, self._answer).routes()
+            routes += AnswerPages(self._links, self._book, self._values.read, self._answer, self._parts.forms).routes()
             slack = {name: each for name, each in config.channels.items() if isinstance(each, Slack)}
             if slack:
                 routes += SlackClicks(slack, environment, self._links, self._book, self._answer).routes()

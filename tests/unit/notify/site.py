@@ -11,6 +11,7 @@ from logkeel.errors import LogUnavailable
 from logkeel.log import read_topic
 from logkeel.notify.book import CaseBook
 from logkeel.notify.pages import AnswerPages, Links, application
+from logkeel.notify.replies import Forms
 from logkeel.notify.values import ShownValues
 from logkeel.records import AnswerQuestion
 from logkeel.wire import decode_as
@@ -22,7 +23,7 @@ DAY_MS = 24 * 3_600_000
 class Site:
     """A question that was asked by mail, and the pages that its link leads to."""
 
-    def __init__(self, **facts: Any) -> None:
+    def __init__(self, *, forms: Forms | None = None, **facts: Any) -> None:
         self.world = World()
         clock = self.world.cluster.clock
         self.links = Links("https://x.example.com/", KEYS, 7 * DAY_MS, clock.now_ms)
@@ -34,7 +35,7 @@ class Site:
         self.refresh()
         values = ShownValues(self.world.client, NAMES.run_events)
         self.failing = False
-        self.serve(AnswerPages(self.links, self.book, values.read, self.send).routes())
+        self.serve(AnswerPages(self.links, self.book, values.read, self.send, forms).routes())
 
     def serve(self, routes: list[BaseRoute]) -> None:
         """These routes instead of the pages."""

@@ -1,11 +1,17 @@
 """The pages: GET shows, POST decides, and however often somebody clicks, it is one answer."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 from starlette.testclient import TestClient
 from tests.unit.notify.site import DAY_MS, Site
 
+from logkeel.cli.answer_forms import problems_of
 from logkeel.notify import pages
+from logkeel.notify.cases import Case
 from logkeel.notify.pages import application
+from logkeel.notify.replies import Schema
 
 
 @pytest.fixture(autouse=True)
@@ -85,10 +91,58 @@ def test_an_answer_that_does_not_fit_is_told_so_and_can_be_mended() -> None:
     assert empty.status_code == 422
     assert "&lt;mine&gt;" in empty.text
     assert site.answers() == []
-    site.http.post(site.path(), data={"verb": "edit", "value": '{"title": "On logs"}'})
-    payload = site.answers()[0].payload
-    assert payload is not None
-    assert payload.data == b'{"title":"On logs"}'
+
+
+@pytest.mark.parametrize(
+    ("form", "payload"),
+    [
+        ({"value": '{"title": "On logs"}', "json": "on"}, b'{"title":"On logs"}'),
+        ({"value": "42\r\n"}, b'"42\\n"'),
+    ],
+)
+def test_without_a_form_who_answers_says_what_it_is(form: dict[str, str], payload: bytes) -> None:
+    site = Site(attributes={"allow": "approve,edit", "answer": "report"})
+    page = site.http.get(site.path()).text
+    assert "It is JSON" in page
+    assert ">a fine report</textarea>" in page
+    assert site.http.post(site.path(), data={"verb": "edit", "value": "{", "json": "on"}).status_code == 422
+    site.http.post(site.path(), data={"verb": "edit", **form})
+    (answer,) = site.answers()
+    assert answer.payload is not None
+    assert answer.payload.data == payload
+
+
+class Reports:
+    """The form of reports, checked by the production code."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._schema = schema
+
+    def schema(self, case: Case) -> dict[str, Any]:
+        return self._schema
+
+    def problems(self, value: Any, schema: Schema) -> Sequence[str]:
+        return problems_of(value, schema)
+
+
+def test_an_answer_has_to_fit_its_form() -> None:
+    wanted = {"type": "object", "required": ["title"], "properties": {"title": {"type": "string"}}}
+    site = Site(forms=Reports(wanted), attributes={"allow": "approve,edit"})
+    assert "has to fit this schema" in site.http.get(site.path()).text
+    for value in ("no json", "{}", '{"title": 1}'):
+        assert site.http.post(site.path(), data={"verb": "edit", "value": value}).status_code == 422
+    assert site.answers() == []
+    assert site.http.post(site.path(), data={"verb": "edit", "value": '{"title": "x"}'}).status_code == 303
+
+
+@pytest.mark.parametrize("schema", [{"type": "string"}, {"anyOf": [{"type": "string"}, {"type": "null"}]}])
+def test_a_text_is_a_text_where_one_is_wanted(schema: dict[str, Any]) -> None:
+    site = Site(forms=Reports(schema), attributes={"allow": "approve,edit"})
+    assert "JSON" not in site.http.get(site.path()).text
+    site.http.post(site.path(), data={"verb": "edit", "value": "42"})
+    (answer,) = site.answers()
+    assert answer.payload is not None
+    assert answer.payload.data == b'"42"'
 
 
 def test_who_shares_a_link_says_a_name() -> None:
