@@ -58,14 +58,15 @@ class Outbox:
         self._lock = Lock()
         self._under_way: set[str] = set()
         self._fresh: list[SideEvent] = []
+        self._draining = False
         self._known: deque[SideEvent] = deque(maxlen=REMEMBERED)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="logkeel-outbox") if threads else None
 
     def send(self, errand: Errand) -> None:
-        """Take an errand; it is sent soon."""
+        """Take an errand; it is sent soon, unless the process is about to end: then it stays claimed."""
         key = errand.delivery.key
         with self._lock:
-            if key in self._under_way:
+            if key in self._under_way or self._draining:
                 return
             self._under_way.add(key)
         self._run(lambda: self._carry(errand))
@@ -81,6 +82,12 @@ class Outbox:
         """What became of the last ones."""
         with self._lock:
             return tuple(self._known)
+
+    def drain(self) -> bool:
+        """Take no more errands; whether all that were taken have ended and the loop has heard of it."""
+        with self._lock:
+            self._draining = True
+            return not self._under_way and not self._fresh
 
     def close(self) -> None:
         """Wait for what is under way. What was not begun stays claimed, and is sent after the next start."""

@@ -1,7 +1,7 @@
 """One notifier: its loop, its outbox, and the pages beside it. A shell file: it holds threads and a socket.
 
-Ends in order: the pages take no more requests, the loop commits and hands its partitions over, the outbox finishes what
-it has begun. What it did not begin stays claimed, and the next notifier sends it.
+Ends in order: the outbox finishes what it has begun, while the loop records it; then the loop hands its partitions
+over, and the pages end. What was not begun stays claimed, and the next notifier sends it.
 """
 
 import socket
@@ -37,6 +37,8 @@ from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records.topics import TopicNames
 
 STOP_S: Final = 10.0
+DRAIN_S: Final = 25.0
+"""How long an ending notifier waits for messages under way: longer than a channel waits for its answer."""
 
 log = structlog.get_logger("logkeel.notifier")
 
@@ -112,7 +114,7 @@ class Notifier:
         try:
             if server is not None:
                 server.start()
-            self._loop(observer).run(stop)
+            self._loop(observer).run(Draining(stop, self._outbox))
         finally:
             if server is not None:
                 server.stop()
@@ -140,6 +142,29 @@ class Notifier:
 
     def _answer(self, answer: Answer, request_id: str, routing_key: str | None) -> None:
         self._client.answer(answer, request_id=request_id, routing_key=routing_key)
+
+
+class Draining(threading.Event):
+    """Set once `stop` is set and the outbox has nothing under way, or after `DRAIN_S`.
+
+    So an ordinary restart repeats no message: the loop goes on until it has recorded what was sent. Asking for it is a
+    sign of life of the loop, as asking `stop` is.
+    """
+
+    def __init__(self, stop: threading.Event, outbox: Outbox, *, now_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._stop = stop
+        self._outbox = outbox
+        self._now_s = now_s
+        self._until_s: float | None = None
+
+    def is_set(self) -> bool:
+        """Whether the loop is to end now."""
+        if not self._stop.is_set():
+            return False
+        if self._until_s is None:
+            self._until_s = self._now_s() + DRAIN_S
+        return self._outbox.drain() or self._now_s() >= self._until_s
 
 
 class Server:
