@@ -117,6 +117,11 @@ verb = "verb"
                 return next((value for value in values if value), None)
         return None
 
+    def changed(self, run_id: str) -> bool:
+        """Whether its message in Slack says how it ended."""
+        updates = [each.body for each in list(self.slack.taken) if each.path.endswith("/chat.update")]
+        return any(f"run: {run_id} ".encode() in body for body in updates)
+
     def hooked(self, run_id: str) -> list[dict[str, Any]]:
         """The webhooks about it, verified when they are seen first: that is soon."""
         for each in list(self.hook.taken)[len(self.verified) :]:

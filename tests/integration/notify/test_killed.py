@@ -142,6 +142,7 @@ def verdict(run_id: str, stage: Stage) -> None:
     mails = 1 if decided.actor == "ada@example.com" else 2
     stage.until(lambda: len(set(world.ids(run_id)["audit"])) == 2, f"the end of {run_id} by webhook")
     stage.until(lambda: len(set(world.ids(run_id)["mail"])) == mails, f"the end of {run_id} by mail")
+    stage.until(lambda: world.changed(run_id), f"the end of {run_id} in Slack")
     assert {body["type"] for body in world.hooked(run_id)} == {"question.asked", "question.answered"}
     answer = world.hooked(run_id)[-1]["data"]["answer"]
     assert (answer["verb"], answer["by"]) == (decided.name, decided.actor)

@@ -1,5 +1,7 @@
 """A wrong file is told what is wrong with it, and where."""
 
+from pathlib import Path
+
 import pytest
 
 from logkeel.errors import ConfigInvalid
@@ -78,6 +80,16 @@ def test_a_fault_is_named(old: str, new: str, said: str) -> None:
         parsed(GOOD.replace(old, new, 1))
     assert said in caught.value.message
     assert caught.value.message.startswith("notify.toml")
+
+
+def test_the_example_of_the_documentation_is_right() -> None:
+    text = (Path(__file__).parents[3] / "docs/notifications.md").read_text()
+    example = text.split("```toml\n")[1].split("```")[0]
+    names = (*NAMES, "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "DECISIONS_SECRET", "LOGKEEL_NOTIFY_KEY")
+    config = parse_config(example, dict.fromkeys(names, "x"), source="notify.toml")
+    assert sorted(config.channels) == ["audit", "mail", "team"]
+    assert sorted(config.inbound) == ["decisions", "payments"]
+    assert sorted(config.routes) == ["*", "chief", "editors"]
 
 
 def test_several_faults_are_told_at_once() -> None:
