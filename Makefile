@@ -11,7 +11,7 @@ PROMTOOL := v0.316.0
 SOURCES := streams schemas processors tests examples deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants deploy-check pods promtool clean
+.PHONY: help demo test sdks lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants deploy-check pods promtool clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -71,6 +71,14 @@ bench-peers: $(DEV_READY) ## measure and crash logkeel and its peers in turn (AR
 
 bench-recovery: $(DEV_READY) ## measure takeover, restart, restore, hand-over and waiting runs (ARGS="--only big")
 	@$(BIN)/python -m tests.bench.recovery $(ARGS)
+
+.venv-sdks/.ready: pyproject.toml tests/sdks/requirements.txt
+	@$(PYTHON) -m venv .venv-sdks
+	@.venv-sdks/bin/python -m pip install --quiet --disable-pip-version-check -e '.[broker,notify]' -r tests/sdks/requirements.txt
+	@touch $@
+
+sdks: .venv-sdks/.ready ## test how approvals map to LangChain, Pydantic AI and OpenAI Agents, against the packages
+	@.venv-sdks/bin/python -m pytest tests/sdks $(ARGS)
 
 chaos: $(DEV_READY) ## a siege, judged by an outside ledger: make chaos MINUTES=20 [SEED=...]; or ARGS="--kills 60"
 	@$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -128,6 +128,28 @@ def delegate(
     _tell(settings, run_id, make, path=path, key=routing_key, output=output)
 
 
+@app.command()
+def told(
+    run_id: RunId,
+    bootstrap_servers: Bootstrap = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show whom notifiers have told of a run's questions, and what did not get through."""
+    from logkeel.cli import told as views
+    from logkeel.cli.wiring import connect
+
+    settings = broker_settings(bootstrap_servers, prefix, config)
+    cases = views.cases_of_run(connect(settings), settings.names, run_id)
+    if output is Format.JSON:
+        print_json(views.as_json(cases))
+    else:
+        print_rows(views.COLUMNS, views.table(cases, time_ms()), output)
+    failed = sum(each.state == "failed" for case in cases for each in case.deliveries)
+    say(f"{len(cases)} questions are known to notifiers" + (f"; {failed} deliveries have failed" if failed else ""))
+
+
 def _answer(view: RunView, question: WaitView, verb: str, *, by: str | None, **said: Any) -> Answer:
     """To this question of this incarnation, and to no later one."""
     return Answer(

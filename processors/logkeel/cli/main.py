@@ -36,6 +36,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "replay": Section("logkeel.cli.replay", grouped=False),
     "workflow": Section("logkeel.cli.workflow"),
     "approvals": Section("logkeel.cli.approvals"),
+    "notifier": Section("logkeel.cli.notifier", grouped=False),
     "limits": Section("logkeel.cli.limits"),
     "schedule": Section("logkeel.cli.schedules"),
     "state": Section("logkeel.cli.state"),

@@ -18,6 +18,7 @@ from logkeel.tables import RocksStoreDirectory
 
 if TYPE_CHECKING:
     from logkeel.cli.observing import Watch
+    from logkeel.notify.service import NotifierParts
     from logkeel.steps import StepWorker
     from logkeel.workflow import Workflow
 
@@ -93,6 +94,29 @@ def make_repair(client: LogClient, settings: Settings, lock: SlotLock) -> Repair
         LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
         RunProcessor(settings.names, partitions=partition_count(client, settings)),
         engine_settings(settings, lock.slot),
+    )
+
+
+def notifier_parts(client: LogClient, settings: Settings, lock: SlotLock) -> "NotifierParts":
+    """The parts of a notifier, with its tables below the slot's directory. Raises `ConfigInvalid` for wrong keys."""
+    from logkeel.cli.notifier_forms import PublishedForms
+    from logkeel.cli.payloads import payload_chain
+    from logkeel.notify.service import NotifierParts
+
+    loop_settings = LoopSettings(
+        delete_retention_ms=DELETE_RETENTION_MS,
+        application=settings.names.notifier_group,
+        group_id=settings.names.notifier_group,
+        slot=lock.slot,
+        session_timeout_ms=settings.session_timeout_ms,
+        leave_on_close=not settings.stay,
+    )
+    return NotifierParts(
+        ports=LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
+        settings=loop_settings,
+        names=settings.names,
+        payloads=payload_chain(settings),
+        forms=PublishedForms(client, settings.names),
     )
 
 
