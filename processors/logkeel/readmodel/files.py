@@ -37,7 +37,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def make_anew(path: Path) -> sqlite3.Connection:
-    """An empty read model in the place of whatever is there: everything in it is on the log. Raises `StoreUnavailable`."""
+    """An empty file in the place of whatever is there: everything in it is on the log. Raises `StoreUnavailable`."""
     with store_errors(path):
         for suffix in ("", "-wal", "-shm", "-journal"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)

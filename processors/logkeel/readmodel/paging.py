@@ -9,7 +9,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -31,9 +31,20 @@ class Place(NamedTuple):
     run: int
 
 
+class QuestionPlace(NamedTuple):
+    """A question's place in the order of pages, the oldest first."""
+
+    since_ms: int
+    run: int
+    path: str
+
+
+P = TypeVar("P", Place, QuestionPlace)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What runs have to meet, all of it. `step`: is open now; `waiting_for`: kind of a wait, or `step`s' phase in doubt.
+    """What runs have to meet, all of it. `step`: is open now; `waiting_for`: kind of a wait.
 
     `started_after_ms` is included, `started_before_ms` is not.
     """
@@ -74,16 +85,16 @@ class Query(NamedTuple):
     parameters: tuple[Any, ...]
 
 
-def cursor_of(place: Place) -> str:
+def cursor_of(place: NamedTuple) -> str:
     """The place as text that callers hand back and do not look into."""
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
-def place_of(cursor: str) -> Place:
+def place_of(cursor: str, kind: type[P]) -> P:
     """The place of a cursor. Raises `CallerError` for a text that is none."""
     try:
         data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        return msgspec.json.decode(data, type=Place)
+        return msgspec.json.decode(data, type=kind)
     except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
         raise CallerError("this cursor is none of ours: give `next_cursor` of the page before, unchanged") from error
 
@@ -98,15 +109,17 @@ def page_query(filters: Filters, behind: Place | None, limit: int) -> Query:
         for _ in others
     )
     columns = ", ".join(f"r.{column}" for column in RUN_COLUMNS)
+    # CROSS JOIN fixes the order of the loops, so rows come in the order of the candidates, and no more are looked at
+    # than the page needs.
     sql = (
-        f"SELECT r.number, {columns} FROM ({candidates} LIMIT {SCAN}) c JOIN run_rows r ON r.number = c.run"  # noqa: S608 - words of this room
-        f" WHERE 1{met} ORDER BY c.started_at_ms DESC, c.run DESC LIMIT ?"
+        f"SELECT r.number, {columns} FROM ({candidates} LIMIT {SCAN}) c CROSS JOIN run_rows r"  # noqa: S608 - words of this room
+        f" WHERE r.number = c.run{met} LIMIT ?"
     )
     return Query(sql, (*parameters, *(word for facet in others for word in facet), limit))
 
 
 def last_candidate_query(filters: Filters, behind: Place | None) -> Query:
-    """The place of the last of the candidates of `page_query`, if there are `SCAN` of them: the next page begins there."""
+    """The place of the last candidate of `page_query`, if there are `SCAN` of them: the next page begins there."""
     leading, _ = _split(filters)
     candidates, parameters = _candidates(filters, leading, behind)
     return Query(f"{candidates} LIMIT 1 OFFSET {SCAN - 1}", parameters)
@@ -119,11 +132,7 @@ def _split(filters: Filters) -> tuple[Facet | None, list[Facet]]:
 
 def _candidates(filters: Filters, leading: Facet | None, behind: Place | None) -> Query:
     """Places in order, by one index."""
-    table = (
-        "SELECT started_at_ms, number AS run FROM run_rows"
-        if leading is None
-        else "SELECT started_at_ms, run FROM facets"
-    )
+    number, table = ("number", "run_rows") if leading is None else ("run", "facets")
     conditions, parameters = ["1"], list[Any]()
     if leading is not None:
         conditions += ["facet = ?", "value = ?"]
@@ -135,7 +144,8 @@ def _candidates(filters: Filters, leading: Facet | None, behind: Place | None) -
         conditions.append("started_at_ms < ?")
         parameters.append(filters.started_before_ms)
     if behind is not None:
-        conditions.append(f"(started_at_ms, {'number' if leading is None else 'run'}) < (?, ?)")
+        conditions.append(f"(started_at_ms, {number}) < (?, ?)")
         parameters += behind
-    sql = f"{table} WHERE {' AND '.join(conditions)} ORDER BY started_at_ms DESC, run DESC"
+    met = " AND ".join(conditions)
+    sql = f"SELECT started_at_ms, {number} AS run FROM {table} WHERE {met} ORDER BY started_at_ms DESC, {number} DESC"  # noqa: S608 - words of this room
     return Query(sql, tuple(parameters))

@@ -101,7 +101,9 @@ class Projector:
         while not stop.is_set():
             try:
                 touched = self._turn_or_begin_anew()
-                self._trim()
+                if time.monotonic() >= self._trim_at_s:
+                    self._trim_at_s = time.monotonic() + TRIM_S
+                    self.trim()
             except EngineError as error:
                 log.warning("the read model is not moved on: %s", error.message)
                 stop.wait(RETRY_S)
@@ -155,21 +157,15 @@ class Projector:
             self._reader.assign(self.positions)
             raise
 
-    def _trim(self) -> None:
-        if time.monotonic() < self._trim_at_s:
-            return
-        self._trim_at_s = time.monotonic() + TRIM_S
+    def trim(self) -> None:
+        """Forget runs that have ended and whose events the log does not keep any more. Raises as `turn`."""
         places = [place for place in self.positions if place.topic == self._events]
         for place, start in self._admin.start_offsets(places).items():
             behind = self._trimmed.get(place.partition, 0)
             if start > behind:
                 forgotten = self._writer.forget_before(place.partition, start, behind)
                 self._trimmed[place.partition] = start
-                log.info(
-                    "%s runs were forgotten whose history the log of partition %s has not any more",
-                    forgotten,
-                    place.partition,
-                )
+                log.info("%s runs were forgotten, whose history the log has not any more", forgotten)
 
 
 def _read(record: Record) -> Read | None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, LifoQueue
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from logkeel.errors import RunNotFound
 from logkeel.projection import OpenQuestion, RunView
@@ -17,12 +17,14 @@ from logkeel.projection.questions import question_of
 from logkeel.readmodel import paging
 from logkeel.readmodel.files import open_reader, store_errors
 from logkeel.readmodel.loading import events_of, load_view, number_of
-from logkeel.readmodel.paging import Filters, Place
+from logkeel.readmodel.paging import Filters, Place, QuestionPlace
 from logkeel.readmodel.rows import RUN_COLUMNS, line_view
 from logkeel.records import RunCompleted, RunEvent
 from logkeel.wire import decode_as
 
 T = TypeVar("T")
+
+ONE_RUN: Final = f"SELECT {', '.join(RUN_COLUMNS)} FROM run_rows WHERE run_id = ?"  # noqa: S608 - names of this room
 
 Reflects = Mapping[str, Mapping[int, int]]
 """By topic and partition: everything below this offset is in the answer."""
@@ -90,12 +92,9 @@ class ReadModel:
             return Answer(view, reflects)
 
     def line(self, run_id: str) -> RunView:
-        """The run as a list shows it: without fields and closed steps, at once however long it is. Raises `RunNotFound`."""
+        """The run as a list shows it: without fields and closed steps, however long it is. Raises `RunNotFound`."""
         with self._moment() as (connection, _):
-            row = connection.execute(
-                f"SELECT {', '.join(RUN_COLUMNS)} FROM run_rows WHERE run_id = ?",
-                (run_id,),
-            ).fetchone()
+            row = connection.execute(ONE_RUN, (run_id,)).fetchone()
         if row is None:
             raise _not_found(run_id)
         return line_view(row)
@@ -104,7 +103,8 @@ class ReadModel:
         """How the run ended, with what it returned, if that was told of its present life."""
         with self._moment() as (connection, _):
             row = connection.execute(
-                "SELECT record FROM ends JOIN run_rows USING (run_id, incarnation) WHERE run_id = ? AND status <> 'running'",
+                "SELECT record FROM ends JOIN run_rows USING (run_id, incarnation)"
+                " WHERE run_id = ? AND status <> 'running'",
                 (run_id,),
             ).fetchone()
         return None if row is None else decode_as(row[0], RunCompleted)
@@ -125,8 +125,8 @@ class ReadModel:
         return [PlacedEvent(decode_as(record, RunEvent), partition, at) for record, partition, at in found]
 
     def runs(self, filters: Filters, *, cursor: str | None = None, limit: int = 50) -> Answer[Page[RunView]]:
-        """Runs that meet every filter, the youngest first, as a list shows them. Raises `CallerError` for the cursor."""
-        behind = None if cursor is None else paging.place_of(cursor)
+        """Runs that meet every filter, the youngest first, as a list shows them. Raises `CallerError`: the cursor."""
+        behind = None if cursor is None else paging.place_of(cursor, Place)
         with self._moment() as (connection, reflects):
             rows = connection.execute(*paging.page_query(filters, behind, limit)).fetchall()
             following: Place | None = None
@@ -153,12 +153,12 @@ class ReadModel:
         self, *, assignee: str | None = None, cursor: str | None = None, limit: int = 50
     ) -> Answer[Page[OpenQuestion]]:
         """What humans are being asked, the oldest question first, without the values that are to be seen."""
-        behind = Place(-1, -1) if cursor is None else paging.place_of(cursor)
+        behind = QuestionPlace(-1, -1, "") if cursor is None else paging.place_of(cursor, QuestionPlace)
         columns = ", ".join(f"r.{column}" for column in RUN_COLUMNS)
         # A run's questions of one millisecond stay on one page: the cursor does not come between them.
         sql = (
             f"SELECT w.since_ms, w.run, w.path, {columns} FROM wait_rows w JOIN run_rows r ON r.number = w.run"  # noqa: S608 - names of this room
-            " WHERE w.kind = 'human' AND (w.since_ms, w.run) > (?, ?) AND (? IS NULL OR w.assignee = ?)"
+            " WHERE w.kind = 'human' AND (w.since_ms, w.run, w.path) > (?, ?, ?) AND (? IS NULL OR w.assignee = ?)"
             " ORDER BY w.since_ms, w.run, w.path LIMIT ?"
         )
         with self._moment() as (connection, reflects):
@@ -167,11 +167,11 @@ class ReadModel:
         for _, _, path, *row in rows:
             view = line_view(tuple(row))
             found.append(question_of(view, view.waits[path], ()))
-        following = paging.cursor_of(Place(*rows[-1][:2])) if len(rows) == limit else None
+        following = paging.cursor_of(QuestionPlace(*rows[-1][:3])) if len(rows) == limit else None
         return Answer(Page(found, following), reflects)
 
     def question(self, run_id: str, path: str) -> Answer[OpenQuestion] | None:
-        """The open question there, with the values that are to be seen; None if nobody is asked. Raises `RunNotFound`."""
+        """The open question there, with the values that are to be seen; None: nobody is asked. Raises `RunNotFound`."""
         with self._moment() as (connection, reflects):
             number = _known(connection, run_id)
             view = load_view(connection, number)
@@ -205,8 +205,8 @@ class ReadModel:
                 taken[1].close()
                 taken = None
             identity, connection = taken or (identity, open_reader(self._path))
+            connection.execute("BEGIN")
             try:
-                connection.execute("BEGIN")
                 yield connection, _reflects(connection)
             finally:
                 connection.execute("COMMIT")

@@ -49,7 +49,7 @@ class Touched:
 
 
 class Writer:
-    """The one writer of a file. Raises `StoreUnavailable` where disk or file refuse; the batch is then to come again."""
+    """The one writer of a file. Raises `StoreUnavailable` where disk or file refuse: the batch is to come again."""
 
     def __init__(self, path: Path, entries: Entries | None = None) -> None:
         self._path = path
