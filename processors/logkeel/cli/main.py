@@ -36,6 +36,8 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "replay": Section("logkeel.cli.replay", grouped=False),
     "workflow": Section("logkeel.cli.workflow"),
     "approvals": Section("logkeel.cli.approvals"),
+    "sql": Section("logkeel.cli.sql", grouped=False),
+    "gateway": Section("logkeel.cli.gateway"),
     "limits": Section("logkeel.cli.limits"),
     "schedule": Section("logkeel.cli.schedules"),
     "state": Section("logkeel.cli.state"),
