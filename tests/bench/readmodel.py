@@ -26,7 +26,7 @@ from logkeel.records import EventKind, FieldWrite, Payload, RunEvent
 from logkeel.wire import decode_as, encode
 
 SOURCE: Final = TopicPartition("logkeel.run-events", 0)
-BATCH: Final = 2_000
+BATCH: Final = 8_000
 AT_ONCE: Final = 5_000
 """Runs whose events are mixed, as those of a busy application are."""
 T0_MS: Final = 1_700_000_000_000

@@ -4,12 +4,13 @@ Begins at the positions of the file. Where the log is not the one that the file 
 comes next, the file is made anew from what the log has.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from logkeel.errors import EngineError, LogkeelError, LogTimeout, PositionOutOfRange, TopicMissing
 from logkeel.log import LogClient, Record, TopicPartition
@@ -18,13 +19,13 @@ from logkeel.records import RequestRejected, RunCompleted, RunEvent
 from logkeel.records.topics import TopicNames
 from logkeel.wire import decode_as
 
-BATCH: Final = 2_000
+BATCH: Final = 8_000
 FETCH_S: Final = 0.1
 RETRY_S: Final = 1.0
 TRIM_S: Final = 600.0
 """How often runs are forgotten that the log has forgotten."""
 
-log = logging.getLogger("logkeel.readmodel")
+log = structlog.get_logger("logkeel.readmodel")
 
 Told = Callable[[Touched, Mapping[TopicPartition, int]], None]
 """Hears after each commit what it was about, and the positions now."""
@@ -99,18 +100,19 @@ class Projector:
         `beat` is called in every turn that succeeded. Raises what no waiting helps against: `OperatorError`s.
         """
         while not stop.is_set():
+            before = self.positions
             try:
                 touched = self._turn_or_begin_anew()
                 if time.monotonic() >= self._trim_at_s:
                     self._trim_at_s = time.monotonic() + TRIM_S
                     self.trim()
             except EngineError as error:
-                log.warning("the read model is not moved on: %s", error.message)
+                log.warning("read_model_waits", code=error.code, reason=error.message)
                 stop.wait(RETRY_S)
                 self._reader.assign(self.positions)
             else:
                 beat()
-                if touched.runs or touched.requests:
+                if self.positions != before:
                     told(touched, self.positions)
 
     def close(self) -> None:
@@ -144,7 +146,7 @@ class Projector:
         try:
             return self.turn(FETCH_S)
         except PositionOutOfRange:
-            log.warning("the log has lost what comes next; the read model is made anew from what it has")
+            log.warning("read_model_made_anew", reason="the log has lost what comes next")
             self._trimmed.clear()
             self._begin()
             return Touched()
@@ -165,7 +167,7 @@ class Projector:
             if start > behind:
                 forgotten = self._writer.forget_before(place.partition, start, behind)
                 self._trimmed[place.partition] = start
-                log.info("%s runs were forgotten, whose history the log has not any more", forgotten)
+                log.info("runs_forgotten", runs=forgotten, reason="the log does not keep their history any more")
 
 
 def _read(record: Record) -> Read | None:

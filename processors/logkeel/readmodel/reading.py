@@ -99,6 +99,13 @@ class ReadModel:
             raise _not_found(run_id)
         return line_view(row)
 
+    def find(self, run_id: str) -> RunView | None:
+        """As `line`; None for a run that is not known."""
+        try:
+            return self.line(run_id)
+        except RunNotFound:
+            return None
+
     def end(self, run_id: str) -> RunCompleted | None:
         """How the run ended, with what it returned, if that was told of its present life."""
         with self._moment() as (connection, _):

@@ -12,7 +12,7 @@ from tests.unit.projection.histories import Told
 from tests.unit.readmodel.told import Log, recorded_runs
 
 from logkeel.errors import CallerError, ConfigInvalid, RunNotFound
-from logkeel.projection import Projection, RunView
+from logkeel.projection import OpenQuestion, Projection, RunView
 from logkeel.projection.documents import summary
 from logkeel.readmodel import FILE_NAME, Filters, ReadModel, paging
 from logkeel.records import RequestRejected, RunEvent
@@ -171,7 +171,8 @@ def test_questions_are_those_of_the_projection_and_their_values_too(tmp_path: Pa
     log.project(tmp_path)
     expected = log.in_memory().questions()
     with closing(ReadModel(tmp_path / FILE_NAME)) as model:
-        found, cursor = [], None
+        found: list[OpenQuestion] = []
+        cursor = None
         while True:
             page = model.questions(cursor=cursor, limit=3).value
             found += page.items
