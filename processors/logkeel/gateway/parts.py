@@ -55,7 +55,7 @@ class Calls:
 
 @dataclass(slots=True, kw_only=True)
 class Parts:
-    """Of one gateway. `now_ms`: the wall clock; `monotonic_s`: one that never jumps; `positions`: of the projector, now."""
+    """Of one gateway. `now_ms`: the wall clock; `monotonic_s`: one that never jumps; `positions`: the projector's."""
 
     settings: GatewaySettings
     names: TopicNames

@@ -7,8 +7,8 @@
     end        the status of the run
 
 A client that comes back with `Last-Event-ID` goes on behind that message; an offset of `run-events` alone is an id,
-too. Comments keep the connection open. When the run has ended and everything was told, the answer to such a client is 204,
-which tells browsers not to come again.
+too. Comments keep the connection open. When the run has ended and everything was told, the answer to such a client is
+204, which tells browsers not to come again.
 """
 
 import asyncio
