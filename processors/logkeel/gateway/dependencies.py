@@ -65,6 +65,7 @@ QuestionPath: TypeAlias = Annotated[
 MinOffset: TypeAlias = Annotated[
     str | None,
     Query(
+        max_length=2_000,
         pattern=OFFSETS,
         description="PARTITION:OFFSET of run-events, several with commas: the answer reflects them, or is 503.",
     ),

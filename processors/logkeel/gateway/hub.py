@@ -108,6 +108,11 @@ class StreamHub:
                 else:
                     del self._listeners[key]
 
+    def listens_to(self, run_id: str) -> bool:
+        """Whether somebody hears what this run emits."""
+        with self._lock:
+            return run_id.encode() in self._listeners
+
     def before(
         self, run_id: str, joined: Joined, after: str | None, *, is_young: bool
     ) -> Generator[list[Emitted], None, None]:

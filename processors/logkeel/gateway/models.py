@@ -10,7 +10,7 @@ LONGEST_ID = 512
 LARGEST = 2**53 - 1
 """Beyond it JSON's numbers are not exact everywhere."""
 
-OFFSETS = r"^\d{1,18}:\d{1,18}(,\d{1,18}:\d{1,18}){0,99}$"
+OFFSETS = r"^[0-9]{1,15}:[0-9]{1,15}(,[0-9]{1,15}:[0-9]{1,15})*$"
 """PARTITION:OFFSET, several with commas."""
 
 Word = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
@@ -45,7 +45,7 @@ class RunQuery(BaseModel):
     ] = []
     cursor: Annotated[str | None, Field(max_length=1_000, description="`next_cursor` of the page before.")] = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    min_offset: Annotated[str | None, Field(pattern=OFFSETS)] = None
+    min_offset: Annotated[str | None, Field(max_length=2_000, pattern=OFFSETS)] = None
 
 
 class StartBody(Body):
