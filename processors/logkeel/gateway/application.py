@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -17,6 +17,7 @@ from logkeel.errors import CallerError, InvalidInput, LogkeelError
 from logkeel.gateway import approvals, health, looking, runs, starting, steering
 from logkeel.gateway.bounding import BodyLimit, OwnNames, SlashesInIds
 from logkeel.gateway.bulletin import Bulletin
+from logkeel.gateway.dependencies import only_known_parameters
 from logkeel.gateway.models import Problem
 from logkeel.gateway.parts import Parts
 from logkeel.gateway.problems import MEDIA_TYPE, headers_of, problem, status_of
@@ -47,7 +48,7 @@ def make_application(parts: Parts) -> FastAPI:
     )
     application.state.parts = parts
     for module in (starting, runs, steering, approvals, looking, health):
-        application.include_router(module.router)
+        application.include_router(module.router, dependencies=[Depends(only_known_parameters)])
     application.add_exception_handler(LogkeelError, _on_error)
     application.add_exception_handler(RequestValidationError, _on_invalid)
     application.add_exception_handler(HTTPException, _on_http)
@@ -113,6 +114,8 @@ def _description(application: FastAPI) -> Callable[[], dict[str, Any]]:
                     problems = {str(status): {"description": "a problem", **said} for status in PROBLEM_STATUSES}
                     operation["responses"].pop("422", None)
                     operation["responses"] |= problems
+                    if not application.state.parts.settings.is_protected:
+                        operation.pop("security", None)
             application.openapi_schema = found
         return application.openapi_schema
 

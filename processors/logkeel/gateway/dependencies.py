@@ -7,7 +7,7 @@ from fastapi import Depends, Header, Path, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator
 
-from logkeel.errors import Unauthenticated
+from logkeel.errors import InvalidInput, Unauthenticated
 from logkeel.gateway.access import ANYBODY, Principal, Role, authenticated
 from logkeel.gateway.bounding import unescaped
 from logkeel.gateway.models import LONGEST_ID, OFFSETS
@@ -20,6 +20,19 @@ def parts_of(request: Request) -> Parts:
     """The parts of this gateway."""
     parts: Parts = request.app.state.parts
     return parts
+
+
+def only_known_parameters(request: Request) -> None:
+    """Raise `InvalidInput` for a parameter of the query that the route does not have: a filter that was misspelt would
+    find too much.
+    """
+    path, method = request.scope["route"].path, request.method.lower()
+    operation = request.app.openapi()["paths"][path][method]
+    known = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        said = f"{', '.join(unknown)}: no such parameter; there are {', '.join(sorted(known)) or 'none'}"
+        raise InvalidInput(said, problems=unknown)
 
 
 P: TypeAlias = Annotated[Parts, Depends(parts_of)]

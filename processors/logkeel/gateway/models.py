@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from logkeel.records import RunStatus
 
 LONGEST_ID = 512
+DAY_MS = 86_400_000
 LARGEST = 2**53 - 1
 """Beyond it JSON's numbers are not exact everywhere."""
 
@@ -17,6 +18,16 @@ Word = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 Text = Annotated[str, Field(max_length=10_000)]
 Milliseconds = Annotated[int, Field(ge=0, le=LARGEST)]
 Attributes = Annotated[dict[Word, Annotated[str, Field(max_length=10_000)]], Field(max_length=64)]
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 3.0 is 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, Field(ge=1, le=LARGEST), BeforeValidator(_whole)]
+Time = Annotated[int, Field(ge=1, le=100 * 365 * DAY_MS), BeforeValidator(_whole)]
+"""Milliseconds; workflows know no time of more than 100 years."""
 
 
 class Body(BaseModel):
@@ -56,7 +67,7 @@ class StartBody(Body):
     run_id: Word | None = None
     routing_key: Word | None = None
     attributes: Attributes = {}
-    run_timeout_ms: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    run_timeout_ms: Time | None = None
 
 
 class SignalBody(Body):
@@ -76,7 +87,7 @@ class ReasonBody(Body):
 class ForkBody(Body):
     """A new run from the history of this one, behind revision `at`, with other values in some fields."""
 
-    at: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    at: Whole | None = None
     edits: dict[Word, Any] = {}
     version: Word | None = None
     run_id: Word | None = None
@@ -100,10 +111,10 @@ class AnswerBody(Body):
 
     verb: Literal["approve", "edit", "reject", "respond", "delegate"]
     value: Any = None
-    question: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    question: Whole | None = None
     assignee: Word | None = None
     comment: Text | None = None
-    grant: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    grant: Whole | None = None
     answered_by: Word | None = None
 
 

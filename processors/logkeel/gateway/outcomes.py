@@ -23,4 +23,4 @@ async def outcome_of(parts: Parts, request_id: str, wait_s: float) -> RequestOut
     async def look() -> RequestOutcome | None:
         return await in_thread(parts.model.request, request_id)
 
-    return await parts.bulletin.until(look, wait_s, request_id=request_id)
+    return await parts.bulletin.until(look, parts.bounded(wait_s), request_id=request_id)

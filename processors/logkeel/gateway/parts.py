@@ -80,7 +80,7 @@ class Parts:
         if min_offset is None:
             return
         wanted = {TopicPartition(self.names.run_events, number): at for number, at in _offsets(min_offset)}
-        if not await self.bulletin.reached(wanted, BEHIND_S):
+        if not await self.bulletin.reached(wanted, min(BEHIND_S, self.settings.max_wait_s)):
             raise ReadModelBehind(f"the read model has not reached {min_offset}: ask again", min_offset=min_offset)
 
     async def known(self, run_id: str) -> RunView:
@@ -97,6 +97,10 @@ class Parts:
                 run_id=run_id,
             )
         return found
+
+    def bounded(self, wait_s: float) -> float:
+        """How long a call waits that asks for so long."""
+        return min(wait_s, self.settings.max_wait_s)
 
     def reflects(self, reflects: Reflects) -> dict[str, int]:
         """Offsets of `run-events` as answers say them: everything below is in."""

@@ -17,7 +17,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     keys; with it `oidc_issuer` and `oidc_audience` have to be given, and `oidc_roles_claim` names the claim with roles.
     `hosts`: names with commas under which it is called, checked where nobody has to say who they are. `rate_per_s` and
     `rate_burst` are each caller's; 0: no limit. `max_streams`: event streams at once. `appear_s`: how long is waited
-    for a run that was just asked for.
+    for a run that was just asked for; `max_wait_s`: how long any call waits at most.
     """
 
     host: str = "127.0.0.1"
@@ -36,6 +36,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     rate_burst: int = 2_000
     max_streams: int = 256
     appear_s: float = 3.0
+    max_wait_s: float = 60.0
 
     @property
     def is_protected(self) -> bool:

@@ -68,7 +68,7 @@ async def started(parts: Parts, run_id: str, request_id: str, wait_s: float) -> 
 
     location = {"Location": f"/v1/runs/{quote(run_id, safe='')}"}
     if wait_s > 0:
-        end = await parts.bulletin.until(ended, wait_s, run_id=run_id, request_id=request_id)
+        end = await parts.bulletin.until(ended, parts.bounded(wait_s), run_id=run_id, request_id=request_id)
         if end is not None:
             return answered(await document(parts, await in_thread(parts.model.run, run_id)), 200, location)
     return answered({"run_id": run_id, "request_id": request_id, "state": "asked"}, 202, location)
