@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from logkeel.cli import run_control, run_following, run_history, run_views
+from logkeel.cli import run_control, run_counts, run_following, run_history, run_views
 from logkeel.cli.histories import history_of, time_ms
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix, RoutingKey, RunId
 from logkeel.cli.output import Format, data, print_json, print_rows, print_value, say
@@ -26,6 +26,7 @@ from logkeel.records import RunCompleted, RunStatus
 
 app = typer.Typer(no_args_is_help=True, help="Start, show, watch, pause, resume, cancel, retry and resolve runs.")
 app.registered_commands.extend(run_control.app.registered_commands)
+app.registered_commands.extend(run_counts.app.registered_commands)
 app.registered_commands.extend(run_following.app.registered_commands)
 app.registered_commands.extend(run_history.app.registered_commands)
 
