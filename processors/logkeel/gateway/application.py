@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from logkeel.errors import CallerError, InvalidInput, LogkeelError
 from logkeel.gateway import approvals, health, looking, runs, starting, steering
-from logkeel.gateway.bounding import BodyLimit, OwnNames, SlashesInIds
+from logkeel.gateway.bounding import BodyLimit, Counted, OwnNames, SlashesInIds
 from logkeel.gateway.bulletin import Bulletin
 from logkeel.gateway.dependencies import only_known_parameters
 from logkeel.gateway.models import Problem
@@ -53,6 +53,7 @@ def make_application(parts: Parts) -> FastAPI:
     application.add_exception_handler(RequestValidationError, _on_invalid)
     application.add_exception_handler(HTTPException, _on_http)
     application.add_exception_handler(Exception, _on_bug)
+    application.add_middleware(Counted, count=parts.calls.count)
     application.add_middleware(BodyLimit, max_bytes=parts.settings.max_body_bytes)
     application.add_middleware(SlashesInIds)
     if not parts.settings.is_protected:

@@ -62,6 +62,32 @@ class _TooLarge(BaseException):
     """Not to be caught by the application on its way out."""
 
 
+class Counted:
+    """Tells of each call: its method, its route as it is described, and the status of the answer."""
+
+    def __init__(self, application: Application, count: Callable[[str, str, int], None]) -> None:
+        self._application = application
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        status = 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._application(scope, receive, noted)
+        finally:
+            # A call of no route counts as one, so that nobody makes series at will; so do methods.
+            route = getattr(scope.get("route"), "path", "none")
+            self._count(scope["method"] if route != "none" else "any", route, status)
+
+
 class SlashesInIds:
     """Routes by the path as it was sent: `%2F` is part of an id, and no separator.
 

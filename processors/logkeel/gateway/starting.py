@@ -29,11 +29,12 @@ async def start_run(
     """Ask for a run. With the same Idempotency-Key it is the same run, however often it is sent."""
     own_id = body.run_id or (None if key is None else run_id_of(body.workflow, key))
     ids = {"run_id": own_id, "request_id": key, "routing_key": body.routing_key}
+    told = -1 if own_id is None or wait_s == 0 else await in_thread(parts.model.end_announced_at, own_id)
     timeout = None if body.run_timeout_ms is None else f"{body.run_timeout_ms}ms"
     request_id, run_id = await in_thread(
         parts.client.submit, body.workflow, body.input, ids, attributes=body.attributes, run_timeout=timeout
     )
-    return await started(parts, run_id, request_id, wait_s)
+    return await started(parts, run_id, request_id, wait_s, told=told)
 
 
 @router.post("/{run_id}/fork", status_code=202, response_model=Asked, responses=STARTED, operation_id="fork_run")
@@ -55,14 +56,17 @@ async def fork_run(
     return await started(parts, handle.run_id, handle.request_id, wait_s)
 
 
-async def started(parts: Parts, run_id: str, request_id: str, wait_s: float) -> Response:
-    """202 with the place of the run; 200 with the run if it ends while it is waited for.
+async def started(parts: Parts, run_id: str, request_id: str, wait_s: float, *, told: int = -1) -> Response:
+    """202 with the place of the run; 200 with the run if its end is told while it is waited for.
 
-    Raises `RequestWasRejected` if that is told meanwhile.
+    `told`: where its end was told before the request was sent, if it had ended then: that is no answer to it. Raises
+    `RequestWasRejected` if that is told meanwhile.
     """
 
     async def ended() -> RunView | None:
         refuse_rejected(await in_thread(parts.model.request, request_id), request_id)
+        if await in_thread(parts.model.end_announced_at, run_id) <= told:
+            return None
         found = await in_thread(parts.model.find, run_id)
         return found if found is not None and found.status != "running" else None
 

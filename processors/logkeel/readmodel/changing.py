@@ -31,8 +31,9 @@ STEP: Final = _upsert("step_rows", rows.STEP_COLUMNS, ("run", "path"))
 WAIT: Final = _upsert("wait_rows", rows.WAIT_COLUMNS, ("run", "path"))
 SNAPSHOT: Final = _upsert("snapshots", ("run", "revision", "view"), ("run",))
 END: Final = (
-    "INSERT INTO ends (run_id, incarnation, retries, record) VALUES (?, ?, ?, ?) ON CONFLICT (run_id) DO UPDATE SET"
-    " incarnation = excluded.incarnation, retries = excluded.retries, record = excluded.record"
+    "INSERT INTO ends (run_id, incarnation, retries, log_offset, record) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (run_id) DO UPDATE SET incarnation = excluded.incarnation, retries = excluded.retries,"
+    " log_offset = excluded.log_offset, record = excluded.record"
     " WHERE excluded.incarnation <> incarnation OR excluded.retries >= retries"
 )
 REJECTION: Final = (
@@ -75,9 +76,9 @@ class Changes:
         """A view is kept whole, up to this revision."""
         self._rows[SNAPSHOT].append((run, revision, data))
 
-    def end(self, completed: RunCompleted, data: bytes) -> None:
+    def end(self, completed: RunCompleted, offset: int, data: bytes) -> None:
         """How a run ended; of several ends of one life the one after the most retries is kept."""
-        self._rows[END].append((completed.run_id, completed.incarnation, completed.retries, data))
+        self._rows[END].append((completed.run_id, completed.incarnation, completed.retries, offset, data))
 
     def reject(self, rejected: RequestRejected) -> None:
         """A request was refused."""

@@ -116,6 +116,15 @@ class ReadModel:
             ).fetchone()
         return None if row is None else decode_as(row[0], RunCompleted)
 
+    def end_announced_at(self, run_id: str) -> int:
+        """Where on `run-completions` the end of a run of this id was told last; -1: nowhere yet.
+
+        An end is told again when the same run is asked for again (P28).
+        """
+        with self._moment() as (connection, _):
+            row = connection.execute("SELECT log_offset FROM ends WHERE run_id = ?", (run_id,)).fetchone()
+        return -1 if row is None else int(row[0])
+
     def history(self, run_id: str, *, after: int = 0, limit: int = -1) -> Answer[list[RunEvent]]:
         """Its events behind the revision `after`, in order. Raises `RunNotFound`."""
         with self._moment() as (connection, reflects):

@@ -52,7 +52,7 @@ CREATE TABLE facets (
     WITHOUT ROWID;
 CREATE TABLE counts (workflow TEXT, status TEXT, runs INTEGER, PRIMARY KEY (workflow, status)) WITHOUT ROWID;
 
-CREATE TABLE ends (run_id TEXT PRIMARY KEY, incarnation TEXT, retries INTEGER, record BLOB);
+CREATE TABLE ends (run_id TEXT PRIMARY KEY, incarnation TEXT, retries INTEGER, log_offset INTEGER, record BLOB);
 CREATE TABLE rejections (
     request_id TEXT PRIMARY KEY, run_id TEXT, code TEXT, reason TEXT, rejected_at_ms INTEGER);
 """

@@ -154,7 +154,7 @@ class Writer:
             case RunEvent() as event:
                 self._take_event(event, read, changes, touched)
             case RunCompleted() as completed:
-                changes.end(completed, read.data)
+                changes.end(completed, read.offset, read.data)
                 # Its view is moved by events alone; but who waits for the run wants what it returned.
                 if self._entry(completed.run_id) is not None:
                     touched.runs.add(completed.run_id)

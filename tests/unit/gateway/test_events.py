@@ -194,6 +194,27 @@ def test_a_start_waits_for_the_end_of_its_run(opened: tuple[Site, TestClient, st
     assert answer.headers["location"] == "/v1/runs/awaited"
 
 
+def test_a_run_that_had_ended_answers_the_same_start_again_and_no_other_one(
+    opened: tuple[Site, TestClient, str],
+) -> None:
+    """The end that was told before is no answer: the engine says whether it is the same start."""
+    made, client, run_id = opened
+    ended(made, run_id)
+
+    def work() -> None:
+        before = len(made.engine.completions()) + len(made.engine.rejections())
+        while len(made.engine.completions()) + len(made.engine.rejections()) == before:
+            made.settle()
+
+    body = {"workflow": "work", "input": {"topic": "kafka"}, "run_id": run_id}
+    with meanwhile(work):
+        same = client.post("/v1/runs", json=body, params={"wait_s": 20})
+    assert (same.status_code, same.json()["status"]) == (200, "succeeded")
+    with meanwhile(work):
+        other = client.post("/v1/runs", json={**body, "input": {"topic": "another"}}, params={"wait_s": 20})
+    assert problem_of(other, 409, "request_rejected")["rejection"] == "run_id_taken"
+
+
 def test_a_start_that_waits_too_short_is_answered_as_one_that_does_not_wait(
     opened: tuple[Site, TestClient, str],
 ) -> None:

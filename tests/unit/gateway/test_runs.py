@@ -54,9 +54,9 @@ def test_the_same_idempotency_key_is_the_same_run(opened: tuple[Site, TestClient
     assert len(client.get("/v1/runs").json()["items"]) == 2
 
 
-def test_a_start_that_waits_is_answered_with_the_run_or_the_reason(opened: tuple[Site, TestClient]) -> None:
+def test_a_start_that_waits_is_answered_with_the_reason_if_it_is_refused(opened: tuple[Site, TestClient]) -> None:
     made, client = opened
-    run_id = started(client, run_id="mine")
+    started(client, run_id="mine")
     made.settle()
     taken = client.post("/v1/runs", json={"workflow": "work", "input": {"topic": "other"}, "run_id": "mine"})
     made.settle()
@@ -69,11 +69,6 @@ def test_a_start_that_waits_is_answered_with_the_run_or_the_reason(opened: tuple
         params={"wait_s": 5},
     )
     assert problem_of(rejected, 409, "request_rejected")["rejection"] == "run_id_taken"
-    made.finish()
-    made.finish(made.engine.commands()[-1])
-    body = {"workflow": "work", "input": {"topic": "kafka"}, "run_id": run_id}
-    ended = client.post("/v1/runs", json=body, params={"wait_s": 5})
-    assert (ended.status_code, ended.json()["status"]) == (200, "succeeded")
 
 
 def test_ids_with_slashes_and_percents_are_ids(opened: tuple[Site, TestClient]) -> None:
@@ -215,3 +210,19 @@ def test_a_body_over_the_limit_is_refused_whether_its_length_is_told_or_not(tmp_
             yield from (body[at : at + 100] for at in range(0, len(body), 100))
 
         problem_of(client.post("/v1/runs", content=chunks(), headers=headers), 413, "payload_too_large")
+
+
+def test_calls_are_counted_by_route_and_never_by_what_callers_choose(opened: tuple[Site, TestClient]) -> None:
+    made, client = opened
+    run_id = started(client)
+    made.settle()
+    client.get(f"/v1/runs/{run_id}")
+    client.get("/v1/runs/nobody")
+    client.get("/nowhere")
+    client.request("BREW", "/nowhere")
+    lines = client.get("/metrics").text.splitlines()
+    assert 'logkeel_runs{workflow="work",status="running"} 1' in lines
+    counted = [line for line in lines if line.startswith("logkeel_gateway_requests_total")]
+    assert 'logkeel_gateway_requests_total{method="GET",route="/v1/runs/{run_id}",status="404"} 1' in counted
+    assert 'logkeel_gateway_requests_total{method="any",route="none",status="404"} 2' in counted
+    assert not any("nowhere" in line or "nobody" in line for line in lines)
