@@ -35,6 +35,7 @@ def serve(
     config: Config = None,
     kafka_config: KafkaConfig = None,
     concurrency: Annotated[int | None, typer.Option(help="Steps at once, in each queue.")] = None,
+    gateway: Annotated[bool, typer.Option("--gateway", help="Serve HTTP, too: docs/gateway.md.")] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     payload_keys: PayloadKeys = None,
     payload_compression: PayloadCompression = None,
@@ -48,6 +49,7 @@ def serve(
     What still runs then has 25 s to end; the engine closes last. Start as many of these processes as you like.
     """
     from logkeel.cli.applications import load_workflows
+    from logkeel.cli.gateways import Presence
     from logkeel.cli.logs import configure_logs
     from logkeel.cli.serving import queues_of, serve_here
     from logkeel.cli.wiring import connect
@@ -76,7 +78,9 @@ def serve(
         queues = ", ".join(queues_of(workflows))
         say(f"engine {slot} and workers of {queues} run {names} on {settings.bootstrap_servers}")
 
-    serve_here(connect(settings), settings, workflows, stop=stop, drain_s=DRAIN_S, look=_nothing, ready=ready)
+    door: Presence = "must" if gateway else "none"
+    client = connect(settings)
+    serve_here(client, settings, workflows, stop=stop, drain_s=DRAIN_S, look=_nothing, ready=ready, gateway=door)
     say("stopped; nothing is unfinished here, and the state is on the log and on disk")
 
 

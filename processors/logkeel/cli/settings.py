@@ -14,6 +14,7 @@ import msgspec
 
 from logkeel.cli.client_properties import BOOTSTRAP, read_properties
 from logkeel.errors import ConfigInvalid
+from logkeel.gateway.settings import GatewaySettings
 from logkeel.log import SESSION_TIMEOUT_MS
 from logkeel.records.limits import MAX_PAYLOAD_BYTES
 from logkeel.records.topics import TopicNames
@@ -65,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     blob_options: dict[str, str | int | float | bool] = {}
     kafka_config: str = ""
     kafka: dict[str, str | int | float | bool] = {}
+    gateway: GatewaySettings = GatewaySettings()
 
     def __repr__(self) -> str:
         shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in _TABLES}
@@ -80,15 +82,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def load_settings(
     flags: Mapping[str, Any], *, environment: Mapping[str, str] | None = None, file: Path | None = None
 ) -> Settings:
-    """Merge the sources. Flags that are None were not given. Raises `ConfigInvalid` naming source and key."""
+    """Merge the sources. Flags that are None were not given; those of the gateway stand under `gateway`.
+
+    Raises `ConfigInvalid` naming source and key.
+    """
     environment = os.environ if environment is None else environment
     merged = _from_file(file)
     merged |= _from_environment(environment)
-    merged |= {key: value for key, value in flags.items() if value is not None}
+    merged |= {key: value for key, value in flags.items() if value is not None and key != "gateway"}
+    if isinstance(merged.get("gateway", {}), dict):
+        given = {key: value for key, value in flags.get("gateway", {}).items() if value is not None}
+        merged["gateway"] = merged.get("gateway", {}) | _gateway_from(environment) | given
     try:
         return _with_client_properties(msgspec.convert(merged, Settings, strict=False))
     except msgspec.ValidationError as error:
-        known = ", ".join(Settings.__struct_fields__)
+        known = ", ".join((*Settings.__struct_fields__, *(f"gateway.{n}" for n in GatewaySettings.__struct_fields__)))
         raise ConfigInvalid(f"a setting is wrong: {error}; known settings: {known}") from error
 
 
@@ -124,5 +132,11 @@ def _from_file(file: Path | None) -> dict[str, Any]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    names = {ENVIRONMENT_PREFIX + field.upper(): field for field in Settings.__struct_fields__ if field not in _TABLES}
+    tables = (*_TABLES, "gateway")
+    names = {ENVIRONMENT_PREFIX + field.upper(): field for field in Settings.__struct_fields__ if field not in tables}
+    return {field: environment[name] for name, field in names.items() if name in environment}
+
+
+def _gateway_from(environment: Mapping[str, str]) -> dict[str, Any]:
+    names = {f"{ENVIRONMENT_PREFIX}GATEWAY_{field.upper()}": field for field in GatewaySettings.__struct_fields__}
     return {field: environment[name] for name, field in names.items() if name in environment}

@@ -138,6 +138,12 @@ class UnknownPayloadKey(OperatorError):
     code: ClassVar[str] = "unknown_payload_key"
 
 
+class GatewayUnprotected(OperatorError):
+    """The gateway is to listen where others reach it, and nobody would have to say who they are."""
+
+    code: ClassVar[str] = "gateway_unprotected"
+
+
 class BrokerError(OperatorError):
     """The embedded broker."""
 
@@ -189,6 +195,7 @@ __all__ = [
     "ConsumerFenced",
     "DiskFull",
     "EnginesRunning",
+    "GatewayUnprotected",
     "OperatorError",
     "PartitionCountChanged",
     "PortTaken",
