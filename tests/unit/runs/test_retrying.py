@@ -8,7 +8,6 @@ from tests.unit.runs.scripts import T0, failed, flow_of, heartbeat, plan_of, sta
 from logkeel.definitions import (
     Block,
     ChildBlock,
-    EachBlock,
     Handler,
     HumanBlock,
     LoopBlock,
@@ -268,28 +267,6 @@ def test_what_failed_at_no_step_says_so() -> None:
     assert late.status == "failed"
     assert code(late.retry()) == "nothing_to_retry"
     late.check()
-
-
-def test_elements_that_were_closed_say_so_and_open_ones_go_on() -> None:
-    each = EachBlock(id="all", items="docs", item="doc", body=a, max_failures=0, concurrency=2)
-    flow = run(each)
-    flow.fail("all[0]/a")
-    assert flow.status == "failed"
-    assert code(flow.retry()) == "elements_have_failed"
-    flow.check()
-    beside = run(ParallelBlock(id="both", branches=(EachBlock(id="all", items="docs", item="doc", body=a), b)))
-    beside.succeed("both/all[0]/a")
-    beside.fail("both/all[1]/a")
-    beside.fail("both/b")
-    assert beside.status == "failed"
-    beside.check()
-    beside.retry()
-    assert beside.open_steps == ["both/all[2]/a", "both/b"], "an element that failed by itself stays so"
-    beside.check()
-    beside.succeed("both/all[2]/a")
-    beside.succeed("both/b")
-    assert beside.status == "succeeded"
-    beside.check()
 
 
 def test_children_end_for_good() -> None:

@@ -333,8 +333,8 @@ def _answer_ignored(state: RunState, event: RunEvent, plan: Plan) -> None:
     step = state.steps.get(path)
     if step is not None and step.effect_unknown and event.dispatch == step.dispatch:
         since_ms = step.effect_since_ms
-        if not state.running and _may_have_happened(event.error):
-            # If the run is retried, what was told too late is not to be done again blindly.
+        if _may_have_happened(event.error):
+            # If the run, or an element of it, is retried, what was told too late is not to be done again blindly.
             since_ms = _effect_since(step, event)
         state.steps[path] = replace(step, effect_unknown=False, effect_since_ms=since_ms)
 
