@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.unit.projection.test_waits import assert_waits_agree
 from tests.unit.runs.flows import ADDED, Flow, plan_with
 from tests.unit.runs.sagas import SagaFlow, saga_of
-from tests.unit.runs.scripts import flow_of, step_block
+from tests.unit.runs.scripts import flow_of, step_block, succeeded
 
 from logkeel.definitions import (
     Block,
@@ -21,7 +24,10 @@ from logkeel.definitions import (
     WithinBlock,
 )
 from logkeel.projection.projection import fold
-from logkeel.records import RunEvent
+from logkeel.records import RunEvent, StepSucceeded
+from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.answers import answer
+from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.redeciding import redecide
 
 HOUR_MS = 3_600_000
@@ -302,3 +308,74 @@ def test_a_paused_run_holds_elements_back_and_a_retry_ends_the_pause() -> None:
     assert not flow.elements("failed")
 
 
+@pytest.mark.parametrize("is_late", [True, False])
+def test_an_effect_in_an_element_that_was_cut_off_is_not_repeated_blindly(is_late: bool) -> None:
+    """P35: also if its success was told when the element had failed, while the run went on."""
+    flow = Flow(once(run(each(ParallelBlock(id="all", branches=(a, b)))).plan, "b"), ("x", "y"))
+    late = succeeded(flow.state, "docs[0]/all/b")
+    flow.fail("docs[0]/all/a")
+    assert flow.open_steps == ["docs[1]/all/a", "docs[1]/all/b"]
+    if is_late:
+        say(flow, late)
+        assert flow.history[-1].kind == "answer_ignored"
+    work(flow)
+    retried(flow)
+    assert flow.state.steps["docs[0]/all/b"].phase == "in_doubt"
+    assert flow.state.steps["docs[0]/all/a"].phase == "dispatched"
+    say(flow, late)
+    assert flow.state.steps["docs[0]/all/b"].phase == "done", "no newer command was sent, so the result counts"
+
+
+def once(plan: Plan, name: str) -> Plan:
+    """The same with a step that must not be repeated."""
+    steps = (
+        msgspec.structs.replace(each, effect="ONCE") if each.name == name else each for each in plan.document.steps
+    )
+    return Plan(msgspec.structs.replace(plan.document, steps=tuple(steps)), "digest")
+
+
+def say(flow: Flow, message: StepSucceeded) -> None:
+    """A worker's word."""
+    turn = Activation(flow.state, flow.plan, flow.now_ms)
+    answer(turn, message)
+    flow.history += turn.events
+
+
+BODIES = (
+    a,
+    flow_of(a, b, c),
+    ParallelBlock(id="all", branches=(flow_of(a, b), c)),
+    RescueBlock(id="catch", body=a, handlers=(Handler(on="timeout", block=b),)),
+    each(a, id="inner", max_failures=0, concurrency=1, collect=None, value=None, failed=None),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    body=st.sampled_from(BODIES),
+    most=st.sampled_from((None, 0, 1)),
+    concurrency=st.integers(1, 3),
+    words=st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=60),
+)
+def test_however_often_elements_fail_each_step_is_done_once_and_the_end_is_the_same(
+    body: Block, most: int | None, concurrency: int, words: list[tuple[int, bool]]
+) -> None:
+    """A law: retried until nothing has failed, the state is that of a run in which nothing ever did."""
+    block = each(body, max_failures=most, concurrency=concurrency)
+    flow, smooth = run(block), run(block)
+    work(smooth)
+    for at, fails in words:
+        if not flow.state.running and flow.retry() is not None:
+            break
+        path = flow.open_steps[at % len(flow.open_steps)]
+        (flow.fail if fails else flow.succeed)(path)
+        checked(flow)
+    work(flow)
+    while flow.elements("failed") or flow.status == "failed":
+        assert flow.retry() is None
+        work(flow)
+    assert flow.status == "succeeded"
+    assert len(done(flow)) == len({*done(flow)})
+    assert {*done(flow)} == {*done(smooth)}
+    for field in ("results", "failed"):
+        assert flow.elements(field) == smooth.elements(field)
