@@ -11,6 +11,7 @@ from tests.sim.journals import faults_of_journals, faults_of_late_entries
 from tests.sim.limits import faults_of_limits
 from tests.sim.losses import faults_of_losses
 from tests.sim.outside import JOURNAL, Line, Outside
+from tests.sim.patches import faults_of_patches
 from tests.sim.plan import Plan, RunPlan
 from tests.sim.retries import faults_of_retries
 from tests.sim.sagas import faults_of_sagas
@@ -82,6 +83,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_sagas(histories, outside.lines)
     found += faults_of_limits(world, histories)
     found += faults_of_retries(histories)
+    found += faults_of_patches(world, histories)
     found += faults_of_budgets(world, histories)
     found += faults_of_deadlines(world, histories, outside.lines)
     found += _faults_of_results(histories, answers)

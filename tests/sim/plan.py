@@ -12,6 +12,7 @@ from tests.sim.seeds import (
     HEAVY_AT,
     HEAVY_EVERY,
     LIMITED_AT,
+    PATCHED_AT,
     PAUSED_AT,
     RETRIED_AT,
     ROCKS_EVERY,
@@ -163,7 +164,7 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         pauses = Random(f"{seed}/pauses")
         straight = tuple(_paused(run, pauses) for run in straight)
     families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed)
-    families += _retried(seed) + _timely(seed)
+    families += _retried(seed) + _timely(seed) + _patched(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
@@ -305,6 +306,17 @@ def _retried(seed: int) -> tuple[RunPlan, ...]:
         for number in range(draw.choice((1, 2, 3)))
     )
     return tuple(_held_up(run, draw) for run in runs) if seed % 16 == PAUSED_AT else tuple(runs)
+
+
+def _patched(seed: int) -> tuple[RunPlan, ...]:
+    """Runs some of whose elements fail until somebody has seen to it, of every sixteenth seed."""
+    if seed % 16 != PATCHED_AT:
+        return ()
+    draw = Random(f"{seed}/patched")
+    return tuple(
+        RunPlan(f"patch-{number}", draw.choice(("patchy", "patchy", "strict")), draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 2, 3)))
+    )
 
 
 def _held_up(run: RunPlan, draw: Random) -> RunPlan:

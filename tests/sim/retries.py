@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from random import Random
 
 from tests.sim.outside import STAGE, InCall, Outside
+from tests.sim.patches import PATCHED, has_failed
 from tests.sim.workload import PATIENT, SETTLE, TIMEOUT, Work, copy_of, double_of, post_of
 
 from logkeel.records import RetryRun, RunCompleted, RunEvent
@@ -110,7 +111,7 @@ class Retries:
 
     def plans(self, completed: RunCompleted) -> bool:
         """Whether the run will be retried: this is not its end."""
-        if (completed.workflow, completed.status) not in FAILURES:
+        if (completed.workflow, completed.status) not in FAILURES and not has_failed(completed):
             return False
         if completed.status == "timed_out" and Random(f"{completed.run_id}/{completed.incarnation}").random() < LEFT:
             return False
@@ -149,7 +150,7 @@ def faults_of_retries(histories: Histories) -> Iterator[str]:
         asked = [event.request_id for event in events if event.kind == "run_retried"]
         if len(asked) != len(set(asked)):
             yield f"P26: {run_id} was retried more than once for one request: {asked}"
-        if asked and events[0].workflow not in {name for name, _ in FAILURES}:
+        if asked and events[0].workflow not in {*(name for name, _ in FAILURES), *(each.name for each in PATCHED)}:
             yield f"{run_id} was retried, and nobody has asked for it"
         done = [event.path for event in events if event.kind == "step_succeeded"]
         if len(done) != len(set(done)):

@@ -26,6 +26,9 @@ SPENDING_AT = 2
 RETRIED_AT = 7
 """The seeds of eight that have runs as well that fail until they have been retried."""
 
+PATCHED_AT = 4
+"""The seeds of sixteen that have runs as well whose failed elements are retried."""
+
 ROLLED_AT, LENGTHY_AT = 8, 7
 """The seeds of sixteen where workers of two versions work side by side, and of eight with steps that take seconds, one
 worker of which is dead for longer than its session.
