@@ -247,6 +247,8 @@ class Client:
     ) -> RunHandle:
         """Let a run that failed, or took too long, try again what failed; what is done stays done. Raises as `start`.
 
+        Also one that succeeded without some elements of an `each`, if that was the last of its flow.
+
         The handle waits for the end that follows; it raises `RequestWasRejected` if the run cannot be retried, and its
         result is typed if the `workflow` is given. Sent again with the same `request_id` it is the same retry.
         """

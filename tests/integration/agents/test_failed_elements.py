@@ -8,6 +8,7 @@ from tests.integration.agents.harness import LIVENESS_S, agent, repeated_steps
 from tests.integration.agents.labelling import PAGES, labelling
 
 from logkeel.errors import RequestWasRejected
+from logkeel.records import RunEvent
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -21,6 +22,11 @@ def notes(directory: Path) -> dict[str, list[str]]:
         what, _, key = line.rpartition(" ")
         found[what].append(key)
     return found
+
+
+def has_ended_twice(events: list[RunEvent]) -> bool:
+    """Whether the history has its second end."""
+    return [event.kind for event in events].count("run_completed") == 2
 
 
 def test_only_failed_elements_run_again_under_their_old_keys_across_kills(kafka_bootstrap: str, tmp_path: Path) -> None:
@@ -42,8 +48,10 @@ def test_only_failed_elements_run_again_under_their_old_keys_across_kills(kafka_
         results = {book: handle.result(LIVENESS_S) for book, handle in again.items()}
         with pytest.raises(RequestWasRejected, match="has ended as succeeded"):
             one.client.retry(BOOKS[0]).wait(LIVENESS_S)
-        histories = {book: one.until(lambda book=book: finished(one.events(book))) for book in BOOKS}
-    for book, (labels, failed) in results.items():
+        one.until(lambda: all(has_ended_twice(one.events(book)) for book in BOOKS))
+        histories = {book: one.events(book) for book in BOOKS}
+    for book, result in results.items():
+        labels, failed = result["labels"], result["failed"]
         assert sorted(labels) == sorted(map(str, range(PAGES)))
         assert all(label.startswith(f"{book}:") for label in labels.values())
         assert failed == {}
