@@ -104,7 +104,7 @@ def retry(
 ) -> None:
     """Let runs try again what failed in them; what is done stays done, and keys stay the same.
 
-    They have failed or timed out, or (named one by one) succeeded without some elements of the `each` that ends their flow.
+    They have failed or timed out; one that is named may also have succeeded without some elements of its last `each`.
     """
     settings = broker_settings(bootstrap_servers, prefix, config)
     query = Query(workflow, older_than, statuses=("failed", "timed_out"))

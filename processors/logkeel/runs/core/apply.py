@@ -349,7 +349,7 @@ def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
     if event.status in RETRYABLE:
         apply_retry.keep_cut(state)
     blocks.end_all_waits(state)
-    leave_kept(state)
+    state.head.unjoined = leave_kept(state)
     for path in list(state.held) if state.head.held_steps else ():
         unhold(state, path)
     for path in list(state.claims) if state.head.claims else ():

@@ -89,9 +89,9 @@ def _refusal(turn: Activation, request: RetryRun, again: Again) -> Reject | None
     if info.parent is not None and not info.parent.detached:
         parent = info.parent.run_id
         return Reject("retry_of_a_child", f"{run} is a child, and its parent {parent} was told of its end: see to that")
-    if info.former_revisions is not None:
-        reason = f"{run} is a turn of a conversation, which others may have followed; send it another message"
-        return Reject("retry_of_a_turn", reason)
+    if state.head.unjoined:
+        reason = f"{run} is a turn whose open branches wrote to fields that are kept, which its end has dropped"
+        return Reject("retry_of_a_turn", f"{reason}; send another message")
     return None if state.head.status == "succeeded" else _nothing_left(turn, run, again)
 
 

@@ -113,6 +113,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     child runs that have been started below it, and those that its open children may start yet. `open_sagas` and
     `open_undos`: items of `waits` that are sagas, or regions that are being undone. `accounts`: of budgets, by unit.
     `failed_elements` counts items of `failed_elements` and `again`.
+    `unjoined`: of a turn, its end has dropped what open branches wrote to kept fields.
     `retries`: how often it was retried after it had ended; `deadline_ms`: that of the run since. `ended_revision`: of
     the event that ended it last.
     """
@@ -139,6 +140,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     block_end: BlockEnd | None = None
     ended_revision: int = 0
     failed_elements: int = 0
+    unjoined: bool = False
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -34,11 +34,16 @@ def shifted(pointer: FieldPointer, by: int) -> FieldPointer:
     return replace(pointer, revision=pointer.revision + by, generation=generation)
 
 
-def leave_kept(state: RunState) -> None:
-    """The turn has ended: what open branches wrote to fields of kept names goes, since nobody will join it."""
+def leave_kept(state: RunState) -> bool:
+    """The turn has ended: what open branches wrote to fields of kept names goes, since nobody will join it.
+
+    Whether there was any: the turn cannot go on without it.
+    """
     kept = state.info.kept
-    for scope, name in [key for key in state.fields if key[0] != ROOT_SCOPE and key[1] in kept] if kept else ():
+    unjoined = [key for key in state.fields if key[0] != ROOT_SCOPE and key[1] in kept] if kept else []
+    for scope, name in unjoined:
         let_go(state, name, state.fields.pop((scope, name)))
+    return bool(unjoined)
 
 
 def begun(info: RunInfo, before: RunState | None) -> RunState:

@@ -317,12 +317,17 @@ class RequestHandler:
             self._reject(what, rejection, turn)
 
     def _retry(self, activation: Activation, request: RetryRun, what: Identified, turn: Turn) -> None:
-        head = activation.state.head
+        state, head = activation.state, activation.state.head
         expires_ms = (head.finished_at_ms or turn.now_ms) + self._settings.keep_finished_ms
-        if head.status == "running" or Ledger(turn).is_kept(what.run_id, expires_ms, turn.now_ms):
-            retrying.retry(activation, request, what.request_id)
-        else:
+        if not state.running and not Ledger(turn).is_kept(what.run_id, expires_ms, turn.now_ms):
             activation.do(Reject("run_expired", f"run {what.run_id!r} ended too long ago: its state is not kept"))
+        elif not state.running and self._turns.was_followed(state, turn):
+            reason = f"run {what.run_id!r} is a turn, and others have begun since or wait to: send another message"
+            activation.do(Reject("turn_was_followed", reason))
+        else:
+            retrying.retry(activation, request, what.request_id)
+            if activation.events:
+                self._turns.begin_again(state.info, turn)
 
     def _again(self, what: Identified, seen: SeenRequest, turn: Turn) -> None:
         """A request that was decided already: its answer is given again, nothing else happens (P26, P28)."""
