@@ -107,7 +107,8 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
     """The run that a child run answers to, and what the child may do (P29).
 
     `number` is the revision at which it was started; with run, incarnation and path it says which wait its end is for.
-    `depth`: how many runs are above it. `max_depth`, `max_descendants`: of it and everything below it.
+    `depth`: how many runs are above it. `max_depth`, `max_descendants`: of it and everything below it. `again`: it had
+    been started before, so it is told to go on (decision 0036).
     """
 
     run_id: str
@@ -119,6 +120,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
     max_descendants: int
     home_partition: int = 0
     detached: bool = False
+    again: bool = False
 
 
 class TraceContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -323,9 +323,13 @@ class Flow:
         assert state.head.failed_elements == len(state.failed_elements) + len(state.again)
         self._check_elements()
         open_children = {wait.name for wait in state.waits.values() if wait.kind == "child"}
-        assert not open_children & set(self.given_up), "whoever is cancelled is not awaited"
+        if not state.head.retries:
+            assert not open_children & set(self.given_up), "whoever is cancelled is not awaited"
         assert open_children <= {request.run_id for request in self.started}
-        assert len({request.run_id for request in self.started}) == len(self.started)
+        new = [request.run_id for request in self.started if request.parent is not None and not request.parent.again]
+        assert len({request.request_id for request in self.started}) == len(self.started)
+        refused = sum("refused" in event.attributes for event in self.history)
+        assert len(new) - len(set(new)) <= refused, "a child that has begun is told to go on"
         assert state.head.descendants <= MAX_DESCENDANTS
         if state.running:
             assert state.waits or self.open_steps or state.held, "a run that neither works nor waits is stuck"

@@ -221,7 +221,6 @@ def test_a_run_that_failed_behind_the_block_goes_on_there() -> None:
     "body",
     [
         LoopBlock(id="loop", body=a, max_rounds=1, on_exhausted="fail"),
-        ChildBlock(id="kid", workflow="other", version="1", returns="letter", writes="a"),
         WithinBlock(id="hour", timeout_ms=HOUR_MS, body=SleepBlock(id="nap", duration_ms=9 * HOUR_MS)),
     ],
 )
@@ -230,13 +229,28 @@ def test_elements_that_failed_at_nothing_that_could_be_tried_again_stay_failed(b
     flow = run(each(body, max_failures=most), docs=("x",))
     for path in flow.open_steps:
         flow.succeed(path)
-    for path, wait in [*flow.state.waits.items()]:
-        if wait.kind == "child":
-            flow.end_child(path, "failed")
     if flow.timers:
         flow.fire_next()
     assert flow.status == ("succeeded" if most is None else "failed")
     assert refused(flow) == "elements_have_failed"
+    checked(flow)
+
+
+def test_children_of_elements_are_told_to_go_on() -> None:
+    kid = ChildBlock(id="kid", workflow="other", version="1", returns="letter", writes="letter")
+    flow = run(each(ParallelBlock(id="all", branches=(kid, a))), docs=("x", "y"))
+    flow.end_child("docs[0]/all/kid", "failed")
+    flow.fail("docs[1]/all/a")
+    assert flow.status == "succeeded"
+    retried(flow)
+    assert flow.waits == ["docs[0]/all/kid", "docs[1]/all/kid"]
+    assert [each.parent is not None and each.parent.again for each in flow.started] == [False, False, True, True]
+    assert {each.run_id for each in flow.started[:2]} == {each.run_id for each in flow.started[2:]}
+    for path in ("docs[0]/all/kid", "docs[1]/all/kid"):
+        flow.end_child(path)
+    work(flow)
+    assert flow.status == "succeeded"
+    assert not flow.elements("failed")
     checked(flow)
 
 

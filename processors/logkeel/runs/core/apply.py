@@ -323,8 +323,8 @@ def _signal_received(state: RunState, event: RunEvent, plan: Plan) -> None:
     )
 
 
-def _noted(state: RunState, event: RunEvent, plan: Plan) -> None:
-    """The history has it; the state does not change."""
+def _cancel_requested(state: RunState, event: RunEvent, plan: Plan) -> None:
+    state.head.cancelled_by = event.actor
 
 
 def _answer_ignored(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -346,7 +346,7 @@ def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
     state.head.error = event.error
     state.head.finished_at_ms = event.at_ms
     state.head.ended_revision = event.revision
-    if event.status in RETRYABLE:
+    if event.status in RETRYABLE or apply_retry.by_its_parent(state):
         apply_retry.keep_cut(state)
     blocks.end_all_waits(state)
     state.head.unjoined = leave_kept(state)
@@ -423,7 +423,7 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     ),
     "question_reminded": blocks.question_reminded,
     "signal_received": _signal_received,
-    "cancel_requested": _noted,
+    "cancel_requested": _cancel_requested,
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
     "run_retried": apply_retry.retried,

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
-from logkeel.runs.core.apply_retry import keep_cut, restore, try_again
+from logkeel.runs.core.apply_retry import ask_child_again, keep_cut, restore, try_again
 from logkeel.runs.core.changing import end_wait, free, path_of, unhold, write
 from logkeel.runs.core.closed_elements import kept_of
 from logkeel.runs.core.paths import below, without_element
@@ -50,3 +50,4 @@ def take_up(state: RunState, event: RunEvent, plan: Plan) -> None:
     write(state, plan.eaches[whole].scope, event.writes, event.revision)
     try_again(state, kept.left.steps, event, plan)
     restore(state, kept.cut, event)
+    ask_child_again(state, element.end, kept.left, event)

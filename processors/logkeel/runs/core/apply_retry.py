@@ -7,11 +7,11 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
 from logkeel.runs.core.changing import begin_wait, hold
-from logkeel.runs.core.closed_elements import again_of
+from logkeel.runs.core.closed_elements import again_of, failed_child
 from logkeel.runs.core.paths import below, without_element
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.retryable import to_forget
-from logkeel.runs.core.state import RETRYABLE, CutOff, RunState, StepState
+from logkeel.runs.core.retryable import Remains, to_forget
+from logkeel.runs.core.state import RETRYABLE, BlockEnd, CutOff, RunState, StepState, WaitState
 
 _RESTORED = ("within", "saga")
 """Waits that go on as they are; the others begin anew with the events behind the retry."""
@@ -23,7 +23,7 @@ def keep_cut(state: RunState, path: str = "", at_ms: int | None = None) -> None:
         if wait.kind != "undo":
             state.cut[each] = CutOff(wait=wait, at_ms=at_ms)
     for each, _ in below(state.held, path) if state.head.held_steps else ():
-        if each not in state.steps:
+        if each not in state.steps and each not in state.cut:
             state.cut[each] = CutOff(at_ms=at_ms)
     for each, _ in below(state.claims, path) if state.head.claims else ():
         if each and each not in state.steps:
@@ -33,11 +33,13 @@ def keep_cut(state: RunState, path: str = "", at_ms: int | None = None) -> None:
 def retried(state: RunState, event: RunEvent, plan: Plan) -> None:
     """The run goes on where it ended. What gets another try is held, to be sent with the events that follow."""
     head, again = state.head, again_of(state, plan)
-    if head.status not in RETRYABLE and not again.elements:
+    if head.status not in RETRYABLE and not again.elements and not by_its_parent(state):
         raise InvariantViolation(f"a run that is {head.status} is not retried", run_id=state.info.run_id)
     line_up(state, again.elements)
     try_again(state, again.left.steps, event, plan)
     restore(state, again.cut, event)
+    ask_child_again(state, head.block_end, again.left, event)
+    head.parent, head.cancelled_by = event.parent or head.parent, None
     head.status, head.error, head.finished_at_ms, head.paused_at_ms = "running", None, None, None
     head.retries += 1
     head.deadline_ms = event.due_ms
@@ -59,6 +61,12 @@ def try_again(state: RunState, steps: Iterable[str], event: RunEvent, plan: Plan
 def restore(state: RunState, cut: Mapping[str, CutOff], event: RunEvent) -> None:
     """What was cut off is there again; the time in between does not count."""
     for path, each in cut.items():
+        if each.wait is not None and each.wait.kind == "child":
+            # What it was given is free until it is told to go on; until then it stays known that it had begun.
+            state.head.descendants -= each.wait.reserved
+            state.cut[path] = CutOff(wait=replace(each.wait, reserved=0))
+            hold(state, path, event.revision)
+            continue
         del state.cut[path]
         if each.wait is None:
             hold(state, path, event.revision)
@@ -66,6 +74,24 @@ def restore(state: RunState, cut: Mapping[str, CutOff], event: RunEvent) -> None
             cut_ms = each.at_ms or state.head.finished_at_ms or event.at_ms
             due_ms = None if each.wait.due_ms is None else each.wait.due_ms + event.at_ms - cut_ms
             begin_wait(state, path, replace(each.wait, due_ms=due_ms))
+
+
+def ask_child_again(state: RunState, end: BlockEnd | None, left: Remains, event: RunEvent) -> None:
+    """The child that a run or an element has failed at is told to go on, or started if it never began."""
+    path = failed_child(end, left)
+    if path is None or end is None:
+        return
+    if end.child is not None:
+        wait = WaitState(kind="child", number=end.revision, since_ms=event.at_ms, name=end.child)
+        state.cut[path] = CutOff(wait=wait)
+    hold(state, path, event.revision)
+
+
+def by_its_parent(state: RunState) -> bool:
+    """Whether the run was cancelled by the run that waited for it: that may tell it to go on."""
+    parent = state.parent
+    is_child = parent is not None and not parent.detached
+    return is_child and state.head.status == "cancelled" and state.head.cancelled_by == (parent and parent.run_id)
 
 
 def line_up(state: RunState, elements: Iterable[str]) -> None:

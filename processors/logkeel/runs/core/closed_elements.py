@@ -71,6 +71,17 @@ def failed_wait(end: BlockEnd | None, left: Remains) -> str | None:
     return end.path if end is not None and (end.cause, end.revision) == ("wait", left.cause) else None
 
 
+def failed_child(end: BlockEnd | None, left: Remains) -> str | None:
+    """The block whose child run a run or an element has failed at."""
+    return end.path if end is not None and (end.cause, end.revision) == ("child", left.cause) else None
+
+
+def was_abandoned(plan: Plan, path: str, cut: CutOff) -> bool:
+    """Whether a child was waited for there that nobody has cancelled, and that answers to nobody any more."""
+    is_child = cut.wait is not None and cut.wait.kind == "child"
+    return is_child and plan.children[path].block.on_cancel == "abandon"
+
+
 def open_eaches(state: RunState) -> list[str]:
     """Each blocks that are open, and not in an element that has failed."""
     closed = {*state.failed_elements, *state.again} if state.head.failed_elements else set()
@@ -108,10 +119,10 @@ class _Closed:
         self._state, self._plan = state, plan
         self._elements = dict(state.failed_elements)
         self._in_line = {*state.again}
-        self._cut: dict[str, list[CutOff]] = {}
+        self._cut: dict[str, list[tuple[str, CutOff]]] = {}
         for path, each in cut.items():
             for element in self.around(path):
-                self._cut.setdefault(element, []).append(each)
+                self._cut.setdefault(element, []).append((path, each))
         self._fit: set[str] = set()
         again: Counter[str] = Counter()
         # Inner ones first, since an outer one may have failed by them.
@@ -140,7 +151,7 @@ class _Closed:
         element, cut = self._elements[path], self._cut.get(path, [])
         if element.code in NOT_BY_A_STEP or any(children_of(self._state, self._plan, step) for step in left.steps):
             return False
-        if any(each.wait is not None and each.wait.kind == "child" for each in cut):
+        if any(was_abandoned(self._plan, place, each) for place, each in cut):
             return False
         end = element.end if element.end is not None and element.end.revision == left.cause else None
         if end is None:
@@ -148,7 +159,7 @@ class _Closed:
         if end.cause == "element" and element.code == "too_many_failures":
             whole = without_element(end.path)
             return whole in self._state.eaches and not _too_many(self._state, self._plan, whole, again.get(whole, 0))
-        return end.cause == "wait"
+        return end.cause in ("wait", "child")
 
 
 def _elements_around(path: str) -> list[str]:

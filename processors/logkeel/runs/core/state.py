@@ -88,12 +88,13 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class BlockEnd(msgspec.Struct, frozen=True, array_like=True):
     """Where a block has failed last: a wait in time, a limit, a child, an element; or what was undone. A run that ends
 
-    with the next events ends because of it.
+    with the next events ends because of it. `child`: the run that has failed, if it had begun.
     """
 
     cause: EndCause
     path: str
     revision: int
+    child: str | None = None
 
 
 class CutOff(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -113,6 +114,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     child runs that have been started below it, and those that its open children may start yet. `open_sagas` and
     `open_undos`: items of `waits` that are sagas, or regions that are being undone. `accounts`: of budgets, by unit.
     `failed_elements` counts items of `failed_elements` and `again`.
+    `cancelled_by`: who has asked for its cancel. `parent`: of a child that its parent has told to go on, as that said.
     `unjoined`: of a turn, its end has dropped what open branches wrote to kept fields.
     `retries`: how often it was retried after it had ended; `deadline_ms`: that of the run since. `ended_revision`: of
     the event that ended it last.
@@ -141,6 +143,8 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     ended_revision: int = 0
     failed_elements: int = 0
     unjoined: bool = False
+    cancelled_by: str | None = None
+    parent: Parent | None = None
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -423,6 +427,11 @@ class RunState:
     again: MutableMapping[str, FailedElement] = field(default_factory=dict)
     ended_eaches: MutableMapping[str, EachState] = field(default_factory=dict)
     freed: list[tuple[str, LimitClaim]] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def parent(self) -> Parent | None:
+        """The run that it answers to, as that was heard of last."""
+        return self.head.parent or self.info.parent
 
     @property
     def running(self) -> bool:

@@ -10,7 +10,7 @@ from logkeel.definitions import SleepBlock
 from logkeel.records import FieldWrite
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.apply_elements import AGAIN
-from logkeel.runs.core.closed_elements import kept_of
+from logkeel.runs.core.closed_elements import failed_child, kept_of
 from logkeel.runs.core.doubt import in_doubt
 from logkeel.runs.core.flow import set_timers
 from logkeel.runs.core.journal_timers import set_wait_timers
@@ -60,7 +60,9 @@ def begin_again(turn: Activation, path: str) -> tuple[Place, ...]:
         if each in turn.state.waits:
             set_timers(turn, each, turn.state.waits[each])
     ask_what_became(turn, kept.left.steps)
-    held = (each for each in sorted({*kept.left.steps, *kept.cut}) if each in turn.state.held)
+    child = failed_child(element.end, kept.left)
+    some = {*kept.left.steps, *kept.cut} | ({child} if child is not None else set())
+    held = (each for each in sorted(some) if each in turn.state.held)
     places = (Place(_of_held(turn, each), each) for each in held)
     inside = (Place(ToElements(static(each)), each) for each in kept.eaches)
     return (*places, *waits_again(turn, kept.cut, kept.wait), *inside)

@@ -1,0 +1,26 @@
+"""A parent that was retried waits for its child anew: what keeps the child from going on (decision 0036). Pure."""
+
+from logkeel.records import Parent
+from logkeel.runs.core.actions import Reject
+from logkeel.runs.core.state import RunState
+
+
+def child_problem(run_id: str, parent: Parent, state: RunState | None) -> Reject | None:
+    """Why this child cannot answer the parent that asks anew; None if it can be told to go on, or has succeeded.
+
+    A child that is not known is never begun: it had begun, so its effects may have happened under keys of its own.
+    """
+    if state is None:
+        return Reject("child_expired", f"run {run_id} ended too long ago: its state is not kept")
+    known = state.parent
+    if known is None or (known.run_id, known.incarnation, known.path) != (
+        parent.run_id,
+        parent.incarnation,
+        parent.path,
+    ):
+        return Reject("run_id_taken", f"run {run_id} is no child of run {parent.run_id} at {parent.path}")
+    if parent.number <= known.number:
+        return Reject("child_was_asked", f"run {run_id} answers to a later retry of its parent")
+    if state.running:
+        return Reject("child_under_way", f"run {run_id} has not ended yet, as what it did is undone first: retry later")
+    return None
