@@ -41,8 +41,10 @@ GARBAGE = b"garbage"
 NO_GARBAGE = ("definitions", "claim")
 """Planted things that can be read, but should not be there."""
 
-NEVER_BEGAN = ("cancelled", "unknown_workflow")
-"""Why a run that was asked for never begins: cancelled before its turn, or a child whose workflow nobody has."""
+NEVER_BEGAN = ("cancelled", "unknown_workflow", "turn_was_followed")
+"""Why a run that was asked for never begins: cancelled before its turn, or a child whose workflow nobody has. Or why it
+does not go on.
+"""
 
 NOTHING = FieldWrite(field="result", payload=Payload(encoding="json", data=b"0"))
 """What a journaled call that happened is said to have returned."""

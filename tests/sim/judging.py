@@ -37,14 +37,22 @@ from logkeel.wire import decode_as
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
 Answers = list[tuple[Record, StepAnswer]]
-PAUSES = ("run_paused", "run_not_paused")
-MAY_BE_REJECTED = ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open", "cancelled", *PAUSES)
+NOT_NOW = ("run_paused", "run_not_paused", "turn_was_followed", "run_not_ended")
+MAY_BE_REJECTED = (
+    "run_finished",
+    "step_not_in_doubt",
+    "run_not_found",
+    "question_not_open",
+    "cancelled",
+    *NOT_NOW,
+)
 MAY_FAIL = {
     "bulky": ("record_too_large", ""),
     "heavy": ("command_too_large", ""),
     "laden": ("result_too_large", ""),
     "spender": ("budget_exhausted", ""),
     "sharer": ("budget_exhausted", ""),
+    "chat": ("closed", ""),
     "timely": ("not_started_in_time", ""),
     "winding": ("timeout", "within did not end within "),
 }

@@ -5,6 +5,7 @@ from tests.sim.deadlines import DEADLINES
 from tests.sim.families import FAMILIES
 from tests.sim.growing import growing
 from tests.sim.hardships import HARDSHIPS
+from tests.sim.kin import RELATED
 from tests.sim.limits import LIMITED
 from tests.sim.patches import PATCHED
 from tests.sim.retries import RETRIED
@@ -12,7 +13,21 @@ from tests.sim.sagas import trip
 from tests.sim.versions import rolled, rolled_old
 from tests.sim.workload import WORKFLOWS, agent, many
 
-MORE = (agent, many, growing, *FAMILIES, trip, *LIMITED, *SPENDING, *RETRIED, *PATCHED, *HARDSHIPS, *DEADLINES, rolled)
+MORE = (
+    agent,
+    many,
+    growing,
+    *FAMILIES,
+    trip,
+    *LIMITED,
+    *SPENDING,
+    *RETRIED,
+    *PATCHED,
+    *RELATED,
+    *HARDSHIPS,
+    *DEADLINES,
+    rolled,
+)
 """Only in the worlds of seeds that have runs of them, or of who starts them."""
 
 OLD_VERSIONS = (rolled_old,)

@@ -14,6 +14,7 @@ from tests.sim.seeds import (
     LIMITED_AT,
     PATCHED_AT,
     PAUSED_AT,
+    RELATED_AT,
     RETRIED_AT,
     ROCKS_EVERY,
     ROLLED_AT,
@@ -164,7 +165,7 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         pauses = Random(f"{seed}/pauses")
         straight = tuple(_paused(run, pauses) for run in straight)
     families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed)
-    families += _retried(seed) + _timely(seed) + _patched(seed)
+    families += _retried(seed) + _timely(seed) + _patched(seed) + _related(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
@@ -306,6 +307,18 @@ def _retried(seed: int) -> tuple[RunPlan, ...]:
         for number in range(draw.choice((1, 2, 3)))
     )
     return tuple(_held_up(run, draw) for run in runs) if seed % 16 == PAUSED_AT else tuple(runs)
+
+
+def _related(seed: int) -> tuple[RunPlan, ...]:
+    """A parent that is retried with its child, and turns that are, of every sixteenth seed."""
+    if seed % 16 != RELATED_AT:
+        return ()
+    draw = Random(f"{seed}/related")
+    turns = tuple(
+        RunPlan(f"chat-{number}", "chat", 1_000 * number, _spoken(draw), draw.choice(("cleo", "dan")))
+        for number in range(draw.choice((2, 3, 4)))
+    )
+    return (RunPlan("kin-0", "kin", draw.randrange(1_000), _sendings(draw)), *turns)
 
 
 def _patched(seed: int) -> tuple[RunPlan, ...]:

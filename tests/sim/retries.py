@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from random import Random
 
+from tests.sim.families import chat
+from tests.sim.kin import frail, kin
 from tests.sim.outside import STAGE, InCall, Outside
 from tests.sim.patches import PATCHED, has_failed
 from tests.sim.workload import PATIENT, SETTLE, TIMEOUT, Work, copy_of, double_of, post_of
@@ -94,7 +96,7 @@ async def _ponder(number: int, step: StepContext) -> int:
 pondering.flow(_ponder)
 
 RETRIED = (tough, pondering)
-FAILURES = {*((each.name, "failed") for each in RETRIED), ("hurried", "timed_out")}
+FAILURES = {*((each.name, "failed") for each in (*RETRIED, kin, chat)), ("hurried", "timed_out")}
 """By workflow and status: what somebody sees to."""
 
 LEFT = 0.5
@@ -122,7 +124,11 @@ class Retries:
             return True
         self._seen.add(place)
         draw = Random(f"{completed.run_id}/{completed.retries}")
-        request = RetryRun(run_id=completed.run_id, request_id=f"{completed.run_id}/retry/{completed.retries}")
+        request = RetryRun(
+            run_id=completed.run_id,
+            request_id=f"{completed.run_id}/retry/{completed.retries}",
+            routing_key=completed.conversation_id,
+        )
         at_ms = self._world.elapsed_ms + draw.choice((10, 600, 4_000))
         self._due.append((at_ms, request, True))
         if draw.random() < 0.5:
@@ -138,7 +144,8 @@ class Retries:
         """What is to be sent now."""
         now_ms = self._world.elapsed_ms
         for _, request, sees_to_it in [each for each in self._due if each[0] <= now_ms]:
-            self._outside.opened[request.run_id] += sees_to_it
+            for whose in (request.run_id, request.run_id.partition("-")[0]):
+                self._outside.opened[whose] += sees_to_it
             self._world.trace.note(now_ms, "human", "RETRIES", request.run_id)
             yield request
         self._due = [each for each in self._due if each[0] > now_ms]
@@ -150,7 +157,8 @@ def faults_of_retries(histories: Histories) -> Iterator[str]:
         asked = [event.request_id for event in events if event.kind == "run_retried"]
         if len(asked) != len(set(asked)):
             yield f"P26: {run_id} was retried more than once for one request: {asked}"
-        if asked and events[0].workflow not in {*(name for name, _ in FAILURES), *(each.name for each in PATCHED)}:
+        known = {*(name for name, _ in FAILURES), *(each.name for each in PATCHED), frail.name}
+        if asked and events[0].workflow not in known:
             yield f"{run_id} was retried, and nobody has asked for it"
         done = [event.path for event in events if event.kind == "step_succeeded"]
         if len(done) != len(set(done)):
