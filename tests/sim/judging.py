@@ -7,6 +7,7 @@ from tests.sim.budgets import faults_of_budgets
 from tests.sim.deadlines import faults_of_deadlines
 from tests.sim.driver import GARBAGE, NO_GARBAGE, topic_of_garbage
 from tests.sim.families import faults_of_families, unborn
+from tests.sim.forks import faults_of_forks, own_of
 from tests.sim.journals import faults_of_journals, faults_of_late_entries
 from tests.sim.limits import faults_of_limits
 from tests.sim.losses import faults_of_losses
@@ -79,8 +80,11 @@ UNREAD_MS = 3_000
 
 def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     """Everything that is wrong."""
-    histories, answers = histories_of(world), _answers(world)
+    whole, answers = histories_of(world), _answers(world)
+    histories = own_of(whole)
     found = general_faults(world)
+    results = {run.run_id: str(2 * run.number).encode() for run in plan.runs}
+    found += faults_of_forks(world, whole, outside.lines, results)
     found += _faults_of_effects(outside.lines)
     found += _faults_of_outcomes(world, plan, histories)
     found += _lost_effects(histories, outside.lines)

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Literal
 
 from tests.sim.seeds import (
+    FORKED_AT,
     HARD_AT,
     HEAVY_AT,
     HEAVY_EVERY,
@@ -41,7 +42,7 @@ Scenario = Literal["usual", "weeks_pass", "state_lost", "last_copy", "changelog_
 class Sending:
     """One request. `same_id`: with the request id of the first one; `astray`: to a partition that is not its home."""
 
-    kind: Literal["start", "signal", "cancel", "pause", "resume"]
+    kind: Literal["start", "signal", "cancel", "pause", "resume", "fork"]
     at_ms: float
     same_id: bool = True
     astray: bool = False
@@ -164,6 +165,9 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
     if seed % 16 == PAUSED_AT:
         pauses = Random(f"{seed}/pauses")
         straight = tuple(_paused(run, pauses) for run in straight)
+    if seed % 16 == FORKED_AT:
+        forks = Random(f"{seed}/forks")
+        straight = tuple(_forked(run, forks) for run in straight)
     families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed)
     families += _retried(seed) + _timely(seed) + _patched(seed) + _related(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
@@ -174,6 +178,13 @@ def _paused(run: RunPlan, draw: Random) -> RunPlan:
     at_ms = run.sendings[0].at_ms + draw.uniform(-50, 1_500)
     paused = (Sending("pause", max(0.0, at_ms)), Sending("resume", max(0.0, at_ms) + draw.uniform(100, 2_500)))
     return replace(run, sendings=(*run.sendings, *paused)) if run.workflow in ("chain", "fan", "careful") else run
+
+
+def _forked(run: RunPlan, draw: Random) -> RunPlan:
+    """Perhaps, once or twice over, from where it is then."""
+    at_ms = run.sendings[0].at_ms + draw.uniform(20, 1_500)
+    forks = tuple(Sending("fork", at_ms + later_ms) for later_ms in (0.0, 700.0)[: draw.choice((1, 2))])
+    return replace(run, sendings=(*run.sendings, *forks)) if draw.random() < 0.8 else run
 
 
 def _cancelled(run: RunPlan, draw: Random) -> RunPlan:

@@ -26,6 +26,9 @@ SPENDING_AT = 2
 RETRIED_AT = 7
 """The seeds of eight that have runs as well that fail until they have been retried."""
 
+FORKED_AT = 12
+"""The seeds of sixteen whose runs are forked."""
+
 PATCHED_AT, RELATED_AT = 4, 10
 """The seeds of sixteen that have runs as well whose failed elements are retried, and those with parents and turns that
 are.
