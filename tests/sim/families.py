@@ -174,11 +174,16 @@ def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
 
 def _faults_of_the_told(run_id: str, event: RunEvent, kid: list[RunEvent], events: list[RunEvent]) -> Iterator[str]:
     """A child that is told to go on does so for this wait, or says why not; unless the parent has ended meanwhile."""
-    lives = (each.parent for each in kid if each.kind == "run_retried" and each.parent is not None)
-    goes_on = any((each.run_id, each.number) == (run_id, event.revision) for each in lives)
-    over = {"child_ended", "run_completed"} & {each.kind for each in events if each.revision > event.revision}
-    if not goes_on and not over:
-        yield f"P29: {run_id} has told {event.name} to go on, which it neither did nor refused"
+    behind = [each for each in events if each.revision > event.revision]
+    over = next((each for each in behind if each.path == event.path and each.kind == "child_ended"), None)
+    life = next((each for each in kid if each.parent is not None and each.parent.number == event.revision), None)
+    if life is None:
+        if over is None and all(each.kind != "run_completed" for each in behind):
+            yield f"P29: {run_id} has told {event.name} to go on, which it neither did nor refused"
+        return
+    end = next((each for each in kid if each.kind == "run_completed" and each.revision > life.revision), None)
+    if over is not None and (end is None or over.status != end.status):
+        yield f"P29: {run_id} was told {over.status} of {event.name}, which ended as {end and end.status} in that life"
 
 
 def _faults_of_the_unborn(run_id: str, events: list[RunEvent], end: RunEvent | None) -> Iterator[str]:

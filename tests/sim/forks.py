@@ -44,8 +44,9 @@ def faults_of_forks(
         before, theirs = events[: revision - 1], known[origin][: revision - 1]
         if list(map(_told, before)) != list(map(_told, theirs)):
             yield f"{run_id} does not begin as {origin} did"
-        if events[revision - 1].origin is None or events[revision - 1].origin.revision != revision - 1:
-            yield f"{run_id} says that it comes from {events[revision - 1].origin}"
+        told = events[revision - 1].origin
+        if told is None or (told.run_id, told.revision) != (origin, revision - 1):
+            yield f"{run_id} says that it comes from {told}"
         if any(event.kind == "run_forked" for event in known[origin]):
             yield f"{origin} was changed by its fork"
         done = {event.path for event in before if event.kind == "step_succeeded"}
@@ -56,9 +57,9 @@ def faults_of_forks(
         values = [value.payload.data for end in ends for value in end.result if value.payload is not None]
         if [end.status for end in ends] == ["succeeded"] and values != [results[origin]]:
             yield f"{run_id} has returned {values}"
-    refused = {each.run_id: each.code for each in rejections if (each.run_id or "").endswith(FORK)}
-    for run_id, code in refused.items():
-        yield f"{run_id} was refused as {code}"
+    for rejected in rejections:
+        if (rejected.run_id or "").endswith(FORK):
+            yield f"{rejected.run_id} was refused as {rejected.code}: {rejected.reason}"
 
 
 def _forked_at(events: list[RunEvent]) -> int:

@@ -108,7 +108,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
 
     `number` is the revision at which it was started; with run, incarnation and path it says which wait its end is for.
     `depth`: how many runs are above it. `max_depth`, `max_descendants`: of it and everything below it. `again`: it had
-    been started before, so it is told to go on (decision 0036).
+    been started before, so it is told to go on (decision 0035).
     """
 
     run_id: str

@@ -1,4 +1,4 @@
-"""A parent that was retried waits for its child anew: what keeps the child from going on (decision 0036). Pure."""
+"""A parent that was retried waits for its child anew: what keeps the child from going on (decision 0035). Pure."""
 
 from logkeel.records import Parent
 from logkeel.runs.core.actions import Reject
