@@ -175,15 +175,19 @@ def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
 def _faults_of_the_told(run_id: str, event: RunEvent, kid: list[RunEvent], events: list[RunEvent]) -> Iterator[str]:
     """A child that is told to go on does so for this wait, or says why not; unless the parent has ended meanwhile."""
     behind = [each for each in events if each.revision > event.revision]
-    over = next((each for each in behind if each.path == event.path and each.kind == "child_ended"), None)
+    over = next((each for each in behind if each.kind == "run_completed" or _ends_wait(each, event)), None)
     life = next((each for each in kid if each.parent is not None and each.parent.number == event.revision), None)
-    if life is None:
-        if over is None and all(each.kind != "run_completed" for each in behind):
-            yield f"P29: {run_id} has told {event.name} to go on, which it neither did nor refused"
-        return
-    end = next((each for each in kid if each.kind == "run_completed" and each.revision > life.revision), None)
-    if over is not None and (end is None or over.status != end.status):
-        yield f"P29: {run_id} was told {over.status} of {event.name}, which ended as {end and end.status} in that life"
+    if over is None:
+        yield f"P29: {run_id} has told {event.name} to go on, which it neither did nor refused"
+    elif life is not None and over.kind == "child_ended":
+        end = next((each for each in kid if each.kind == "run_completed" and each.revision > life.revision), None)
+        if end is None or over.status != end.status:
+            told = f"{run_id} was told {over.status} of {event.name}"
+            yield f"P29: {told}, which ended as {end and end.status} in that life"
+
+
+def _ends_wait(event: RunEvent, began: RunEvent) -> bool:
+    return event.kind == "child_ended" and event.path == began.path
 
 
 def _faults_of_the_unborn(run_id: str, events: list[RunEvent], end: RunEvent | None) -> Iterator[str]:

@@ -46,7 +46,7 @@ def _granted(turn: Activation, path: str, claim: LimitClaim, use: LimitUse) -> N
     claim = turn.state.claims[path]
     if not claim.is_whole:
         ask(turn, path, claim)
-    elif path == RUN and turn.state.head.retries:
+    elif path == RUN and (turn.state.head.retries or turn.state.head.forked):
         release(turn)
     elif path == RUN:
         go_to(turn, turn.plan.first)

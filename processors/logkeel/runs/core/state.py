@@ -115,6 +115,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     `open_undos`: items of `waits` that are sagas, or regions that are being undone. `accounts`: of budgets, by unit.
     `failed_elements` counts items of `failed_elements` and `again`.
     `cancelled_by`: who has asked for its cancel. `parent`: of a child that its parent has told to go on, as that said.
+    `forked`: it began from another one's history, and within the flow.
     `unjoined`: of a turn, its end has dropped what open branches wrote to kept fields.
     `retries`: how often it was retried after it had ended; `deadline_ms`: that of the run since. `ended_revision`: of
     the event that ended it last.
@@ -145,6 +146,7 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     unjoined: bool = False
     cancelled_by: str | None = None
     parent: Parent | None = None
+    forked: bool = False
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -445,8 +447,9 @@ class RunState:
 
     @property
     def sends_nothing(self) -> bool:
-        """Whether what is to be sent is held back: it is paused, or retried and without the slots of its limits yet."""
+        """Whether what is to be sent is held back: it is paused, or goes on and has not the slots of its limits yet."""
         if self.head.paused_at_ms is not None:
             return True
-        claim = self.claims.get("") if self.head.retries and self.head.claims else None
+        goes_on = self.head.retries or self.head.forked
+        claim = self.claims.get("") if goes_on and self.head.claims else None
         return claim is not None and not claim.is_whole
