@@ -19,7 +19,7 @@ from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
-from logkeel.client.forking import cut, fork_request
+from logkeel.client.forking import NewConversation, cut, fork_request
 from logkeel.client.schedules import Schedules
 from logkeel.client.streams import Emitted, StreamReader, until_ended
 from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
@@ -264,13 +264,15 @@ class Client:
         version: str | None = None,
         run_id: str | None = None,
         reason: str | None = None,
+        talk: NewConversation | None = None,
     ) -> RunHandle:
         """Start a new run from the history of another one, as it stood behind revision `at` (None: the last one).
 
         `edits`: fields with other values. `version`: another one of the workflow, which has to know what is under way.
-        Nothing of the other run changes. Effects behind that revision happen again, for the new run. The handle waits
-        for its end; a second one of the same `run_id` is refused as `run_id_taken`. Raises `InvalidInput`,
-        `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge` before anything is sent, and as `start`.
+        `talk`: of a turn, the conversation that it begins. Nothing of the other run changes. Effects behind that
+        revision happen again, for the new run. The handle waits for its end; a second one of the same `run_id` is
+        refused as `run_id_taken`. Raises `InvalidInput`, `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge`
+        before anything is sent, and as `start`.
         """
         request = fork_request(
             cut(history, at),
@@ -279,8 +281,9 @@ class Client:
             edits=self._payloads.wrap_writes(plain_writes(edits or {}), "the edits of a fork"),
             version=version,
             reason=reason,
+            talk=talk,
         )
-        return self._begin(request, request.run_id, request.run_id, request.workflow)
+        return self._begin(request, request.run_id, request.routing_key or request.run_id, request.workflow)
 
     def resolve(
         self,

@@ -5,12 +5,21 @@ only, and on the partition of that run. So what one record holds is the limit of
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from logkeel.errors import InvalidInput, RecordTooLarge
 from logkeel.records import FieldWrite, ForkRun, Origin, RunEvent
 from logkeel.records.limits import MAX_RECORD_BYTES
 from logkeel.records.turns import turn_end
 from logkeel.wire import encode
+
+
+@dataclass(frozen=True, slots=True)
+class NewConversation:
+    """The conversation that the fork of a turn begins. `kept`: what the turns before it had left of kept fields."""
+
+    conversation_id: str
+    kept: tuple[FieldWrite, ...] = ()
 
 
 def cut(history: Sequence[RunEvent], at: int | None = None) -> tuple[RunEvent, ...]:
@@ -38,8 +47,9 @@ def fork_request(
     edits: tuple[FieldWrite, ...] = (),
     version: str | None = None,
     reason: str | None = None,
+    talk: NewConversation | None = None,
 ) -> ForkRun:
-    """The request for a run that begins from `history`, which `cut` gave.
+    """The request for a run that begins from `history`, which `cut` gave; of a turn, in the conversation `talk`.
 
     Raises `RecordTooLarge` where one record cannot carry it.
     """
@@ -53,6 +63,8 @@ def fork_request(
         history=tuple(encode(event) for event in history),
         edits=edits,
         reason=reason,
+        routing_key=None if talk is None else talk.conversation_id,
+        kept=() if talk is None else talk.kept,
     )
     size_bytes = len(encode(request))
     if size_bytes > MAX_RECORD_BYTES:

@@ -36,6 +36,7 @@ def adopted(
 ) -> tuple[RunEvent, ...]:
     """The events as those of the new run, at their own times still. Nobody is the parent of a fork."""
     first = history[0].revision if history else 0
+    is_turn = not isinstance(plan.document.conversation, UnsetType)
     return tuple(
         replace(
             event,
@@ -51,9 +52,18 @@ def adopted(
             origin=request.origin if event.revision == first else None,
             trace=None,
             parent=None,
+            conversation_id=request.routing_key if is_turn and event.revision == first else None,
+            former_revisions=0 if is_turn and event.revision == first else None,
+            writes=(*_left(request, event), *event.writes) if event.revision == first else event.writes,
         )
         for event in history
     )
+
+
+def _left(request: ForkRun, first: RunEvent) -> Iterator[FieldWrite]:
+    """What the turns before had left, but for what the turn itself was given instead."""
+    given = {write.field for write in first.writes if write.operation == "replace"}
+    return (write for write in request.kept if write.field not in given)
 
 
 def moved(events: Sequence[RunEvent], now_ms: int) -> tuple[RunEvent, ...]:
@@ -83,8 +93,10 @@ def _entry_later(entry: JournalEntry | None, by_ms: int) -> JournalEntry | None:
 def fork_problem(events: Sequence[RunEvent], plan: Plan, edits: Sequence[FieldWrite]) -> Reject | None:
     """Why no run can begin so; None if one can. The history is replayed for it."""
     label = f"{plan.document.name}@{plan.document.version}"
-    if not isinstance(plan.document.conversation, UnsetType):
-        reason = f"{label} is a conversation: what its turns keep is not in the history of one; send it another turn"
+    if not isinstance(plan.document.conversation, UnsetType) and events and events[0].conversation_id is None:
+        reason = (
+            f"{label} is a conversation, and its fork is another one: say which, logkeel run fork --conversation ID"
+        )
         return Reject("fork_of_a_turn", reason)
     problems = write_problems(plan, edits)
     if problems:

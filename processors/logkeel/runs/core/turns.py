@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from msgspec import UnsetType
 from msgspec.structs import replace
 
+from logkeel.records import FieldWrite
 from logkeel.runs.core.elements import let_go
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.reading import copied, field_value
 from logkeel.runs.core.state import FieldPointer, RunInfo, RunState
 
 
@@ -32,6 +34,15 @@ def shifted(pointer: FieldPointer, by: int) -> FieldPointer:
     """A pointer whose numbers are counted from another beginning."""
     generation = None if pointer.generation is None else pointer.generation + by
     return replace(pointer, revision=pointer.revision + by, generation=generation)
+
+
+def kept_writes(state: RunState, plan: Plan) -> tuple[FieldWrite, ...]:
+    """What a turn has left of kept fields, as writes that a conversation may begin with."""
+    found: list[FieldWrite] = []
+    for name in sorted(state.info.kept):
+        if (ROOT_SCOPE, name) in state.fields:
+            found += copied(field_value(state, plan, name), plan.fields[name], whole=True)
+    return tuple(found)
 
 
 def leave_kept(state: RunState) -> bool:

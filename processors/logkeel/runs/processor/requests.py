@@ -213,7 +213,7 @@ class RequestHandler:
         if plan is None:
             self._park(awaited_workflow(request.workflow, fork.version), record, what, turn)
             return
-        begun = forks.begin(record, what, fork, plan, turn)
+        begun = forks.begin(record, what, fork, plan, turn, self._turns)
         if isinstance(begun, Reject):
             self._reject(what, begun, turn)
             return
