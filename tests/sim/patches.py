@@ -82,7 +82,7 @@ def _parts(workflow: Workflow[Patch]):  # type: ignore[no-untyped-def]  # a step
         """As well, and never repeated blindly."""
         await STAGE.outside.act(step, "ONCE")
 
-    return listed, (see, parallel(patch, mark, charge, name="work"))
+    return listed, (see, parallel(patch, mark, charge, name="all"))
 
 
 _listed, _body = _parts(patchy)
@@ -127,7 +127,7 @@ def faults_of_patches(world: World, histories: Histories) -> Iterator[str]:
             continue
         begun = {event.path for event in events if event.kind == "block_entered" and "element" in event.attributes}
         done = [event.path or "" for event in events if event.kind == "step_succeeded"]
-        for part in ("see", "work/patch", "work/mark", "work/charge"):
+        for part in ("see", "all/patch", "all/mark", "all/charge"):
             of_part = [path for path in done if path.endswith(f"]/{part}")]
             if sorted(of_part) != sorted(f"{path}/{part}" for path in begun):
                 yield f"{run_id} has ended with {part} done for {of_part} of {sorted(map(str, begun))}"

@@ -104,6 +104,8 @@ def fork(
         raise ConfigInvalid("--at and --step both say where: give one of them")
     if to is not None and version is not None:
         raise ConfigInvalid("--to says the version: leave --version out")
+    if conversation is not None and (to is not None or version is not None):
+        raise ConfigInvalid("a turn is forked in its own version: leave --version and --to out")
     settings = broker_settings(bootstrap_servers, prefix, config)
     events = events_of(settings, run_id)
     until = cut(events, _place(events, at, step))
@@ -115,9 +117,11 @@ def fork(
     talk = new_talk(conversation, until, _histories(settings, until[0]), lambda first: _document(settings, first))
 
     def send(client: Client) -> str:
-        return client.fork(until, edits=edits, version=version, run_id=new, reason=reason, talk=talk).request_id
+        if talk is not None:
+            return client.fork_turn(until, talk, edits=edits, run_id=new, reason=reason).request_id
+        return client.fork(until, edits=edits, version=version, run_id=new, reason=reason).request_id
 
-    request_id = ask_for_new(settings, conversation or new, send)
+    request_id = ask_for_new(settings, new, send, routing_key=conversation)
     say(f"run {new} goes on from revision {until[-1].revision} of {run_id}: logkeel run watch {new}")
     print_value({"run_id": new, "request_id": request_id, "revision": until[-1].revision}, new, output)
 

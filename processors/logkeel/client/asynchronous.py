@@ -207,13 +207,26 @@ class AsyncClient:
         version: str | None = None,
         run_id: str | None = None,
         reason: str | None = None,
-        talk: NewConversation | None = None,
     ) -> AsyncRunHandle:
         """See `Client.fork`."""
         handle = await self._do(
-            lambda: self._client.fork(
-                history, at=at, edits=edits, version=version, run_id=run_id, reason=reason, talk=talk
-            )
+            lambda: self._client.fork(history, at=at, edits=edits, version=version, run_id=run_id, reason=reason)
+        )
+        return AsyncRunHandle(self, handle)
+
+    async def fork_turn(
+        self,
+        history: Sequence[RunEvent],
+        talk: NewConversation,
+        *,
+        at: int | None = None,
+        edits: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        reason: str | None = None,
+    ) -> AsyncRunHandle:
+        """See `Client.fork_turn`."""
+        handle = await self._do(
+            lambda: self._client.fork_turn(history, talk, at=at, edits=edits, run_id=run_id, reason=reason)
         )
         return AsyncRunHandle(self, handle)
 

@@ -18,7 +18,7 @@ from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
-from logkeel.client.forking import NewConversation, cut, fork_request
+from logkeel.client.forking import NewConversation, cut, fork_request, in_conversation
 from logkeel.client.schedules import Schedules
 from logkeel.client.sending import AcknowledgedSender
 from logkeel.client.streams import Emitted, StreamReader, until_ended
@@ -264,15 +264,14 @@ class Client:
         version: str | None = None,
         run_id: str | None = None,
         reason: str | None = None,
-        talk: NewConversation | None = None,
     ) -> RunHandle:
         """Start a new run from the history of another one, as it stood behind revision `at` (None: the last one).
 
         `edits`: fields with other values. `version`: another one of the workflow, which has to know what is under way.
-        `talk`: of a turn, the conversation that it begins. Nothing of the other run changes. Effects behind that
-        revision happen again, for the new run. The handle waits for its end; a second one of the same `run_id` is
-        refused as `run_id_taken`. Raises `InvalidInput`, `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge`
-        before anything is sent, and as `start`.
+        Nothing of the other run changes. Effects behind that revision happen again, for the new run. The handle waits
+        for its end; a second one of the same `run_id` is refused as `run_id_taken`. Turns: `fork_turn`. Raises
+        `InvalidInput`, `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge` before anything is sent, and as
+        `start`.
         """
         request = fork_request(
             cut(history, at),
@@ -281,9 +280,28 @@ class Client:
             edits=self._payloads.wrap_writes(plain_writes(edits or {}), "the edits of a fork"),
             version=version,
             reason=reason,
-            talk=talk,
         )
-        return self._begin(request, request.run_id, request.routing_key or request.run_id, request.workflow)
+        return self._begin(request, request.run_id, request.run_id, request.workflow)
+
+    def fork_turn(
+        self,
+        history: Sequence[RunEvent],
+        talk: NewConversation,
+        *,
+        at: int | None = None,
+        edits: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        reason: str | None = None,
+    ) -> RunHandle:
+        """As `fork`, of a turn: the new run is the first turn of the conversation `talk`, refused if that has begun."""
+        request = fork_request(
+            cut(history, at),
+            run_id=run_id or uuid4().hex,
+            request_id=uuid4().hex,
+            edits=self._payloads.wrap_writes(plain_writes(edits or {}), "the edits of a fork"),
+            reason=reason,
+        )
+        return self._begin(in_conversation(request, talk), request.run_id, talk.conversation_id, request.workflow)
 
     def resolve(
         self,

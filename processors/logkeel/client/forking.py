@@ -7,6 +7,8 @@ only, and on the partition of that run. So what one record holds is the limit of
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from logkeel.errors import InvalidInput, RecordTooLarge
 from logkeel.records import FieldWrite, ForkRun, Origin, RunEvent
 from logkeel.records.limits import MAX_RECORD_BYTES
@@ -47,9 +49,8 @@ def fork_request(
     edits: tuple[FieldWrite, ...] = (),
     version: str | None = None,
     reason: str | None = None,
-    talk: NewConversation | None = None,
 ) -> ForkRun:
-    """The request for a run that begins from `history`, which `cut` gave; of a turn, in the conversation `talk`.
+    """The request for a run that begins from `history`, which `cut` gave.
 
     Raises `RecordTooLarge` where one record cannot carry it.
     """
@@ -63,13 +64,20 @@ def fork_request(
         history=tuple(encode(event) for event in history),
         edits=edits,
         reason=reason,
-        routing_key=None if talk is None else talk.conversation_id,
-        kept=() if talk is None else talk.kept,
     )
-    size_bytes = len(encode(request))
+    return _checked(request)
+
+
+def in_conversation(request: ForkRun, talk: NewConversation) -> ForkRun:
+    """The same for a turn: the new run is the first one of this conversation. Raises as `fork_request`."""
+    return _checked(replace(request, routing_key=talk.conversation_id, kept=talk.kept))
+
+
+def _checked(request: ForkRun) -> ForkRun:
+    size_bytes, origin = len(encode(request)), request.origin.run_id
     if size_bytes > MAX_RECORD_BYTES:
         raise RecordTooLarge(
-            f"{len(history)} events of run {first.run_id} have {size_bytes} bytes; a fork carries at most"
+            f"{len(request.history)} events of run {origin} have {size_bytes} bytes; a fork carries at most"
             f" {MAX_RECORD_BYTES}. Fork at an earlier revision, or start a new run from what logkeel run state says",
             size=size_bytes,
         )

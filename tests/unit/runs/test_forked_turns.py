@@ -8,7 +8,7 @@ from tests.unit.runs.test_retried_turns import SAY_TWICE
 
 from logkeel.cli.talks import new_talk
 from logkeel.client import NewConversation
-from logkeel.client.forking import cut, fork_request
+from logkeel.client.forking import cut, fork_request, in_conversation
 from logkeel.definitions import encode_document
 from logkeel.errors import InvalidInput
 from logkeel.log.partitioner import partition_for
@@ -34,8 +34,11 @@ def talk_for(engine: Talk, run_id: str) -> NewConversation | None:
 def fork(engine: Talk, run_id: str, new_id: str = "f", *, at: int | None = None, whole: bool = True) -> None:
     """Asks for it, from where the run is."""
     made = talk_for(engine, run_id) if whole else None
-    request = fork_request(cut(histories(engine)[run_id], at), run_id=new_id, request_id=f"fork {new_id}", talk=made)
-    engine.ask(request, partition=partition_for((OTHER if whole else new_id).encode(), engine.partitions))
+    request = fork_request(cut(histories(engine)[run_id], at), run_id=new_id, request_id=f"fork {new_id}")
+    engine.ask(
+        request if made is None else in_conversation(request, made),
+        partition=partition_for((OTHER if whole else new_id).encode(), engine.partitions),
+    )
 
 
 def refused(engine: Talk) -> list[RequestRejected]:
