@@ -143,6 +143,19 @@ def test_a_child_that_somebody_else_has_cancelled_stays_so_and_the_parent_hears_
     assert family.kinds(family.kid)[-1] == "run_completed"
 
 
+def test_a_start_for_another_wait_is_understood_though_nobody_says_again() -> None:
+    """As an engine of before would send it, which does not know that the child had begun."""
+    family = Family(child(), publish=(TWO,))
+    family.fail(command(family, "a", family.kid))
+    asked = next(each for each in family.told(family.names.run_requests, StartRun) if each.run_id == family.kid)
+    assert asked.parent is not None
+    family.ask(replace(asked, request_id="later", parent=replace(asked.parent, number=asked.parent.number + 3)))
+    assert family.kinds(family.kid).count("run_retried") == 1
+    family.ask(replace(asked, request_id="late", parent=replace(asked.parent, number=asked.parent.number + 1)))
+    family.fail(command(family, "a", family.kid))
+    assert [word.number for word in family.words()] == [asked.parent.number, asked.parent.number + 3]
+
+
 def test_a_child_that_is_not_known_any_more_is_never_begun_anew() -> None:
     """Its effects may have happened, under keys of an incarnation that is gone."""
     family = Family(child(), publish=(TWO,))

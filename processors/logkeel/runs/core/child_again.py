@@ -5,6 +5,15 @@ from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.state import RunState
 
 
+def asks_anew(parent: Parent, state: RunState | None) -> bool:
+    """Whether the start of this child is for another wait than the one it knows of; `state` None: it is not known."""
+    if parent.again or state is None or state.parent is None:
+        return parent.again
+    known = state.parent
+    is_same = (known.run_id, known.incarnation, known.path) == (parent.run_id, parent.incarnation, parent.path)
+    return is_same and parent.number > known.number
+
+
 def child_problem(run_id: str, parent: Parent, state: RunState | None) -> Reject | None:
     """Why this child cannot answer the parent that asks anew; None if it can be told to go on, or has succeeded.
 

@@ -125,7 +125,8 @@ def _succeeded(state: RunState, plan: Plan, run: str) -> Reject:
         return Reject("elements_have_failed", f"{run} cannot go on: {why}; {_FORK}")
     failed = state.ended_eaches[each].failed
     reason = f"{run} has done what follows {each} without its {failed} failed elements, and nothing is done twice"
-    return Reject("flow_has_gone_on", f"{reason}: start a run with these elements, or {_FORK}")
+    remedy = "start a run with these elements, or fork this one from before they failed: logkeel run fork --at"
+    return Reject("flow_has_gone_on", f"{reason}; {remedy}")
 
 
 def _nothing_left(turn: Activation, run: str, again: Again) -> Reject | None:

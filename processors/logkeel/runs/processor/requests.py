@@ -31,7 +31,7 @@ from logkeel.runs.core import pausing, questions, retrying
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.child_again import child_problem
+from logkeel.runs.core.child_again import asks_anew, child_problem
 from logkeel.runs.core.places import PlacedStep
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.starting import info_of, start
@@ -157,7 +157,7 @@ class RequestHandler:
 
     def _start(self, record: Record, what: Identified, request: StartRun, turn: Turn, *, is_next: bool = False) -> None:
         state = load_run(turn, what.run_id)
-        if request.parent is not None and request.parent.again:
+        if request.parent is not None and asks_anew(request.parent, state):
             self._child_again(what, request.parent, state, turn)
             return
         if state is not None:
