@@ -5,11 +5,13 @@ from tests.sim.deadlines import DEADLINES
 from tests.sim.families import FAMILIES
 from tests.sim.growing import growing
 from tests.sim.hardships import HARDSHIPS
+from tests.sim.heirs import HEIRS
 from tests.sim.kin import RELATED
 from tests.sim.limits import LIMITED
 from tests.sim.patches import PATCHED
 from tests.sim.retries import RETRIED
 from tests.sim.sagas import trip
+from tests.sim.uses import CALLING
 from tests.sim.versions import rolled, rolled_old
 from tests.sim.workload import WORKFLOWS, agent, many
 
@@ -21,6 +23,8 @@ MORE = (
     trip,
     *LIMITED,
     *SPENDING,
+    *CALLING,
+    *HEIRS,
     *RETRIED,
     *PATCHED,
     *RELATED,

@@ -8,6 +8,7 @@ from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
 from logkeel.runs.core.changing import begin_wait, hold
 from logkeel.runs.core.closed_elements import again_of, failed_child
+from logkeel.runs.core.limit_claims import is_share
 from logkeel.runs.core.paths import below, without_element
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.retryable import Remains, to_forget
@@ -26,7 +27,7 @@ def keep_cut(state: RunState, path: str = "", at_ms: int | None = None) -> None:
         if each not in state.steps and each not in state.cut:
             state.cut[each] = CutOff(at_ms=at_ms)
     for each, _ in below(state.claims, path) if state.head.claims else ():
-        if each and each not in state.steps:
+        if each and each not in state.steps and not is_share(each):
             state.cut[each] = CutOff(at_ms=at_ms)
 
 

@@ -1,8 +1,24 @@
 """A parent that was retried waits for its child anew: what keeps the child from going on (decision 0035). Pure."""
 
+from hashlib import blake2b
+
 from logkeel.records import Parent
 from logkeel.runs.core.actions import Reject
-from logkeel.runs.core.state import RunState
+from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.state import RunInfo, RunState
+
+
+def child_run_id(info: RunInfo, path: str, workflow: str) -> str:
+    """The run id of the child that this run starts at this path."""
+    identity = f"{info.run_id}\x00{info.incarnation}\x00{path}".encode()
+    return f"{workflow}-{blake2b(identity, digest_size=12).hexdigest()}"
+
+
+def is_again(state: RunState, plan: Plan, path: str) -> bool:
+    """Whether the child of this block had been started by this run before, and is told to go on now."""
+    cut = state.cut.get(path) if state.head.retries else None
+    run_id = child_run_id(state.info, path, plan.children[path].block.workflow)
+    return cut is not None and cut.wait is not None and cut.wait.name == run_id
 
 
 def asks_anew(parent: Parent, state: RunState | None) -> bool:

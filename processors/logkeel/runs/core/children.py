@@ -5,7 +5,7 @@ done. What may be below a run is a number that it divides among its children, ea
 giving back what it did not use: so the tree keeps to its limit without anybody counting it as a whole.
 """
 
-from hashlib import blake2b
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from msgspec import UnsetType
@@ -14,8 +14,10 @@ from msgspec.structs import replace
 from logkeel.definitions import FieldDefinition, WorkflowDocument
 from logkeel.records import ErrorInfo, FieldWrite, Origin, Parent, StartRun
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, largest_first
+from logkeel.runs.core import child_budgets
 from logkeel.runs.core.actions import CancelChild, StartChild
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.child_again import child_run_id, is_again
 from logkeel.runs.core.paths import place_in_code
 from logkeel.runs.core.places import PlacedChild
 from logkeel.runs.core.reading import copied, field_value
@@ -55,12 +57,6 @@ def child_of_code(turn: Activation, path: str, position: str, workflow: str) -> 
     return child_run_id(turn.state.info, f"{place}\x00{restarts}" if restarts else place, workflow)
 
 
-def child_run_id(info: RunInfo, path: str, workflow: str) -> str:
-    """The run id of the child that this run starts at this path."""
-    identity = f"{info.run_id}\x00{info.incarnation}\x00{path}".encode()
-    return f"{workflow}-{blake2b(identity, digest_size=12).hexdigest()}"
-
-
 def begin(turn: Activation, path: str) -> ErrorInfo | None:
     """Start the child of this block; why that cannot be, if so."""
     placed, info = turn.plan.children[path], turn.state.info
@@ -75,19 +71,22 @@ def begin(turn: Activation, path: str) -> ErrorInfo | None:
     facts = {"workflow": block.workflow, "version": block.version, "descendants": str(1 + share)}
     if block.detach:
         facts["detached"] = "true"
-    cut = turn.state.cut.get(path) if turn.state.head.retries else None
-    again = cut is not None and cut.wait is not None and cut.wait.name == run_id
+    again = is_again(turn.state, turn.plan, path)
     if again:
         facts["again"] = "true"
-    turn.record("child_started", path=path, name=run_id, attributes=facts)
-    parent = parent_of(turn, path, limits, share)
+    budget = child_budgets.share_of_block(turn.state, turn.plan, path)
+    turn.record("child_started", path=path, name=run_id, attributes=facts, amounts=budget)
+    parent = parent_of(turn, path, limits, share, budget)
     request = StartRun(workflow=block.workflow, version=block.version, run_id=run_id, inputs=inputs)
     ask_for(turn, request, replace(parent, detached=block.detach, again=again))
     return None
 
 
-def parent_of(turn: Activation, path: str, limits: TreeLimits, share: int) -> Parent:
-    """What the child knows of this run, behind the recorded event that says it is started; `share` may be below it."""
+def parent_of(turn: Activation, path: str, limits: TreeLimits, share: int, budget: Mapping[str, int]) -> Parent:
+    """What the child knows of this run, behind the recorded event that says it is started; `share` may be below it.
+
+    `budget`: what it and those may use, by unit.
+    """
     return Parent(
         run_id=turn.state.info.run_id,
         incarnation=turn.state.info.incarnation,
@@ -96,6 +95,7 @@ def parent_of(turn: Activation, path: str, limits: TreeLimits, share: int) -> Pa
         depth=limits.depth + 1,
         max_depth=limits.max_depth,
         max_descendants=share,
+        budget=child_budgets.allowances(turn.state, turn.plan, budget),
     )
 
 
