@@ -110,6 +110,7 @@ class Retries:
         self._world, self._outside = world, outside
         self._due: list[tuple[float, RetryRun, bool]] = []
         self._seen: set[tuple[str, str, int]] = set()
+        self._workflows: dict[str, str] = {}
 
     def plans(self, completed: RunCompleted) -> bool:
         """Whether the run will be retried: this is not its end."""
@@ -123,6 +124,7 @@ class Retries:
         if place in self._seen:
             return True
         self._seen.add(place)
+        self._workflows[completed.run_id] = completed.workflow
         draw = Random(f"{completed.run_id}/{completed.retries}")
         request = RetryRun(
             run_id=completed.run_id,
@@ -144,7 +146,7 @@ class Retries:
         """What is to be sent now."""
         now_ms = self._world.elapsed_ms
         for _, request, sees_to_it in [each for each in self._due if each[0] <= now_ms]:
-            for whose in (request.run_id, request.run_id.partition("-")[0]):
+            for whose in (request.run_id, self._workflows[request.run_id]):
                 self._outside.opened[whose] += sees_to_it
             self._world.trace.note(now_ms, "human", "RETRIES", request.run_id)
             yield request
