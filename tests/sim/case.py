@@ -69,7 +69,7 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
     wanted = {run.run_id for run in plan.runs}
 
     def ended(runs: tuple[RunPlan, ...] = ()) -> bool:
-        asked_for = {run.run_id for run in runs} or wanted | human.children
+        asked_for = {run.run_id for run in runs} or wanted | human.children | {f.run_id for f in sender.forks.values()}
         return sender.is_done and human.is_done and human.ended.issuperset(asked_for)
 
     faults = play_out(world, ended)

@@ -7,11 +7,13 @@ from tests.sim.budgets import faults_of_budgets
 from tests.sim.deadlines import faults_of_deadlines
 from tests.sim.driver import GARBAGE, NO_GARBAGE, topic_of_garbage
 from tests.sim.families import faults_of_families, unborn
+from tests.sim.forks import faults_of_forks, own_of
 from tests.sim.heirs import faults_of_heirs
 from tests.sim.journals import faults_of_journals, faults_of_late_entries
 from tests.sim.limits import faults_of_limits
 from tests.sim.losses import faults_of_losses
 from tests.sim.outside import JOURNAL, Line, Outside
+from tests.sim.patches import faults_of_patches
 from tests.sim.plan import Plan, RunPlan
 from tests.sim.retries import faults_of_retries
 from tests.sim.sagas import faults_of_sagas
@@ -38,14 +40,22 @@ from logkeel.wire import decode_as
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
 Answers = list[tuple[Record, StepAnswer]]
-PAUSES = ("run_paused", "run_not_paused")
-MAY_BE_REJECTED = ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open", "cancelled", *PAUSES)
+NOT_NOW = ("run_paused", "run_not_paused", "turn_was_followed", "run_not_ended")
+MAY_BE_REJECTED = (
+    "run_finished",
+    "step_not_in_doubt",
+    "run_not_found",
+    "question_not_open",
+    "cancelled",
+    *NOT_NOW,
+)
 MAY_FAIL = {
     "bulky": ("record_too_large", ""),
     "heavy": ("command_too_large", ""),
     "laden": ("result_too_large", ""),
     "spender": ("budget_exhausted", ""),
     "sharer": ("budget_exhausted", ""),
+    "chat": ("closed", ""),
     "timely": ("not_started_in_time", ""),
     "winding": ("timeout", "within did not end within "),
 }
@@ -74,8 +84,11 @@ UNREAD_MS = 3_000
 
 def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     """Everything that is wrong."""
-    histories, answers = histories_of(world), _answers(world)
+    whole, answers = histories_of(world), _answers(world)
+    histories = own_of(whole)
     found = general_faults(world)
+    results = {run.run_id: str(2 * run.number).encode() for run in plan.runs}
+    found += faults_of_forks(world, whole, outside.lines, results)
     found += _faults_of_effects(outside.lines)
     found += _faults_of_outcomes(world, plan, histories)
     found += _lost_effects(histories, outside.lines)
@@ -86,6 +99,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_sagas(histories, outside.lines)
     found += faults_of_limits(world, histories)
     found += faults_of_retries(histories)
+    found += faults_of_patches(world, histories)
     found += faults_of_budgets(world, histories)
     found += faults_of_calls(histories, outside.lines)
     found += faults_of_heirs(histories)

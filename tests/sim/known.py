@@ -6,7 +6,9 @@ from tests.sim.families import FAMILIES
 from tests.sim.growing import growing
 from tests.sim.hardships import HARDSHIPS
 from tests.sim.heirs import HEIRS
+from tests.sim.kin import RELATED
 from tests.sim.limits import LIMITED
+from tests.sim.patches import PATCHED
 from tests.sim.retries import RETRIED
 from tests.sim.sagas import trip
 from tests.sim.uses import CALLING
@@ -24,6 +26,8 @@ MORE = (
     *CALLING,
     *HEIRS,
     *RETRIED,
+    *PATCHED,
+    *RELATED,
     *HARDSHIPS,
     *DEADLINES,
     rolled,

@@ -9,11 +9,14 @@ from typing import Any, Literal
 
 from tests.sim.seeds import (
     CALLING_AT,
+    FORKED_AT,
     HARD_AT,
     HEAVY_AT,
     HEAVY_EVERY,
     LIMITED_AT,
+    PATCHED_AT,
     PAUSED_AT,
+    RELATED_AT,
     RETRIED_AT,
     ROCKS_EVERY,
     ROLLED_AT,
@@ -40,7 +43,7 @@ Scenario = Literal["usual", "weeks_pass", "state_lost", "last_copy", "changelog_
 class Sending:
     """One request. `same_id`: with the request id of the first one; `astray`: to a partition that is not its home."""
 
-    kind: Literal["start", "signal", "cancel", "pause", "resume"]
+    kind: Literal["start", "signal", "cancel", "pause", "resume", "fork"]
     at_ms: float
     same_id: bool = True
     astray: bool = False
@@ -163,8 +166,11 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
     if seed % 16 == PAUSED_AT:
         pauses = Random(f"{seed}/pauses")
         straight = tuple(_paused(run, pauses) for run in straight)
+    if seed % 16 == FORKED_AT:
+        forks = Random(f"{seed}/forks")
+        straight = tuple(_forked(run, forks) for run in straight)
     families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed)
-    families += _retried(seed) + _timely(seed) + _calling(seed)
+    families += _retried(seed) + _timely(seed) + _calling(seed) + _patched(seed) + _related(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
@@ -173,6 +179,13 @@ def _paused(run: RunPlan, draw: Random) -> RunPlan:
     at_ms = run.sendings[0].at_ms + draw.uniform(-50, 1_500)
     paused = (Sending("pause", max(0.0, at_ms)), Sending("resume", max(0.0, at_ms) + draw.uniform(100, 2_500)))
     return replace(run, sendings=(*run.sendings, *paused)) if run.workflow in ("chain", "fan", "careful") else run
+
+
+def _forked(run: RunPlan, draw: Random) -> RunPlan:
+    """Perhaps, once or twice over, from where it is then."""
+    at_ms = run.sendings[0].at_ms + draw.uniform(20, 1_500)
+    forks = tuple(Sending("fork", at_ms + later_ms) for later_ms in (0.0, 700.0)[: draw.choice((1, 2))])
+    return replace(run, sendings=(*run.sendings, *forks)) if draw.random() < 0.8 else run
 
 
 def _cancelled(run: RunPlan, draw: Random) -> RunPlan:
@@ -319,6 +332,29 @@ def _retried(seed: int) -> tuple[RunPlan, ...]:
         for number in range(draw.choice((1, 2, 3)))
     )
     return tuple(_held_up(run, draw) for run in runs) if seed % 16 == PAUSED_AT else tuple(runs)
+
+
+def _related(seed: int) -> tuple[RunPlan, ...]:
+    """A parent that is retried with its child, and turns that are, of every sixteenth seed."""
+    if seed % 16 != RELATED_AT:
+        return ()
+    draw = Random(f"{seed}/related")
+    turns = tuple(
+        RunPlan(f"chat-{number}", "chat", 1_000 * number, _spoken(draw), draw.choice(("cleo", "dan")))
+        for number in range(draw.choice((2, 3, 4)))
+    )
+    return (RunPlan("kin-0", "kin", draw.randrange(1_000), _sendings(draw)), *turns)
+
+
+def _patched(seed: int) -> tuple[RunPlan, ...]:
+    """Runs some of whose elements fail until somebody has seen to it, of every sixteenth seed."""
+    if seed % 16 != PATCHED_AT:
+        return ()
+    draw = Random(f"{seed}/patched")
+    return tuple(
+        RunPlan(f"patch-{number}", draw.choice(("patchy", "patchy", "strict")), draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 2, 3)))
+    )
 
 
 def _held_up(run: RunPlan, draw: Random) -> RunPlan:

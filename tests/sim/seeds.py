@@ -29,6 +29,14 @@ CALLING_AT = 3
 RETRIED_AT = 7
 """The seeds of eight that have runs as well that fail until they have been retried."""
 
+FORKED_AT = 12
+"""The seeds of sixteen whose runs are forked."""
+
+PATCHED_AT, RELATED_AT = 4, 10
+"""The seeds of sixteen that have runs as well whose failed elements are retried, and those with parents and turns that
+are.
+"""
+
 ROLLED_AT, LENGTHY_AT = 8, 7
 """The seeds of sixteen where workers of two versions work side by side, and of eight with steps that take seconds, one
 worker of which is dead for longer than its session.

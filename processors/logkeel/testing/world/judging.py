@@ -73,6 +73,12 @@ def histories_of(world: "World") -> dict[tuple[str, str], list[RunEvent]]:
     return found
 
 
+def own_events(events: list[RunEvent]) -> list[RunEvent]:
+    """What a run has done itself: of a fork, what is behind the history that it begins with."""
+    forked_at = max((event.revision for event in events if event.kind == "run_forked"), default=0)
+    return [event for event in events if event.revision >= forked_at]
+
+
 def completions_of(world: "World") -> tuple[list[RunCompleted], list[RequestRejected]]:
     """Completions and rejections, in log order."""
     messages = [decode(record.value or b"") for record in world.records(world.names.run_completions)]
@@ -244,7 +250,7 @@ def _faults_of_commands(world: "World", histories: Mapping[tuple[str, str], list
     said = {
         (run_id, incarnation, event.path or "", event.dispatch or 0)
         for (run_id, incarnation), events in histories.items()
-        for event in events
+        for event in own_events(events)
         if event.kind == "step_dispatched"
     }
     yield from (f"command {name} was sent {count} times" for name, count in sent.items() if count > 1)
