@@ -100,6 +100,7 @@ def faults_of_ends(world: World) -> list[str]:
     """No process ends by itself without a reason that was planted."""
     planted = {
         "outage": ("log_timeout", "log_unavailable"),
+        "cut_off": ("log_timeout", "log_unavailable"),
         "disk_full": ("store_unavailable",),
         "disk_damaged": ("store_corrupt",),
         "membership_reset": ("invariant_violation",),
@@ -268,9 +269,10 @@ def _faults_of_heartbeats(world: World, answers: Answers) -> Iterator[str]:
     """A step that is quick costs no heartbeat, unless its partition is being given up (P25).
 
     A worker that stood still between its decision to start and the call is late with the latter alone. One that hears
-    of a command from its own engine, between its turns, counts from the turn before.
+    of a command from its own engine, between its turns, counts from the turn before. One that was cut off hears late of
+    a rebalance.
     """
-    if world.settings.head_starts or any(worker.stalls for worker in world.workers):
+    if world.settings.head_starts or any(worker.stalls or worker.cuts for worker in world.workers):
         return
     given_up = world.cluster.groups.group(world.names.worker_group()).rebalanced_ms
     for record, each in answers:

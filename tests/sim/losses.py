@@ -22,7 +22,7 @@ LATE_MS = 4_000
 ALL_RECORDS, ALL_BYTES = 1_000, 4_000_000
 """Batches that take whatever a world has."""
 
-DISTURBS = ("STRIKE", "KILLED", "FROZEN", "WOKEN", "STARTS", "ENDS", "REVOKED", "LOST", "ASSIGNED", "READY", "FAULT")
+DISTURBS = ("STRIKE", "KILLED", "FROZEN", "WOKEN", "STARTS", "ENDS", "REVOKED", "LOST", "ASSIGNED", "READY", "FAULT", "CONNECTED")
 """After a resync every lease begins anew; an engine that does not run decides nothing."""
 
 

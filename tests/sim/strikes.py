@@ -54,6 +54,8 @@ _TIMED_KINDS: tuple[TimedKind, ...] = (
     "disk_damaged",
     "clean_logs",
     *("expel",) * 2,
+    *("cut_off",) * 4,
+    *("roll",) * 3,
     "expire_offsets",
     "stranger",
 )
@@ -118,6 +120,10 @@ def _timed_strike(draw: Random) -> TimedStrike:
         amount_ms = draw.choice((-40_000.0, -1_500.0, -50.0, 900.0))
     elif kind == "disk_full":
         amount_ms = draw.choice((50.0, 800.0, 2_500.0))
+    elif kind == "cut_off":
+        amount_ms = draw.choice((900.0, 5_000.0, 11_500.0, 14_000.0, 22_000.0))
+    elif kind == "roll":
+        amount_ms = draw.choice((300.0, 1_000.0, 3_000.0))
     else:
         amount_ms = draw.choice((300.0, 2_000.0, 13_000.0))
     return TimedStrike(kind, at_ms, target, amount_ms)

@@ -124,7 +124,11 @@ class Monitor:
         at_work = {
             engine.slot
             for engine in world.engines
-            if engine.is_alive and not engine.is_frozen and world.elapsed_ms - engine.started_at_ms > PINNED_MS
+            if engine.is_alive
+            and not engine.is_frozen
+            and engine.client is not None
+            and engine.client.cut_off_ms is None
+            and world.elapsed_ms - max(engine.started_at_ms, engine.connected_at_ms) > PINNED_MS
         }
         owner = int(transactional_id.rsplit("-", 2)[-2])
         living = {engine.slot for engine in world.engines if engine.is_alive and not engine.is_frozen}
