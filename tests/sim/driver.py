@@ -4,6 +4,7 @@ from collections import deque
 from random import Random
 
 import msgspec
+from tests.sim.families import unborn
 from tests.sim.known import BY_NAME
 from tests.sim.limits import claim_of_nobody
 from tests.sim.outside import Outside, call_path
@@ -32,7 +33,7 @@ from logkeel.records import (
 from logkeel.records.topics import TopicNames
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.testing.world import World
-from logkeel.wire import decode, decode_as, encode
+from logkeel.wire import decode, encode
 
 ANSWER_AFTER_MS = 200.0
 GARBAGE = b"garbage"
@@ -152,20 +153,27 @@ class Human:
         self._retries = Retries(world, outside)
         self.ended: set[str] = set()
         self.children: set[str] = set()
+        self._parked: set[str] = set()
+        self._unborn: dict[str, list[str]] = {}
         self.asked = 0
 
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to be sent at a later time: after weeks, nobody would know the run."""
-        return self._retries.is_done
+        return self._retries.is_done and not self._parked
 
     def turn(self) -> bool:
         fetched = self._reader.fetch(1_000, 0.0)
         for record in fetched.records:
-            if record.topic == self._world.names.run_events:
-                self._watch(decode_as(record.value or b"", RunEvent))
-            else:
-                self._completed(record.value or b"")
+            message = decode(record.value or b"")
+            if isinstance(message, RunEvent):
+                self._watch(message)
+            elif isinstance(message, RunCompleted):
+                if not self._retries.plans(message):
+                    self.ended.add(message.run_id)
+            elif isinstance(message, RequestRejected):
+                self._parked.discard(message.request_id)
+                self.ended |= {message.run_id or ""} if message.code in NEVER_BEGAN else set()
         for key in [key for key, due_ms in self._doubts.items() if due_ms <= self._world.elapsed_ms]:
             self._answer(*key)
         self._reply()
@@ -175,14 +183,6 @@ class Human:
             )
         self._producer.poll(0.0)
         return bool(fetched.records)
-
-    def _completed(self, value: bytes) -> None:
-        message = decode(value)
-        if isinstance(message, RunCompleted):
-            if not self._retries.plans(message):
-                self.ended.add(message.run_id)
-        elif isinstance(message, RequestRejected) and message.code in NEVER_BEGAN:
-            self.ended.add(message.run_id or "")
 
     def _watch(self, event: RunEvent) -> None:
         key = (event.run_id, event.path or "", event.dispatch or 0)
@@ -194,9 +194,13 @@ class Human:
             self._consider(event)
         elif event.kind == "child_started":
             self.children.add(event.name or "")
+            if event.attributes.get("workflow") == unborn.name:
+                self._unborn.setdefault(event.run_id, []).append(event.name or "")
         elif event.kind in ("step_succeeded", "step_resolved", "step_revoked"):
             self._doubts.pop(key, None)
         elif event.kind == "run_completed":
+            # The cancel of a child that waits for its workflow is parked as well, and answered a minute later.
+            self._parked |= {f"{kid}/cancel" for kid in self._unborn.pop(event.run_id, ()) if kid not in self.ended}
             self._doubts = {each: due_ms for each, due_ms in self._doubts.items() if each[0] != event.run_id}
 
     def _consider(self, event: RunEvent) -> None:

@@ -14,6 +14,7 @@ from tests.sim.outside import JOURNAL, Line, Outside
 from tests.sim.plan import Plan, RunPlan
 from tests.sim.retries import faults_of_retries
 from tests.sim.sagas import faults_of_sagas
+from tests.sim.schedules import faults_of_schedules, was_refused_by_right
 from tests.sim.starts import faults_of_starts
 from tests.sim.versions import rolled
 from tests.sim.within import faults_of_time_limits
@@ -82,6 +83,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_sagas(histories, outside.lines)
     found += faults_of_limits(world, histories)
     found += faults_of_retries(histories)
+    found += faults_of_schedules(world, plan.schedules, histories)
     found += faults_of_budgets(world, histories)
     found += faults_of_deadlines(world, histories, outside.lines)
     found += _faults_of_results(histories, answers)
@@ -165,7 +167,7 @@ def _faults_of_outcomes(world: World, plan: Plan, histories: Histories) -> Itera
             yield from _faults_of_completion(run, completion)
     for rejected in rejections:
         is_unborn = rejected.code == "unknown_workflow" and (rejected.run_id or "").startswith(f"{unborn.name}-")
-        if rejected.code not in MAY_BE_REJECTED and not is_unborn:
+        if rejected.code not in MAY_BE_REJECTED and not is_unborn and not was_refused_by_right(rejected):
             yield f"{rejected.request_id}: was rejected as {rejected.code}: {rejected.reason}"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
+from tests.sim.schedules import SchedulePlan
 from tests.sim.seeds import (
     HARD_AT,
     HEAVY_AT,
@@ -31,8 +32,14 @@ MIDNIGHT_MS = 1_700_006_400_000
 DAYS = RunSettings(redispatch_after_ms=6_000, sweep_every_ms=2_000)
 """Seconds in place of days, until a command that nobody was heard of is sent anew (P25)."""
 
-Scenario = Literal["usual", "weeks_pass", "state_lost", "last_copy", "changelog_replaced"]
-"""What comes when everything has ended: nothing, weeks and then a lost disk, or a disaster to be reported."""
+SCHEDULED = 0.15
+"""Of all seeds, so many have schedules."""
+
+Scenario = Literal["usual", "weeks_pass", "away", "state_lost", "last_copy", "changelog_replaced"]
+"""What comes when everything has ended: nothing, weeks and then a lost disk, weeks in which nothing runs, or a disaster
+
+to be reported.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class Plan:
     trouble: float
     garbage: tuple[tuple[str, float], ...]
     scenario: Scenario = "usual"
+    schedules: tuple[SchedulePlan, ...] = ()
 
     def without(self, *, runs: frozenset[int] = frozenset(), strikes: frozenset[int] = frozenset()) -> "Plan":
         """Less of it, by number."""
@@ -93,14 +101,15 @@ def plan_of(seed: int) -> Plan:
         trouble=0.4 if seed % 16 == SKEWED_AT else Random(f"{seed}/trouble").choice((0.0, 0.1, 0.3)),
         garbage=_garbage(seed),
         scenario=_scenario(seed),
+        schedules=_schedules(seed),
     )
 
 
 def _scenario(seed: int) -> Scenario:
     draw = Random(f"{seed}/scenario")
-    if draw.random() > 0.1:
+    if draw.random() > 0.12:
         return "usual"
-    return draw.choice(("weeks_pass", "weeks_pass", "state_lost", "last_copy", "changelog_replaced"))
+    return draw.choice(("weeks_pass", "weeks_pass", "away", "away", "state_lost", "last_copy", "changelog_replaced"))
 
 
 def _settings(seed: int) -> WorldSettings:
@@ -332,6 +341,30 @@ def _sendings(draw: Random) -> tuple[Sending, ...]:
     if draw.random() < 0.12:
         found.append(Sending("cancel", max(0.0, began_ms + draw.uniform(-100, 1_500)), astray=draw.random() < 0.2))
     return tuple(found)
+
+
+def _schedules(seed: int) -> tuple[SchedulePlan, ...]:
+    """Of some seeds, whatever else they have."""
+    draw = Random(f"{seed}/schedules")
+    if draw.random() > SCHEDULED:
+        return ()
+    return tuple(_schedule(name, draw) for name in ("hourly", "daily")[: draw.choice((1, 1, 2))])
+
+
+def _schedule(name: str, draw: Random) -> SchedulePlan:
+    put_ms = draw.uniform(0, 1_000)
+    paused_ms = put_ms + draw.uniform(1_500, 5_000)
+    return SchedulePlan(
+        name,
+        draw.choice(("allow", "queue", "skip", "cancel")),
+        draw.choice((None, 1_000, 2_000)),
+        put_ms,
+        paused_ms,
+        copies=draw.choice((1, 2)),
+        astray=draw.random() < 0.2,
+        triggered_ms=(draw.uniform(put_ms + 100, paused_ms),) if draw.random() < 0.4 else (),
+        backfilled_ms=(draw.uniform(put_ms + 100, paused_ms),) if draw.random() < 0.5 else (),
+    )
 
 
 def _garbage(seed: int) -> tuple[tuple[str, float], ...]:
