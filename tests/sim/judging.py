@@ -102,7 +102,8 @@ def faults_of_ends(world: World) -> list[str]:
     """No process ends by itself without a reason that was planted."""
     planted = {
         "outage": ("log_timeout", "log_unavailable"),
-        "cut_off": ("log_timeout", "log_unavailable"),
+        "cut_off_engine": ("log_timeout", "log_unavailable"),
+        "cut_off_worker": ("log_timeout", "log_unavailable"),
         "disk_full": ("store_unavailable",),
         "disk_damaged": ("store_corrupt",),
         "membership_reset": ("invariant_violation",),

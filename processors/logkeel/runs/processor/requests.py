@@ -342,8 +342,10 @@ class RequestHandler:
     # Outcomes
 
     def _park(self, awaited: str, record: Record, what: Identified, turn: Turn) -> None:
-        Ledger(turn).park(awaited, self._parked(record, what, turn), turn.now_ms)
-        self.wake_for_parked(turn)
+        ledger, parked = Ledger(turn), self._parked(record, what, turn)
+        ledger.park(awaited, parked, turn.now_ms)
+        if ledger.next_parked_ms() == parked.expires_ms:
+            self.wake_for_parked(turn)  # for one before it that is set
 
     def _parked(self, record: Record, what: Identified, turn: Turn) -> ParkedRequest:
         return ParkedRequest(

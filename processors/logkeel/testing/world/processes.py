@@ -121,7 +121,7 @@ class Process:
     def cut_off(self, for_ms: float) -> None:
         """Without its network for a while, or until it is started anew."""
         client, world = self.client, self.world
-        if client is None:
+        if client is None or client.state != "running" or client.cut_off_ms is not None:
             return
 
         def reconnect() -> None:

@@ -36,7 +36,8 @@ TimedKind = Literal[
     "expire_offsets",
     "stranger",
     "expel",
-    "cut_off",
+    "cut_off_engine",
+    "cut_off_worker",
     "roll",
 ]
 StrikeKind = EffectKind | TimedKind
@@ -237,11 +238,15 @@ def _expel(world: "World", strike: TimedStrike) -> None:
             process.client.be_expelled()
 
 
-def _cut_off(world: "World", strike: TimedStrike) -> None:
+def _cut_off_engine(world: "World", strike: TimedStrike) -> None:
     """No packet passes between a process and the broker for a while; it lives, and its steps go on."""
-    living = [each for each in world.processes if each.is_alive and not each.is_frozen and not each.is_gone]
-    if living:
-        living[strike.target % len(living)].cut_off(strike.amount_ms)
+    if (engine := world.pick_engine(strike.target)) is not None:
+        engine.cut_off(strike.amount_ms)
+
+
+def _cut_off_worker(world: "World", strike: TimedStrike) -> None:
+    if (worker := world.pick_worker(strike.target)) is not None:
+        worker.cut_off(strike.amount_ms)
 
 
 def _roll(world: "World", strike: TimedStrike) -> None:
@@ -277,6 +282,7 @@ _TIMED: dict[str, Callable[["World", TimedStrike], None]] = {
     "expire_offsets": _expire_offsets,
     "stranger": _stranger,
     "expel": _expel,
-    "cut_off": _cut_off,
+    "cut_off_engine": _cut_off_engine,
+    "cut_off_worker": _cut_off_worker,
     "roll": _roll,
 }
