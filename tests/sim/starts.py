@@ -35,7 +35,11 @@ def faults_of_starts(world: World, lines: Sequence[Line], answers: Answers) -> l
 
 def _begun_again(lines: Iterable[Line], answers: Answers, zero_ms: float) -> Iterator[str]:
     """No command runs whose result is on record: who takes over gives back what may have been started (P31)."""
-    recorded = {_place(each): record.timestamp_ms for record, each in answers if isinstance(each, StepSucceeded)}
+    recorded: dict[Place, int] = {}
+    for record, each in answers:
+        if isinstance(each, StepSucceeded):
+            # The first word counts: who runs it again says the same a second time.
+            recorded.setdefault(_place(each), record.timestamp_ms)
     for line in _begins(lines):
         at_ms = recorded.get(_place_of(line))
         if at_ms is not None and at_ms + HEARD_MS < zero_ms + line.at_ms:
