@@ -65,8 +65,11 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
     wanted = {run.run_id for run in plan.runs}
 
     def ended(runs: tuple[RunPlan, ...] = ()) -> bool:
-        asked_for = {run.run_id for run in runs} or wanted | human.children
-        return sender.is_done and human.is_done and human.ended.issuperset(asked_for) and planner.is_over()
+        if not sender.is_done or not human.is_done or not planner.is_over():
+            return False
+        if runs:
+            return human.ended.issuperset(run.run_id for run in runs)
+        return human.ended >= wanted and human.ended >= human.children
 
     faults = play_out(world, ended)
     if not faults:

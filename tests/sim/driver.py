@@ -33,7 +33,8 @@ from logkeel.records import (
 from logkeel.records.topics import TopicNames
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.testing.world import World
-from logkeel.wire import decode, encode
+from logkeel.testing.world.reading import read
+from logkeel.wire import encode
 
 ANSWER_AFTER_MS = 200.0
 GARBAGE = b"garbage"
@@ -165,7 +166,7 @@ class Human:
     def turn(self) -> bool:
         fetched = self._reader.fetch(1_000, 0.0)
         for record in fetched.records:
-            message = decode(record.value or b"")
+            message = read(record.value or b"")
             if isinstance(message, RunEvent):
                 self._watch(message)
             elif isinstance(message, RunCompleted):

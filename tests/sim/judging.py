@@ -33,7 +33,7 @@ from logkeel.records import (
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.testing.world import World, general_faults
 from logkeel.testing.world.judging import completions_of, histories_of
-from logkeel.wire import decode_as
+from logkeel.testing.world.reading import read_as
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
 Answers = list[tuple[Record, StepAnswer]]
@@ -117,7 +117,7 @@ def _answers(world: World) -> Answers:
     kinds = StepAnswer.__args__
     for record in world.records(world.names.step_results):
         if record.key != GARBAGE:
-            message = decode_as(record.value or b"", *kinds, ChildCompleted, LimitAnswered)
+            message = read_as(record.value or b"", *kinds, ChildCompleted, LimitAnswered)
             if not isinstance(message, ChildCompleted | LimitAnswered):
                 found.append((record, message))
     return found
@@ -236,7 +236,7 @@ def _faults_of_revocations(world: World, lines: Iterable[Line]) -> Iterator[str]
     zero_ms = world.cluster.clock.now_ms() - world.elapsed_ms
     revoked: dict[tuple[str, str, str], list[tuple[float, int]]] = defaultdict(list)
     for record in world.records_of_one(world.names.step_control):
-        message = decode_as(record.value or b"", StepRevoked)
+        message = read_as(record.value or b"", StepRevoked)
         place = (message.run_id, message.incarnation, message.path)
         revoked[place].append((record.timestamp_ms - zero_ms, message.dispatch))
     for line in lines:

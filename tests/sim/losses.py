@@ -23,8 +23,8 @@ ALL_RECORDS, ALL_BYTES = 1_000, 4_000_000
 """Batches that take whatever a world has."""
 
 DISTURBS = (
-    *("STRIKE", "KILLED", "FROZEN", "WOKEN", "STARTS", "ENDS", "REVOKED", "LOST", "ASSIGNED", "READY", "FAULT", "CONNECTED"),
-    "init_transactions",
+    *("STRIKE", "KILLED", "FROZEN", "WOKEN", "CONNECTED", "STARTS", "ENDS"),
+    *("REVOKED", "LOST", "ASSIGNED", "READY", "FAULT", "init_transactions"),
 )
 """After a resync every lease begins anew, and when a batch found no producer, as after an outage; an engine that does
 

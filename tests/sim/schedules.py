@@ -26,7 +26,8 @@ from logkeel.records import (
     SteerSchedule,
 )
 from logkeel.testing.world import World
-from logkeel.wire import decode, encode
+from logkeel.testing.world.reading import read
+from logkeel.wire import encode
 from logkeel.workflow import Workflow
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
@@ -112,7 +113,7 @@ class Planner:
     def _read(self) -> bool:
         fetched = self._reader.fetch(1_000, 0.0)
         for record in fetched.records:
-            message = decode(record.value or b"")
+            message = read(record.value or b"")
             if isinstance(message, ScheduleEvent):
                 self._standings[message.name] = message.standing
                 self._started |= {message.run_id} if message.kind == "started" else set()
@@ -207,7 +208,7 @@ def _told(world: World) -> tuple[dict[str, list[ScheduleEvent]], list[str]]:
     known: set[str | None] = set()
     again: list[str] = []
     for record in world.records(world.names.run_events):
-        event = decode(record.value or b"")
+        event = read(record.value or b"")
         if isinstance(event, RunEvent):
             known.add(event.run_id)
         elif isinstance(event, ScheduleEvent):

@@ -30,8 +30,8 @@ RETRIED_AT = 7
 """The seeds of eight that have runs as well that fail until they have been retried."""
 
 ROLLED_AT, LENGTHY_AT = 8, 7
-"""The seeds of sixteen where workers of two versions work side by side and all are restarted in turn, and of eight with steps that take seconds, one
-worker of which is dead for longer than its session.
+"""The seeds of sixteen where workers of two versions work side by side and all are restarted in turn, and of eight with
+steps that take seconds, one worker of which is dead for longer than its session.
 """
 
 

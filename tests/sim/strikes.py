@@ -95,7 +95,9 @@ def _special(seed: int, settings: WorldSettings) -> tuple[Strike, ...]:
     if seed % 16 == ROLLED_AT:
         return (TimedStrike("roll", draw.uniform(300.0, 2_000.0), 0, draw.choice(ROLL_MS)),)
     if seed % 8 == AGENTS_AT and draw.random() < 0.5:
-        return (TimedStrike("cut_off_worker", draw.uniform(300.0, 3_000.0), draw.randrange(12), draw.choice(CUT_OFF_MS)),)
+        return (
+            TimedStrike("cut_off_worker", draw.uniform(300.0, 3_000.0), draw.randrange(12), draw.choice(CUT_OFF_MS)),
+        )
     if is_lengthy(seed):
         return (TimedStrike("kill_worker", draw.uniform(1_500.0, 6_000.0), draw.randrange(12), 13_000.0),)
     if seed % 16 == SKEWED_AT:

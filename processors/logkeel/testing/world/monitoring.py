@@ -20,7 +20,7 @@ from logkeel.exactly_once.settings import slot_of_instance
 from logkeel.log import Record, TopicPartition
 from logkeel.records import StepCommand
 from logkeel.simulation.groups import Member
-from logkeel.wire import decode_as
+from logkeel.testing.world.reading import read_as
 
 if TYPE_CHECKING:
     from logkeel.testing.world.processes import EngineProcess
@@ -166,7 +166,7 @@ class Monitor:
 
 def _is_command(record: Record) -> bool:
     try:
-        decode_as(record.value or b"", StepCommand)
+        read_as(record.value or b"", StepCommand)
     except DataError:
         return False
     return True
