@@ -14,8 +14,10 @@ from tests.sim.plan import Plan, RunPlan
 from tests.sim.schedules import Planner, ticks
 from tests.sim.workload import WORKFLOWS
 
+from logkeel.runs.processor.settings import RunSettings
+from logkeel.runs.rows import keys
 from logkeel.testing.world import World, play_out
-from logkeel.testing.world.judging import histories_of
+from logkeel.testing.world.judging import changelog_rows, histories_of
 
 
 @dataclass(slots=True)
@@ -51,6 +53,12 @@ def play(plan: Plan, directory: Path, *, keep_lines: bool = False) -> Verdict:
         world.end()
 
 
+def _waits(world: World) -> bool:
+    """Whether a request is parked."""
+    numbers = range(world.settings.partitions)
+    return any(key.startswith(keys.PARKED) for number in numbers for key in changelog_rows(world, number))
+
+
 def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
     outside = Outside(world, plan.seed, trouble=plan.trouble)
     STAGE.set(outside)
@@ -72,6 +80,10 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
         return human.ended >= wanted and human.ended >= human.children
 
     faults = play_out(world, ended)
+    if not faults and _waits(world):
+        # A cancel sent to a child that is not born: it is kept for its time, and answered then.
+        world.run(lambda: not _waits(world), limit_ms=RunSettings().park_ms)
+        faults = play_out(world, ended)
     if not faults:
         faults = disasters.epilogue(world, plan, sender, ended)
     if not faults and plan.scenario in ("usual", "weeks_pass", "away"):

@@ -5,7 +5,6 @@ the one it is given; ids that nobody gives are made here.
 """
 
 import dataclasses
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import closing
@@ -21,9 +20,10 @@ from logkeel.client.building import input_digest, inputs_of, payload_of, plain_r
 from logkeel.client.following import CompletionFollower
 from logkeel.client.forking import cut, fork_request
 from logkeel.client.schedules import Schedules
+from logkeel.client.sending import AcknowledgedSender
 from logkeel.client.streams import Emitted, StreamReader, until_ended
 from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
-from logkeel.log import Admin, LogClient, OutputRecord, Producer, TopicPartition
+from logkeel.log import Admin, LogClient, OutputRecord, TopicPartition
 from logkeel.log.partitioner import partition_for
 from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.projection import HistoryReader, OpenQuestion
@@ -90,7 +90,7 @@ class Client:
         self._log = log_client
         self._payloads = payloads
         self._names = TopicNames(prefix)
-        self._producer: Producer = log_client.producer()
+        self._sender = AcknowledgedSender(log_client.producer())
         self._admin: Admin = log_client.admin()
         self._partitions: int | None = None
         self.follower = CompletionFollower(lambda: log_client.reader("read_committed"), self._names.run_completions)
@@ -109,7 +109,7 @@ class Client:
     def close(self) -> None:
         """Release everything; idempotent. Open waits raise `WaitTimedOut`."""
         self.follower.close()
-        self._producer.close()
+        self._sender.close()
         self._admin.close()
 
     def start(
@@ -368,20 +368,13 @@ class Client:
 
     def _send(self, request: Request | ScheduleRequest, routing_key: str) -> str:
         """Produce, and wait until it is acknowledged."""
-        failures: list[Exception | None] = []
         output = OutputRecord(
             self._names.run_requests, routing_key.encode(), encode(request), self.home_of(routing_key)
         )
-        self._producer.produce(output, lambda place, offset, error: failures.append(error))
-        deadline_s = time.monotonic() + SEND_TIMEOUT_S
-        while not failures and time.monotonic() < deadline_s:
-            self._producer.poll(0.05)
         request_id = request.request_id or ""
-        if not failures:
+        if not self._sender.send(output, SEND_TIMEOUT_S):
             message = f"request {request_id} was not acknowledged in {SEND_TIMEOUT_S:.0f} s; it may still arrive:"
             raise LogTimeout(f"{message} send it again with the same request id", request_id=request_id)
-        if failures[0] is not None:
-            raise failures[0]
         return request_id
 
 

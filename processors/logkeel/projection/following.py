@@ -1,6 +1,7 @@
 """Reads `run-events` into a projection: from the start of the log, without a group, committed records only."""
 
 import time
+from collections.abc import Mapping
 
 from logkeel.errors import LogkeelError, LogTimeout, TopicMissing
 from logkeel.log import LogClient, Record, TopicPartition
@@ -10,6 +11,8 @@ from logkeel.records.topics import TopicNames
 from logkeel.wire import decode_as
 
 BATCH = 1_000
+SETTLE_S = 3.0
+"""How long records of open transactions are waited for: many commits, and less than a transaction left behind lasts."""
 _Event = RunEvent | ScheduleEvent
 _EVENTS = _Event.__args__
 
@@ -27,16 +30,24 @@ class HistoryReader:
         if topic not in topics:
             raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
         places = [TopicPartition(topic, number) for number in range(topics[topic].partitions)]
+        self._admin = admin
         self._positions = dict(admin.start_offsets(places))
-        self._ends = dict(admin.end_offsets(places, committed_only=True))
-        admin.close()
+        self._ends: dict[TopicPartition, int] = {}
+        self._written: dict[TopicPartition, int] = {}
+        self.aim()
         self._reader = log_client.reader("read_committed")
         self._reader.assign(self._positions)
 
+    def aim(self) -> None:
+        """Take the present end of the log as what `caught_up` and `catch_up` mean. Raises `LogUnavailable`."""
+        places = list(self._positions)
+        self._ends = dict(self._admin.end_offsets(places, committed_only=True))
+        self._written = dict(self._admin.end_offsets(places, committed_only=False))
+
     @property
     def caught_up(self) -> bool:
-        """Whether everything was read that was committed when this reader was made."""
-        return all(self._positions[place] >= end for place, end in self._ends.items())
+        """Whether everything was read that was committed when this reader was made, or aimed."""
+        return self._reached(self._ends)
 
     def poll(self, timeout_s: float) -> list[RunEvent]:
         """Take in what has come; returns it. Raises as `LogReader.fetch`."""
@@ -53,17 +64,26 @@ class HistoryReader:
         return events
 
     def catch_up(self, timeout_s: float = 60.0) -> Projection:
-        """Read what is there. Raises `LogTimeout` if that takes longer."""
+        """Read what is there. Raises `LogTimeout` if that takes longer.
+
+        Also what is written and not yet committed, for `SETTLE_S` at most: the markers of one transaction reach its
+        partitions one after another, so that who has seen a completion would else miss the end of its history.
+        """
         deadline_s = time.monotonic() + timeout_s
-        while not self.caught_up:
+        settled_s = time.monotonic() + SETTLE_S
+        while not self.caught_up or (time.monotonic() < settled_s and not self._reached(self._written)):
             self.poll(0.2)
             if time.monotonic() > deadline_s:
                 raise LogTimeout(f"the history could not be read in {timeout_s:.0f} s")
         return self.projection
 
     def close(self) -> None:
-        """Release the reader; idempotent."""
+        """Release the clients; idempotent."""
         self._reader.close()
+        self._admin.close()
+
+    def _reached(self, ends: Mapping[TopicPartition, int]) -> bool:
+        return all(self._positions[place] >= end for place, end in ends.items())
 
     def _event(self, record: Record) -> RunEvent | None:
         """A record of another kind is not for this version: passed over."""

@@ -22,7 +22,7 @@ from logkeel.errors import BrokerDied, BrokerLocked, DiskFull, PortTaken
 
 # Kafka's index files are sparse, its segments grow: this is room for a day of tests, not for production.
 NEEDED_BYTES: Final = 256 * 1024 * 1024
-_READY_TIMEOUT_S: Final = 60.0
+_READY_TIMEOUT_S: Final = 120.0
 _READY_POLL_S: Final = 0.03
 # A killed broker holds its files until the last of its threads has ended.
 _LOCK_PATIENCE_S: Final = 2.0

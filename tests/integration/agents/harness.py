@@ -51,7 +51,9 @@ class Agent:
         return self.history.projection.get(run_id)
 
     def events(self, run_id: str) -> list[RunEvent]:
-        """Its whole history."""
+        """Its whole history, with what belongs to a completion that was seen."""
+        self.history.aim()
+        self.history.catch_up()
         return list(self.history.projection.history(run_id))
 
     def until(self, found: Callable[[], T | None]) -> T:

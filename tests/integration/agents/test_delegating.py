@@ -19,6 +19,7 @@ def test_code_gets_what_its_children_return_across_kills(kafka_bootstrap: str, t
             one.until(lambda count=count: len(one.history.projection.runs()) >= count)  # type: ignore[misc]
             one.kill_and_start()
         result = handle.result(LIVENESS_S)
+        one.until(lambda: len(one.history.projection.runs()) >= 7)
         runs = [view.run_id for view in one.history.projection.runs()]
         one.until(lambda: all(one.view(run_id).status == "succeeded" for run_id in runs))
         histories = [one.events(run_id) for run_id in runs]

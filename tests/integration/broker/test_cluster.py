@@ -12,7 +12,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from tests.integration.broker.test_life import gone, read, write
+from tests.integration.broker.test_life import PATIENCE_S, gone, read, write
 
 from logkeel.broker import EmbeddedCluster
 from logkeel.errors import ConfigInvalid
@@ -31,7 +31,7 @@ time.sleep(600)
 
 def replicas(bootstrap_servers: str, topic: str) -> set[int]:
     """How often the partitions of a topic are kept in step."""
-    topics = AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=15).topics
+    topics = AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=PATIENCE_S).topics
     return {len(partition.replicas) for partition in topics[topic].partitions.values()}
 
 
@@ -45,7 +45,7 @@ def test_each_node_may_go_and_come_back_behind_its_own_proxy(tmp_path: Path) -> 
             address = cluster.bootstrap_servers
             assert address == ",".join(proxy.address for proxy in proxies.values())
             admin = AdminClient({"bootstrap.servers": address})
-            admin.create_topics([NewTopic("kept", 1)])["kept"].result(15)
+            admin.create_topics([NewTopic("kept", 1)])["kept"].result(PATIENCE_S)
             for node, end in ((1, "kill"), (2, "stop")):
                 write(address, "kept", f"before the end of {node}".encode())
                 pid = cluster.nodes[node].pid
@@ -79,6 +79,7 @@ def test_a_detached_cluster_by_its_commands(tmp_path: Path) -> None:
     def broker(*arguments: str) -> Any:
         command = [sys.executable, "-m", "logkeel.cli.main", "broker", *arguments, "--data-dir", str(tmp_path)]
         done = subprocess.run([*command, "-o", "json"], capture_output=True, text=True, check=False)
+        assert done.stdout, done.stderr
         return json.loads(done.stdout)
 
     try:

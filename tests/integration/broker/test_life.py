@@ -25,6 +25,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 Factory = Callable[..., EmbeddedBroker]
 
+PATIENCE_S = 60.0
+"""For one call: while a node is away, or has just come back."""
+
 OWNER = """
 import sys, time
 from pathlib import Path
@@ -36,14 +39,14 @@ time.sleep(600)
 
 
 def write(bootstrap_servers: str, topic: str, value: bytes) -> None:
-    if topic not in AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=15).topics:
+    if topic not in AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=PATIENCE_S).topics:
         admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-        admin.create_topics([NewTopic(topic, 1)])[topic].result(15)
+        admin.create_topics([NewTopic(topic, 1)])[topic].result(PATIENCE_S)
     producer = Producer({"bootstrap.servers": bootstrap_servers, "transactional.id": topic, "log_level": 0})
-    producer.init_transactions(30)
+    producer.init_transactions(PATIENCE_S)
     producer.begin_transaction()
     producer.produce(topic, value)
-    producer.commit_transaction(30)
+    producer.commit_transaction(PATIENCE_S)
 
 
 def read(bootstrap_servers: str, topic: str, count: int) -> list[bytes | str | None]:
@@ -57,18 +60,26 @@ def read(bootstrap_servers: str, topic: str, count: int) -> list[bytes | str | N
     )
     consumer.subscribe([topic])
     try:
-        return [message.value() for message in consumer.consume(count, 30)]
+        return [message.value() for message in consumer.consume(count, PATIENCE_S)]
     finally:
         consumer.close()
 
 
 def gone(pid: int, *, within_s: float = 40.0) -> bool:
     deadline = time.monotonic() + within_s
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+    while _lives(pid):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
     return True
+
+
+def _lives(pid: int) -> bool:
+    """It may end between two looks."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_data_survive_kill_stop_and_a_new_owner(embedded_broker: Factory, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -82,3 +83,14 @@ async def test_many_coroutines_wait_at_once(application: Application) -> None:
         handles = await asyncio.gather(*(client.start(greet, name=f"n{number}") for number in range(100)))
         letters = await asyncio.gather(*(handle.result(WAIT_S) for handle in handles))
     assert letters == [f"Dear n{number}" for number in range(100)]
+
+
+def test_many_threads_share_a_client_and_each_hears_of_its_own_request(client: Client) -> None:
+    def ask(number: int) -> str:
+        return client.start(greet, run_id=f"{uuid4().hex}-{number}", name=f"Ada {number}").run_id
+
+    with ThreadPoolExecutor(16) as threads:
+        asked = list(threads.map(ask, range(64)))
+    told = {run_id: client.wait(run_id, WAIT_S) for run_id in asked}
+    assert {completed.status for completed in told.values()} == {"succeeded"}
+    assert [run_id.rsplit("-", 1)[1] for run_id in told] == [str(number) for number in range(64)]

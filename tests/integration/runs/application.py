@@ -44,14 +44,16 @@ class Application:
         self.client = KafkaLogClient(bootstrap)
         self.settings = Settings(bootstrap_servers=bootstrap, prefix=f"t{uuid4().hex[:8]}", partitions=partitions)
         self.names = self.settings.names
-        apply_application(self.client.admin(), self.settings, queues)
+        self._admin = self.client.admin()
+        apply_application(self._admin, self.settings, queues)
         self._producer = self.client.producer()
         self._records: dict[str, list[Record]] = {}
         self._reader = self.client.reader("read_committed")
         names = (self.names.run_completions, self.names.run_events, self.names.dead_letters)
-        found = self.client.admin().describe_topics(names)
+        found = self._admin.describe_topics(names)
         partitions_read = {TopicPartition(n, p): 0 for n in names for p in range(found[n].partitions)}
-        self._reader.assign(partitions_read)
+        self._read = partitions_read
+        self._reader.assign(dict(partitions_read))
 
     def send(
         self,
@@ -99,7 +101,10 @@ class Application:
         return [message for message in found if isinstance(message, RequestRejected)]
 
     def history(self, run_id: str) -> list[RunEvent]:
-        """The events of a run."""
+        """The events of a run, with what belongs to a completion that was seen: its marker may come later here."""
+        places = [place for place in self._read if place.topic == self.names.run_events]
+        ends = self._admin.end_offsets(places, committed_only=False)
+        self.awaited(lambda: all(self._read[place] >= end for place, end in ends.items()) or None)
         found = self._decoded(self.names.run_events)
         return [message for message in found if isinstance(message, RunEvent) and message.run_id == run_id]
 
@@ -115,13 +120,18 @@ class Application:
 
     def poll(self, timeout_s: float = 0.05) -> None:
         """Read what is there."""
-        for record in self._reader.fetch(1_000, timeout_s).records:
+        fetched = self._reader.fetch(1_000, timeout_s)
+        for record in fetched.records:
             self._records.setdefault(record.topic, []).append(record)
+            self._read[record.source] = record.offset + 1
+        for place, end in fetched.ends.items():
+            self._read[place] = max(end, self._read[place])
 
     def close(self) -> None:
         """Release the clients."""
         self._reader.close()
         self._producer.close()
+        self._admin.close()
 
     def _of(self, topic: str) -> list[Record]:
         return self._records.get(topic, [])
