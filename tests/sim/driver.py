@@ -4,7 +4,6 @@ from collections import deque
 from random import Random
 
 import msgspec
-from tests.sim.families import unborn
 from tests.sim.known import BY_NAME
 from tests.sim.limits import claim_of_nobody
 from tests.sim.outside import Outside, call_path
@@ -154,14 +153,12 @@ class Human:
         self._retries = Retries(world, outside)
         self.ended: set[str] = set()
         self.children: set[str] = set()
-        self._parked: set[str] = set()
-        self._unborn: dict[str, list[str]] = {}
         self.asked = 0
 
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to be sent at a later time: after weeks, nobody would know the run."""
-        return self._retries.is_done and not self._parked
+        return self._retries.is_done
 
     def turn(self) -> bool:
         fetched = self._reader.fetch(1_000, 0.0)
@@ -172,9 +169,8 @@ class Human:
             elif isinstance(message, RunCompleted):
                 if not self._retries.plans(message):
                     self.ended.add(message.run_id)
-            elif isinstance(message, RequestRejected):
-                self._parked.discard(message.request_id)
-                self.ended |= {message.run_id or ""} if message.code in NEVER_BEGAN else set()
+            elif isinstance(message, RequestRejected) and message.code in NEVER_BEGAN:
+                self.ended.add(message.run_id or "")
         for key in [key for key, due_ms in self._doubts.items() if due_ms <= self._world.elapsed_ms]:
             self._answer(*key)
         self._reply()
@@ -195,13 +191,9 @@ class Human:
             self._consider(event)
         elif event.kind == "child_started":
             self.children.add(event.name or "")
-            if event.attributes.get("workflow") == unborn.name:
-                self._unborn.setdefault(event.run_id, []).append(event.name or "")
         elif event.kind in ("step_succeeded", "step_resolved", "step_revoked"):
             self._doubts.pop(key, None)
         elif event.kind == "run_completed":
-            # The cancel of a child that waits for its workflow is parked as well, and answered a minute later.
-            self._parked |= {f"{kid}/cancel" for kid in self._unborn.pop(event.run_id, ()) if kid not in self.ended}
             self._doubts = {each: due_ms for each, due_ms in self._doubts.items() if each[0] != event.run_id}
 
     def _consider(self, event: RunEvent) -> None:
