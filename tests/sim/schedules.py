@@ -37,9 +37,6 @@ ASTRAY = "/astray"
 """The end of the id of a request that is not sent to its schedule's home."""
 
 DAY_MS = 86_400_000
-REJECTED = ("not_at_home", "invalid_backfill")
-"""What may become of a request: one astray, and one whose end is still to come by the clock of an engine."""
-
 ticks: Workflow[Work] = Workflow("ticks", state=Work, returns="doubled")
 ticks.flow(double_of(ticks))
 
@@ -195,8 +192,10 @@ def faults_of_schedules(world: World, plans: Sequence[SchedulePlan], histories: 
 
 
 def was_refused_by_right(rejected: RequestRejected) -> bool:
-    """Whether it is a request for a schedule that may be refused so; one astray always is."""
-    return rejected.code in REJECTED and rejected.request_type in ("PutSchedule", "SteerSchedule")
+    """Whether it is one that went astray, or a backfill whose end is still to come by the clock of an engine."""
+    if rejected.code == "not_at_home":
+        return rejected.request_id.endswith(ASTRAY)
+    return rejected.code == "invalid_backfill" and rejected.request_type == "SteerSchedule"
 
 
 def _told(world: World) -> tuple[dict[str, list[ScheduleEvent]], list[str]]:
