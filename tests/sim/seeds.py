@@ -26,6 +26,9 @@ SPENDING_AT = 2
 AGENTS_AT = 5
 """The seeds of eight that have durable code as well; in every second of them a worker is cut off."""
 
+CALLING_AT = 3
+"""The seeds of eight that have runs as well whose calls keep to limits and budgets."""
+
 RETRIED_AT = 7
 """The seeds of eight that have runs as well that fail until they have been retried."""
 

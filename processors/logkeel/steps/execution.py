@@ -170,7 +170,7 @@ class Execution:
             open_result=partial(self._values.opened_result, attempt),
         )
         journal = Journal(attempt.command, values, send=self._send_entry, clock=self._clock, lease=lease)
-        caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key, send=self.emit), self._threads)
+        caller = Caller(journal, partial(self._context_of_call, attempt), self._threads)
         context = arguments.get(step.context_parameter or "")
         if isinstance(context, WorkerStepContext):
             context.durable = (journal, caller)
@@ -182,6 +182,9 @@ class Execution:
         return await journal.perform(
             partial(yielded, journal, elements, lambda values: step.encode_update({field: values}))
         )
+
+    def _context_of_call(self, attempt: Attempt, key: str, used: dict[str, int] | None) -> WorkerStepContext:
+        return WorkerStepContext(attempt, key=key, send=self.emit, used=used)
 
     async def _call(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any]) -> Any:
         if bound.is_async:
