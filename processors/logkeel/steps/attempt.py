@@ -12,6 +12,7 @@ import structlog
 from logkeel.errors import ConfigInvalid, PayloadTooLarge, StepSignatureError
 from logkeel.records import FieldValue, StepCommand
 from logkeel.records.limits import MAX_AMOUNT, MAX_HEARTBEAT_DETAILS_BYTES
+from logkeel.records.tracing import trace_id_of_command
 from logkeel.steps.emitting import Emissions, emitted_bytes
 from logkeel.steps.journal.code import Code
 from logkeel.steps.journal.lease import Lease
@@ -170,7 +171,13 @@ class WorkerStepContext(Code):
         if self._logger is None:
             identity = self._identity
             self._logger = structlog.get_logger("logkeel.step").bind(
-                run_id=identity.run_id, step=identity.step, path=identity.path, attempt=identity.attempt
+                role="worker",
+                run_id=identity.run_id,
+                workflow=self._attempt.command.workflow,
+                step=identity.step,
+                path=identity.path,
+                attempt=identity.attempt,
+                trace_id=trace_id_of_command(self._attempt.command),
             )
         return self._logger
 

@@ -54,6 +54,16 @@ class TopicNames:
         return f"{self.prefix}.dead-letters"
 
     @property
+    def notifier_state(self) -> str:
+        """Changelog of what people were told (decision 36)."""
+        return f"{self.prefix}.notifier-state"
+
+    @property
+    def notifier_group(self) -> str:
+        """Consumer group of the notifiers."""
+        return f"{self.prefix}.notifier"
+
+    @property
     def engine_group(self) -> str:
         """Consumer group of the run processors."""
         return f"{self.prefix}.engine"
@@ -106,6 +116,7 @@ def topic_policies(names: TopicNames, queues: Iterable[str]) -> tuple[TopicPolic
         TopicPolicy(names.run_state, co_partitioned=True, changelog=True),
         TopicPolicy(names.run_events, _kept(days=90), co_partitioned=True),
         TopicPolicy(names.run_completions, _kept(days=30), co_partitioned=True),
+        TopicPolicy(names.notifier_state, co_partitioned=True, changelog=True),
         *(TopicPolicy(names.step_commands(queue), _kept(days=6) | limit) for queue in dict.fromkeys(queues)),
         TopicPolicy(names.step_control, _kept(days=REVOCATIONS_KEPT_DAYS) | append_time | limit, partitions=1),
         TopicPolicy(names.run_streams, _kept(days=1)),

@@ -16,9 +16,10 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from logkeel.errors import CallFailed, PayloadTooLarge, StepSignatureError
 from logkeel.records import ErrorInfo, JournalEntry
@@ -36,6 +37,18 @@ from logkeel.workflow.steps import Happened
 
 KEPT_MESSAGE_CHARACTERS = 2_000
 """Of a failure in a journal, which travels with every further command; the stack goes to the log."""
+
+
+UNSEEN: AbstractContextManager[None] = nullcontext()
+
+
+class CallSeen(NamedTuple):
+    """A try of a call that is made now, not replayed. `number`: the how-manieth that is known of, from 1."""
+
+    name: str
+    position: str
+    number: int
+    effect: str
 
 
 class ContextFor(Protocol):
@@ -63,6 +76,10 @@ class Call:
         """For errors."""
         return f"the result of call {self.place.name!r}"
 
+    def seen(self, number: int) -> CallSeen:
+        """Its try of that number, for who looks on."""
+        return CallSeen(self.place.name, self.place.position, number, self.options.effect.kind)
+
     @property
     def is_claimed(self) -> bool:
         """Whether its effect must not happen blindly twice: it is announced by an intent."""
@@ -71,12 +88,19 @@ class Call:
 
 
 class Caller:
-    """Makes the calls of one execution. `threads` None: plain functions run on the loop."""
+    """Makes the calls of one execution. `threads` None: plain functions run on the loop. `watch` surrounds each try."""
 
-    def __init__(self, journal: Journal, context_for: ContextFor, threads: DaemonThreads | None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        context_for: ContextFor,
+        threads: DaemonThreads | None,
+        watch: Callable[[CallSeen], AbstractContextManager[None]] = lambda _: UNSEEN,
+    ) -> None:
         self._journal = journal
         self._context_for = context_for
         self._threads = threads
+        self._watch = watch
         self._clock = journal.clock
 
     async def run(
@@ -143,7 +167,8 @@ class Caller:
                 intent = await self._announced(call, intent)
                 await self._journal.require_lease()
             try:
-                value = await self._invoke(call, call.function, call.callee)
+                with self._watch(call.seen(tries.failures + 1)):
+                    value = await self._invoke(call, call.function, call.callee)
                 return await self._done(call, value)
             except Exception as error:  # noqa: BLE001 - the call boundary
                 info = self._failure(call, error)

@@ -1,0 +1,1 @@
+"""Tells people what runs ask them, and takes their answers."""
