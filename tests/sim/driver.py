@@ -34,7 +34,8 @@ from logkeel.records import (
 from logkeel.records.topics import TopicNames
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.testing.world import World
-from logkeel.wire import decode, decode_as, encode
+from logkeel.testing.world.reading import read
+from logkeel.wire import encode
 
 ANSWER_AFTER_MS = 200.0
 GARBAGE = b"garbage"
@@ -183,10 +184,14 @@ class Human:
     def turn(self) -> bool:
         fetched = self._reader.fetch(1_000, 0.0)
         for record in fetched.records:
-            if record.topic == self._world.names.run_events:
-                self._watch(decode_as(record.value or b"", RunEvent))
-            else:
-                self._completed(record.value or b"")
+            message = read(record.value or b"")
+            if isinstance(message, RunEvent):
+                self._watch(message)
+            elif isinstance(message, RunCompleted):
+                if not self._retries.plans(message):
+                    self.ended.add(message.run_id)
+            elif isinstance(message, RequestRejected) and message.code in NEVER_BEGAN:
+                self.ended.add(message.run_id or "")
         for key in [key for key, due_ms in self._doubts.items() if due_ms <= self._world.elapsed_ms]:
             self._answer(*key)
         self._reply()
@@ -196,14 +201,6 @@ class Human:
             )
         self._producer.poll(0.0)
         return bool(fetched.records)
-
-    def _completed(self, value: bytes) -> None:
-        message = decode(value)
-        if isinstance(message, RunCompleted):
-            if not self._retries.plans(message):
-                self.ended.add(message.run_id)
-        elif isinstance(message, RequestRejected) and message.code in NEVER_BEGAN:
-            self.ended.add(message.run_id or "")
 
     def _watch(self, event: RunEvent) -> None:
         key = (event.run_id, event.path or "", event.dispatch or 0)

@@ -30,8 +30,12 @@ def short_plan(workflow: str) -> Plan:
 
 
 def crashes(workflow: str) -> Iterator[tuple[EffectStrike, Verdict]]:
+    """Those of `short_plan`."""
+    return crashes_of(short_plan(workflow))
+
+
+def crashes_of(plan: Plan) -> Iterator[tuple[EffectStrike, Verdict]]:
     """The schedules and what became of them: two for each effect up to the end of the undisturbed history."""
-    plan = short_plan(workflow)
     with TemporaryDirectory(prefix="logkeel-sim-") as directory:
         calm = play(plan, Path(directory))
         if calm.faults:

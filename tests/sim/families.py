@@ -11,7 +11,7 @@ from logkeel.errors import DataError
 from logkeel.records import RunEvent, StepCommand
 from logkeel.testing.world import World
 from logkeel.testing.world.judging import completions_of
-from logkeel.wire import decode_as
+from logkeel.testing.world.reading import read_as
 from logkeel.workflow import (
     IDEMPOTENT,
     KEYED,
@@ -227,7 +227,7 @@ def _heard(world: World) -> dict[str, list[bytes]]:
     found: dict[str, list[bytes]] = {}
     for record in world.records(world.names.step_commands()):
         try:
-            command = decode_as(record.value or b"", StepCommand)
+            command = read_as(record.value or b"", StepCommand)
         except DataError:
             continue  # planted
         if (command.workflow, command.identity.step) in ((talk.name, "_answer"), (chat.name, "_reply")):

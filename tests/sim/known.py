@@ -11,6 +11,7 @@ from tests.sim.limits import LIMITED
 from tests.sim.patches import PATCHED
 from tests.sim.retries import RETRIED
 from tests.sim.sagas import trip
+from tests.sim.schedules import ticks
 from tests.sim.uses import CALLING
 from tests.sim.versions import rolled, rolled_old
 from tests.sim.workload import WORKFLOWS, agent, many
@@ -31,6 +32,7 @@ MORE = (
     *HARDSHIPS,
     *DEADLINES,
     rolled,
+    ticks,
 )
 """Only in the worlds of seeds that have runs of them, or of who starts them."""
 

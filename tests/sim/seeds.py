@@ -23,6 +23,9 @@ LIMITED_AT = 1
 SPENDING_AT = 2
 """The seeds of eight that have runs with budgets as well."""
 
+AGENTS_AT = 5
+"""The seeds of eight that have durable code as well; in every second of them a worker is cut off."""
+
 CALLING_AT = 3
 """The seeds of eight that have runs as well whose calls keep to limits and budgets."""
 
@@ -38,8 +41,8 @@ are.
 """
 
 ROLLED_AT, LENGTHY_AT = 8, 7
-"""The seeds of sixteen where workers of two versions work side by side, and of eight with steps that take seconds, one
-worker of which is dead for longer than its session.
+"""The seeds of sixteen where workers of two versions work side by side and all are restarted in turn, and of eight with
+steps that take seconds, one worker of which is dead for longer than its session.
 """
 
 

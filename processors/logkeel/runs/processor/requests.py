@@ -140,11 +140,11 @@ class RequestHandler:
                 self._reject(what, Reject("run_not_found", f"there is no run {what.run_id!r}"), turn)
         self.wake_for_parked(turn)
 
-    def wake_for_parked(self, turn: Turn) -> None:
+    def wake_for_parked(self, turn: Turn, *, not_before_ms: int = 0) -> None:
         """Set the wake-up of the first parked request."""
         due_ms = Ledger(turn).next_parked_ms()
         if due_ms is not None:
-            turn.set_wakeup(due_ms, PARKED)
+            turn.set_wakeup(max(due_ms, not_before_ms), PARKED)
 
     def refuse_unprocessable(self, record: Record, code: str, message: str, turn: Turn) -> None:
         """A request that raised: if it can be read at all, its sender hears of it."""
@@ -381,8 +381,10 @@ class RequestHandler:
     # Outcomes
 
     def _park(self, awaited: str, record: Record, what: Identified, turn: Turn) -> None:
-        Ledger(turn).park(awaited, self._parked(record, what, turn), turn.now_ms)
-        self.wake_for_parked(turn)
+        ledger, parked = Ledger(turn), self._parked(record, what, turn)
+        ledger.park(awaited, parked, turn.now_ms)
+        if ledger.next_parked_ms() == parked.expires_ms:
+            self.wake_for_parked(turn)  # for one before it that is set
 
     def _parked(self, record: Record, what: Identified, turn: Turn) -> ParkedRequest:
         return ParkedRequest(

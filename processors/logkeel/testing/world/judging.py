@@ -21,7 +21,7 @@ from logkeel.runs.rows import keys
 from logkeel.runs.rows.run_rows import load_run
 from logkeel.testing.world.deciding_again import faults_of_decisions
 from logkeel.testing.world.folding import folded, values_of
-from logkeel.wire import decode, decode_as
+from logkeel.testing.world.reading import read, read_as
 
 if TYPE_CHECKING:
     from logkeel.testing.world.processes import EngineProcess
@@ -67,7 +67,7 @@ def histories_of(world: "World") -> dict[tuple[str, str], list[RunEvent]]:
     """Events by (run id, incarnation), in log order."""
     found: dict[tuple[str, str], list[RunEvent]] = {}
     for record in world.records(world.names.run_events):
-        event = decode(record.value or b"")
+        event = read(record.value or b"")
         if isinstance(event, RunEvent):
             found.setdefault((event.run_id, event.incarnation), []).append(event)
     return found
@@ -81,7 +81,7 @@ def own_events(events: list[RunEvent]) -> list[RunEvent]:
 
 def completions_of(world: "World") -> tuple[list[RunCompleted], list[RequestRejected]]:
     """Completions and rejections, in log order."""
-    messages = [decode(record.value or b"") for record in world.records(world.names.run_completions)]
+    messages = [read(record.value or b"") for record in world.records(world.names.run_completions)]
     return (
         [message for message in messages if isinstance(message, RunCompleted)],
         [message for message in messages if isinstance(message, RequestRejected)],
@@ -122,7 +122,7 @@ def _faults_of_histories(world: "World", histories: Mapping[tuple[str, str], lis
             if event.kind == "step_succeeded":
                 done.add(event.path)
     for record in world.records(world.names.run_events):
-        said: _Event = decode_as(record.value or b"", *_EVENTS)
+        said: _Event = read_as(record.value or b"", *_EVENTS)
         name = said.name if isinstance(said, ScheduleEvent) else said.run_id
         routing_key = name if isinstance(said, ScheduleEvent) else said.routing_key or name
         home = partition_for(routing_key.encode(), world.settings.partitions)
@@ -241,7 +241,7 @@ def _faults_of_commands(world: "World", histories: Mapping[tuple[str, str], list
     sent: dict[tuple[str, str, str, int], int] = {}
     for record in world.records(world.names.step_commands()):
         try:
-            identity = decode_as(record.value or b"", StepCommand).identity
+            identity = read_as(record.value or b"", StepCommand).identity
         except DataError:
             # Planted; the workers set it aside.
             continue
