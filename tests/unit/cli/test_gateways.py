@@ -53,15 +53,15 @@ def test_tokens_are_no_part_of_what_is_shown() -> None:
 
 def test_a_token_is_printed_once_and_its_line_knows_it(tmp_path: Path) -> None:
     lines = tmp_path / "tokens"
-    for name in ("ada", "bob"):
+    for number, name in enumerate(("ada", "bob"), start=1):
         made = CliRunner().invoke(app, ["token", name, "approver", "operator", "--file", str(lines)])
         token = made.output.strip()
+        assert len(lines.read_text().splitlines()) == number
         principal = StaticTokens(lines.read_text().splitlines()).principal(token)
         assert principal is not None
         assert (principal.name, principal.may) == (name, frozenset({Role.VIEWER, Role.OPERATOR, Role.APPROVER}))
-    assert len(lines.read_text().splitlines()) == 2
-    (verifier,) = verifiers_of(GatewaySettings(tokens_file=str(lines)))
-    assert verifier.principal(token) == principal
+        (verifier,) = verifiers_of(GatewaySettings(tokens_file=str(lines)))
+        assert verifier.principal(token) == principal
 
 
 @pytest.mark.parametrize("arguments", [["ada", "king"], ["a:b", "viewer"]])
