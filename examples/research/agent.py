@@ -69,10 +69,14 @@ def merge(question: str, library: list[Hit], packages: list[Hit], documents: lis
 
 @research.step(writes=lambda s: s.findings, timeout="90s", retry=Retry(max_attempts=4, initial="1s"))
 async def analyse(
-    question: str, evidence: list[Hit], model: Annotated[Model | None, Resource(open_model)]
+    question: str, evidence: list[Hit], step: StepContext, model: Annotated[Model | None, Resource(open_model)]
 ) -> list[Finding]:
     """Ask the model if there is one, else extract the sentences that answer best."""
-    answers = await model.answer(question, evidence) if model else best_sentences(question, evidence, limit=6)
+    if model is None:
+        answers = best_sentences(question, evidence, limit=6)
+    else:
+        answers, input_tokens, output_tokens = await model.answer(question, evidence)
+        step.used(input_tokens=input_tokens, output_tokens=output_tokens)
     return [Finding(text=text, evidence=number) for text, number in answers]
 
 

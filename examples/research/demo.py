@@ -14,9 +14,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from examples.research.processes import Outside, Process, wait_until
+from examples.research.secured import secured
 from examples.research.timeline import Timeline
 from examples.research.verdict import Verdict, judge, read_ledger
 
@@ -56,20 +59,32 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--no-kill", action="store_true", help="kill nothing")
     parser.add_argument("--seed", type=int, default=0, help="chooses when the engine is killed")
+    parser.add_argument("--secured", action="store_true", help="with TLS, logins, and no right that is not needed")
     parser.add_argument("--keep", help="keep all data and logs in this folder")
     return parser.parse_args()
 
 
 def _story(options: argparse.Namespace, directory: Path) -> Verdict:
     _say("starting Apache Kafka (the first time its 45 jars are fetched) …")
-    with EmbeddedBroker(directory / "kafka") as broker:
-        demo = Demo(directory, broker.bootstrap_servers, options)
+    with _broker(options, directory) as (bootstrap_servers, logins):
+        demo = Demo(directory, bootstrap_servers, options, logins)
         try:
             demo.start()
             demo.run()
             return demo.finish()
         finally:
             demo.stop()
+
+
+@contextmanager
+def _broker(options: argparse.Namespace, directory: Path) -> Iterator[tuple[str, Mapping[str, Path]]]:
+    """(address, how each process logs in)."""
+    if options.secured:
+        with secured(directory) as found:
+            yield found
+    else:
+        with EmbeddedBroker(directory / "kafka") as broker:
+            yield broker.bootstrap_servers, {}
 
 
 def _say(message: str) -> None:
@@ -79,7 +94,9 @@ def _say(message: str) -> None:
 class Demo:
     """The processes and what happens to them."""
 
-    def __init__(self, directory: Path, bootstrap_servers: str, options: argparse.Namespace) -> None:
+    def __init__(
+        self, directory: Path, bootstrap_servers: str, options: argparse.Namespace, logins: Mapping[str, Path]
+    ) -> None:
         self._directory = directory
         self._options = options
         self._random = random.Random(options.seed)
@@ -92,14 +109,15 @@ class Demo:
             **self._outside.environment,
         }
         worker = ["-m", "examples.research.sabotage"] if os.environ.get("SABOTAGE") else ["-m", "logkeel.cli.main"]
-        self._topics = Process(
-            "topics", ["-m", "logkeel.cli.main", "topics", "apply"], self._log("topics"), environment
-        )
-        self._engine = Process("engine", ["-m", "logkeel.cli.main", "engine"], self._log("engine"), environment)
-        self._worker = Process(
-            "worker", [*worker, "worker", "examples.research.agent:research"], self._log("worker"), environment
-        )
-        self._timeline = Timeline(bootstrap_servers)
+
+        def process(role: str, arguments: list[str]) -> Process:
+            login = {"LOGKEEL_KAFKA_CONFIG": str(logins[role])} if role in logins else {}
+            return Process(role, arguments, self._log(role), environment | login)
+
+        self._topics = process("topics", ["-m", "logkeel.cli.main", "topics", "apply"])
+        self._engine = process("engine", ["-m", "logkeel.cli.main", "engine"])
+        self._worker = process("worker", [*worker, "worker", "examples.research.agent:research"])
+        self._timeline = Timeline(bootstrap_servers, logins.get("timeline"))
         self._started = time.monotonic()
         self._run_id = ""
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import httpx
 from examples.research.sources import Hit
@@ -14,6 +15,14 @@ PROMPT = """Answer the question from the numbered evidence only. Write up to six
 with the number of its evidence in square brackets, like [3]. Write nothing else."""
 
 
+class Answer(NamedTuple):
+    """(statement, evidence number) for each line that cites evidence, and what it took."""
+
+    statements: list[tuple[str, int]]
+    input_tokens: int
+    output_tokens: int
+
+
 class Model:
     """One chat completion per question."""
 
@@ -21,8 +30,8 @@ class Model:
         self._client = client
         self._name = name
 
-    async def answer(self, question: str, evidence: Sequence[Hit]) -> list[tuple[str, int]]:
-        """(statement, evidence number) for each line of the answer that cites evidence which exists.
+    async def answer(self, question: str, evidence: Sequence[Hit]) -> Answer:
+        """The lines of the model's answer that cite evidence which exists.
 
         Raises `RetryAfter` when the model's server says that it is busy.
         """
@@ -35,7 +44,13 @@ class Model:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise RetryAfter(float(response.headers.get("Retry-After", 5)))
         response.raise_for_status()
-        return cited_statements(response.json()["choices"][0]["message"]["content"], len(evidence))
+        said = response.json()
+        usage = said.get("usage", {})
+        return Answer(
+            cited_statements(said["choices"][0]["message"]["content"], len(evidence)),
+            input_tokens=usage.get("prompt_tokens", 0),
+            output_tokens=usage.get("completion_tokens", 0),
+        )
 
 
 def cited_statements(text: str, evidence_count: int) -> list[tuple[str, int]]:

@@ -5,8 +5,10 @@ import time
 import uuid
 from collections import Counter
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
+from logkeel.cli.settings import load_settings
 from logkeel.kafka import KafkaLogClient
 from logkeel.log import OutputRecord, TopicPartition
 from logkeel.records import RunCompleted, RunEvent
@@ -31,8 +33,11 @@ WORDS = {
 class Timeline:
     """One run's way. Reads what is there whenever it is asked; nothing runs in the background."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._client = KafkaLogClient(bootstrap_servers)
+    def __init__(self, bootstrap_servers: str, kafka_config: Path | None = None) -> None:
+        settings = load_settings(
+            {"bootstrap_servers": bootstrap_servers, "kafka_config": kafka_config and str(kafka_config)}
+        )
+        self._client = KafkaLogClient(settings.bootstrap_servers, settings.kafka)
         self._names = TopicNames()
         self._reader: Any = None
         self._events: list[RunEvent] = []

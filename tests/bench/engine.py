@@ -1,4 +1,6 @@
-"""What the run processor itself costs: `python -m tests.bench.engine`. No broker and no worker; one core.
+"""What the run processor itself costs: `python -m tests.bench.engine`. No broker and no worker; one core. `--metrics`:
+
+with somebody who counts.
 
 The production processor on the production batch, in the order of the loop, on RocksDB; without the broker's client.
 Nothing waits here, so it compares two states of the code on any machine; absolute figures are the machine's.
@@ -21,11 +23,13 @@ from logkeel.exactly_once.cache import RowCache
 from logkeel.exactly_once.changelog import add_position_rows
 from logkeel.exactly_once.collecting import Collector
 from logkeel.exactly_once.committing import follow
-from logkeel.exactly_once.observer import Unobserved
+from logkeel.exactly_once.observer import BatchCounts, Unobserved
 from logkeel.exactly_once.partition import PartitionState
 from logkeel.exactly_once.port import SideEvent
 from logkeel.exactly_once.settings import LoopSettings
 from logkeel.log import Record
+from logkeel.observe.engine import EngineMetrics
+from logkeel.observe.registry import Metrics
 from logkeel.records import FieldReference, FieldWrite, Payload, StartRun, StepCommand, StepSucceeded
 from logkeel.records.topics import TopicNames
 from logkeel.runs.processor.definitions import PUBLISHED, READY
@@ -45,12 +49,13 @@ class Engine:
     """One partition of a run processor. `took_s`: processor time spent in it."""
 
     folder: Path
-    processor: RunProcessor = field(default_factory=lambda: RunProcessor(NAMES, partitions=1))
+    watch: EngineMetrics | None = None
     clock: SimulatedClock = field(default_factory=SimulatedClock)
     took_s: float = 0.0
     completed: int = 0
 
     def __post_init__(self) -> None:
+        self.processor = RunProcessor(NAMES, partitions=1, observer=self.watch)
         settings = LoopSettings(application="bench", group_id="bench")
         self.collector = Collector(self.processor, settings, self.clock, Unobserved())
         store = RocksStoreDirectory(self.folder).open(self.processor.table, 0)
@@ -90,6 +95,18 @@ class Engine:
             add_position_rows(part)
             part.state.store.write(part.rows)
             follow(part)
+        if self.watch is not None:
+            self.watch.batch_committed(
+                BatchCounts(
+                    records=batch.records,
+                    timers=batch.timers,
+                    outputs=len(batch.outputs),
+                    rows=sum(len(part.rows) for part in batch.touched.values()),
+                    poison=batch.poison,
+                    process_s=0.0,
+                    commit_s=0.0,
+                )
+            )
 
 
 def answer(command: StepCommand) -> bytes:
@@ -108,11 +125,12 @@ def answer(command: StepCommand) -> bytes:
     )
 
 
-def measure(runs: int, width: int) -> float:
+def measure(runs: int, width: int, *, metrics: bool = False) -> float:
     """Microseconds of processor time per step over `runs` runs, `width` at once."""
     gc.collect()
     with tempfile.TemporaryDirectory(prefix="logkeel-bench-") as folder:
-        return _measure(Engine(Path(folder)), runs, width)
+        watch = EngineMetrics(Metrics(), lambda: 0) if metrics else None
+        return _measure(Engine(Path(folder), watch), runs, width)
 
 
 def _measure(engine: Engine, runs: int, width: int) -> float:
@@ -134,9 +152,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5_000)
     parser.add_argument("--width", type=int, default=250, help="runs at once")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--metrics", action="store_true", help="count as an engine with --metrics-port does")
     options = parser.parse_args()
     collect_less_often()
-    times = sorted(measure(options.runs, options.width) for _ in range(options.rounds))
+    times = sorted(measure(options.runs, options.width, metrics=options.metrics) for _ in range(options.rounds))
     print(f"{times[0]:.1f} - {times[len(times) // 2]:.1f} - {times[-1]:.1f} us of the run processor per step")
 
 

@@ -7,6 +7,7 @@ from tests.sim.budgets import faults_of_budgets
 from tests.sim.deadlines import faults_of_deadlines
 from tests.sim.driver import GARBAGE, NO_GARBAGE, topic_of_garbage
 from tests.sim.families import faults_of_families, unborn
+from tests.sim.heirs import faults_of_heirs
 from tests.sim.journals import faults_of_journals, faults_of_late_entries
 from tests.sim.limits import faults_of_limits
 from tests.sim.losses import faults_of_losses
@@ -15,6 +16,7 @@ from tests.sim.plan import Plan, RunPlan
 from tests.sim.retries import faults_of_retries
 from tests.sim.sagas import faults_of_sagas
 from tests.sim.starts import faults_of_starts
+from tests.sim.uses import faults_of_calls
 from tests.sim.versions import rolled
 from tests.sim.within import faults_of_time_limits
 
@@ -57,6 +59,8 @@ WITHOUT_EFFECT = (
     "join",
     "weigh",
     "reason",
+    "call_out",
+    "bequeath",
     "delegate",
     "_look",
     "_peek",
@@ -83,6 +87,8 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_limits(world, histories)
     found += faults_of_retries(histories)
     found += faults_of_budgets(world, histories)
+    found += faults_of_calls(histories, outside.lines)
+    found += faults_of_heirs(histories)
     found += faults_of_deadlines(world, histories, outside.lines)
     found += _faults_of_results(histories, answers)
     found += _faults_of_revocations(world, outside.lines)

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Literal
 
 from tests.sim.seeds import (
+    CALLING_AT,
     HARD_AT,
     HEAVY_AT,
     HEAVY_EVERY,
@@ -163,7 +164,7 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         pauses = Random(f"{seed}/pauses")
         straight = tuple(_paused(run, pauses) for run in straight)
     families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed)
-    families += _retried(seed) + _timely(seed)
+    families += _retried(seed) + _timely(seed) + _calling(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
@@ -278,6 +279,19 @@ def _spending(seed: int) -> tuple[RunPlan, ...]:
         RunPlan(f"spending-{number}", draw.choice(("spender", "sharer")), draw.randrange(1_000), _sendings(draw))
         for number in range(draw.choice((3, 5, 7)))
     )
+
+
+def _calling(seed: int) -> tuple[RunPlan, ...]:
+    """Runs whose calls keep to limits and budgets, and trees with one budget, of every eighth seed."""
+    if seed % 8 != CALLING_AT:
+        return ()
+    draw = Random(f"{seed}/calling")
+    callers = tuple(
+        RunPlan(f"calling-{number}", "caller", draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((2, 3, 4)))
+    )
+    roots = (RunPlan("testator-0", "testator", draw.randrange(1_000), _sendings(draw)),)
+    return callers + (roots if draw.random() < 0.5 else ())
 
 
 def _timely(seed: int) -> tuple[RunPlan, ...]:

@@ -23,6 +23,9 @@ LIMITED_AT = 1
 SPENDING_AT = 2
 """The seeds of eight that have runs with budgets as well."""
 
+CALLING_AT = 3
+"""The seeds of eight that have runs as well whose calls keep to limits and budgets."""
+
 RETRIED_AT = 7
 """The seeds of eight that have runs as well that fail until they have been retried."""
 

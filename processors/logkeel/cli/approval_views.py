@@ -1,15 +1,14 @@
-"""What an open question looks like to a person and to a program. Pure."""
+"""What an open question looks like to a person. Pure."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from logkeel.cli import wait_views
-from logkeel.cli.answer_forms import Form
+from logkeel.approvals.documents import shown_value
+from logkeel.approvals.forms import Form
 from logkeel.cli.texts import one_line, readable
 from logkeel.cli.times import ago, due
-from logkeel.client.building import plain_result
 from logkeel.projection import OpenQuestion
 from logkeel.records import FieldValue
 
@@ -28,27 +27,6 @@ def row(asked: OpenQuestion, now_ms: int) -> tuple[Any, ...]:
         ago(question.since_ms, now_ms),
         due(question.due_ms, now_ms),
     )
-
-
-def summary(asked: OpenQuestion, now_ms: int) -> dict[str, Any]:
-    """A question as an element of the list."""
-    return {
-        "run_id": asked.run_id,
-        "workflow": f"{asked.workflow}@{asked.version}",
-        **wait_views.as_json(asked.question, now_ms),
-    }
-
-
-def as_json(asked: OpenQuestion, form: Form, now_ms: int) -> dict[str, Any]:
-    """Everything that a person has to know to answer; `shown` by field."""
-    return {
-        **summary(asked, now_ms),
-        "definition_digest": asked.definition_digest,
-        "incarnation": asked.incarnation,
-        "routing_key": asked.routing_key,
-        "shown": {value.field: _plain(value, form) for value in asked.shown},
-        "schema": form.schema,
-    }
 
 
 def lines(asked: OpenQuestion, form: Form, now_ms: int) -> Iterator[str]:
@@ -95,23 +73,10 @@ def _asked_of(asked: OpenQuestion) -> str:
 
 
 def _text(value: FieldValue, form: Form) -> str:
-    plain = _plain(value, form)
+    plain = shown_value(value, form)
     if plain is None and value.revision == 0:
         return "(not written)"
     return readable(plain) if isinstance(plain, str) else _pretty(plain)
-
-
-def _plain(value: FieldValue, form: Form) -> Any:
-    """A payload that cannot be read here is told by its encoding and size."""
-    if value.revision == 0:
-        return form.defaults.get(value.field)
-    plain = plain_result((value,))[value.field]
-    payload = value.payload
-    if payload is not None and payload.blob is not None:
-        return {"encoding": payload.encoding, "bytes": payload.blob.size_bytes, "uri": payload.blob.uri}
-    if isinstance(plain, bytes) and payload is not None:
-        return {"encoding": payload.encoding, "bytes": len(plain)}
-    return plain
 
 
 def _pretty(value: Any) -> str:

@@ -7,18 +7,20 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from logkeel.approvals import documents as approval_documents
 from logkeel.cli import approval_views
 from logkeel.cli.approval_choice import chosen, refuse_unfit, with_remedy
 from logkeel.cli.form_reading import form_for, refuse_unfit_value
 from logkeel.cli.histories import history_of, time_ms
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix, RoutingKey, RunId
 from logkeel.cli.output import Format, print_json, print_rows, print_text, say
-from logkeel.cli.payloads import payload_chain, readable_values
+from logkeel.cli.payloads import payload_chain
 from logkeel.cli.run_answers import known, print_taken, tell
 from logkeel.cli.run_inputs import json_of
 from logkeel.cli.settings import Settings, broker_settings
 from logkeel.client import Answer, Client
 from logkeel.client.answers import DELEGATE, NOTHING
+from logkeel.client.opening import readable_values
 from logkeel.errors import CallerError, RequestWasRejected
 from logkeel.projection import RunView, WaitView
 
@@ -44,7 +46,7 @@ def list_open(
     questions = [each for each in found if workflow in (None, each.workflow)]
     now_ms = time_ms()
     if output is Format.JSON:
-        print_json([approval_views.summary(each, now_ms) for each in questions])
+        print_json([approval_documents.question_summary(each, now_ms) for each in questions])
     else:
         print_rows(approval_views.COLUMNS, [approval_views.row(each, now_ms) for each in questions], output)
     of = "" if assignee is None else f" of {assignee}"
@@ -68,7 +70,7 @@ def show(
     asked = readable_values(asked, payload_chain(settings))
     form = form_for(settings, asked.definition_digest, asked.path)
     if output is Format.JSON:
-        print_json(approval_views.as_json(asked, form, time_ms()))
+        print_json(approval_documents.question_json(asked, form, time_ms()))
         return
     for line in approval_views.lines(asked, form, time_ms()):
         print_text(line)

@@ -1,4 +1,4 @@
-"""`logkeel dev`: broker, topics, engine and workers in one process, for a developer's machine.
+"""`logkeel dev`: broker, topics, engine, workers and gateway in one process, for a developer's machine.
 
 Everything ends with the process, however that ends; data stay for the next time.
 """
@@ -40,6 +40,7 @@ def dev(
     config: Config = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget everything the local broker and engine hold.")] = False,
     reload: Annotated[bool, typer.Option(help="Start again when a source file changes.")] = True,
+    gateway: Annotated[bool, typer.Option(help="Serve HTTP on this machine, too: docs/gateway.md.")] = True,
     debug: Annotated[bool, typer.Option("--debug", help="No time-outs of steps: for breakpoints.")] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     payload_keys: PayloadKeys = None,
@@ -47,7 +48,7 @@ def dev(
     blob_store: BlobStoreUrl = None,
     blob_above: BlobAbove = None,
 ) -> None:
-    """Run workflows here until Ctrl-C: a Kafka broker unless one is given, topics, engine and workers."""
+    """Run workflows here until Ctrl-C: a Kafka broker unless one is given, topics, engine, workers and gateway."""
     from logkeel.cli.applications import load_workflows
     from logkeel.cli.logs import configure_logs
 
@@ -67,9 +68,9 @@ def dev(
     stop = stop_on_signals()
     with _broker(settings, fresh=fresh) as (local, must_live):
         if reload:
-            _reload(local, targets, stop, debug=debug, must_live=must_live)
+            _reload(local, targets, stop, debug=debug, gateway=gateway, must_live=must_live)
         else:
-            _serve(local, workflows, stop, debug=debug, must_live=must_live)
+            _serve(local, workflows, stop, debug=debug, gateway=gateway, must_live=must_live)
 
 
 @contextmanager
@@ -113,7 +114,13 @@ def _nothing() -> None:
 
 
 def _reload(
-    settings: Settings, targets: list[str], stop: threading.Event, *, debug: bool, must_live: Callable[[], None]
+    settings: Settings,
+    targets: list[str],
+    stop: threading.Event,
+    *,
+    debug: bool,
+    gateway: bool,
+    must_live: Callable[[], None],
 ) -> None:
     """The same command as a child, without its own broker, again after each change."""
     from logkeel.cli.reloading import run_reloading
@@ -121,11 +128,18 @@ def _reload(
     command = ["dev", *targets, "--no-reload", "--bootstrap-servers", settings.bootstrap_servers]
     command += ["--prefix", settings.prefix, "--state-dir", str(settings.state_dir), "--log-level", settings.log_level]
     folders = [Path(target.partition(":")[0]).resolve().parent for target in targets if ".py" in target]
-    run_reloading([*command, *(["--debug"] if debug else [])], folders or [Path.cwd()], stop, look=must_live)
+    command += [*(["--debug"] if debug else []), *([] if gateway else ["--no-gateway"])]
+    run_reloading(command, folders or [Path.cwd()], stop, look=must_live)
 
 
 def _serve(
-    settings: Settings, workflows: list[Any], stop: threading.Event, *, debug: bool, must_live: Callable[[], None]
+    settings: Settings,
+    workflows: list[Any],
+    stop: threading.Event,
+    *,
+    debug: bool,
+    gateway: bool,
+    must_live: Callable[[], None],
 ) -> None:
     from logkeel.cli.provisioning import apply_application
     from logkeel.cli.reloading import parent_is_gone
@@ -146,6 +160,14 @@ def _serve(
     names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
     ready = f"{names} ready on {settings.bootstrap_servers}; in another terminal: logkeel run start {workflows[0].name}"
     serve_here(
-        client, settings, workflows, stop=stop, drain_s=DRAIN_S, look=look, ready=lambda _: say(ready), debug=debug
+        client,
+        settings,
+        workflows,
+        stop=stop,
+        drain_s=DRAIN_S,
+        look=look,
+        ready=lambda _: say(ready),
+        debug=debug,
+        gateway="may" if gateway else "none",
     )
     say("stopped; data stay for the next time (--fresh forgets them)")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from logkeel.cli.options import Bootstrap, Config, Output, Prefix, StateDir
+from logkeel.cli.options import Bootstrap, Config, KafkaConfig, Output, Prefix, StateDir
 from logkeel.cli.output import Format, data, print_json, say
 from logkeel.cli.settings import load_settings
 
@@ -24,6 +24,7 @@ def doctor(
     partitions: Annotated[int | None, typer.Option(min=1, help="As given to `topics apply`.")] = None,
     replication_factor: Annotated[int | None, typer.Option(min=1, help="As given to `topics apply`.")] = None,
     config: Config = None,
+    kafka_config: KafkaConfig = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Check broker, version, transactions, topics, disk and clock; say what to do about each."""
@@ -31,6 +32,7 @@ def doctor(
     from logkeel.cli.wiring import connect, located
 
     flags = {"bootstrap_servers": bootstrap_servers, "prefix": prefix, "state_dir": state_dir}
+    flags["kafka_config"] = kafka_config
     counts = {"partitions": partitions, "replication_factor": replication_factor}
     settings = located(load_settings({**flags, **counts}, file=config))
     found = []

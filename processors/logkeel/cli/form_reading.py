@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from logkeel.cli.answer_forms import Form, form_of, refuse_misfit
+from logkeel.approvals.forms import Form, form_of, refuse_misfit
 from logkeel.cli.settings import Settings
 from logkeel.errors import LogTimeout
 from logkeel.log import LogClient

@@ -1,17 +1,50 @@
 """What a loop tells the log."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import structlog
 
-from logkeel.exactly_once import Unobserved
+from logkeel.exactly_once import BatchCounts, SlotLock, TransactionalLoop, Unobserved
 
-log = structlog.get_logger("logkeel.engine")
+log = structlog.get_logger("logkeel.engine", role="engine")
+
+
+def logged(loop: TransactionalLoop, lock: SlotLock) -> Callable[[threading.Event], None]:
+    """`loop.run`, with a line when it begins and one when it has ended, however that was."""
+
+    def run(stop: threading.Event) -> None:
+        log.info("engine_started", slot=lock.slot)
+        failure: BaseException | None = None
+        try:
+            loop.run(stop)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            log.info("engine_stopped", slot=lock.slot, error=None if failure is None else repr(failure))
+
+    return run
 
 
 class LoggedLoop(Unobserved):
     """Tells the log what an operator wants to know of a loop."""
+
+    def batch_committed(self, counts: BatchCounts) -> None:
+        """For developers: far too many lines in production."""
+        log.debug(
+            "batch_committed",
+            records=counts.records,
+            timers=counts.timers,
+            outputs=counts.outputs,
+            rows=counts.rows,
+            commit_ms=round(counts.commit_s * 1000, 1),
+        )
+
+    def resync_started(self, partitions: Sequence[int]) -> None:
+        """Partitions stopped and catch up."""
+        log.info("partitions_restoring", partitions=list(partitions))
 
     def resync_finished(self, partitions: Sequence[int], replayed: int, seconds: float) -> None:
         """Partitions run."""

@@ -2,7 +2,10 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import structlog
 
 
@@ -10,7 +13,7 @@ def configure_logs(level: str = "info", *, json_lines: bool | None = None) -> No
     """Configure structlog for a process. `json_lines` None: JSON unless standard error is a terminal."""
     as_json = not sys.stderr.isatty() if json_lines is None else json_lines
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer(serializer=_json) if as_json else structlog.dev.ConsoleRenderer()
     )
     structlog.configure(
         processors=[
@@ -29,8 +32,15 @@ def configure_logs(level: str = "info", *, json_lines: bool | None = None) -> No
     kafka.propagate = False
 
 
+def _json(line: Any, *, default: Callable[[Any], Any], **_: Any) -> str:
+    """A line a step is written twice: msgspec takes a fifth of the time that the standard library does."""
+    return msgspec.json.encode(line, enc_hook=default).decode()
+
+
 class _IntoStructlog(logging.Handler):
     """Lines of the Kafka client as events of ours."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger("logkeel.kafka").log(record.levelno, "kafka_client", line=record.getMessage())
+        structlog.get_logger("logkeel.kafka", role="kafka_client").log(
+            record.levelno, "kafka_client", line=record.getMessage()
+        )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from logkeel.cli.answer_forms import Schema, problems_of
+from logkeel.approvals.forms import Schema, problems_of
 from logkeel.cli.form_reading import read_form
 from logkeel.log import LogClient
 from logkeel.notify.cases import Case

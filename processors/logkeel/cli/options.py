@@ -13,9 +13,26 @@ Bootstrap: TypeAlias = Annotated[
 Prefix: TypeAlias = Annotated[str | None, typer.Option("--prefix", help="Application: prefix of topics and groups.")]
 StateDir: TypeAlias = Annotated[str | None, typer.Option("--state-dir", help="Folder for tables and slot locks.")]
 Config: TypeAlias = Annotated[Path | None, typer.Option("--config", help="TOML file (default: logkeel.toml).")]
+KafkaConfig: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--kafka-config", help="client.properties of the Kafka client: TLS, login (LOGKEEL_KAFKA_CONFIG)."),
+]
+ProbePort: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--probe-port", help="Answer /livez, /readyz and /startupz there (LOGKEEL_PROBE_PORT)."),
+]
+ProbeHost: TypeAlias = Annotated[
+    str | None, typer.Option("--probe-host", help="Address to answer probes on (default 127.0.0.1).")
+]
 Stay: TypeAlias = Annotated[
     bool | None,
     typer.Option("--stay/--leave", help="When ending, keep the partitions for a restart, or hand them over (default)."),
+]
+MetricsPort: TypeAlias = Annotated[
+    int | None, typer.Option("--metrics-port", help="Serve Prometheus metrics there (LOGKEEL_METRICS_PORT).")
+]
+MetricsHost: TypeAlias = Annotated[
+    str | None, typer.Option("--metrics-host", help="On this address; default: 127.0.0.1 (LOGKEEL_METRICS_HOST).")
 ]
 PayloadKeys: TypeAlias = Annotated[
     str | None,

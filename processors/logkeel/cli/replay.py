@@ -9,11 +9,11 @@ import typer
 from logkeel.cli.histories import history_of
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix
 from logkeel.cli.output import Format, print_json, say
-from logkeel.cli.published import definition_of, published
 from logkeel.cli.recordings import Recording, recording_of
 from logkeel.cli.replaying import as_json, is_well, lines, redecided
 from logkeel.cli.settings import Settings, broker_settings
 from logkeel.client.forking import cut
+from logkeel.client.published import definition_of, published
 from logkeel.errors import InvalidInput
 from logkeel.projection import Projection
 from logkeel.records import RunEvent

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from logkeel.cli.recordings import Recording
-from logkeel.cli.run_views import event_json
+from logkeel.projection.documents import event_json
 from logkeel.records import RunEvent
 from logkeel.runs.core.redeciding import Divergence, Redecided
 from logkeel.runs.core.redeciding_all import redecide_all

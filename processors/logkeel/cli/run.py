@@ -7,11 +7,11 @@ from typing import Annotated, get_args
 
 import typer
 
-from logkeel.cli import run_control, run_following, run_history, run_views
+from logkeel.cli import run_control, run_counts, run_following, run_history, run_views
 from logkeel.cli.histories import history_of, time_ms
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix, RoutingKey, RunId
 from logkeel.cli.output import Format, data, print_json, print_rows, print_value, say
-from logkeel.cli.payloads import opened, payload_chain
+from logkeel.cli.payloads import payload_chain
 from logkeel.cli.run_answers import known, print_taken, tell
 from logkeel.cli.run_inputs import input_of, json_of, pairs_of, with_readable
 from logkeel.cli.settings import broker_settings
@@ -19,12 +19,14 @@ from logkeel.cli.times import duration
 from logkeel.client import Client
 from logkeel.client.building import plain_result
 from logkeel.client.client import result_of
+from logkeel.client.opening import opened
 from logkeel.errors import ConfigInvalid, InvalidInput
-from logkeel.projection import RunView
+from logkeel.projection import RunView, documents
 from logkeel.records import RunCompleted, RunStatus
 
 app = typer.Typer(no_args_is_help=True, help="Start, show, watch, pause, resume, cancel, retry and resolve runs.")
 app.registered_commands.extend(run_control.app.registered_commands)
+app.registered_commands.extend(run_counts.app.registered_commands)
 app.registered_commands.extend(run_following.app.registered_commands)
 app.registered_commands.extend(run_history.app.registered_commands)
 
@@ -83,7 +85,7 @@ def show(
     view = opened(view, payload_chain(settings))
     now_ms = time_ms() if revision is None else view.updated_at_ms
     if output is Format.JSON:
-        print_json(run_views.as_json(view, now_ms))
+        print_json(documents.run_json(view, now_ms))
     else:
         _print_run(view, now_ms)
 
@@ -106,7 +108,7 @@ def list_runs(
     found = projection.runs(status=status, workflow=workflow, in_doubt=in_doubt)  # type: ignore[arg-type]
     now_ms = time_ms()
     if output is Format.JSON:
-        print_json([run_views.summary(view, now_ms) for view in found[:limit]])
+        print_json([documents.summary(view, now_ms) for view in found[:limit]])
         return
     rows = [
         (
@@ -218,7 +220,7 @@ def _print_run(view: RunView, now_ms: int) -> None:
     data.print(run_views.tree(view, now_ms))
     if view.fields:
         rows = [
-            (name, each.revision, each.path or "input", run_views.short(run_views.value_of(each)))
+            (name, each.revision, each.path or "input", run_views.short(documents.value_of(each)))
             for name, each in view.fields.items()
         ]
         print_rows(("field", "revision", "written by", "value"), list(rows), Format.TABLE)

@@ -18,7 +18,7 @@ from logkeel.cli.times import duration
 from logkeel.cli.watching import POLL_S, first_events
 from logkeel.client import Emitted, StreamReader
 from logkeel.client.streams import LAST_WORDS_S
-from logkeel.projection import HistoryReader
+from logkeel.projection import HistoryReader, documents
 from logkeel.records import RunEvent
 
 app = typer.Typer()
@@ -75,7 +75,7 @@ def _in_order(events: list[RunEvent], emitted: list[Emitted]) -> list[RunEvent |
 
 def _print(each: RunEvent | Emitted, began_ms: int, output: Format) -> None:
     if output is Format.JSON:
-        print_json(run_views.event_json(each) if isinstance(each, RunEvent) else emitted_json(each))
+        print_json(documents.event_json(each) if isinstance(each, RunEvent) else emitted_json(each))
     else:
         text = run_views.event_text(each, began_ms) if isinstance(each, RunEvent) else emitted_text(each, began_ms)
         data.print(text, markup=False, soft_wrap=True)

@@ -13,7 +13,6 @@ from logkeel.cli.migrating import migrated
 from logkeel.cli.options import Bootstrap, Config, Output, Prefix, Reason, RunId
 from logkeel.cli.output import Format, print_json, print_value, say
 from logkeel.cli.payloads import payload_chain
-from logkeel.cli.published import definition_of, published
 from logkeel.cli.recordings import Recording, lines_of
 from logkeel.cli.run_answers import ask_for_new, known
 from logkeel.cli.run_inputs import input_of
@@ -21,7 +20,9 @@ from logkeel.cli.settings import Settings, broker_settings
 from logkeel.cli.state_views import state_json
 from logkeel.client import Client
 from logkeel.client.forking import cut
+from logkeel.client.published import definition_of, published
 from logkeel.errors import ConfigInvalid, InvalidInput
+from logkeel.projection import documents
 from logkeel.records import RunEvent
 from logkeel.records.turns import dispatch_of, turns
 from logkeel.runs.core.replay import replay
@@ -41,7 +42,7 @@ def history(
     events = events_of(broker_settings(bootstrap_servers, prefix, config), run_id)
     for event in events:
         if output is Format.JSON:
-            print_json(run_views.event_json(event))
+            print_json(documents.event_json(event))
         else:
             typer.echo(f"{event.revision:>6}  {run_views.event_text(event, events[0].at_ms)}")
 

@@ -9,6 +9,9 @@ from logkeel.cli.options import (
     BlobStoreUrl,
     Bootstrap,
     Config,
+    KafkaConfig,
+    MetricsHost,
+    MetricsPort,
     PayloadCompression,
     PayloadKeys,
     Prefix,
@@ -30,18 +33,23 @@ def serve(
     prefix: Prefix = None,
     state_dir: StateDir = None,
     config: Config = None,
+    kafka_config: KafkaConfig = None,
     concurrency: Annotated[int | None, typer.Option(help="Steps at once, in each queue.")] = None,
+    gateway: Annotated[bool, typer.Option("--gateway", help="Serve HTTP, too: docs/gateway.md.")] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     payload_keys: PayloadKeys = None,
     payload_compression: PayloadCompression = None,
     blob_store: BlobStoreUrl = None,
     blob_above: BlobAbove = None,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = None,
 ) -> None:
     """Run an engine and a worker for each queue of the workflows, in one process, until SIGTERM.
 
     What still runs then has 25 s to end; the engine closes last. Start as many of these processes as you like.
     """
     from logkeel.cli.applications import load_workflows
+    from logkeel.cli.gateways import Presence
     from logkeel.cli.logs import configure_logs
     from logkeel.cli.serving import queues_of, serve_here
     from logkeel.cli.wiring import connect
@@ -50,12 +58,15 @@ def serve(
         "bootstrap_servers": bootstrap_servers,
         "prefix": prefix,
         "state_dir": state_dir,
+        "kafka_config": kafka_config,
         "concurrency": concurrency,
         "log_level": log_level,
         "payload_keys": payload_keys,
         "payload_compression": payload_compression,
         "blob_store": blob_store,
         "blob_above_bytes": blob_above,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
     }
     settings = load_settings(flags, file=config)
     configure_logs(settings.log_level)
@@ -67,7 +78,9 @@ def serve(
         queues = ", ".join(queues_of(workflows))
         say(f"engine {slot} and workers of {queues} run {names} on {settings.bootstrap_servers}")
 
-    serve_here(connect(settings), settings, workflows, stop=stop, drain_s=DRAIN_S, look=_nothing, ready=ready)
+    door: Presence = "must" if gateway else "none"
+    client = connect(settings)
+    serve_here(client, settings, workflows, stop=stop, drain_s=DRAIN_S, look=_nothing, ready=ready, gateway=door)
     say("stopped; nothing is unfinished here, and the state is on the log and on disk")
 
 

@@ -1,7 +1,8 @@
-"""Engine and workers as threads of this process, for `logkeel serve` and `logkeel dev`.
+"""Engine, workers and gateway as threads of this process, for `logkeel serve` and `logkeel dev`.
 
 Each part is the same object as in a process of its own, with its slot, its group and its state directory; only the
-process is shared. Ends in order: workers drain, while the engine still takes their results; then the engine closes.
+process is shared. Ends in order: the gateway, then workers drain, while the engine still takes their results; then the
+engine closes.
 """
 
 import sys
@@ -13,9 +14,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from logkeel.cli.garbage import collect_less_often
-from logkeel.cli.logged_loop import LoggedLoop
+from logkeel.cli.gateways import Presence, gateway_beside
+from logkeel.cli.logged_loop import logged
+from logkeel.cli.observing import watching
+from logkeel.cli.output import say
 from logkeel.cli.publishing import publish
 from logkeel.cli.settings import Settings
+from logkeel.cli.slots import slot_of
 from logkeel.cli.team import Team
 from logkeel.cli.wiring import make_engine, make_worker
 from logkeel.exactly_once import Produced, take_slot
@@ -74,24 +79,35 @@ def serve_here(
     look: Callable[[], None],
     ready: Callable[[int], None],
     debug: bool = False,
+    gateway: Presence = "none",
 ) -> None:
-    """One engine and a worker per queue until `stop` is set; `ready` is told the engine's slot once all have begun.
+    """One engine, a worker per queue, and a gateway if there is to be one, until `stop` is set.
+
+    `ready` is told the engine's slot once all have begun.
 
     `debug`: workers do not end steps whose time is over, since a person may stand at a breakpoint.
 
     Raises what ended one of them, after the others have ended too, and what `look` raises.
     """
     publish(client, settings, workflows)
-    lock = take_slot(Path(settings.state_dir) / "engines")
+    lock = take_slot(Path(settings.state_dir) / "engines", slot_of(settings))
     sys.setswitchinterval(SWITCH_S)
     start = HeadStart()
-    with Team(stop) as team:
-        team.start("engine", make_engine(client, settings, lock, observer=LoggedLoop(), listener=start).run)
+    with (
+        watching(client, settings, "serve") as watch,
+        gateway_beside(client, settings, gateway) as door,
+        Team(stop) as team,
+    ):
+        engine = make_engine(client, settings, lock, listener=start, watch=watch)
+        team.start("engine", logged(engine, lock))
         for queue in queues_of(workflows):
             of_queue = msgspec.structs.replace(settings, queue=queue)
-            worker = make_worker(client, of_queue, workflows, drain_s=drain_s, debug=debug)
+            worker = make_worker(client, of_queue, workflows, drain_s=drain_s, debug=debug, watch=watch)
             start.add(settings.names.step_commands(queue), worker)
             team.start(f"worker {queue}", worker.run)
+        if door is not None:
+            door.start(team)
+            say(f"gateway on {door.address}; its description: {door.address}/openapi.json")
         collect_less_often()
         ready(lock.slot)
         team.wait(look)

@@ -1,13 +1,14 @@
-"""`logkeel topics plan|apply`: the topics of one application."""
+"""`logkeel topics plan|apply|acls|strimzi`: the topics of one application, and who may do what with them."""
 
 from typing import Annotated, TypeAlias
 
 import typer
 
-from logkeel.cli.options import Bootstrap, Config, Output, Prefix
+from logkeel.cli.options import Bootstrap, Config, KafkaConfig, Output, Prefix
 from logkeel.cli.output import Format, print_json, print_rows, say
 from logkeel.cli.provisioning import apply_application, plan_application
 from logkeel.cli.settings import load_settings
+from logkeel.cli.topic_acls import acls, strimzi
 from logkeel.errors import TopicMismatch
 from logkeel.log.provisioning import ProvisioningPlan
 
@@ -16,6 +17,9 @@ app = typer.Typer(no_args_is_help=True, help="The topics of one application: wha
 Queues: TypeAlias = Annotated[list[str] | None, typer.Option("--queue", help="A queue of workers; may be repeated.")]
 Partitions: TypeAlias = Annotated[int | None, typer.Option(min=1, help="Partition count, fixed for ever (default 4).")]
 Replication: TypeAlias = Annotated[int | None, typer.Option("--replication-factor", min=1, help="Copies of a record.")]
+
+app.command("acls")(acls)
+app.command("strimzi")(strimzi)
 
 
 @app.command("plan")
@@ -26,13 +30,16 @@ def show_plan(
     partitions: Partitions = None,
     replication_factor: Replication = None,
     config: Config = None,
+    kafka_config: KafkaConfig = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Say what `apply` would do; changes nothing. Exit code 15 if something stands in its way."""
     from logkeel.cli.wiring import connect
 
     flags = {"bootstrap_servers": bootstrap_servers, "prefix": prefix, "partitions": partitions}
-    settings = load_settings({**flags, "replication_factor": replication_factor}, file=config)
+    settings = load_settings(
+        {**flags, "replication_factor": replication_factor, "kafka_config": kafka_config}, file=config
+    )
     changes = plan_application(connect(settings).admin(), settings, queue or [settings.queue])
     _print(changes, output)
     if changes.problems:
@@ -48,13 +55,16 @@ def apply(
     partitions: Partitions = None,
     replication_factor: Replication = None,
     config: Config = None,
+    kafka_config: KafkaConfig = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Create what is missing and set what differs; safe to repeat."""
     from logkeel.cli.wiring import connect
 
     flags = {"bootstrap_servers": bootstrap_servers, "prefix": prefix, "partitions": partitions}
-    settings = load_settings({**flags, "replication_factor": replication_factor}, file=config)
+    settings = load_settings(
+        {**flags, "replication_factor": replication_factor, "kafka_config": kafka_config}, file=config
+    )
     changes = apply_application(connect(settings).admin(), settings, queue or [settings.queue])
     _print(changes, output)
     say(f"the topics of {settings.prefix!r} are as they should be")

@@ -1,7 +1,4 @@
-"""What a run waits for, in words and as JSON values. Pure: views and times in, texts and values out."""
-
-from dataclasses import asdict
-from typing import Any
+"""What a run waits for, in words. Pure: views and times in, texts out."""
 
 from logkeel.cli.texts import one_line
 from logkeel.cli.times import ago, due, duration
@@ -27,12 +24,6 @@ def sentence(wait: WaitView, now_ms: int, *, name: str | None = None) -> str:
             return f"waits for the limit {_limit(wait)}: {what}{since}"
         case "child":
             return f"waits for its child run {wait.name}: {name}, {since}"
-
-
-def as_json(wait: WaitView, now_ms: int) -> dict[str, Any]:
-    """Everything a wait is; what it has not is left out."""
-    known = {name: value for name, value in asdict(wait).items() if name != "reads" and value not in (None, (), "")}
-    return {**known, "for_ms": now_ms - wait.since_ms}
 
 
 def _limit(wait: WaitView) -> str:

@@ -35,6 +35,11 @@ class Beats(threading.Event):
         self.beat_s = time.monotonic()
         return super().is_set()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it is set, for those who look on: no sign of life."""
+        return super().is_set()
+
 
 def watch(beats: Beats, limit_s: float, *, end: Callable[[], None] | None = None) -> None:
     """From now on, end the process if its loop has begun and does not turn for `limit_s`. Returns at once."""

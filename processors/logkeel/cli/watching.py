@@ -10,7 +10,7 @@ from logkeel.cli.output import Format, data, print_json, say
 from logkeel.errors import RunNotFound
 from logkeel.kafka import SystemClock
 from logkeel.log import LogClient
-from logkeel.projection import HistoryReader, RunView
+from logkeel.projection import HistoryReader, RunView, documents
 from logkeel.records import RunEvent
 from logkeel.records.topics import TopicNames
 
@@ -64,7 +64,7 @@ def _lines(reader: HistoryReader, run_id: str, events: list[RunEvent], output: F
     while True:
         for event in events:
             if output is Format.JSON:
-                print_json(run_views.event_json(event))
+                print_json(documents.event_json(event))
             else:
                 data.print(run_views.event_text(event, started_at_ms), markup=False, soft_wrap=True)
         view = reader.projection.get(run_id)

@@ -17,6 +17,7 @@ from logkeel.runs import DefinitionReader, RunProcessor
 from logkeel.tables import RocksStoreDirectory
 
 if TYPE_CHECKING:
+    from logkeel.cli.observing import Watch
     from logkeel.notify.service import NotifierParts
     from logkeel.steps import StepWorker
     from logkeel.workflow import Workflow
@@ -52,19 +53,27 @@ def make_engine(
     observer: Observer | None = None,
     loop_settings: LoopSettings | None = None,
     listener: CommitListener | None = None,
+    watch: "Watch | None" = None,
 ) -> TransactionalLoop:
     """The loop of one run processor, with its tables below the slot's directory. `loop_settings`: others than usual.
 
-    Raises `TopicMissing`, and `PartitionCountChanged` when co-partitioned topics do not have one partition count.
+    `watch`: who looks on in place of `observer`. Raises `TopicMissing`, and `PartitionCountChanged` when co-partitioned
+    topics do not have one partition count.
     """
     names = settings.names
-    return TransactionalLoop(
+    if watch is not None:
+        observer = watch.of_loop()
+    run_observer, run_settings = (None, None) if watch is None else (watch.engine, watch.run_settings)
+    loop = TransactionalLoop(
         LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables"), listener),
-        RunProcessor(names, partitions=partition_count(client, settings)),
+        RunProcessor(names, partitions=partition_count(client, settings), settings=run_settings, observer=run_observer),
         loop_settings or engine_settings(settings, lock.slot),
         side_source=DefinitionReader(client.reader("read_committed"), client.admin(), names.workflow_definitions),
         observer=observer,
     )
+    if watch is not None:
+        watch.loop_made(loop)
+    return loop
 
 
 def engine_settings(settings: Settings, slot: int) -> LoopSettings:
@@ -140,12 +149,13 @@ def make_worker(
     slot: int | None = None,
     drain_s: float = 25.0,
     debug: bool = False,
+    watch: "Watch | None" = None,
 ) -> "StepWorker":
-    """A worker of these workflows. Its rooms load here: an engine starts sooner without them."""
+    """A worker of these workflows; `watch`: who looks on. Its rooms load here: an engine starts sooner without them."""
     from logkeel.cli.payloads import payload_chain
     from logkeel.steps import StepWorker, WorkerOptions
 
-    return StepWorker(
+    worker = StepWorker(
         client,
         workflows,
         names=settings.names,
@@ -160,5 +170,9 @@ def make_worker(
             payloads=payload_chain(settings),
             session_timeout_ms=settings.session_timeout_ms,
             leave_on_close=not settings.stay,
+            observers=() if watch is None else watch.of_steps(settings.queue),
         ),
     )
+    if watch is not None:
+        watch.worker_made(worker, settings.queue)
+    return worker

@@ -61,7 +61,7 @@ def _compare(workflows: "Sequence[Workflow[Any]]", settings: Settings, output: F
     """Whether something breaks."""
     from logkeel.cli import wiring
     from logkeel.cli.histories import history_of
-    from logkeel.cli.published import published
+    from logkeel.client.published import published
 
     definitions, failed = published(wiring.connect(settings), settings.names), False
     running = history_of(settings, None).runs(status="running") if definitions else []

@@ -130,8 +130,44 @@ class Client:
         `PayloadTooLarge`, `BlobStoreUnavailable` before anything is sent; `LogTimeout` (outcome unknown),
         `LogUnavailable`, `TopicMissing`.
         """
+        request, key = self._start_request(
+            workflow,
+            inputs,
+            {"run_id": run_id, "request_id": request_id, "routing_key": routing_key},
+            attributes=attributes,
+            run_timeout=run_timeout,
+        )
+        return self._begin(request, request.run_id or "", key, workflow)
+
+    def submit(
+        self,
+        workflow: str,
+        inputs: Mapping[str, Any],
+        ids: Mapping[str, str | None],
+        *,
+        attributes: Mapping[str, str] | None = None,
+        run_timeout: Duration | None = None,
+    ) -> tuple[str, str]:
+        """As `start`, by name and without a handle: for those who learn of the run elsewhere.
+
+        Returns the ids of request and run. `ids`: `run_id`, `request_id`, `routing_key`, as `start` has them.
+        """
+        request, key = self._start_request(workflow, inputs, ids, attributes=attributes, run_timeout=run_timeout)
+        return self._send(request, key), request.run_id or ""
+
+    def _start_request(
+        self,
+        workflow: "Workflow[Any] | str",
+        inputs: Mapping[str, Any],
+        ids: Mapping[str, str | None],
+        *,
+        attributes: Mapping[str, str] | None,
+        run_timeout: Duration | None,
+    ) -> tuple[StartRun, str]:
+        """The request and its routing key."""
         plain = inputs_of(workflow, inputs)
-        run_id, request_id = run_id or uuid4().hex, request_id or uuid4().hex
+        run_id, request_id = ids.get("run_id") or uuid4().hex, ids.get("request_id") or uuid4().hex
+        routing_key = ids.get("routing_key")
         name, version = (workflow.name, workflow.version) if isinstance(workflow, Workflow) else (workflow, None)
         conversation = workflow.conversation_id(inputs) if isinstance(workflow, Workflow) else None
         request = StartRun(
@@ -146,7 +182,7 @@ class Client:
             run_timeout_ms=None if run_timeout is None else to_milliseconds(run_timeout),
             attributes=dict(attributes or {}),
         )
-        return self._begin(request, run_id, routing_key or conversation or run_id, workflow)
+        return request, routing_key or conversation or run_id
 
     def wait(self, run_id: str, timeout_s: float | None = None, *, routing_key: str | None = None) -> RunCompleted:
         """How a run ended that somebody started. Reads its partition of `run-completions` from the start.

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from logkeel.errors import InvalidInput, LogkeelError, TopicMissing
-from logkeel.log import LogClient, Record, TopicPartition
+from logkeel.log import LogClient, TopicPartition
 from logkeel.log.partitioner import partition_for
 from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records import StepEmitted
@@ -60,7 +60,7 @@ class StreamReader:
         `LogUnavailable`.
         """
         self._key = run_id.encode()
-        self._after = (-1, -1) if after is None else _place(after)
+        self._after = (-1, -1) if after is None else place_of(after)
         self._payloads = payloads
         self._admin = log_client.admin()
         found = self._admin.describe_topics([names.run_streams])
@@ -83,7 +83,8 @@ class StreamReader:
         for record in fetched.records:
             self._position = record.offset + 1
             if record.key == self._key and record.value is not None:
-                found += self._values(record, record.value)
+                values = emitted_in(record.value, record.offset, self._payloads)
+                found += [each for each in values if place_of(each.place) > self._after]
         for end in fetched.ends.values():
             self._position = max(end, self._position)
         return found
@@ -101,29 +102,29 @@ class StreamReader:
         self._reader.close()
         self._admin.close()
 
-    def _values(self, record: Record, data: bytes) -> Iterator[Emitted]:
-        try:
-            emitted = decode_as(data, StepEmitted)
-        except LogkeelError:
-            return  # A record of another kind is not for this version.
-        values = msgspec.json.decode(self._payloads.unwrap(emitted.values).data or b"[]")
-        it = emitted.identity
-        for index, (at_ms, value) in enumerate(zip(emitted.times_ms, values, strict=False)):
-            if (record.offset, index) <= self._after:
-                continue
-            yield Emitted(
-                place=f"{record.offset}.{index}",
-                run_id=it.run_id,
-                incarnation=it.incarnation,
-                path=it.path,
-                step=it.step,
-                attempt=it.attempt,
-                dispatch=it.dispatch,
-                sequence=emitted.sequence + index,
-                at_ms=at_ms,
-                value=value,
-                dropped=emitted.dropped if index == 0 else 0,
-            )
+
+def emitted_in(data: bytes, offset: int, payloads: PayloadChain) -> Iterator[Emitted]:
+    """The values in a record of `run-streams`. Raises as `PayloadChain.unwrap`."""
+    try:
+        emitted = decode_as(data, StepEmitted)
+    except LogkeelError:
+        return  # A record of another kind is not for this version.
+    values = msgspec.json.decode(payloads.unwrap(emitted.values).data or b"[]")
+    it = emitted.identity
+    for index, (at_ms, value) in enumerate(zip(emitted.times_ms, values, strict=False)):
+        yield Emitted(
+            place=f"{offset}.{index}",
+            run_id=it.run_id,
+            incarnation=it.incarnation,
+            path=it.path,
+            step=it.step,
+            attempt=it.attempt,
+            dispatch=it.dispatch,
+            sequence=emitted.sequence + index,
+            at_ms=at_ms,
+            value=value,
+            dropped=emitted.dropped if index == 0 else 0,
+        )
 
 
 def until_ended(reader: StreamReader, ended: Callable[[], bool]) -> Iterator[list[Emitted]]:
@@ -138,7 +139,8 @@ def until_ended(reader: StreamReader, ended: Callable[[], bool]) -> Iterator[lis
         yield reader.poll(FETCH_S)
 
 
-def _place(text: str) -> tuple[int, int]:
+def place_of(text: str) -> tuple[int, int]:
+    """Offset and index of a place. Raises `InvalidInput` for a text that is none."""
     offset, dot, index = text.partition(".")
     if not (dot and offset.isdecimal() and index.isdecimal()):
         raise InvalidInput(f"{text!r} is no place in a stream: give the `place` of a value that was read before")

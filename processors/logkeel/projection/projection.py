@@ -7,6 +7,7 @@ younger is said by the log, whose order this is fed in.
 from collections.abc import Iterable, Mapping, Sequence
 
 from logkeel.errors import RunNotFound
+from logkeel.projection.advancing import begins_anew, end, is_news, view_of_end
 from logkeel.projection.limits import LimitStanding, standings
 from logkeel.projection.questions import OpenQuestion, question_of
 from logkeel.projection.schedules import ScheduleBook
@@ -28,10 +29,10 @@ class Projection:
             self._complete(record)
             return
         view = self._views.get(record.run_id)
-        if view is None or (view.incarnation != record.incarnation and record.at_ms >= view.started_at_ms):
+        if view is None or begins_anew(view, record):
             view = self._views[record.run_id] = view_from(record)
             self._events[record.run_id] = []
-        if view.incarnation != record.incarnation or record.revision <= view.revision:
+        if not is_news(view, record):
             return
         self._events[record.run_id].append(record)
         apply(view, record)
@@ -96,19 +97,9 @@ class Projection:
     def _complete(self, record: RunCompleted) -> None:
         view = self._views.get(record.run_id)
         if view is None:
-            view = self._views[record.run_id] = RunView(
-                run_id=record.run_id,
-                incarnation=record.incarnation,
-                workflow=record.workflow,
-                version=record.version,
-                started_at_ms=record.started_at_ms,
-                attributes=dict(record.attributes),
-                complete=False,
-            )
-        if view.incarnation == record.incarnation:
-            view.status, view.error, view.finished_at_ms = record.status, record.error, record.finished_at_ms
-            view.waits.clear()
-            view.slots.clear()
+            self._views[record.run_id] = view_of_end(record)
+        else:
+            end(view, record)
 
 
 def fold(events: Iterable[RunEvent]) -> RunView:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from logkeel.projection import waits
 from logkeel.projection.budgets import AccountView, account_for, forget_reserved
+from logkeel.projection.code_limits import calls_over
 from logkeel.projection.limits import CONCURRENCY, SlotView, limit_in
 from logkeel.projection.waits import AnswerView, WaitView, answer_in
 from logkeel.records import Control, ErrorInfo, EventKind, FieldWrite, Origin, Payload, RunEvent, RunStatus
@@ -152,6 +153,8 @@ def apply(view: RunView, event: RunEvent) -> None:
     view.revision = event.revision
     view.updated_at_ms = event.at_ms
     _HANDLERS[event.kind](view, event)
+    if view.slots or view.waits:
+        calls_over(view, event)
     if event.amounts:
         account_for(view, event)
 
@@ -417,6 +420,7 @@ _HANDLERS: dict[EventKind, Callable[[RunView, RunEvent], None]] = {
     "step_held": _step_held,
     "child_started": _child_started,
     "child_ended": _over,
+    "child_settled": _noted,
     "limit_asked": _limit_asked,
     "limit_granted": _limit_granted,
     "answer_ignored": _noted,

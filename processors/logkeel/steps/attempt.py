@@ -12,6 +12,7 @@ import structlog
 from logkeel.errors import ConfigInvalid, PayloadTooLarge, StepSignatureError
 from logkeel.records import FieldValue, StepCommand
 from logkeel.records.limits import MAX_AMOUNT, MAX_HEARTBEAT_DETAILS_BYTES
+from logkeel.records.tracing import trace_id_of_command
 from logkeel.steps.emitting import Emissions, emitted_bytes
 from logkeel.steps.journal.code import Code
 from logkeel.steps.journal.lease import Lease
@@ -98,15 +99,20 @@ def run_view_of(command: StepCommand) -> RunView:
 class WorkerStepContext(Code):
     """Implements `logkeel.workflow.context.StepContext` for one attempt, or with `key` for a journaled call of it.
 
-    `send` takes what it emits; from any thread.
+    `send` takes what it emits; from any thread. `used` takes what a call reports of budgets; None: it may not.
     """
 
     def __init__(
-        self, attempt: Attempt, *, key: str | None = None, send: Callable[[Emissions, bytes], None] | None = None
+        self,
+        attempt: Attempt,
+        *,
+        key: str | None = None,
+        send: Callable[[Emissions, bytes], None] | None = None,
+        used: dict[str, int] | None = None,
     ) -> None:
         self._attempt = attempt
         self._send = send
-        self._is_call = key is not None
+        self._used = attempt.used if key is None else used
         self._key = key or attempt.command.idempotency_key
         self._identity = attempt.command.identity
         self._logger: StepLogger | None = None
@@ -165,16 +171,23 @@ class WorkerStepContext(Code):
         if self._logger is None:
             identity = self._identity
             self._logger = structlog.get_logger("logkeel.step").bind(
-                run_id=identity.run_id, step=identity.step, path=identity.path, attempt=identity.attempt
+                role="worker",
+                run_id=identity.run_id,
+                workflow=self._attempt.command.workflow,
+                step=identity.step,
+                path=identity.path,
+                attempt=identity.attempt,
+                trace_id=trace_id_of_command(self._attempt.command),
             )
         return self._logger
 
     def used(self, **amounts: int) -> None:
         """See `StepContext.used`."""
-        if self._is_call:
+        if self._used is None:
             raise StepSignatureError(
                 f"step {self.step!r} says inside of a journaled call what it has used: a call is made once, and what it"
-                " says is lost with its worker. Let the call return it, and say step.used(…) behind step.run(…)",
+                " says is lost with its worker. Let the call return it, and say step.used(…) behind step.run(…); or say"
+                " what the call uses at most, by step.options(uses=…)",
                 step=self.step,
             )
         for unit, amount in cast("dict[str, object]", amounts).items():
@@ -185,7 +198,7 @@ class WorkerStepContext(Code):
                     step=self.step,
                 )
         for unit, amount in amounts.items():
-            self._attempt.used[unit] = min(self._attempt.used.get(unit, 0) + amount, MAX_AMOUNT)
+            self._used[unit] = min(self._used.get(unit, 0) + amount, MAX_AMOUNT)
 
     def heartbeat(self, details: bytes | None = None) -> None:
         """See `StepContext.heartbeat`."""

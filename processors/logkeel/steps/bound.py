@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
+from logkeel.records import CallLimit, FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.context import RunView
+from logkeel.workflow.limits import Limit
 from logkeel.workflow.resources import Resource
 
 
@@ -58,6 +59,18 @@ class BoundCheck(BoundFunction, Protocol):
         ...
 
 
+class CallFrame(Protocol):
+    """What the workflow of a step says of its code's calls. Both raise `LogkeelError` for what does not fit."""
+
+    def limits(self, limits: Sequence[Limit]) -> tuple[CallLimit, ...]:
+        """These limits as data."""
+        ...
+
+    def uses(self, uses: Mapping[str, int]) -> dict[str, int]:
+        """What a try of a call uses at most of budgets, by unit."""
+        ...
+
+
 class BoundStep(BoundFunction, Protocol):
     """A step."""
 
@@ -74,6 +87,11 @@ class BoundStep(BoundFunction, Protocol):
     @property
     def children(self) -> Mapping[str, object]:
         """Workflows that its code may start as runs, by name. Raises `DefinitionError`."""
+        ...
+
+    @property
+    def frame(self) -> "CallFrame":
+        """What calls of its code may keep to."""
         ...
 
     def encode_update(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:

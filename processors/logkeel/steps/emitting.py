@@ -44,7 +44,7 @@ CLOSE_S: Final = 2.0
 
 _ANY: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 
-log = structlog.get_logger("logkeel.worker")
+log = structlog.get_logger("logkeel.worker", role="worker")
 
 
 def emitted_bytes(value: Any) -> bytes:

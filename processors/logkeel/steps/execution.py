@@ -6,6 +6,7 @@
 import asyncio
 import contextvars
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,7 @@ from logkeel.steps.bound import BoundCheck, BoundFunction, BoundStep
 from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.cpu import CpuProcesses, cpu_call, processes_at_once
 from logkeel.steps.emitting import Emissions
-from logkeel.steps.journal.calls import Caller
+from logkeel.steps.journal.calls import UNSEEN, Caller, CallSeen
 from logkeel.steps.journal.lease import Lease
 from logkeel.steps.journal.session import EntryValues, Journal, SendEntry, Stopped
 from logkeel.steps.journal.yielding import yielded
@@ -50,7 +51,10 @@ class ClaimTooOld(Exception):
 
 
 class Execution:
-    """Runs attempts, one call of `answer` each. `emit` takes what steps emit, from any thread."""
+    """Runs attempts, one call of `answer` each. `emit` takes what steps emit, from any thread.
+
+    `calling` surrounds each try of a journaled call.
+    """
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class Execution:
         self._kept = KeptLists(catalog.keeping)
         self._send_entry = send_entry or _nobody
         self.emit: Callable[[Emissions, bytes], None] | None = None
+        self.calling: Callable[[Attempt, CallSeen], AbstractContextManager[None]] = lambda *_: UNSEEN
 
     async def answer(self, attempt: Attempt) -> Outcome:
         """Execute. Raises `ClaimTooOld` and `asyncio.CancelledError` only."""
@@ -170,7 +175,7 @@ class Execution:
             open_result=partial(self._values.opened_result, attempt),
         )
         journal = Journal(attempt.command, values, send=self._send_entry, clock=self._clock, lease=lease)
-        caller = Caller(journal, lambda key: WorkerStepContext(attempt, key=key, send=self.emit), self._threads)
+        caller = Caller(journal, partial(self._context_of_call, attempt), self._threads, partial(self.calling, attempt))
         context = arguments.get(step.context_parameter or "")
         if isinstance(context, WorkerStepContext):
             context.durable = (journal, caller)
@@ -182,6 +187,9 @@ class Execution:
         return await journal.perform(
             partial(yielded, journal, elements, lambda values: step.encode_update({field: values}))
         )
+
+    def _context_of_call(self, attempt: Attempt, key: str, used: dict[str, int] | None) -> WorkerStepContext:
+        return WorkerStepContext(attempt, key=key, send=self.emit, used=used)
 
     async def _call(self, attempt: Attempt, bound: BoundFunction, arguments: dict[str, Any]) -> Any:
         if bound.is_async:

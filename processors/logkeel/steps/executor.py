@@ -23,6 +23,7 @@ from logkeel.steps.catalog import StepCatalog
 from logkeel.steps.emitting import Emissions
 from logkeel.steps.execution import ClaimTooOld, Execution, Outcome
 from logkeel.steps.machine.messages import Key, StartStep
+from logkeel.steps.observing import StepObserver, Unwatched
 from logkeel.steps.resources import Overrides, ResourcePool
 from logkeel.steps.threads import DaemonThreads
 
@@ -38,7 +39,7 @@ ASKED_FOR_S = 0.05
 so long; then the polling thread, which comes by every 20 ms, will do: the broker does not answer.
 """
 
-log = structlog.get_logger("logkeel.worker")
+log = structlog.get_logger("logkeel.worker", role="worker")
 
 
 @runtime_checkable
@@ -102,6 +103,7 @@ class StepExecutor:
         self._report: Report = _unheard
         self._slot_freed: Callable[[], None] = _nothing
         self._entries: EntrySender | None = None
+        self._observer: StepObserver = Unwatched()
         self._entries_sent = self._entries_kept = 0
         self._entry_waits: asyncio.Future[None] | None = None
         self._thread = threading.Thread(target=self._serve, name="logkeel-loop", daemon=True) if threaded else None
@@ -122,6 +124,10 @@ class StepExecutor:
         self._ticked_s = self._tick_asked_s = self._clock.monotonic_s()
         if self._thread is not None:
             self._thread.start()
+
+    def watched_by(self, observer: StepObserver) -> None:
+        """Who is told when executions begin and of their calls; say so before `open`."""
+        self._observer, self._execution.calling = observer, observer.calling
 
     @property
     def running(self) -> int:
@@ -232,6 +238,7 @@ class StepExecutor:
     async def _run(self, attempt: Attempt) -> None:
         # A task cancelled before its first step never enters its coroutine, so nobody would settle the attempt.
         attempt.begun = True
+        self._observer.began(attempt)
         outcome: Outcome | None = None
         try:
             if attempt.cut is None:

@@ -11,7 +11,7 @@ from logkeel.steps.machine.messages import Assigned, Commit, CommitFailed, Commi
 
 CALL_TIMEOUT_S = 5.0
 
-log = structlog.get_logger("logkeel.worker")
+log = structlog.get_logger("logkeel.worker", role="worker")
 
 
 class Giving(Protocol):
@@ -31,10 +31,12 @@ class QueueMember:
         self._worker = worker
         self._unplaced: tuple[TopicPartition, ...] = ()
         self._handed_over = False
+        self._assigned = False
         consumer.subscribe([topic], self)
 
     def on_assigned(self, partitions: Sequence[TopicPartition], group: GroupMetadata) -> None:
         self._unplaced = tuple(partitions)
+        self._assigned = True
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._worker.giving_up(tuple(partitions), clean=True)
@@ -44,7 +46,13 @@ class QueueMember:
         self._worker.giving_up(tuple(partitions), clean=False)
         self._forget(partitions)
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether the group has given partitions, maybe none, and each is read from where it should be."""
+        return self._assigned and not self._unplaced
+
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:
+        self._assigned = False
         self._unplaced = tuple(source for source in self._unplaced if source not in set(partitions))
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:

@@ -5,13 +5,13 @@ from contextlib import suppress
 
 import structlog
 
-from logkeel.errors import LogkeelError, LogTimeout, LogUnavailable, ProducerFatal, RecordTooLarge
+from logkeel.errors import LogkeelError, LogTimeout, LogUnavailable, OperatorError, ProducerFatal, RecordTooLarge
 from logkeel.exactly_once.dead_letters import OMITTED
 from logkeel.exactly_once.poison import dead_letter
 from logkeel.log import OutputRecord, Producer, Record, TopicPartition
 from logkeel.steps.machine.messages import LetterKept, SendLetter
 
-log = structlog.get_logger("logkeel.worker")
+log = structlog.get_logger("logkeel.worker", role="worker")
 
 
 def letter_of(record: Record, error: LogkeelError, topic: str) -> OutputRecord:
@@ -42,11 +42,11 @@ class LetterSender:
 
         try:
             self._producer.produce(letter.letter, delivered)
-        except (LogUnavailable, RecordTooLarge, ProducerFatal) as error:
+        except (LogUnavailable, RecordTooLarge, ProducerFatal, OperatorError) as error:
             self._failed(letter, error)
 
     def poll(self) -> list[LetterKept]:
-        """What has become durable since the last call. Raises `ProducerFatal`."""
+        """What has become durable since the last call. Raises `ProducerFatal`, `OperatorError`."""
         for _ in range(len(self._again)):
             self.send(self._again.popleft())
         self._producer.poll(0.0)
@@ -65,9 +65,10 @@ class LetterSender:
         self._producer.close()
 
     def _failed(self, letter: SendLetter, error: Exception) -> None:
-        if isinstance(error, ProducerFatal) or (isinstance(error, RecordTooLarge) and letter.letter.value is None):
+        too_large = isinstance(error, RecordTooLarge)
+        if isinstance(error, ProducerFatal | OperatorError) or (too_large and letter.letter.value is None):
             self._fatal = error
-        elif isinstance(error, RecordTooLarge):
+        elif too_large:
             # In front: the last headers of a letter say where it came from.
             headers = ((OMITTED, b"the value is too large; it is still at its place"), *letter.letter.headers)
             self._again.append(letter._replace(letter=letter.letter._replace(value=None, headers=headers)))

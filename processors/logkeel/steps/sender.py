@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from logkeel.errors import LogTimeout, LogUnavailable, ProducerFatal, RecordTooLarge
+from logkeel.errors import LogTimeout, LogUnavailable, OperatorError, ProducerFatal, RecordTooLarge
 from logkeel.log import OutputRecord, Producer, TopicPartition
 from logkeel.records import ErrorInfo, StepAnswer, StepCommand, StepFailed, StepHeartbeat, StepJournaled, StepSucceeded
 from logkeel.steps.machine.messages import Acknowledged, Key, key_of
@@ -53,7 +53,7 @@ class AnswerSender:
         self._producer.poll(0.0)
 
     def poll(self) -> list[Acknowledged]:
-        """Serve the producer; what has become durable since the last call. Raises `ProducerFatal`."""
+        """Serve the producer; what has become durable since the last call. Raises `ProducerFatal`, `OperatorError`."""
         for _ in range(len(self._again)):
             self._produce(self._again.popleft())
         self._producer.poll(0.0)
@@ -86,11 +86,11 @@ class AnswerSender:
 
         try:
             self._producer.produce(sent.output, delivered)
-        except (LogUnavailable, RecordTooLarge, ProducerFatal) as error:
+        except (LogUnavailable, RecordTooLarge, ProducerFatal, OperatorError) as error:
             self._failed(sent, error)
 
     def _failed(self, sent: _Sent, error: Exception) -> None:
-        if isinstance(error, ProducerFatal):
+        if isinstance(error, ProducerFatal | OperatorError):  # a missing right does not come by itself
             self._fatal = error
         elif isinstance(error, RecordTooLarge):
             if sent.instead is None:

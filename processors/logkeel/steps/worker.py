@@ -26,7 +26,6 @@ from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records import (
     JournalEntry,
     StepCommand,
-    StepFailed,
     StepHeartbeat,
     StepJournaled,
     StepReclaimed,
@@ -43,8 +42,10 @@ from logkeel.steps.executor import StepExecutor
 from logkeel.steps.group import QueueMember
 from logkeel.steps.kept import KEEPING, Keeping
 from logkeel.steps.letters import LetterSender, letter_of
+from logkeel.steps.logged import LoggedSteps
 from logkeel.steps.machine import Action, Holder, Input, MachineSettings, StepMachine, key_of
 from logkeel.steps.machine import messages as m
+from logkeel.steps.observing import SeveralStepObservers, StepObserver
 from logkeel.steps.resources import Overrides
 from logkeel.steps.sender import AnswerSender
 from logkeel.wire import decode_as
@@ -56,7 +57,7 @@ FETCH_RECORDS = 500
 REVOKE_FLUSH_S = 1.0
 LEAVE_FLUSH_S = 5.0
 
-log = structlog.get_logger("logkeel.worker")
+log = structlog.get_logger("logkeel.worker", role="worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class WorkerOptions:
     session ends (a rolling update whose process comes back within seconds).
     `debug`: time-outs of steps are not enforced here. A person at a breakpoint takes the time they need; the engine
     waits as long as heartbeats come.
+    `observers`: who else is told of executions and their calls, beside the log.
     """
 
     queue: str = "default"
@@ -86,6 +88,7 @@ class WorkerOptions:
     session_timeout_ms: int = SESSION_TIMEOUT_MS
     leave_on_close: bool = True
     debug: bool = False
+    observers: tuple[StepObserver, ...] = ()
 
 
 def _holder(state_dir: Path, options: WorkerOptions, slot: int) -> Holder:
@@ -148,6 +151,8 @@ class StepWorker:
             overrides=options.overrides,
         )
         self._executor.enforces_deadlines = not options.debug
+        self._observer = SeveralStepObservers((LoggedSteps(), *options.observers))
+        self._executor.watched_by(self._observer)
         self._executor.open(self._reported, lambda: self._post(m.SlotFreed()), self, emit=self._streams.emit)
 
     @property
@@ -161,12 +166,18 @@ class StepWorker:
         return self._drained
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it may start what comes: assigned, revocations read, not draining. From any thread."""
+        return self._control.caught_up and self._member.is_placed and not self._draining
+
+    @property
     def running(self) -> int:
         """Executions that have begun and not reported."""
         return self._executor.running
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then drain and leave. Raises `ConsumerFenced`, `ProducerFatal` and the like."""
+        log.info("worker_started", holder=str(self.holder), queue=self._options.queue)
         try:
             while not self._drained:
                 if stop.is_set():
@@ -174,11 +185,13 @@ class StepWorker:
                 self.turn()
         finally:
             self.close()
+            log.info("worker_stopped", holder=str(self.holder), queue=self._options.queue, drained=self._drained)
 
     def request_drain(self) -> None:
         """Take no more; finish what runs within `drain_s`, then release it. Idempotent; call between turns."""
         if not self._draining:
             self._draining = True
+            log.info("worker_draining", holder=str(self.holder), running=self.running)
             deadline_ms = self._elapsed_ms() + int(self._options.drain_s * 1_000)
             self._handle(m.DrainRequested(deadline_ms))
             if self._options.leave_on_close:
@@ -195,6 +208,7 @@ class StepWorker:
         if self._control.caught_up:
             self._fetch()
             for assigned in self._member.placed():
+                log.info("partition_assigned", topic=assigned.source.topic, partition=assigned.source.partition)
                 self._handle(assigned)
         self._serve()
         self._handle_time()
@@ -268,6 +282,7 @@ class StepWorker:
             return m.CommandArrived(record.source, record.offset, decode_as(record.value or b"", StepCommand))
         except LogkeelError as error:
             # What is no command goes to `dead-letters`, bytes untouched; the partition goes on.
+            self._observer.dead_letter(record.topic, record.partition, record.offset)
             return m.StrangerArrived(record.source, record.offset, letter_of(record, error, self._names.dead_letters))
 
     def _hear_revocations(self) -> None:
@@ -287,23 +302,11 @@ class StepWorker:
             self._streams.ended(attempt.emissions)
         if outcome is None:
             self._post(m.ClaimExpired(attempt.key, attempt.started_at_ms))
-            return
-        self._sender.send(attempt.command, outcome)
-        identity = attempt.command.identity
-        log.info(
-            "step_ended",
-            run_id=identity.run_id,
-            workflow=attempt.command.workflow,
-            step=identity.step,
-            attempt=identity.attempt,
-            dispatch=identity.dispatch,
-            topic=attempt.start.source.topic,
-            partition=attempt.start.source.partition,
-            offset=attempt.start.offset,
-            ms=self._clock.now_ms() - attempt.started_at_ms,
-            error=outcome.error.code if isinstance(outcome, StepFailed) else None,
-        )
-        self._post(m.Reported(attempt.key, slot_free))
+        else:
+            # First, so that whoever looks on delays no answer.
+            self._sender.send(attempt.command, outcome)
+            self._post(m.Reported(attempt.key, slot_free))
+        self._observer.ended(attempt, outcome, self._clock.now_ms())
 
     def send_entry(self, command: StepCommand, entry: JournalEntry, kept: Callable[[], None]) -> None:
         """On the loop's thread: an entry of a step's journal goes out at once."""
@@ -335,6 +338,8 @@ class StepWorker:
 
     def giving_up(self, sources: tuple[TopicPartition, ...], *, clean: bool) -> None:
         """Inside the rebalance callback: say what still runs, so that the engine's lease covers it (P32)."""
+        places = [[source.topic, source.partition] for source in sources]
+        log.info("partitions_revoked" if clean else "partitions_lost", partitions=places)
         if clean:
             for _ in range(len(self._inbox)):
                 self._handle(self._inbox.popleft())
@@ -396,7 +401,7 @@ class StepWorker:
                 log.info("step_reclaimed", run_id=identity.run_id, step=identity.step, holder_dead=dead)
                 self._sender.send(command, StepReclaimed(identity=identity, holder=holder, holder_dead=dead))
             case m.SendReleased(_, was_started, started_at_ms):
-                begun_at_ms = started_at_ms
+                begun_at_ms, forgotten = started_at_ms, None
                 if was_started:
                     forgotten = self._executor.forget(key_of(identity))
                     if forgotten is None:
@@ -406,6 +411,8 @@ class StepWorker:
                     identity=identity, holder=holder, was_started=was_started, started_at_ms=begun_at_ms
                 )
                 self._sender.send(command, released)
+                if forgotten is not None:
+                    self._observer.ended(forgotten, released, self._clock.now_ms())
 
     def _confirming(self, attempt: Attempt) -> Callable[[], None] | None:
         """Once this heartbeat is acknowledged, the step is surely held from now on for its lease (P39)."""

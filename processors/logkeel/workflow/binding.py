@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from logkeel.errors import InvalidInput, StepSignatureError
 from logkeel.records import FieldValue, FieldWrite, Operation
+from logkeel.workflow.call_limits import Frame
 from logkeel.workflow.context import RunView
 from logkeel.workflow.payloads import (
     decode_elements,
@@ -141,6 +142,7 @@ class BoundStep(BoundFunction):
     started: Started
     updates: Mapping[str, Operation]
     restarts: tuple[str, ...]
+    frame: Frame
 
     @property
     def children(self) -> "Mapping[str, Workflow[Any]]":
@@ -213,8 +215,8 @@ class BoundStep(BoundFunction):
         return StepSignatureError(message, step=self.name, problems=problems)
 
 
-def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
-    """Bind a declared step to the fields of its state."""
+def bound(step: Step[..., Any], fields: Mapping[str, StateField], units: Mapping[str, int]) -> BoundStep:
+    """Bind a declared step to the fields of its state, and to the units of its workflow's budgets."""
     return BoundStep(
         signature=step.signature,
         fields=fields,
@@ -226,4 +228,5 @@ def bound(step: Step[..., Any], fields: Mapping[str, StateField]) -> BoundStep:
         started=step.settings.children,
         restarts=step.settings.restarts,
         updates=dict(zip(step.settings.updates, step.settings.update_operations, strict=True)),
+        frame=Frame(step.name, step.signature.place, fields, units, step.settings.uses),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from msgspec import UnsetType
 
-from logkeel.definitions import BudgetDefinition, OnExhausted, StepDefinition
+from logkeel.definitions import Block, BudgetDefinition, ChildBlock, OnExhausted, StepDefinition, all_blocks
 from logkeel.records.limits import MAX_AMOUNT
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.naming import NAME
@@ -104,18 +104,18 @@ def _one_problems(budget: Budget, fields: Mapping[str, StateField], place: str) 
         yield Problem(what, place, f"mark the field as Annotated[str, Control], or declare {budget.key!r} as a Literal")
 
 
-def uses_problems(uses: Any, step: str, place: str) -> Iterator[Problem]:
-    """What is wrong with what a step says that it uses, by itself."""
+def uses_problems(uses: Any, whose: str, place: str) -> Iterator[Problem]:
+    """What is wrong with what a step, or a child, says that it uses, by itself."""
     if not isinstance(uses, Mapping):
-        what = f"uses= of step {step!r} is {uses!r}"
+        what = f"uses= of {whose} is {uses!r}"
         yield Problem(what, place, 'write uses={"tokens": 4_000}: how much one attempt uses at most')
         return
     for unit, amount in uses.items():
         if unit == WALL_MS:
             remedy = "leave it out: of time, as much is reserved as timeout= allows"
-            yield Problem(f"step {step!r} says that it uses {unit!r}, which the engine counts", place, remedy)
+            yield Problem(f"{whose} says that it uses {unit!r}, which the engine counts", place, remedy)
         elif not _is_unit(unit) or not _is_amount(amount):
-            what = f"step {step!r} says that it uses {amount!r} of {unit!r}"
+            what = f"{whose} says that it uses {amount!r} of {unit!r}"
             yield Problem(what, place, "write a unit, and the whole number from 1 on that one attempt uses at most")
 
 
@@ -123,9 +123,10 @@ def flow_problems(
     budgets: Sequence[Budget],
     own: "Sequence[Step[..., Any]]",
     inner: Mapping[str, Sequence[StepDefinition]],
+    flow: Block,
     place: str,
 ) -> Iterator[Problem]:
-    """Whether steps and budgets fit together. `inner`: steps of inner workflows, by its name."""
+    """Whether steps, children and budgets fit together. `inner`: steps of inner workflows, by its name."""
     if not budgets:
         return
     steps = [(each.signature.place, each.definition()) for each in dict.fromkeys(own)]
@@ -135,10 +136,36 @@ def flow_problems(
         most = most_of(definition)
         used |= {*most}
         yield from _fit_problems(budgets, definition, most, where)
+    children = [each for each in all_blocks(flow) if isinstance(each, ChildBlock)]
+    yield from _child_problems(budgets, children, place)
+    # What calls of durable code use is said where they are made, and what children use by them: nobody knows it here.
+    has_others = bool(children) or any(definition.journaled is True for _, definition in steps)
     for budget in budgets:
-        if budget.unit not in used | {WALL_MS}:
+        if budget.unit not in used | {WALL_MS} and not has_others:
             what = f"nothing in the flow uses the budget of {budget.unit!r}"
             yield Problem(what, place, f'say uses={{"{budget.unit}": …}} at the steps that do, or take it out')
+
+
+def _child_problems(budgets: Sequence[Budget], children: Sequence[ChildBlock], place: str) -> Iterator[Problem]:
+    known = least_of([each for each in budgets if not each.is_shared])
+    for child in children:
+        uses = {} if isinstance(child.uses, UnsetType) else child.uses
+        for unit in sorted(set(uses) - {WALL_MS}):
+            what = f"child {child.id!r} may use {uses[unit]} {unit}, "
+            if unit not in known:
+                remedy = "give each run a budget of it, or leave it out: a child shares none but its parent's own"
+                yield Problem(f"{what}of which a run of the workflow has no budget", place, remedy)
+            elif uses[unit] > known[unit]:
+                remedy = "let it say that it uses less, or raise the budget"
+                yield Problem(f"{what}and the budget is {known[unit]}: it never begins", place, remedy)
+
+
+def least_of(budgets: Sequence[Budget]) -> dict[str, int]:
+    """Of each unit the smallest of its budgets."""
+    found: dict[str, int] = {}
+    for each in budgets:
+        found[each.unit] = min(each.limit, found.get(each.unit, each.limit))
+    return found
 
 
 def most_of(definition: StepDefinition) -> dict[str, int]:
@@ -166,7 +193,7 @@ def _fit_problems(
             yield Problem(what, place, f"{remedy}, or raise the budget")
         if asked is not None and budget.is_shared and step.journaled is True:
             what = f"step {step.name!r} has a journal, and the budget of {budget.unit!r} is shared by runs"
-            remedy = "give each run a budget of its own, or let steps without journal use what is shared"
+            remedy = "let its calls say what they use, by step.options(uses=…), or give each run a budget of its own"
             yield Problem(what, place, remedy)
 
 

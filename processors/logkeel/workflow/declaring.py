@@ -60,7 +60,7 @@ def declare_step(function: Callable[..., Any], options: StepOptions, shape: Stat
     raise_for([*_result_problems(name, writes, signature.result, place), *_journal_problems(name, options, signature)])
     raise_for(_operation_problems(name, (*named, *updated), shape, place))
     raise_for([*limit_problems(options.limits, shape.fields, f"step {name!r}", place)])
-    raise_for(list(uses_problems(options.uses, name, place)))
+    raise_for(list(uses_problems(options.uses, f"step {name!r}", place)))
     raise_for(
         _update_problems(name, options, updated, signature) + _restart_problems(name, options, restarts, signature)
     )

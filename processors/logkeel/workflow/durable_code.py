@@ -4,8 +4,8 @@ Each call is a record, acknowledged before `run` returns. When the step is execu
 give it without being made; so code between the calls must decide by nothing else than its arguments and their results.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
@@ -18,6 +18,7 @@ from logkeel.workflow.retry import Retry
 
 if TYPE_CHECKING:
     from logkeel.workflow.durable import Durable
+    from logkeel.workflow.limits import Limit
     from logkeel.workflow.workflow import Workflow
 
 P = ParamSpec("P")
@@ -31,13 +32,16 @@ class CallOptions:
     """How a journaled call is made. Raises `StepSignatureError` for what does not go together.
 
     `timeout` bounds one try; None: no limit. `check` belongs to CHECKED: it takes the arguments of the call and answers
-    as a step's check does. A ONCE call is repeated for `NotDone` only.
+    as a step's check does. A ONCE call is repeated for `NotDone` only. `limits`: how many there may be at once, or
+    begin within a time; `uses`: how much of each unit of the workflow's budgets one try uses at most.
     """
 
     effect: EffectDeclaration = IDEMPOTENT
     timeout: Duration | None = DEFAULT_CALL_TIMEOUT
     retry: Retry | None = None
     check: Callable[..., Any] | None = None
+    limits: "Sequence[Limit]" = ()
+    uses: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         kind = self.effect.kind
@@ -77,12 +81,14 @@ class ChildOptions:
     """How a child run is started. `name`: of the call, in the journal; unless said, the workflow's.
 
     `on_cancel`: what becomes of it when the step does not wait for it any more. `max_descendants`: how many runs there
-    may be below it; unless said, a share of what this run has left.
+    may be below it; unless said, a share of what this run has left. `uses`: how much of each unit of the workflow's
+    budgets it, and all below it, may use; unless said, a share as well.
     """
 
     name: str | None = None
     on_cancel: Literal["cancel", "abandon"] = "cancel"
     max_descendants: int | None = None
+    uses: Mapping[str, int] = field(default_factory=dict)
 
 
 class DurableCalls(Protocol):
@@ -115,8 +121,16 @@ class DurableCode(DurableCalls, Protocol):
         timeout: Duration | None = DEFAULT_CALL_TIMEOUT,
         retry: Retry | None = None,
         check: Callable[..., Any] | None = None,
+        limits: "Sequence[Limit]" = (),
+        uses: Mapping[str, int] | None = None,
     ) -> DurableCalls:
-        """Calls with these options: `await step.options(effect=KEYED).run(...)`. Raises as `CallOptions`."""
+        """Calls with these options: `await step.options(effect=KEYED).run(...)`.
+
+        `limits`: each try of a call waits, holding no worker, until there are fewer at once, or until enough time has
+        passed; each needs a name. `uses`: how much of each unit of the workflow's budgets one try uses at most; so much
+        is reserved before it, and it counts with what the called function reports by `current_step().used(…)`. Raises
+        as `CallOptions`, and `StepSignatureError` for limits and units that do not fit the workflow.
+        """
         ...
 
     async def gather(self, *coroutines: Coroutine[Any, Any, T], concurrency: int | None = None) -> list[T]:

@@ -111,9 +111,14 @@ def _key_problems(limit: Limit, fields: Mapping[str, StateField], whose: str, pl
         yield Problem(what, place, f"mark the field as Annotated[str, Control], or declare {limit.key!r} as a Literal")
 
 
-def circle_problems(workflow: "Workflow[Any]", flow: Block, children: Mapping[str, "Workflow[Any]"]) -> list[Problem]:
-    """Runs that hold a slot and wait, at whatever depth, for runs that need one of the same limit."""
-    awaited = {workflow.name: _awaited(flow)}
+def circle_problems(
+    workflow: "Workflow[Any]", flow: Block, children: Mapping[str, "Workflow[Any]"], *, code: bool = False
+) -> list[Problem]:
+    """Runs that hold a slot and wait, at whatever depth, for runs that need one of the same limit.
+
+    `code`: also those that the code of a step may wait for, which is known when all workflows are defined.
+    """
+    awaited = {workflow.name: _awaited(workflow, flow, code=code)}
     known = {**children, workflow.name: workflow}
     left = [*awaited[workflow.name]]
     while left:
@@ -121,7 +126,7 @@ def circle_problems(workflow: "Workflow[Any]", flow: Block, children: Mapping[st
         if name in awaited or name not in known:
             continue
         blocks = known[name].blocks
-        awaited[name] = set() if blocks is None else _awaited(blocks)
+        awaited[name] = set() if blocks is None else _awaited(known[name], blocks, code=code)
         known |= known[name].children
         left += awaited[name]
     return [
@@ -135,8 +140,9 @@ def circle_problems(workflow: "Workflow[Any]", flow: Block, children: Mapping[st
     ]
 
 
-def _awaited(flow: Block) -> set[str]:
-    return {each.workflow for each in all_blocks(flow) if isinstance(each, ChildBlock) and not each.detach}
+def _awaited(workflow: "Workflow[Any]", flow: Block, *, code: bool) -> set[str]:
+    of_blocks = {each.workflow for each in all_blocks(flow) if isinstance(each, ChildBlock) and not each.detach}
+    return of_blocks | set(workflow.started_by_code) if code else of_blocks
 
 
 def _reaches(name: str, awaited: Mapping[str, set[str]]) -> bool:

@@ -1,6 +1,7 @@
 """A workflow: a typed state, steps and a flow; compiled to a definition, checked when it is built."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
@@ -19,7 +20,7 @@ from logkeel.errors import InvalidInput
 from logkeel.records import FieldValue, FieldWrite, WorkflowDefinition
 from logkeel.workflow.binding import BoundStep, bound
 from logkeel.workflow.blocks import FlowBlock
-from logkeel.workflow.budgets import Budget, budget_definitions, budget_problems, flow_problems
+from logkeel.workflow.budgets import Budget, budget_definitions, budget_problems, flow_problems, least_of
 from logkeel.workflow.context import RunView, StepErrorView
 from logkeel.workflow.conversing import conversation_in, conversation_problems, joining_problems
 from logkeel.workflow.declaring import StepOptions, declare_step
@@ -185,7 +186,7 @@ class Workflow(Generic[S]):
         has_journals = any(step.definition().journaled is True for step in translation.used)
         problems += joining_problems(self.conversation, flow, f"Workflow({self.name!r})", has_journals=has_journals)
         inner = {name: each.document().steps for name, each in translation.inner.items()}
-        problems += flow_problems(self.budgets, translation.used, inner, f"Workflow({self.name!r})")
+        problems += flow_problems(self.budgets, translation.used, inner, flow, f"Workflow({self.name!r})")
         problems += circle_problems(self, flow, translation.children | self._inner_children(translation))
         if not foreign:
             problems += self._check(flow, translation)
@@ -215,7 +216,13 @@ class Workflow(Generic[S]):
         )
 
     def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
-        """The record that publishes this workflow. The digest covers the document, not the time."""
+        """The record that publishes this workflow. The digest covers the document, not the time.
+
+        Raises `DefinitionError`, also for what is wrong with what its code starts.
+        """
+        flow = self._flow
+        if flow is not None:
+            raise_for(circle_problems(self, flow, self.children, code=True))
         document = encode_document(self.document())
         return WorkflowDefinition(
             name=self.name,
@@ -264,6 +271,12 @@ class Workflow(Generic[S]):
         return found
 
     @property
+    def started_by_code(self) -> Mapping[str, "Workflow[Any]"]:
+        """Workflows that the code of its steps, and of those of its inner ones, may start and wait for, by name."""
+        own = {n: each for step in self._steps.values() for n, each in step.settings.children.by_name().items()}
+        return own | {n: each for inner in self._inner.values() for n, each in inner.started_by_code.items()}
+
+    @property
     def starts_runs(self) -> bool:
         """Whether its runs may start child runs."""
         of_code = any(step.settings.children for step in self._steps.values())
@@ -271,10 +284,12 @@ class Workflow(Generic[S]):
 
     def bind(self, step_name: str) -> BoundStep:
         """The step as a worker runs it; of an inner workflow by `<workflow>:<step>`. Raises KeyError if unknown."""
+        units = least_of(self.budgets)
         inner, separator, name = step_name.partition(SEPARATOR)
         if separator:
-            return self._inner[inner].bind(name)
-        return bound(self._steps[step_name], self.shape.fields)
+            there = self._inner[inner].bind(name)
+            return replace(there, frame=replace(there.frame, units=units))
+        return bound(self._steps[step_name], self.shape.fields, units)
 
     def encode_input(self, values: Mapping[str, Any]) -> tuple[FieldWrite, ...]:
         """The input of a run as field writes, in the order of the state class.

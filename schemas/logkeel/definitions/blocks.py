@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from logkeel.definitions.fields import FieldDefinition
 from logkeel.records import Control
@@ -212,6 +213,7 @@ class ChildBlock(msgspec.Struct, frozen=True, kw_only=True, tag="child"):
     It is awaited: when it has succeeded, its field `returns` is copied to the outer field `writes`; any other end is
     the failure `child_failed` of the block. `detach`: nobody waits for it. `on_cancel`: what becomes of it when nobody
     waits for it any more. `leaf`: it has no children itself, so none are kept free for it (`docs/inline-and-child.md`).
+    `uses`: what it and all below it may use of the outer workflow's budgets, by unit; of others it gets a share.
     """
 
     id: str
@@ -223,6 +225,7 @@ class ChildBlock(msgspec.Struct, frozen=True, kw_only=True, tag="child"):
     detach: bool = False
     on_cancel: Literal["cancel", "abandon"] = "cancel"
     leaf: bool = False
+    uses: dict[str, int] | UnsetType = UNSET
 
 
 class SagaBlock(msgspec.Struct, frozen=True, kw_only=True, tag="saga"):

@@ -108,8 +108,20 @@ class ConsumerFenced(OperatorError):
     code: ClassVar[str] = "consumer_fenced"
 
 
+class AuthenticationFailed(OperatorError):
+    """The broker does not let this user in: the password is wrong, or it does not know the name."""
+
+    code: ClassVar[str] = "authentication_failed"
+
+
+class CertificateRefused(OperatorError):
+    """The broker's certificate has expired, is for another name, or was signed by nobody we trust: see `reason`."""
+
+    code: ClassVar[str] = "certificate_refused"
+
+
 class AuthorizationFailed(OperatorError):
-    """The broker refuses an operation."""
+    """The broker refuses an operation; `operation`, `resource` and `name` say which right is lacking, if known."""
 
     code: ClassVar[str] = "authorization_failed"
 
@@ -124,6 +136,12 @@ class UnknownPayloadKey(OperatorError):
     """A payload is encrypted with a key that this process does not have; `key_id` names it."""
 
     code: ClassVar[str] = "unknown_payload_key"
+
+
+class GatewayUnprotected(OperatorError):
+    """The gateway is to listen where others reach it, and nobody would have to say who they are."""
+
+    code: ClassVar[str] = "gateway_unprotected"
 
 
 class BrokerError(OperatorError):
@@ -164,10 +182,12 @@ class BrokerDied(BrokerError):
 
 __all__ = [
     "ArtifactsUnavailable",
+    "AuthenticationFailed",
     "AuthorizationFailed",
     "BrokerDied",
     "BrokerError",
     "BrokerLocked",
+    "CertificateRefused",
     "ChangelogReplaced",
     "ChangelogTruncated",
     "CoPartitioningBroken",
@@ -175,6 +195,7 @@ __all__ = [
     "ConsumerFenced",
     "DiskFull",
     "EnginesRunning",
+    "GatewayUnprotected",
     "OperatorError",
     "PartitionCountChanged",
     "PortTaken",

@@ -25,7 +25,10 @@
     │   ├── QuestionNotFound        question_not_found
     │   ├── RunFailed               run_failed
     │   ├── RequestWasRejected      request_rejected
-    │   └── WaitTimedOut            wait_timed_out
+    │   ├── WaitTimedOut            wait_timed_out
+    │   ├── Unauthenticated         unauthenticated
+    │   ├── Forbidden               forbidden
+    │   └── TooManyRequests         too_many_requests
     ├── EngineError             the loop reacts by itself; an operator sees it when it lasts
     │   ├── LogUnavailable          log_unavailable
     │   │   └── LogTimeout              log_timeout
@@ -38,6 +41,7 @@
     │   ├── StoreUnavailable        store_unavailable
     │   ├── BlobStoreUnavailable    blob_store_unavailable
     │   ├── StepProcessDied         step_process_died
+    │   ├── ReadModelBehind         read_model_behind
     │   └── InvariantViolation      invariant_violation
     └── OperatorError           configuration, topics, disks, rights
         ├── ConfigInvalid           config_invalid
@@ -56,9 +60,12 @@
         ├── EnginesRunning          engines_running
         ├── SlotTaken               slot_taken
         ├── ConsumerFenced          consumer_fenced
+        ├── AuthenticationFailed    authentication_failed
+        ├── CertificateRefused      certificate_refused
         ├── AuthorizationFailed     authorization_failed
         ├── TransactionsUnavailable transactions_unavailable
         ├── UnknownPayloadKey       unknown_payload_key
+        ├── GatewayUnprotected      gateway_unprotected
         └── BrokerError             the embedded broker
             ├── ArtifactsUnavailable    artifacts_unavailable
             ├── PortTaken               port_taken
@@ -78,10 +85,12 @@ from typing import Any, ClassVar
 
 from logkeel.errors.operators import (
     ArtifactsUnavailable,
+    AuthenticationFailed,
     AuthorizationFailed,
     BrokerDied,
     BrokerError,
     BrokerLocked,
+    CertificateRefused,
     ChangelogReplaced,
     ChangelogTruncated,
     ConfigInvalid,
@@ -89,6 +98,7 @@ from logkeel.errors.operators import (
     CoPartitioningBroken,
     DiskFull,
     EnginesRunning,
+    GatewayUnprotected,
     OperatorError,
     PartitionCountChanged,
     PortTaken,
@@ -276,6 +286,24 @@ class WaitTimedOut(CallerError):
     code: ClassVar[str] = "wait_timed_out"
 
 
+class Unauthenticated(CallerError):
+    """The call says not who makes it, or not in a way that is believed."""
+
+    code: ClassVar[str] = "unauthenticated"
+
+
+class Forbidden(CallerError):
+    """Who makes the call may not; `role` names what is needed."""
+
+    code: ClassVar[str] = "forbidden"
+
+
+class TooManyRequests(CallerError):
+    """The caller makes more calls than one caller may; `retry_after_s` says when to come again."""
+
+    code: ClassVar[str] = "too_many_requests"
+
+
 class EngineError(LogkeelError):
     """The loop reacts by itself; an operator sees it when it lasts."""
 
@@ -349,6 +377,12 @@ class StepProcessDied(EngineError):
     code: ClassVar[str] = "step_process_died"
 
 
+class ReadModelBehind(EngineError):
+    """The read model has not read up to the offset that the caller has seen, and not in the time it waited."""
+
+    code: ClassVar[str] = "read_model_behind"
+
+
 class InvariantViolation(EngineError):
     """An impossible combination: stop without committing."""
 
@@ -357,6 +391,7 @@ class InvariantViolation(EngineError):
 
 __all__ = [
     "ArtifactsUnavailable",
+    "AuthenticationFailed",
     "AuthorError",
     "AuthorizationFailed",
     "BlobMissing",
@@ -366,6 +401,7 @@ __all__ = [
     "BrokerLocked",
     "CallFailed",
     "CallerError",
+    "CertificateRefused",
     "ChangelogReplaced",
     "ChangelogTruncated",
     "CoPartitioningBroken",
@@ -379,6 +415,8 @@ __all__ = [
     "EngineError",
     "EnginesRunning",
     "Fail",
+    "Forbidden",
+    "GatewayUnprotected",
     "InvalidInput",
     "InvariantViolation",
     "JournalDiverged",
@@ -397,6 +435,7 @@ __all__ = [
     "ProducerFatal",
     "ProducerFenced",
     "QuestionNotFound",
+    "ReadModelBehind",
     "RecordTooLarge",
     "RequestWasRejected",
     "RetryAfter",
@@ -413,10 +452,12 @@ __all__ = [
     "StoreLocked",
     "StoreStale",
     "StoreUnavailable",
+    "TooManyRequests",
     "TopicMismatch",
     "TopicMissing",
     "TransactionAbortable",
     "TransactionsUnavailable",
+    "Unauthenticated",
     "UndecodableRecord",
     "UnknownPayloadKey",
     "UnknownSchema",

@@ -33,6 +33,7 @@ from logkeel.records.schedules import (
     SteerSchedule,
 )
 from logkeel.records.steps import (
+    CallLimit,
     ChildCall,
     JournalEntry,
     StepAnswer,
@@ -51,6 +52,7 @@ from logkeel.records.steps import (
 )
 from logkeel.records.streams import StepEmitted
 from logkeel.records.values import (
+    Allowance,
     Blob,
     Control,
     Effect,
@@ -71,9 +73,11 @@ from logkeel.records.values import (
 
 __all__ = [
     "AcquireLimit",
+    "Allowance",
     "AnswerQuestion",
     "Blob",
     "CancelRun",
+    "CallLimit",
     "ChildCall",
     "ChildCompleted",
     "Control",

@@ -86,6 +86,8 @@ def _entry_bytes(entry: JournalEntry) -> int:
     if entry.child is not None:
         names = (entry.child.workflow, entry.child.version, entry.child.run_id or "")
         size += _FRAME_BYTES + sum(map(_text_bytes, names)) + fields_bytes(entry.child.result)
+    size += sum(_FRAME_BYTES + _text_bytes(each.name) + _text_bytes(each.key or "") for each in entry.limits)
+    size += sum(_FRAME_BYTES + _text_bytes(unit) for amounts in (entry.uses, entry.used) for unit in amounts)
     error = entry.error
     if error is None:
         return size

@@ -60,6 +60,7 @@ EventKind = Literal[
     "limit_granted",
     "answer_ignored",
     "run_completed",
+    "child_settled",
 ]
 
 
@@ -143,7 +144,8 @@ class ChildCompleted(msgspec.Struct, frozen=True, kw_only=True):
     """On step-results, at the home of the parent: its child has ended, or could not be started (P29).
 
     `run_id`, `incarnation`, `path` and `number` are the parent's, as they stood in the child's start.
-    `child_incarnation` None: its start was refused. `descendants`: how many child runs there were below it.
+    `child_incarnation` None: its start was refused. `descendants`: how many child runs there were below it. `used`:
+    what all of them have used of budgets of the parent, by unit; a unit that is missing counts in full.
     """
 
     run_id: str
@@ -156,6 +158,7 @@ class ChildCompleted(msgspec.Struct, frozen=True, kw_only=True):
     result: tuple[FieldValue, ...] = ()
     error: ErrorInfo | None = None
     descendants: int = 0
+    used: dict[str, int] = {}
 
 
 class RequestRejected(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from logkeel.records.limit_words import LimitKind
 from logkeel.records.values import (
     Effect,
     ErrorInfo,
@@ -15,7 +16,17 @@ from logkeel.records.values import (
     TraceContext,
 )
 
-WaitKind = Literal["sleep", "signal", "question", "child"]
+WaitKind = Literal["sleep", "signal", "question", "child", "limit"]
+
+
+class CallLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit that a call of a step's code keeps to, as the code says it. `key`: the control field it is for."""
+
+    kind: LimitKind
+    name: str
+    limit: int
+    per_ms: int | None = None
+    key: str | None = None
 
 
 class ChildCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +34,7 @@ class ChildCall(msgspec.Struct, frozen=True, kw_only=True):
 
     `max_descendants`: how many runs there may be below it; None: a share of what is left. `abandon`: it goes on if
     nobody waits for it any more. `run_id` and `result` belong to the outcome: which run it was, and what it returned.
+    `uses`: what it and all below it may use of budgets; of other units it gets a share of what is left.
     """
 
     workflow: str
@@ -31,6 +43,7 @@ class ChildCall(msgspec.Struct, frozen=True, kw_only=True):
     max_descendants: int | None = None
     run_id: str | None = None
     result: tuple[FieldValue, ...] = ()
+    uses: dict[str, int] = {}
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +54,8 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     "result". `due_ms` belongs to an intent: when a wait is over, from when on a check may tell, or until when a key is
     remembered outside. `child` belongs to a wait for a run.
     `updates`: its writes are of fields of the state, and were made at once.
+    `limits` and `uses` belong to a wait for slots: what the next try of its call keeps to, and what it uses at most of
+    budgets, by unit. `used`: what the try before has used; of an outcome, or of the wait for the next try.
     """
 
     name: str
@@ -55,6 +70,9 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: WaitKind | None = None
     child: ChildCall | None = None
     updates: bool = False
+    limits: tuple[CallLimit, ...] = ()
+    uses: dict[str, int] = {}
+    used: dict[str, int] = {}
 
 
 class StepCommand(msgspec.Struct, frozen=True, kw_only=True):

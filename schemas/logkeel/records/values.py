@@ -103,11 +103,19 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
 
 
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a child run and all below it may use of a budget of its parent. `asks`: a human may give more."""
+
+    unit: str
+    limit: int
+    asks: bool = False
+
+
 class Parent(msgspec.Struct, frozen=True, kw_only=True):
     """The run that a child run answers to, and what the child may do (P29).
 
     `number` is the revision at which it was started; with run, incarnation and path it says which wait its end is for.
-    `depth`: how many runs are above it. `max_depth`, `max_descendants`: of it and everything below it.
+    `depth`: how many runs are above it. `max_depth`, `max_descendants`, `budget`: of it and everything below it.
     """
 
     run_id: str
@@ -119,6 +127,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
     max_descendants: int
     home_partition: int = 0
     detached: bool = False
+    budget: tuple[Allowance, ...] = ()
 
 
 class TraceContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,5 +6,6 @@ behind holds on Linux.
 
 from logkeel.broker.cluster import EmbeddedCluster
 from logkeel.broker.embedded import EmbeddedBroker
+from logkeel.broker.secured import SecuredBroker
 
-__all__ = ["EmbeddedBroker", "EmbeddedCluster"]
+__all__ = ["EmbeddedBroker", "EmbeddedCluster", "SecuredBroker"]

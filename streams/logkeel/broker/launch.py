@@ -16,8 +16,9 @@ from logkeel.broker import ports as tcp
 from logkeel.broker.locking import take
 from logkeel.broker.places import cache_directory
 from logkeel.broker.runtime import Runtime, prepare
+from logkeel.broker.security import Security
 from logkeel.broker.settings import HOST, BrokerSettings, Member, Ports
-from logkeel.broker.state import BrokerNote, lock_path, log_path, log_tail, read_note, write_note
+from logkeel.broker.state import BrokerNote, lock_path, log_path, log_tail, read_note, says_started, write_note
 from logkeel.errors import BrokerDied, BrokerLocked, DiskFull, PortTaken
 
 # Kafka's index files are sparse, its segments grow: this is room for a day of tests, not for production.
@@ -44,6 +45,8 @@ class LaunchRequest:
     java_options: tuple[str, ...] = ()
     member: Member | None = None
     ports: Ports | None = None
+    security: Security | None = None
+    """None: plain connections, and everybody may do everything."""
 
 
 class BrokerProcess(Protocol):
@@ -120,11 +123,20 @@ def _launch_locked(
     request: LaunchRequest, ports: Ports, *, runtime: Runtime, lock: int, spawn: Spawn
 ) -> tuple[BrokerProcess, BrokerNote]:
     advertised = request.advertised or f"{HOST}:{ports.client}"
-    settings = BrokerSettings(request.data_dir, ports, advertised, request.config, request.member)
+    config = request.config
+    if request.security is not None:
+        request.security.prepare()
+        config = {**request.security.properties(), **config}
+    settings = BrokerSettings(request.data_dir, ports, advertised, config, request.member)
     properties = request.data_dir / "server.properties"
+    properties.touch(mode=0o600)  # it may hold passwords
     properties.write_text(settings.text(), encoding="utf-8")
-    runtime.format(settings.log_dir, request.member)
+    if request.security is None:
+        runtime.format(settings.log_dir, request.member)
+    else:
+        runtime.format_with_users(settings.log_dir, properties, request.security.format_arguments())
     _keep_log_small(log_path(request.data_dir))
+    logged_bytes = log_path(request.data_dir).stat().st_size if log_path(request.data_dir).exists() else 0
     output = os.open(log_path(request.data_dir), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
         process = spawn(
@@ -133,7 +145,12 @@ def _launch_locked(
     finally:
         os.close(output)
     try:
-        _await_ready(process, ports.client, request.data_dir)
+        if request.security is None:
+            _await_ready(process, ports.client, request.data_dir, lambda: tcp.serves_metadata(ports.client))
+        else:  # it answers nobody in the clear
+            _await_ready(
+                process, ports.client, request.data_dir, lambda: says_started(request.data_dir, since=logged_bytes)
+            )
         note = BrokerNote(process.pid, advertised, ports)
         write_note(request.data_dir, note)
     except BaseException:
@@ -142,9 +159,9 @@ def _launch_locked(
     return process, note
 
 
-def _await_ready(process: BrokerProcess, port: int, data_dir: Path) -> None:
+def _await_ready(process: BrokerProcess, port: int, data_dir: Path, is_ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT_S
-    while not tcp.serves_metadata(port):
+    while not is_ready():
         if process.has_ended():
             died(data_dir, "while starting", port=port)
         if time.monotonic() > deadline:

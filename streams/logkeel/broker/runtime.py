@@ -66,6 +66,13 @@ class Runtime:
         lines = ("version=1", f"cluster.id={cluster_id}", f"node.id={node_id}", f"directory.id={kafka_id()}")
         marker.write_text("\n".join(lines) + "\n", encoding="ascii")
 
+    def format_with_users(self, log_dir: Path, properties: Path, arguments: Sequence[str]) -> None:
+        """As `format`, by Kafka's storage tool, which also writes passwords. Raises: BrokerDied."""
+        if (log_dir / "meta.properties").exists():
+            return
+        command = ["format", "-t", kafka_id(), "-c", str(properties), *arguments]
+        _run(java.command(java.STORAGE_TOOL, command, class_path=self.class_path), properties.with_name("format.log"))
+
 
 def prepare(cache: Path, *, say: Say = say_on_stderr) -> Runtime:
     """Fetch and prepare what is missing; quick when all is there.

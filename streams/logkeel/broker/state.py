@@ -68,3 +68,13 @@ def log_tail(data_dir: Path, *, lines: int = 20) -> list[str]:
             return file.read().decode("utf-8", "replace").splitlines()[-lines:]
     except FileNotFoundError:
         return []
+
+
+def says_started(data_dir: Path, *, since: int) -> bool:
+    """Whether the broker's output, from that byte on, has Kafka's own word that it takes work."""
+    try:
+        with log_path(data_dir).open("rb") as file:
+            file.seek(since)
+            return b"Kafka Server started" in file.read()
+    except FileNotFoundError:
+        return False

@@ -4,7 +4,7 @@ from logkeel.exactly_once.changelog import changelog_config
 from logkeel.exactly_once.dead_letters import Letter, Redriver, read_letters
 from logkeel.exactly_once.diagnosis import Verdict
 from logkeel.exactly_once.loop import TransactionalLoop
-from logkeel.exactly_once.observer import BatchCounts, Observer, Unobserved
+from logkeel.exactly_once.observer import BatchCounts, Observer, SeveralObservers, Unobserved
 from logkeel.exactly_once.parts import LoopPorts
 from logkeel.exactly_once.port import CommitListener, Processor, Produced, SideEvent, SideSource, Timer, Turn
 from logkeel.exactly_once.repair import Repair, Repaired
@@ -29,6 +29,7 @@ __all__ = [
     "Timer",
     "TransactionalLoop",
     "Turn",
+    "SeveralObservers",
     "Unobserved",
     "Verdict",
     "changelog_config",

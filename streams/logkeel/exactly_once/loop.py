@@ -92,6 +92,16 @@ class TransactionalLoop:
         """Partitions that are processing."""
         return tuple(self._owned.active)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the group has given this member its partitions and all of them run. From any thread."""
+        return self._owned.is_settled
+
+    @property
+    def pending_timers(self) -> int:
+        """Timers of the partitions this member runs; from any thread."""
+        return sum(state.timers.pending for state in list(self._owned.states.values()))
+
     def start(self) -> None:
         """Initialise both producers and join the group (P13: no offset is read before both are initialised)."""
         self._started = True

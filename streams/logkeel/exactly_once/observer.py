@@ -3,7 +3,7 @@
 `at` names the places between two effects, so that a test can stop a process exactly there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -49,6 +49,10 @@ class Observer(Protocol):
         """These partitions run; `replayed` changelog records were applied."""
         ...
 
+    def restoring(self, remaining: Mapping[int, int]) -> None:
+        """So many changelog offsets are left to replay, by partition; told after each bite, 0 at the end."""
+        ...
+
     def rebalance(self, event: Literal["assigned", "revoked", "lost"], partitions: Sequence[int]) -> None:
         """The group moved partitions."""
         ...
@@ -78,6 +82,9 @@ class Unobserved:
     def resync_finished(self, partitions: Sequence[int], replayed: int, seconds: float) -> None:
         """Ignored."""
 
+    def restoring(self, remaining: Mapping[int, int]) -> None:
+        """Ignored."""
+
     def rebalance(self, event: Literal["assigned", "revoked", "lost"], partitions: Sequence[int]) -> None:
         """Ignored."""
 
@@ -89,3 +96,50 @@ class Unobserved:
 
     def at(self, place: Place) -> None:
         """Ignored."""
+
+
+class SeveralObservers:
+    """Tells each of several, in their order."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    def batch_committed(self, counts: BatchCounts) -> None:
+        """See `Observer`."""
+        for each in self._observers:
+            each.batch_committed(counts)
+
+    def resync_started(self, partitions: Sequence[int]) -> None:
+        """See `Observer`."""
+        for each in self._observers:
+            each.resync_started(partitions)
+
+    def resync_finished(self, partitions: Sequence[int], replayed: int, seconds: float) -> None:
+        """See `Observer`."""
+        for each in self._observers:
+            each.resync_finished(partitions, replayed, seconds)
+
+    def restoring(self, remaining: Mapping[int, int]) -> None:
+        """See `Observer`."""
+        for each in self._observers:
+            each.restoring(remaining)
+
+    def rebalance(self, event: Literal["assigned", "revoked", "lost"], partitions: Sequence[int]) -> None:
+        """See `Observer`."""
+        for each in self._observers:
+            each.rebalance(event, partitions)
+
+    def poisoned(self, topic: str, partition: int, offset: int, error: Exception) -> None:
+        """See `Observer`."""
+        for each in self._observers:
+            each.poisoned(topic, partition, offset, error)
+
+    def error(self, where: str, error: Exception) -> None:
+        """See `Observer`."""
+        for each in self._observers:
+            each.error(where, error)
+
+    def at(self, place: Place) -> None:
+        """See `Observer`."""
+        for each in self._observers:
+            each.at(place)

@@ -64,6 +64,13 @@ class Ownership:
         """Whether a resync runs or is due."""
         return bool(self._unsynced)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is an assignment, maybe of nothing, that is not over, and nothing of it waits for a resync."""
+        assignment = self.assignment
+        given = assignment.group is not None and assignment.problem is None
+        return given and self.stale_since_s is None and not self._unsynced
+
     def stop(self, partitions: Iterable[int], *, in_doubt: bool = False) -> None:
         """Drop all memory of these partitions; only a resync reopens them (P6, P8)."""
         numbers = list(partitions)

@@ -86,6 +86,10 @@ class Replay:
             self._patience.waits(sorted(self._missing))
         return done, came
 
+    def remaining(self) -> dict[int, int]:
+        """Changelog offsets that are left, by partition that has not reached its target."""
+        return {p: max(0, target.view.end - target.state.replay_from) for p, target in self._missing.items()}
+
     def close(self) -> None:
         """Release the reader; idempotent."""
         self._reader.close()

@@ -191,6 +191,7 @@ class Resync:
             while left:
                 done, came = replay.bite()
                 self.replayed = before + replay.replayed
+                self.parts.observer.restoring(replay.remaining() | dict.fromkeys(done, 0))
                 for partition in done:
                     self._load(behind[partition].state, committed, bounds)
                 if done:

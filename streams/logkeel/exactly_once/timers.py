@@ -20,6 +20,11 @@ class TimerHeap:
         self._wakeups: dict[bytes, int] = {}
         self._wakeup_heap: list[tuple[int, bytes]] = []
 
+    @property
+    def pending(self) -> int:
+        """How many timers there are, wake-ups aside; from any thread."""
+        return len(self._live)
+
     def load(self, keys: Iterable[bytes]) -> None:
         """Replace everything by these timer rows; wake-ups are forgotten (P6, P7)."""
         self._heap = list(keys)

@@ -27,6 +27,9 @@ from confluent_kafka.admin import (
 
 from logkeel.errors import LogTimeout
 from logkeel.kafka.classification import call_error, error_of
+from logkeel.kafka.client_log import ClientLog
+from logkeel.kafka.refusals import first_contact, is_secured
+from logkeel.kafka.rights import Right
 from logkeel.log import GroupMember, TopicDescription, TopicPartition, TopicPlan
 
 REQUEST_TIMEOUT_S = 10.0
@@ -67,8 +70,18 @@ class KafkaAdmin:
     """Implements `logkeel.log.Admin`."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._settings = dict(settings)
-        self._admin = AdminClient(self._settings)
+        self._log = ClientLog()
+        self._settings = {**settings, "logger": self._log}
+        self._handle = AdminClient(dict(self._settings))
+        self._met = not is_secured(settings)
+
+    @property
+    def _admin(self) -> AdminClient:
+        """The client. Before it is used first, whoever is refused hears why: `AuthenticationFailed` and the like."""
+        if not self._met:
+            first_contact(self._handle, self._log, self._settings)
+            self._met = True
+        return self._handle
 
     def describe_topics(self, names: Sequence[str], *, with_config: bool = False) -> Mapping[str, TopicDescription]:
         if not names:
@@ -80,7 +93,8 @@ class KafkaAdmin:
                 found[name] = _answer(future, f"describing {name}")
             except KafkaException as exception:
                 if error_of(exception).code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise call_error(error_of(exception), doing=f"describing {name}") from exception
+                    rights = (Right("DESCRIBE", "topic", name),)
+                    raise call_error(error_of(exception), doing=f"describing {name}", rights=rights) from exception
         configs = self._configs(list(found)) if with_config else {}
         return {name: _description(topic, configs.get(name, {})) for name, topic in found.items()}
 
@@ -91,7 +105,7 @@ class KafkaAdmin:
         futures = self._admin.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
         result: dict[str, dict[str, str]] = {}
         for resource, future in futures.items():
-            entries = _call(future, f"describing {resource.name}")
+            entries = _call(future, f"describing {resource.name}", Right("DESCRIBE_CONFIGS", "topic", resource.name))
             result[resource.name] = {name: entry.value for name, entry in entries.items() if entry.value is not None}
         return result
 
@@ -107,7 +121,8 @@ class KafkaAdmin:
                 _answer(future, f"creating {name}")
             except KafkaException as exception:
                 if error_of(exception).code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise call_error(error_of(exception), doing=f"creating {name}") from exception
+                    rights = (Right("CREATE", "topic", name), Right("CREATE", "cluster", ""))
+                    raise call_error(error_of(exception), doing=f"creating {name}", rights=rights) from exception
         self._wait_visible([plan.name for plan in plans])
         places = [TopicPartition(plan.name, number) for plan in plans for number in range(plan.partitions)]
         self._offsets(places, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED, passing=_LEADERLESS | _NEW)
@@ -130,7 +145,7 @@ class KafkaAdmin:
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
         futures = self._admin.incremental_alter_configs([resource], request_timeout=REQUEST_TIMEOUT_S)
         for future in futures.values():
-            _call(future, f"altering {name}")
+            _call(future, f"altering {name}", Right("ALTER_CONFIGS", "topic", name))
 
     def delete_topics(self, names: Sequence[str]) -> None:
         if not names:
@@ -141,7 +156,8 @@ class KafkaAdmin:
                 _answer(future, f"deleting {name}")
             except KafkaException as exception:
                 if error_of(exception).code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise call_error(error_of(exception), doing=f"deleting {name}") from exception
+                    rights = (Right("DELETE", "topic", name),)
+                    raise call_error(error_of(exception), doing=f"deleting {name}", rights=rights) from exception
 
     def end_offsets(
         self, partitions: Sequence[TopicPartition], *, committed_only: bool
@@ -160,8 +176,13 @@ class KafkaAdmin:
         *,
         passing: frozenset[int] = _LEADERLESS,
     ) -> Mapping[TopicPartition, int]:
+        rights = tuple(Right("DESCRIBE", "topic", topic) for topic in dict.fromkeys(each.topic for each in partitions))
         return _settled(
-            lambda: self._listed(partitions, spec, isolation), passing, "listing offsets", meanwhile=self._refresh
+            lambda: self._listed(partitions, spec, isolation),
+            passing,
+            "listing offsets",
+            meanwhile=self._refresh,
+            rights=rights if len(rights) == 1 else (),
         )
 
     def _refresh(self) -> None:
@@ -192,7 +213,8 @@ class KafkaAdmin:
         except KafkaException as exception:
             if error_of(exception).code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return []
-            raise call_error(error_of(exception), doing=f"describing group {group_id}") from exception
+            rights = (Right("DESCRIBE", "group", group_id),)
+            raise call_error(error_of(exception), doing=f"describing group {group_id}", rights=rights) from exception
         return [
             GroupMember(
                 member.member_id,
@@ -209,14 +231,16 @@ class KafkaAdmin:
         # issue 5040): it hands the error to the consumer group that an admin client does not have. A consumer has one.
         consumer = Consumer({**self._settings, **_OFFSETS_ONLY, "group.id": group_id})
         places = [ClientPartition(each.topic, each.partition) for each in partitions]
-        doing = f"reading offsets of group {group_id}"
+        doing, rights = f"reading offsets of group {group_id}", (Right("DESCRIBE", "group", group_id),)
         try:
-            found = _settled(lambda: consumer.committed(places, REQUEST_TIMEOUT_S), _COORDINATOR_MOVES, doing)
+            found = _settled(
+                lambda: consumer.committed(places, REQUEST_TIMEOUT_S), _COORDINATOR_MOVES, doing, rights=rights
+            )
         finally:
             consumer.close()
         for each in found:
             if each.error is not None:
-                raise call_error(each.error, doing=doing)
+                raise call_error(each.error, doing=doing, rights=rights)
         return {
             TopicPartition(each.topic, each.partition): (each.offset, each.metadata or "")
             for each in found
@@ -225,7 +249,8 @@ class KafkaAdmin:
 
     def set_group_offsets(self, group_id: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         entries = [ClientPartition(p.topic, p.partition, offset, text) for p, (offset, text) in offsets.items()]
-        _settled(lambda: self._set(group_id, entries), _COORDINATOR_MOVES, f"setting offsets of group {group_id}")
+        doing, rights = f"setting offsets of group {group_id}", (Right("READ", "group", group_id),)
+        _settled(lambda: self._set(group_id, entries), _COORDINATOR_MOVES, doing, rights=rights)
 
     def _set(self, group_id: str, entries: list[ClientPartition]) -> None:
         request = ConsumerGroupTopicPartitions(group_id, entries)
@@ -239,7 +264,8 @@ class KafkaAdmin:
         request = [ClientPartition(p.topic, p.partition, offset) for p, offset in before.items()]
         futures = self._admin.delete_records(request, request_timeout=REQUEST_TIMEOUT_S)
         for place, future in futures.items():
-            _call(future, f"deleting records of {place.topic}-{place.partition}")
+            doing = f"deleting records of {place.topic}-{place.partition}"
+            _call(future, doing, Right("DELETE", "topic", place.topic))
 
     def close(self) -> None:
         """Nothing to release but memory: the client ends with its last reference."""
@@ -266,15 +292,20 @@ def _answer(future: "Future[T]", doing: str) -> T:
         raise LogTimeout(f"{doing} was not answered in {REQUEST_TIMEOUT_S} s") from error
 
 
-def _call(future: "Future[T]", doing: str) -> T:
+def _call(future: "Future[T]", doing: str, right: Right) -> T:
     try:
         return _answer(future, doing)
     except KafkaException as exception:
-        raise call_error(error_of(exception), doing=doing) from exception
+        raise call_error(error_of(exception), doing=doing, rights=(right,)) from exception
 
 
 def _settled(
-    attempt: Callable[[], T], passing: frozenset[int], doing: str, *, meanwhile: Callable[[], object] = lambda: None
+    attempt: Callable[[], T],
+    passing: frozenset[int],
+    doing: str,
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+    rights: tuple[Right, ...] = (),
 ) -> T:
     """Try again while leaders or coordinators move: the metadata of a new topic may name one that is not it yet."""
     deadline_s = time.monotonic() + VISIBLE_TIMEOUT_S
@@ -284,7 +315,7 @@ def _settled(
         except KafkaException as exception:
             error = error_of(exception)
             if error.code() not in passing or time.monotonic() > deadline_s:
-                raise call_error(error, doing=doing) from exception
+                raise call_error(error, doing=doing, rights=rights) from exception
         time.sleep(0.05)
         meanwhile()
 

@@ -3,7 +3,6 @@
 from confluent_kafka import KafkaError, KafkaException
 
 from logkeel.errors import (
-    AuthorizationFailed,
     ConsumerFenced,
     LogkeelError,
     LogTimeout,
@@ -16,6 +15,7 @@ from logkeel.errors import (
     TopicMissing,
     TransactionAbortable,
 )
+from logkeel.kafka.rights import Right, denied
 
 STALE_MEMBERSHIP = frozenset(
     {
@@ -59,15 +59,18 @@ def error_of(exception: KafkaException) -> KafkaError:
     return error
 
 
-def transaction_error(error: KafkaError, *, doing: str) -> LogkeelError:
-    """Meaning of an error of a transactional call. A stale member is one although the client calls it abortable."""
+def transaction_error(error: KafkaError, *, doing: str, rights: tuple[Right, ...] = ()) -> LogkeelError:
+    """Meaning of an error of a transactional call. A stale member is one although the client calls it abortable.
+
+    `rights`: those that the call needs, to name the one that is missing; likewise below.
+    """
     text = _text(error, doing)
     if error.code() in STALE_MEMBERSHIP:
         return StaleGeneration(text, kafka_code=error.name())
     if error.code() in FENCED_PRODUCER:
         return ProducerFenced(text, kafka_code=error.name())
     if error.code() in DENIED:
-        return AuthorizationFailed(f"{text}; grant the right and start again", kafka_code=error.name())
+        return denied(text, error.name(), *rights)
     if error.txn_requires_abort():
         return TransactionAbortable(text, kafka_code=error.name())
     if error.fatal() or error.code() == KafkaError._STATE:
@@ -79,7 +82,7 @@ def transaction_error(error: KafkaError, *, doing: str) -> LogkeelError:
     return ProducerFatal(text, kafka_code=error.name())
 
 
-def consumer_error(error: KafkaError, *, doing: str) -> LogkeelError | None:
+def consumer_error(error: KafkaError, *, doing: str, rights: tuple[Right, ...] = ()) -> LogkeelError | None:
     """Meaning of an error of a consumer or reader; None for one that the client mends by itself."""
     text = _text(error, doing)
     if error.code() in FENCED_MEMBER or error.fatal():
@@ -90,7 +93,7 @@ def consumer_error(error: KafkaError, *, doing: str) -> LogkeelError | None:
             kafka_code=error.name(),
         )
     if error.code() in DENIED:
-        return AuthorizationFailed(f"{text}; grant the right and start again", kafka_code=error.name())
+        return denied(text, error.name(), *rights)
     if error.code() in MISSING_TOPIC:
         return TopicMissing(f"{text}; make the topics with `logkeel topics apply`", kafka_code=error.name())
     if error.code() in OUT_OF_RANGE:
@@ -98,7 +101,7 @@ def consumer_error(error: KafkaError, *, doing: str) -> LogkeelError | None:
     return None
 
 
-def call_error(error: KafkaError, *, doing: str) -> LogkeelError:
+def call_error(error: KafkaError, *, doing: str, rights: tuple[Right, ...] = ()) -> LogkeelError:
     """Meaning of an error of a plain request: admin, committed offsets, commits of workers."""
     text = _text(error, doing)
     # A consumer whose error is fatal was fenced: no other error of a consumer is.
@@ -107,7 +110,7 @@ def call_error(error: KafkaError, *, doing: str) -> LogkeelError:
     if error.code() in TIMED_OUT:
         return LogTimeout(text, kafka_code=error.name())
     if error.code() in DENIED:
-        return AuthorizationFailed(f"{text}; grant the right and start again", kafka_code=error.name())
+        return denied(text, error.name(), *rights)
     if error.code() in MISSING_TOPIC:
         return TopicMissing(f"{text}; make the topics with `logkeel topics apply`", kafka_code=error.name())
     if error.code() in TOO_LARGE:

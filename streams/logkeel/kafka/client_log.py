@@ -31,12 +31,15 @@ class ClientLog(logging.Logger):
         self._forward = logging.getLogger("logkeel.kafka")
         self.session_over = False
         self.connection_lost = False
+        self.failure: str | None = None
+        """The last line about a connection that did not come about, or ended."""
 
     def handle(self, record: logging.LogRecord) -> None:
         """Pass one line on, unless its like was passed on a moment ago. Shared by all clients of the process."""
         line = record.getMessage()
         self.session_over = self.session_over or line.startswith(_SESSION_OVER)
-        self.connection_lost = self.connection_lost or line.startswith(_CONNECTION_LOST)
+        if line.startswith(_CONNECTION_LOST):
+            self.connection_lost, self.failure = True, line
         kind = _CHANGING.sub("", line.rpartition("]: ")[2])
         now_s = time.monotonic()
         with self._lock:

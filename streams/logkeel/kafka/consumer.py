@@ -8,13 +8,14 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
-from logkeel.errors import ConsumerFenced, LogTimeout, LogUnavailable
+from logkeel.errors import AuthorizationFailed, ConsumerFenced, LogTimeout, LogUnavailable
 from logkeel.kafka import fetching
 from logkeel.kafka.bounded import BoundedCalls
 from logkeel.kafka.classification import call_error, error_of
 from logkeel.kafka.client_log import ClientLog
 from logkeel.kafka.handles import close_in_thread
 from logkeel.kafka.membership import read_group_metadata
+from logkeel.kafka.rights import Right, named
 from logkeel.kafka.silence import Silence
 from logkeel.log import AssignmentListener, Fetched, TopicPartition
 
@@ -32,6 +33,7 @@ class KafkaGroupConsumer:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._static = "group.instance.id" in settings
+        self._right = Right("READ", "group", str(settings.get("group.id")))
         self._log = ClientLog()
         self._silence = Silence(self._log)
         self._settings = {**settings, "logger": self._log}
@@ -141,6 +143,8 @@ class KafkaGroupConsumer:
             log.warning("fenced by its own next membership, after its session was over; the member joins anew")
             self._join_anew()
             return Fetched([], {})
+        except AuthorizationFailed as error:
+            raise named(error, self._right) from error
         finally:
             self._fetching = False
         self._silence.fetched(self._consumer, fetched, self._active)
@@ -222,11 +226,13 @@ class KafkaGroupConsumer:
         try:
             answers = self._consumer.committed(_theirs(partitions), timeout_s)
         except KafkaException as exception:
-            raise call_error(error_of(exception), doing="reading committed offsets") from exception
+            raise call_error(
+                error_of(exception), doing="reading committed offsets", rights=(self._right,)
+            ) from exception
         result: dict[TopicPartition, tuple[int, str] | None] = {}
         for answer in answers:
             if answer.error is not None:
-                raise call_error(answer.error, doing="reading committed offsets")
+                raise call_error(answer.error, doing="reading committed offsets", rights=(self._right,))
             place = TopicPartition(answer.topic, answer.partition)
             result[place] = (answer.offset, answer.metadata or "") if answer.offset >= 0 else None
         return result
@@ -235,10 +241,10 @@ class KafkaGroupConsumer:
         entries = [ClientPartition(p.topic, p.partition, offset, text) for p, (offset, text) in offsets.items()]
         if self._fetching:
             # Inside of a callback, where the client serves no other thread.
-            _commit(self._consumer, entries)
+            _commit(self._consumer, entries, self._right)
         else:
             consumer = self._consumer
-            self._commits.call(lambda: _commit(consumer, entries), timeout_s, "committing offsets")
+            self._commits.call(lambda: _commit(consumer, entries, self._right), timeout_s, "committing offsets")
 
     def close(self) -> None:
         if not self._closed:
@@ -250,16 +256,16 @@ class KafkaGroupConsumer:
                 self._consumer.close()
 
 
-def _commit(consumer: Consumer, offsets: list[ClientPartition]) -> None:
+def _commit(consumer: Consumer, offsets: list[ClientPartition], right: Right) -> None:
     try:
         answers = consumer.commit(offsets=offsets, asynchronous=False)
     except KafkaException as exception:
-        raise call_error(error_of(exception), doing="committing offsets") from exception
+        raise call_error(error_of(exception), doing="committing offsets", rights=(right,)) from exception
     if answers is None:
         raise LogUnavailable("committing offsets was not answered")
     for answer in answers:
         if answer.error is not None:
-            raise call_error(answer.error, doing="committing offsets")
+            raise call_error(answer.error, doing="committing offsets", rights=(right,))
 
 
 def _ours(partitions: Sequence[ClientPartition]) -> list[TopicPartition]:

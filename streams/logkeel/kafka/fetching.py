@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from logkeel.errors import LogkeelError, PositionOutOfRange
 from logkeel.kafka.classification import call_error, consumer_error, error_of
+from logkeel.kafka.rights import Right
 from logkeel.log import Changes, Fetched, Record, TopicPartition
 
 
@@ -82,7 +83,8 @@ def _take_end(
         if source in active:
             ends[source] = message.offset() or 0
         return
-    meant = consumer_error(error, doing=f"reading {source.topic or 'as a member'}")
+    rights = (Right("READ", "topic", source.topic),) if source.topic else ()
+    meant = consumer_error(error, doing=f"reading {source.topic or 'as a member'}", rights=rights)
     # A position belongs to a partition that is read. Everything else concerns the member or the topic as a whole,
     # and the client says so with no topic, or with partition 0.
     if meant is None or (isinstance(meant, PositionOutOfRange) and source not in active):

@@ -5,7 +5,8 @@ from typing import Any
 from confluent_kafka import KafkaException
 
 from logkeel.errors import TopicMissing
-from logkeel.kafka.classification import call_error, error_of
+from logkeel.kafka.classification import DENIED, call_error, error_of
+from logkeel.kafka.rights import Right, denied
 from logkeel.log.partitioner import partition_for
 
 METADATA_TIMEOUT_S = 10.0
@@ -31,7 +32,14 @@ class PartitionCounts:
         try:
             found = self._client.list_topics(topic, METADATA_TIMEOUT_S).topics.get(topic)
         except KafkaException as exception:
-            raise call_error(error_of(exception), doing=f"asking for partitions of {topic}") from exception
+            rights = (Right("DESCRIBE", "topic", topic),)
+            raise call_error(
+                error_of(exception), doing=f"asking for partitions of {topic}", rights=rights
+            ) from exception
+        if found is not None and found.error is not None and found.error.code() in DENIED:
+            raise denied(
+                f"asking for partitions of {topic} failed", found.error.name(), Right("DESCRIBE", "topic", topic)
+            )
         if found is None or not found.partitions:
             raise TopicMissing(f"topic {topic} does not exist; make it with `logkeel topics apply`", topic=topic)
         count = self._counts[topic] = len(found.partitions)

@@ -11,6 +11,7 @@ from logkeel.errors import LogTimeout, LogUnavailable
 from logkeel.kafka.classification import call_error, error_of
 from logkeel.kafka.handles import destroy_in_thread
 from logkeel.kafka.partitions import PartitionCounts
+from logkeel.kafka.rights import Right
 from logkeel.log import DeliveryCallback, OutputRecord, TopicPartition
 
 log = logging.getLogger("logkeel.kafka")
@@ -53,7 +54,8 @@ class KafkaProducer:
         except BufferError as error:
             raise LogUnavailable("the producer's queue is full; poll it, or wait for the broker") from error
         except KafkaException as exception:
-            raise call_error(error_of(exception), doing=f"producing to {output.topic}") from exception
+            rights = (Right("WRITE", "topic", output.topic),)
+            raise call_error(error_of(exception), doing=f"producing to {output.topic}", rights=rights) from exception
 
     def _watching(self, on_delivery: DeliveryCallback) -> DeliveryCallback:
         def watch(place: TopicPartition, offset: int, error: Exception | None) -> None:
@@ -97,6 +99,7 @@ def _adapter(callback: DeliveryCallback) -> Any:
         if error is None:
             callback(place, message.offset() or 0, None)
         else:
-            callback(place, -1, call_error(error, doing=f"producing to {place.topic}"))
+            rights = (Right("WRITE", "topic", place.topic),)
+            callback(place, -1, call_error(error, doing=f"producing to {place.topic}", rights=rights))
 
     return report

@@ -1,15 +1,18 @@
 """Reads partitions by position, without a group."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as ClientPartition
 
+from logkeel.errors import AuthorizationFailed
 from logkeel.kafka import fetching
 from logkeel.kafka.client_log import ClientLog
 from logkeel.kafka.handles import close_in_thread
+from logkeel.kafka.rights import Right, named
 from logkeel.kafka.silence import Silence
 from logkeel.log import Changes, Fetched, TopicPartition
 
@@ -44,16 +47,26 @@ class KafkaLogReader:
             self._assign(self._silence.positions(self._active))
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
-        fetched = fetching.fetch(self._consumer, max_records, timeout_s, self._active)
+        with self._denials():
+            fetched = fetching.fetch(self._consumer, max_records, timeout_s, self._active)
         self._silence.fetched(self._consumer, fetched, self._active)
         self._renew_if_hopeless()
         return fetched
 
     def fetch_changes(self, max_records: int, timeout_s: float) -> Changes:
-        changes = fetching.fetch_changes(self._consumer, max_records, timeout_s, self._active)
+        with self._denials():
+            changes = fetching.fetch_changes(self._consumer, max_records, timeout_s, self._active)
         self._silence.changed(self._consumer, changes, self._active)
         self._renew_if_hopeless()
         return changes
+
+    @contextmanager
+    def _denials(self) -> Iterator[None]:
+        """The client asks where its group is coordinated, although a reader has none: that right has a name too."""
+        try:
+            yield
+        except AuthorizationFailed as error:
+            raise named(error, Right("DESCRIBE", "group", str(self._settings["group.id"]))) from error
 
     def close(self) -> None:
         if not self._closed:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from logkeel.errors import ConfigInvalid
+from logkeel.kafka.options import client_options
 
 MESSAGE_MAX_BYTES = 10_000_000
 """Above any input limit plus envelope (P22): topics cap their own records below this."""
@@ -73,17 +74,26 @@ FIXED = frozenset(
         "log_cb",
         "error_cb",
         "logger",
+        # Other names of the same.
+        "auto.commit.enable",
+        "auto.commit.interval.ms",
+        "enable.gapless.guarantee",
+        "group.protocol.type",
+        "group.remote.assignor",
     }
 )
-_SECRET_WORDS = ("password", "secret", "key.pem", "oauthbearer.config", "token")
+_SECRET_WORDS = ("password", "passphrase", "secret", "key.pem", "oauthbearer.config", "token", "jaas", "keystore.key")
 
 
 def check_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The overrides as they are. Raises `ConfigInvalid` for an option that correctness rests on."""
+    """The overrides by librdkafka's names; they may be given by Java's (`options`).
+
+    Raises `ConfigInvalid` for an option that correctness rests on, and for one that is not known.
+    """
     for key in overrides:
         if key in FIXED:
             raise ConfigInvalid(f"the Kafka option {key!r} cannot be overridden: exactly-once rests on it", key=key)
-    return dict(overrides)
+    return client_options(overrides)
 
 
 def masked(overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A transactional producer that admits what it does not know (P5, P6)."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -15,6 +15,8 @@ from logkeel.kafka.disturbance import DisturbanceLog
 from logkeel.kafka.handles import destroy_in_thread
 from logkeel.kafka.partitions import PartitionCounts
 from logkeel.kafka.producer import queue
+from logkeel.kafka.refusals import topics_not_writable
+from logkeel.kafka.rights import Right
 from logkeel.log import NO_METADATA, DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition
 
 FIRST_HEDGE_S = 0.015
@@ -33,6 +35,7 @@ class KafkaTransactionalProducer:
         self._id = str(settings["transactional.id"])
         self._closed = False
         self._bounded = BoundedCalls(f"logkeel-offsets-{self._id}")
+        self._topics: set[str] = set()
         self._open_handle()
 
     def _open_handle(self) -> None:
@@ -51,7 +54,8 @@ class KafkaTransactionalProducer:
             try:
                 self._producer.init_transactions(min(patience, timeout_s))
             except KafkaException as exception:
-                meant = transaction_error(error_of(exception), doing=f"initialising {self._id}")
+                rights = (Right("WRITE", "transactional-id", self._id),)
+                meant = transaction_error(error_of(exception), doing=f"initialising {self._id}", rights=rights)
                 if not isinstance(meant, LogTimeout) or attempt == HEDGES:
                     raise meant from exception
                 destroy_in_thread(self._producer)
@@ -71,19 +75,23 @@ class KafkaTransactionalProducer:
             raise LogTimeout(f"no broker answers {self._id}: {error_of(exception).str()}") from exception
 
     def begin(self) -> None:
-        with _translated(f"beginning a transaction of {self._id}"):
+        with self._translated(f"beginning a transaction of {self._id}"):
             self._producer.begin_transaction()
 
     def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
+        self._topics.add(output.topic)
         try:
             queue(self._producer, self._counts, output, on_delivery)
         except BufferError as error:
             raise TransactionAbortable("the producer's queue is full") from error
         except KafkaException as exception:
-            raise transaction_error(error_of(exception), doing=f"producing to {output.topic}") from exception
+            rights = (Right("WRITE", "topic", output.topic),)
+            raise transaction_error(
+                error_of(exception), doing=f"producing to {output.topic}", rights=rights
+            ) from exception
 
     def flush(self, timeout_s: float) -> None:
-        with _translated(f"flushing records of {self._id}"):
+        with self._translated(f"flushing records of {self._id}"):
             left = self._producer.flush(timeout_s)
         if left:
             raise TransactionAbortable(f"{left} records were not acknowledged in {timeout_s} s")
@@ -101,7 +109,7 @@ class KafkaTransactionalProducer:
         offsets = [ClientPartition(p.topic, p.partition, at, metadata.get(p, "")) for p, at in positions.items()]
         doing, producer = f"sending offsets of {self._id}", self._producer
         try:
-            with _translated(doing):
+            with self._translated(doing, Right("READ", "group", group.group_id)):
                 self._bounded.call(
                     lambda: producer.send_offsets_to_transaction(offsets, group.handle, timeout_s),
                     timeout_s + OVERDUE_S,
@@ -122,7 +130,7 @@ class KafkaTransactionalProducer:
     def _commit_error(self, error: KafkaError) -> Exception:
         text = f"committing a transaction of {self._id}: {error.str()} ({error.name()})"
         if error.txn_requires_abort():
-            return transaction_error(error, doing="committing")
+            return transaction_error(error, doing="committing", rights=self._rights_lacking(error))
         if error.code() in FENCED_PRODUCER and self.disturbance() is None:
             return ProducerFenced(text, kafka_code=error.name())
         return CommitInDoubt(text, kafka_code=error.name())
@@ -150,10 +158,16 @@ class KafkaTransactionalProducer:
             self._producer.purge()
             destroy_in_thread(self._producer)
 
+    @contextlib.contextmanager
+    def _translated(self, doing: str, *rights: Right) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as exception:
+            error = error_of(exception)
+            raise transaction_error(error, doing=doing, rights=rights or self._rights_lacking(error)) from exception
 
-@contextlib.contextmanager
-def _translated(doing: str) -> Any:
-    try:
-        yield
-    except KafkaException as exception:
-        raise transaction_error(error_of(exception), doing=doing) from exception
+    def _rights_lacking(self, error: KafkaError) -> tuple[Right, ...]:
+        """A transaction says that some topic of it is not allowed, not which one."""
+        if error.code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return ()
+        return tuple(Right("WRITE", "topic", each) for each in topics_not_writable(self._settings, self._topics))

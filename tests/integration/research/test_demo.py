@@ -12,10 +12,10 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 ROOT = Path(__file__).parents[3]
 
 
-def demo(keep: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def demo(keep: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """One demo; its data stay in `keep`."""
     return subprocess.run(
-        [sys.executable, "-m", "examples.research.demo", "--keep", str(keep), "--corpus", str(ROOT / "docs")],
+        [sys.executable, "-m", "examples.research.demo", "--keep", str(keep), "--corpus", str(ROOT / "docs"), *options],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -32,6 +32,13 @@ def test_a_killed_engine_and_a_killed_worker_leave_no_trace(tmp_path: Path) -> N
     assert "register          failed: no result within 2000 ms" in done.stdout
     (report,) = (tmp_path / "shelf").glob("*.md")
     assert "## Evidence" in report.read_text()
+
+
+def test_behind_tls_logins_and_exact_rights_it_is_the_same(tmp_path: Path) -> None:
+    done = demo(tmp_path, "--secured")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "GOOD: nothing lost, no side effect twice" in done.stdout
+    assert done.stdout.count("** kill -9") == 2
 
 
 @pytest.mark.parametrize("rule", ["key", "offset"])

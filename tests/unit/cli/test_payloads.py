@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from logkeel.cli import run_views
 from logkeel.cli.checks import payloads
-from logkeel.cli.payloads import SHOWN_BYTES, opened, payload_chain
+from logkeel.cli.payloads import payload_chain
 from logkeel.cli.run_inputs import with_readable
 from logkeel.cli.settings import Settings, load_settings
 from logkeel.client.building import Readable
+from logkeel.client.opening import SHOWN_BYTES, opened
 from logkeel.errors import BlobStoreUnavailable, ConfigInvalid, InvalidInput
 from logkeel.payloads import PLAIN
-from logkeel.projection import FieldView, RunView
+from logkeel.projection import FieldView, RunView, documents
 from logkeel.records import Blob, Payload
 
 
@@ -74,7 +74,7 @@ def test_a_person_sees_what_can_be_read_here_and_of_the_rest_what_is_known(setti
     unknown = Payload(encoding="json+aesgcm:other", data=b"123")
     large = Payload(encoding="json", blob=Blob(uri="file:///x", size_bytes=SHOWN_BYTES + 1, sha256="ab"))
     view = opened(view_of(text=text, unknown=unknown, large=large), chain)
-    assert {name: run_views.value_of(field) for name, field in view.fields.items()} == {
+    assert {name: documents.value_of(field) for name, field in view.fields.items()} == {
         "text": "hello",
         "unknown": {"encoding": "json+aesgcm:other", "bytes": 3},
         "large": {"encoding": "json", "bytes": SHOWN_BYTES + 1, "uri": "file:///x"},

@@ -8,7 +8,7 @@ from tests.unit.runs.test_core_laws import World
 from logkeel.cli import run_views
 from logkeel.cli.times import duration
 from logkeel.definitions import ParallelBlock, RetryPolicy
-from logkeel.projection import RunView
+from logkeel.projection import RunView, documents
 from logkeel.projection.projection import fold
 
 
@@ -40,7 +40,7 @@ def test_the_tree_shows_forks_attempts_and_times(world: World) -> None:
 
 def test_json_says_the_current_step_and_for_how_long(world: World) -> None:
     view = fold(world.history)
-    value = run_views.as_json(view, view.updated_at_ms + 5_000)
+    value = documents.run_json(view, view.updated_at_ms + 5_000)
     (step,) = value["current_steps"]
     assert (step["path"], step["phase"]) == ("fork/a", "waiting")
     assert step["for_ms"] == view.updated_at_ms + 5_000 - view.steps["fork/a"].since_ms

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from tests.unit.projection.histories import HOUR_MS, T0, Told
 
+from logkeel.approvals import documents as approval_documents
+from logkeel.approvals.forms import Form
 from logkeel.cli import approval_views, run_views, wait_views
-from logkeel.cli.answer_forms import Form
 from logkeel.cli.approval_choice import with_remedy
 from logkeel.cli.texts import one_line, readable
 from logkeel.errors import RequestWasRejected
+from logkeel.projection import documents
 from logkeel.records import FieldReference, FieldWrite, Payload
 
 NOW_MS = T0 + 2 * HOUR_MS
@@ -42,7 +44,7 @@ def test_a_question_is_said_in_a_sentence() -> None:
         run_views.current(told.view, NOW_MS)
         == "waits for a human: approve, asked 1h 59m ago, due in 1d 22h, of editors"
     )
-    (value, limit) = run_views.summary(told.view, NOW_MS)["waits"]
+    (value, limit) = documents.summary(told.view, NOW_MS)["waits"]
     assert (value["kind"], value["number"], value["allow"]) == ("human", 2, ("approve", "edit", "reject"))
     assert (limit["kind"], limit["path"]) == ("within", "soon")
 
@@ -56,7 +58,7 @@ def test_a_question_shows_values_defaults_and_what_cannot_be_read() -> None:
     told.ask(attributes=attributes, reads=(*reads, FieldReference(field="round", revision=0)), due_ms=None, actor=None)
     (asked,) = told.projection.questions()
     form = Form(defaults={"round": 7})
-    assert approval_views.as_json(asked, form, NOW_MS)["shown"] == {
+    assert approval_documents.question_json(asked, form, NOW_MS)["shown"] == {
         "good": True,
         "secret": {"encoding": "json+aesgcm:k", "bytes": 2},
         "round": 7,

@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 from tests.unit.notify.site import DAY_MS, Site
 
-from logkeel.cli.answer_forms import problems_of
+from logkeel.approvals.forms import problems_of
 from logkeel.notify import pages
 from logkeel.notify.cases import Case
 from logkeel.notify.pages import application

@@ -6,8 +6,8 @@ import msgspec
 from tests.unit.runs.flows import Flow, plan_with
 from tests.unit.runs.scripts import flow_of, step_block
 
-from logkeel.cli.run_views import value_of
 from logkeel.definitions import EachBlock
+from logkeel.projection.documents import value_of
 from logkeel.projection.projection import fold
 from logkeel.records import FieldWrite
 

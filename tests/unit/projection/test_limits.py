@@ -6,8 +6,8 @@ import pytest
 from tests.unit.projection.histories import T0, Told
 
 from logkeel.cli import limits as command
-from logkeel.cli import run_views, wait_views
-from logkeel.projection import Projection
+from logkeel.cli import run_views
+from logkeel.projection import Projection, documents
 from logkeel.records import EventKind
 
 FACTS = {"kind": "concurrency", "limit": "gpt", "key": "tenant=acme", "allows": "3"}
@@ -53,7 +53,7 @@ def test_a_run_says_which_limit_it_waits_for(path: str | None, facts: dict[str, 
     told.tell("limit_asked", path, **facts)
     assert run_views.current(told.view, told.now_ms + 1_000) == said
     (wait,) = told.view.waits.values()
-    assert wait_views.as_json(wait, told.now_ms)["limit"]["allows"] == int(facts["attributes"]["allows"])
+    assert documents.wait_json(wait, told.now_ms)["limit"]["allows"] == int(facts["attributes"]["allows"])
 
 
 def test_what_is_granted_is_held_and_not_waited_for() -> None:

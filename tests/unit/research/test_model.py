@@ -27,7 +27,8 @@ class ChatHandler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.seen.append({"path": self.path, "key": self.headers["Authorization"], **body})
         answer = {"choices": [{"message": {"content": "- Keels help [1]\nInvented [7]\nno citation"}}]}
-        data = json.dumps(answer).encode()
+        usage = {"prompt_tokens": 120, "completion_tokens": 15}
+        data = json.dumps({**answer, "usage": usage}).encode()
         self.send_response(429 if self.server.busy else 200)
         self.send_header("Retry-After", "12")
         self.send_header("Content-Length", str(len(data)))
@@ -55,7 +56,7 @@ def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
 async def test_the_model_is_asked_with_numbered_evidence_and_only_real_citations_count(chat: ChatServer) -> None:
     async with open_model() as model:
         assert isinstance(model, Model)
-        assert await model.answer("what helps?", EVIDENCE) == [("Keels help", 1)]
+        assert await model.answer("what helps?", EVIDENCE) == ([("Keels help", 1)], 120, 15)
     assert chat.seen[0]["path"] == "/v1/chat/completions"
     assert chat.seen[0]["key"] == "Bearer secret"
     assert "[1] Keels keep ships upright." in chat.seen[0]["messages"][1]["content"]

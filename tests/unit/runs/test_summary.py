@@ -12,7 +12,7 @@ from logkeel.runs.core import waking
 from logkeel.runs.core.actions import CompleteRun, DispatchStep
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
-from logkeel.runs.core.apply import KEPT_FAILURES
+from logkeel.runs.core.milestones import KEPT_FAILURES
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import replay
 from logkeel.runs.core.state import Milestone, RunState

@@ -3,7 +3,7 @@
 from tests.unit.workflow.mistakes import Draft, Drafts, mistake
 from tests.unit.workflow.yielding_mistakes import MISTAKES
 
-from logkeel.workflow import Budget, State, StepContext, Workflow, inline
+from logkeel.workflow import Budget, Concurrency, State, StepContext, Workflow, child, inline
 
 __all__ = ["MISTAKES"]
 
@@ -93,3 +93,28 @@ def a_workflow_with_budgets_inside_of_another_one(d: Drafts) -> None:
 
     wide.flow(think)
     d.flow(inline(wide))
+
+
+@mistake
+def children_and_budgets_that_do_not_fit(d: Drafts) -> None:
+    part = Workflow("part", state=Note)
+
+    @part.step(writes=lambda s: s.text)
+    def write(topic: str) -> str:
+        return topic
+
+    part.flow(write)
+    wide = Workflow("wide", state=Note, budgets=[Budget("tokens", 100), Budget("calls", 9, per="24h")])
+    wide.flow(child(part, inputs={"topic": "topic"}, uses={"tokens": 200, "calls": 3, "dollars": 0, "wall_ms": 1}))
+
+
+@mistake
+def code_that_waits_for_runs_of_a_workflow_that_holds_a_slot(d: Drafts) -> None:
+    deep = Workflow("deep", state=Note, limits=[Concurrency(3)])
+
+    @deep.step(writes=lambda s: s.text, journal=True, children=lambda: [deep])
+    async def dig(topic: str, step: StepContext) -> str:
+        return topic
+
+    deep.flow(dig)
+    deep.definition()

@@ -20,7 +20,9 @@ from logkeel.records import (
 )
 from logkeel.runs.core.actions import Action, Ignored, ReleaseSlot
 from logkeel.runs.core.apply import apply
-from logkeel.runs.core.budgets import Told, amounts_of
+from logkeel.runs.core.budgets import RESERVES, Told, amounts_of
+from logkeel.runs.core.call_claims import amounts_of_calls
+from logkeel.runs.core.child_budgets import KINDS, NUMBER, amounts_of_children
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunState
 
@@ -55,6 +57,11 @@ class Details(TypedDict, total=False):
     amounts: dict[str, int]
 
 
+def _number_in(details: Details) -> int | None:
+    number = details.get("attributes", {}).get(NUMBER)
+    return None if number is None else int(number)
+
+
 class Activation:
     """`events` are the new history, in order; `actions` what the shell is to do, in order.
 
@@ -74,9 +81,9 @@ class Activation:
 
     def record(self, kind: EventKind, **details: Unpack[Details]) -> None:
         """Append an event and apply it. `amounts` is what a step has reported; the event has what follows from it."""
-        if details.get("path") is not None and (self.plan.units or details.get("amounts")):
-            self._account(kind, details)
         info = self.state.info
+        if self.plan.units or details.get("amounts") or info.allowances:
+            self._account(kind, details)
         event = RunEvent(
             run_id=info.run_id,
             incarnation=info.incarnation,
@@ -100,14 +107,25 @@ class Activation:
     def _account(self, kind: EventKind, details: Details) -> None:
         told = Told(
             kind=kind,
-            path=details["path"],
+            path=details.get("path") or "",
             reason=details.get("reason"),
             due_ms=details.get("due_ms"),
             started_at_ms=details.get("started_at_ms"),
             used=details.get("amounts", {}),
+            journal=details.get("journal"),
+            number=_number_in(details),
         )
-        details["amounts"] = amounts_of(self.state, self.plan, told, self.now_ms)
-        self.settled = self.settled or (kind != "step_dispatched" and bool(details["amounts"]))
+        if kind in KINDS:
+            details["amounts"] = amounts_of_children(self.state, told)
+            self.settled = self.settled or (kind not in RESERVES and bool(details["amounts"]))
+            return
+        amounts = amounts_of(self.state, self.plan, told, self.now_ms)
+        if self.state.head.claims and self.plan.has_journals:
+            for unit, amount in amounts_of_calls(self.state, told).items():
+                amounts[unit] = amounts.get(unit, 0) + amount
+        details["amounts"] = amounts
+        gives_back = kind not in RESERVES or not any(amounts.values())
+        self.settled = self.settled or (gives_back and bool(amounts))
 
     def _release(self) -> None:
         """What the event has freed is given back, whoever recorded it."""

@@ -31,7 +31,9 @@ from logkeel.records import (
 from logkeel.runs.core import child_ends, limiting
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import LATE_WORDS, answer
-from logkeel.runs.core.budgets import WALL_MS
+from logkeel.runs.core.budgets import WALL_MS, Told
+from logkeel.runs.core.call_claims import amounts_of_calls
+from logkeel.runs.core.child_budgets import NUMBER
 from logkeel.runs.core.doubt import LAST_WORD, lost
 from logkeel.runs.core.journals import awaited_as
 from logkeel.runs.core.paths import is_in_code, split_place
@@ -93,7 +95,21 @@ def _used(past: RecordedTurn) -> dict[str, int]:
     """What the step has reported of budgets; if it was silent, as much as that counts with. Time it does not report."""
     step = past.state.steps.get(past.path)
     counted = {} if step is None else step.counted
-    return {unit: amount + counted.get(unit, 0) for unit, amount in past.first.amounts.items() if unit != WALL_MS}
+    told = Told(
+        kind=past.first.kind,
+        path=past.path,
+        reason=past.first.reason,
+        due_ms=past.first.due_ms,
+        started_at_ms=past.first.started_at_ms,
+        used={},
+        journal=past.first.journal,
+    )
+    of_calls = amounts_of_calls(past.state, told)
+    return {
+        unit: amount + counted.get(unit, 0) - of_calls.get(unit, 0)
+        for unit, amount in past.first.amounts.items()
+        if unit != WALL_MS and (unit not in of_calls or amount + counted.get(unit, 0) > of_calls[unit])
+    }
 
 
 def reclaim_again(past: RecordedTurn) -> Input:
@@ -223,6 +239,22 @@ def child_end_again(past: RecordedTurn) -> Input:
         result=result,
         error=None if error is None else _error_of_child(error, first.status or "failed"),
         descendants=int(first.attributes.get("descendants", "0")),
+        used=dict(first.amounts),
+    )
+    return lambda turn: child_ends.ended(turn, message)
+
+
+def late_end_again(past: RecordedTurn) -> Input:
+    """What a child has used for which nobody waits any more."""
+    first = past.first
+    message = ChildCompleted(
+        run_id=first.run_id,
+        incarnation=first.incarnation,
+        path=past.path,
+        number=int(first.attributes[NUMBER]),
+        child_run_id=first.name or "",
+        status="failed",
+        used=dict(first.amounts),
     )
     return lambda turn: child_ends.ended(turn, message)
 

@@ -13,24 +13,27 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, RunEvent
 from logkeel.runs.core import apply_blocks as blocks
-from logkeel.runs.core import apply_retry, apply_sagas, budget_events, journal_events, limit_events, sagas
+from logkeel.runs.core import (
+    apply_retry,
+    apply_sagas,
+    budget_events,
+    call_claims,
+    child_budgets,
+    journal_events,
+    limit_events,
+    sagas,
+)
 from logkeel.runs.core.apply_fork import forked
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.runs.core.changing import arrive, free, hold, path_of, unhold, write
 from logkeel.runs.core.elements import sweep
 from logkeel.runs.core.keeping import note_kept
+from logkeel.runs.core.milestones import keep_failure
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.places import ROOT_SCOPE, PlacedStep
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import OPEN_PHASES, RETRYABLE, Milestone, Phase, RunState, StepState, StoredSignal
 from logkeel.runs.core.turns import leave_kept
-
-KEPT_FAILURES = 20
-"""Of one step, for those who ask what failed; a step may be repeated without end."""
-
-CODE_CHARACTERS = 100
-MESSAGE_CHARACTERS = 200
-"""Of a failure that is kept: so that some twenty of them, and as many bytes of paths, fit into a `RunSummary`."""
 
 _OUT: frozenset[Phase] = frozenset({"dispatched", "started"})
 
@@ -61,6 +64,10 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
         )
     head.revision = event.revision
     head.last_ms = event.at_ms
+    if head.claims and plan.has_journals:
+        call_claims.end(state, event)
+    if event.kind in child_budgets.KINDS:
+        child_budgets.account_for(state, event)
     _HANDLERS[event.kind](state, event, plan)
     if event.amounts and event.kind != "question_answered":
         budget_events.account_for(state, event, plan)
@@ -170,19 +177,7 @@ def _step_failed(state: RunState, event: RunEvent, plan: Plan) -> None:
         ),
     )
     if plan.keeps_milestones and event.error is not None:
-        _keep_failure(state, path, event, event.error)
-
-
-def _keep_failure(state: RunState, path: str, event: RunEvent, error: ErrorInfo) -> None:
-    """A step's last `KEPT_FAILURES` are kept, each in the place of the one that many before it."""
-    step = state.steps[path]
-    state.milestones[path, (step.failures - 1) % KEPT_FAILURES + 1] = Milestone(
-        revision=event.revision,
-        attempt=step.attempt,
-        number=step.failures,
-        code=error.code[:CODE_CHARACTERS],
-        message=error.message[:MESSAGE_CHARACTERS],
-    )
+        keep_failure(state, path, event, event.error)
 
 
 def _step_retry_scheduled(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -267,6 +262,8 @@ def _step_revoked(state: RunState, event: RunEvent, plan: Plan) -> None:
 def _step_journaled(state: RunState, event: RunEvent, plan: Plan) -> None:
     step = _legal(state, event)
     journal_events.journaled(state, event)
+    if event.journal is not None and event.journal.waits_for == "limit":
+        call_claims.begin(state, event, plan)
     if event.writes:
         _write_result(state, event, plan, plan.steps[path_of(event)])
     outcome = event.journal is not None and event.journal.state != "intent"
@@ -431,6 +428,7 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     "run_forked": forked,
     "child_started": _of_block_or_code(blocks.child_started, journal_events.child_started),
     "child_ended": _of_block_or_code(blocks.child_ended, journal_events.child_ended),
+    "child_settled": _noted,
     "limit_asked": limit_events.asked,
     "limit_granted": limit_events.granted,
     "answer_ignored": _answer_ignored,

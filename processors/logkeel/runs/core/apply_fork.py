@@ -3,8 +3,11 @@
 from msgspec.structs import replace
 
 from logkeel.records import RunEvent
+from logkeel.runs.core import call_claims
 from logkeel.runs.core.budget_events import forget_reserved
 from logkeel.runs.core.changing import hold, write
+from logkeel.runs.core.limit_claims import is_share
+from logkeel.runs.core.paths import is_in_code, is_slot
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunState, StepState
@@ -25,7 +28,7 @@ def forked(state: RunState, event: RunEvent, plan: Plan) -> None:
             hold(state, path, event.revision)
     for path in list(state.claims):
         # Its slots are the other run's; it asks for its own when it is sent.
-        if path not in state.steps:
+        if path not in state.steps and not is_in_code(path) and not is_share(path):
             hold(state, path, event.revision)
         del state.claims[path]
     state.head.claims = 0
@@ -63,5 +66,7 @@ def _forget_intents(state: RunState, path: str, plan: Plan) -> None:
     if plan.steps[path].definition.journaled is not True:
         return
     for position, entry in list(state.journal.of(path)):
-        if entry.state == "intent" and entry.waits_for is None:
+        if is_slot(position):
+            call_claims.forget(state, path, position)
+        elif entry.state == "intent" and entry.waits_for is None:
             del state.journal[path, position]

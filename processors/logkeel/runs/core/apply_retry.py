@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
 from logkeel.runs.core.changing import begin_wait, hold
+from logkeel.runs.core.limit_claims import is_share
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.retryable import remains, to_forget
 from logkeel.runs.core.state import RETRYABLE, CutOff, RunState, StepState
@@ -22,7 +23,7 @@ def keep_cut(state: RunState) -> None:
         if path not in state.steps:
             state.cut[path] = CutOff()
     for path in state.claims if state.head.claims else ():
-        if path and path not in state.steps:
+        if path and path not in state.steps and not is_share(path):
             state.cut[path] = CutOff()
 
 

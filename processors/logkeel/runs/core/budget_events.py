@@ -3,7 +3,8 @@
 from msgspec.structs import replace
 
 from logkeel.records import RunEvent
-from logkeel.runs.core.budgets import WALL_MS, unit_asked_for
+from logkeel.runs.core import call_claims
+from logkeel.runs.core.budgets import FOR_CALLS, WALL_MS, unit_asked_for
 from logkeel.runs.core.changing import begin_wait, end_wait, path_of
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import Account, RunState, WaitState
@@ -11,6 +12,9 @@ from logkeel.runs.core.state import Account, RunState, WaitState
 
 def account_for(state: RunState, event: RunEvent, plan: Plan) -> None:
     """Reserve what a dispatch says; settle what any other event says."""
+    if event.kind in FOR_CALLS:
+        call_claims.reserve(state, event)
+        return
     path = path_of(event)
     step = state.steps.get(path)
     if step is None:

@@ -2,15 +2,17 @@
 
 from logkeel.records import AnswerQuestion
 from logkeel.records.limits import MAX_AMOUNT
+from logkeel.runs.core import journal_limits
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.asking import DELEGATE, reassign, refusal
-from logkeel.runs.core.budgets import Lack, exhausted, lack_of, question_path, unit_asked_for
+from logkeel.runs.core.budget_asking import ALLOWED, wait
+from logkeel.runs.core.budgets import Lack, exhausted, lack_of, run_budgets, unit_asked_for
 from logkeel.runs.core.flow import dispatch, leave_waiting
-from logkeel.runs.core.moving import fail
-
-ALLOWED = ("approve", "reject")
-"""Answers to the question whether there is to be more."""
+from logkeel.runs.core.journal_children import begin_held
+from logkeel.runs.core.moving import fail, go_to
+from logkeel.runs.core.paths import is_in_code, static
+from logkeel.runs.core.targets import ToChild
 
 
 def may_spend(turn: Activation, path: str) -> bool:
@@ -26,23 +28,10 @@ def may_spend(turn: Activation, path: str) -> bool:
 
 
 def _wait(turn: Activation, path: str, lack: Lack) -> None:
-    if lack.asks:
-        _ask(turn, path, lack)
-    if path in turn.state.held:
-        return
-    step, name = turn.state.steps.get(path), turn.plan.steps[path].definition.name
-    if step is not None:
+    step = turn.state.steps.get(path)
+    if step is not None and path not in turn.state.held:
         leave_waiting(turn, path, step)
-    facts = {"kind": "run_budget", "limit": lack.budget.unit, "key": "", "allows": str(lack.limit)}
-    turn.record("step_held", path=path, step=name, name=lack.budget.unit, reason="budget", attributes=facts)
-
-
-def _ask(turn: Activation, path: str, lack: Lack) -> None:
-    unit = lack.budget.unit
-    if question_path(unit) in turn.state.waits:
-        return
-    text = f"{path} may use {lack.asked} {unit}, and of {lack.limit} {lack.left} are left. Is there to be more?"
-    turn.record("question_asked", path=question_path(unit), reason=text, attributes={"allow": ",".join(ALLOWED)})
+    wait(turn, path, turn.plan.steps[path].definition.name, lack)
 
 
 def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
@@ -50,7 +39,7 @@ def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
     path = request.path
     unit, wait = unit_asked_for(path), turn.state.waits.get(path)
     refused = refusal(turn, request, None if wait is None else wait.number, ALLOWED, ", ".join(ALLOWED))
-    grant = next((each.limit for each in turn.plan.run_budgets if each.unit == unit), 0)
+    grant = next((each.limit for each in run_budgets(turn.state.info, turn.plan) if each.unit == unit), 0)
     grant = grant if request.grant is None else request.grant
     if refused is None and not 1 <= grant <= MAX_AMOUNT:
         refused = Reject("answer_invalid", f"to give more of {unit}, say how much, from 1 to {MAX_AMOUNT}")
@@ -73,13 +62,25 @@ def answer(turn: Activation, request: AnswerQuestion, request_id: str) -> None:
 
 def go_on(turn: Activation) -> None:
     """At the end of a turn: what was settled in it may be what others wait for, in the order in which they came."""
-    while turn.settled and _may_go_on(turn):
-        turn.settled = False
-        for _, path in sorted((revision, path) for path, revision in turn.state.held.items()):
-            if _may_go_on(turn) and path in turn.state.held:
-                dispatch(turn, path)
-
-
-def _may_go_on(turn: Activation) -> bool:
     head = turn.state.head
-    return turn.state.running and head.held_steps > 0 and head.paused_at_ms is None
+    while turn.settled and turn.state.running and (head.held_steps or head.claims or turn.plan.has_journals):
+        turn.settled = False
+        held = [(revision, path) for path, revision in turn.state.held.items()] if head.held_steps else []
+        for _, path in sorted([*held, *journal_limits.waiting(turn.state)]):
+            if is_in_code(path):
+                journal_limits.go_on(turn, path)
+            elif _may_send(turn) and path in turn.state.held:
+                _send(turn, path)
+        if _may_send(turn):
+            begin_held(turn)
+
+
+def _send(turn: Activation, path: str) -> None:
+    if static(path) in turn.plan.children:
+        go_to(turn, ToChild(static(path)), path)
+    else:
+        dispatch(turn, path)
+
+
+def _may_send(turn: Activation) -> bool:
+    return turn.state.running and turn.state.head.paused_at_ms is None

@@ -16,9 +16,9 @@ import msgspec
 from msgspec import UnsetType
 
 from logkeel.definitions import BudgetDefinition, StepDefinition
-from logkeel.records import ErrorInfo, EventKind
+from logkeel.records import ErrorInfo, EventKind, JournalEntry
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.state import RunState, StepState
+from logkeel.runs.core.state import Account, RunInfo, RunState, StepState
 
 WALL_MS: Final = "wall_ms"
 """The unit of time that executions take; the engine counts it, and reserves the time-out."""
@@ -26,11 +26,17 @@ WALL_MS: Final = "wall_ms"
 _ENDS: Final = frozenset({"step_succeeded", "step_failed", "step_revoked", "step_restarted"})
 """Behind these nothing of the execution comes that would count."""
 
+FOR_CALLS: Final = frozenset({"limit_asked", "step_resumed"})
+"""Their amounts are reserved for a call of a step's code."""
+
+RESERVES: Final = frozenset({"step_dispatched", "child_started", *FOR_CALLS})
+"""Their amounts are reserved."""
+
 _BACK: Final = frozenset({"step_refused", "step_held"})
 """Here nothing was executed."""
 
 
-_UNBEGUN: Final = ("not started", "state needed")
+UNBEGUN: Final = ("not started", "state needed")
 """Reasons for which an execution is given back that has not begun."""
 
 _ASKED: Final = "budget:"
@@ -66,39 +72,65 @@ class Lack(NamedTuple):
     asks: bool = False
 
 
-def most_of(plan: Plan, path: str) -> dict[str, int]:
-    """What the step at this path uses at most, of units that have a budget."""
+def run_budgets(info: RunInfo, plan: Plan) -> tuple[BudgetDefinition, ...]:
+    """What the run has for itself: by its definition, and what its parent lets it use."""
+    inherited = (
+        BudgetDefinition(unit=each.unit, limit=each.limit, on_exhausted="ask" if each.asks else "fail")
+        for each in info.allowances
+    )
+    return (*plan.run_budgets, *inherited) if info.allowances else plan.run_budgets
+
+
+def units_of(info: RunInfo, plan: Plan) -> frozenset[str]:
+    """Units that have a budget here."""
+    return plan.units | {each.unit for each in info.allowances} if info.allowances else plan.units
+
+
+def most_of(plan: Plan, path: str, units: frozenset[str]) -> dict[str, int]:
+    """What the step at this path uses at most, of these units: they have a budget."""
     placed = plan.steps[path]
     if placed.undoes:
         return {}
     definition = placed.definition
     uses = {} if isinstance(definition.uses, UnsetType) else definition.uses
-    found = {unit: amount for unit, amount in uses.items() if unit in plan.units and unit != WALL_MS}
-    if WALL_MS in plan.units and definition.timeout_ms is not None:
+    found = {unit: amount for unit, amount in uses.items() if unit in units and unit != WALL_MS}
+    if WALL_MS in units and definition.timeout_ms is not None:
         found[WALL_MS] = definition.timeout_ms
     return found
 
 
 def lack_of(state: RunState, plan: Plan, path: str) -> Lack | None:
-    """Whether a budget of the run has too little left for the step; one that is used up goes before one that waits."""
-    step, waiting = state.steps.get(path), None
-    most = most_of(plan, path)
-    for budget in plan.run_budgets:
-        asked = 0 if step is not None and budget.unit in step.reserved else most.get(budget.unit, 0)
-        account = state.head.accounts.get(budget.unit)
-        if not asked or account is None:
+    """Whether a budget of the run has too little left for the step."""
+    step = state.steps.get(path)
+    reserved = {} if step is None else step.reserved
+    found = most_of(plan, path, units_of(state.info, plan))
+    return lack(state, plan, {unit: most for unit, most in found.items() if unit not in reserved})
+
+
+def lack(state: RunState, plan: Plan, most: Mapping[str, int]) -> Lack | None:
+    """Whether a budget of the run has too little left for this; one that is used up goes before one that waits."""
+    waiting = None
+    for budget in run_budgets(state.info, plan):
+        asked = most.get(budget.unit, 0)
+        account = state.head.accounts.get(budget.unit, Account())
+        if not asked:
             continue
-        limit = budget.limit + account.granted
+        limit = limit_of(budget, account)
         left = max(limit - account.spent, 0)
         if asked > left:
             asks = budget.on_exhausted == "ask" and not account.refused
-            lack = Lack(budget, asked, limit, left, waits=asks, asks=asks)
+            found = Lack(budget, asked, limit, left, waits=asks, asks=asks)
             if not asks:
-                return lack
-            waiting = lack
+                return found
+            waiting = found
         elif asked > left - account.reserved:
             waiting = waiting or Lack(budget, asked, limit, left, waits=True)
     return waiting
+
+
+def limit_of(budget: BudgetDefinition, account: Account) -> int:
+    """How much there is of it in all: what humans give is for budgets that ask them."""
+    return budget.limit + (account.granted if budget.on_exhausted == "ask" else 0)
 
 
 def exhausted(path: str, lack: Lack) -> ErrorInfo:
@@ -111,7 +143,10 @@ def exhausted(path: str, lack: Lack) -> ErrorInfo:
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What an event is about to say of an execution. `used`: what its step has reported."""
+    """What an event is about to say of an execution. `used`: what its step has reported.
+
+    Of the end of a child run, `number` is the revision that has started it.
+    """
 
     kind: EventKind
     path: str
@@ -119,6 +154,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     due_ms: int | None
     started_at_ms: int | None
     used: Mapping[str, int]
+    journal: JournalEntry | None = None
+    number: int | None = None
 
 
 def amounts_of(state: RunState, plan: Plan, told: Told, now_ms: int) -> dict[str, int]:
@@ -127,7 +164,7 @@ def amounts_of(state: RunState, plan: Plan, told: Told, now_ms: int) -> dict[str
         return dict(told.used)
     step = state.steps.get(told.path)
     if told.kind == "step_dispatched":
-        most = most_of(plan, told.path)
+        most = most_of(plan, told.path, units_of(state.info, plan))
         return {unit: most[unit] for unit in sorted(most) if step is None or unit not in step.reserved}
     if step is None:
         return {}
@@ -137,8 +174,9 @@ def amounts_of(state: RunState, plan: Plan, told: Told, now_ms: int) -> dict[str
         for unit in sorted(step.reserved)
         if _is_settled(unit, told, keeps=definition.journaled is True)
     }
+    most = most_of(plan, told.path, units_of(state.info, plan)) if told.used else {}
     for unit in sorted(told.used):
-        if unit not in step.reserved and unit not in plan.units:
+        if unit not in step.reserved and unit not in most and unit != WALL_MS:
             amounts[unit] = _reported(step, unit, told.used[unit])
     return amounts
 
@@ -154,14 +192,14 @@ def _is_settled(unit: str, told: Told, *, keeps: bool) -> bool:
         case "step_reclaimed":
             return told.reason == "lost"
         case "step_released":
-            return told.reason not in _UNBEGUN or told.due_ms is not None
+            return told.reason not in UNBEGUN or told.due_ms is not None
         case _:
             return False
 
 
 def _settled(step: StepState, definition: StepDefinition, unit: str, told: Told, now_ms: int) -> int:
     reserved = step.reserved[unit]
-    if told.kind in _BACK or (told.kind == "step_released" and told.reason in _UNBEGUN):
+    if told.kind in _BACK or (told.kind == "step_released" and told.reason in UNBEGUN):
         return 0
     if unit == WALL_MS:
         since_ms = told.started_at_ms or step.started_at_ms or step.dispatched_ms

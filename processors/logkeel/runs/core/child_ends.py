@@ -20,7 +20,7 @@ def ended(turn: Activation, message: ChildCompleted) -> None:
         journal_children.ended(turn, message)
         return
     if not turn.state.running or wait is None or wait.kind != "child" or wait.number != message.number:
-        turn.ignore("nobody waits for this child any more")
+        journal_children.settle_late(turn, message)
         return
     placed = turn.plan.children[path]
     error = None if message.status == "succeeded" else child_error(message, placed.block.workflow)
@@ -31,7 +31,8 @@ def ended(turn: Activation, message: ChildCompleted) -> None:
         status=message.status,
         writes=_writes(turn, message, placed),
         error=error,
-        attributes={"descendants": str(message.descendants)},
+        attributes=journal_children.end_facts(turn, message),
+        amounts=message.used,
     )
     if error is None:
         go_to(turn, placed.after, path)

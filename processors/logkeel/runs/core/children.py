@@ -5,6 +5,7 @@ done. What may be below a run is a number that it divides among its children, ea
 giving back what it did not use: so the tree keeps to its limit without anybody counting it as a whole.
 """
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from logkeel.definitions import FieldDefinition, WorkflowDocument
 from logkeel.records import ErrorInfo, FieldWrite, Origin, Parent, StartRun
 from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, largest_first
+from logkeel.runs.core import child_budgets
 from logkeel.runs.core.actions import CancelChild, StartChild
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.paths import place_in_code
@@ -75,15 +77,21 @@ def begin(turn: Activation, path: str) -> ErrorInfo | None:
     facts = {"workflow": block.workflow, "version": block.version, "descendants": str(1 + share)}
     if block.detach:
         facts["detached"] = "true"
-    turn.record("child_started", path=path, name=run_id, attributes=facts)
-    parent = parent_of(turn, path, limits, share)
+    budget = child_budgets.share_of(
+        turn.state, turn.plan, child_budgets.uses_of(block), 0 if block.detach else placed.width
+    )
+    turn.record("child_started", path=path, name=run_id, attributes=facts, amounts=budget)
+    parent = parent_of(turn, path, limits, share, budget)
     request = StartRun(workflow=block.workflow, version=block.version, run_id=run_id, inputs=inputs)
     ask_for(turn, request, replace(parent, detached=block.detach))
     return None
 
 
-def parent_of(turn: Activation, path: str, limits: TreeLimits, share: int) -> Parent:
-    """What the child knows of this run, behind the recorded event that says it is started; `share` may be below it."""
+def parent_of(turn: Activation, path: str, limits: TreeLimits, share: int, budget: Mapping[str, int]) -> Parent:
+    """What the child knows of this run, behind the recorded event that says it is started; `share` may be below it.
+
+    `budget`: what it and those may use, by unit.
+    """
     return Parent(
         run_id=turn.state.info.run_id,
         incarnation=turn.state.info.incarnation,
@@ -92,6 +100,7 @@ def parent_of(turn: Activation, path: str, limits: TreeLimits, share: int) -> Pa
         depth=limits.depth + 1,
         max_depth=limits.max_depth,
         max_descendants=share,
+        budget=child_budgets.allowances(turn.state, turn.plan, budget),
     )
 
 

@@ -56,7 +56,7 @@ def dispatch(turn: Activation, path: str, inputs: tuple[FieldValue, ...] | None 
     if former is not None and key_expired(placed.definition, former, turn.now_ms):
         ask_a_human(turn, path, "its key may be forgotten outside", None)
         return
-    if turn.plan.run_budgets and not _budgeting().may_spend(turn, path):
+    if (turn.plan.run_budgets or turn.state.info.allowances) and not _budgeting().may_spend(turn, path):
         return
     if not may_go(turn, path):
         if former is not None:

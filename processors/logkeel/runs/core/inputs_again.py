@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
 
 from logkeel.records import ErrorInfo, RunEvent
-from logkeel.runs.core import questions, waking
+from logkeel.runs.core import journal_limits, questions, waking
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.answers_again import (
     child_end_again,
@@ -17,6 +17,7 @@ from logkeel.runs.core.answers_again import (
     failure_again,
     failure_of,
     heartbeat_again,
+    late_end_again,
     late_word_again,
     reclaim_again,
     refusal_again,
@@ -28,7 +29,7 @@ from logkeel.runs.core.answers_again import (
     suspension_again,
 )
 from logkeel.runs.core.flow import DEAD_LETTER, complete
-from logkeel.runs.core.paths import is_in_code, split_place
+from logkeel.runs.core.paths import is_in_code, place_in_code, split_place
 from logkeel.runs.core.recorded_turn import Input, RecordedTurn
 from logkeel.runs.core.requests_again import (
     answer_again,
@@ -76,6 +77,15 @@ def _code_wait_due(past: RecordedTurn) -> Input:
     position = split_place(past.path)[1] if entry is None else entry.position
     path = split_place(past.path)[0] if is_in_code(past.path) else past.path
     return lambda turn: waking.journal_wait_due(turn, path, position)
+
+
+def _code_resumed(past: RecordedTurn) -> Input:
+    """A wait of code is over: its time has come, or the limit it waits for has refused it."""
+    entry = past.first.journal
+    if entry is None or entry.waits_for != "limit":
+        return _code_wait_due(past)
+    error = entry.error or ErrorInfo(code="refused", kind="fatal", message="")
+    return lambda turn: journal_limits.refused(turn, place_in_code(past.path, entry.position), error)
 
 
 def _reminder_due(past: RecordedTurn) -> Input:
@@ -174,7 +184,7 @@ _TOLD_BY: MappingProxyType[str, Callable[[RecordedTurn], Input | None]] = Mappin
         "step_journaled": entry_again,
         "step_suspended": suspension_again,
         "step_restarted": restart_again,
-        "step_resumed": _code_wait_due,
+        "step_resumed": _code_resumed,
         "answer_ignored": late_word_again,
         "step_dispatched": _step_due,
         "step_held": _step_due,
@@ -182,5 +192,6 @@ _TOLD_BY: MappingProxyType[str, Callable[[RecordedTurn], Input | None]] = Mappin
         "limit_granted": slot_again,
         "wait_ended": _wait_due,
         "child_ended": child_end_again,
+        "child_settled": late_end_again,
     }
 )

@@ -8,10 +8,14 @@ is kept until the run is resumed. Its end becomes the outcome.
 from msgspec.structs import replace
 
 from logkeel.records import ChildCall, ChildCompleted, JournalEntry, StartRun
+from logkeel.runs.core import child_budgets
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.budget_asking import ask_for_more
+from logkeel.runs.core.budgets import exhausted
 from logkeel.runs.core.child_errors import child_error
 from logkeel.runs.core.children import ask_for, child_of_code, limits_of, parent_of, start_problem
 from logkeel.runs.core.journal_waits import end_wait, outcome_of
+from logkeel.runs.core.limit_claims import share_place
 from logkeel.runs.core.paths import place_in_code, split_place
 
 SHARES = 4
@@ -28,6 +32,11 @@ def begin(turn: Activation, path: str, entry: JournalEntry) -> None:
     limits = limits_of(info, turn.plan.document)
     left = limits.max_descendants - turn.state.head.descendants
     problem = start_problem(place, limits, left, entry.writes)
+    lack = child_budgets.lack_of(turn.state, turn.plan, call.uses, SHARES) if problem is None else None
+    if lack is not None and lack.waits:
+        ask_for_more(turn, place, lack)
+        return
+    problem = exhausted(place, lack) if lack is not None else problem
     if problem is not None:
         outcome = replace(outcome_of(turn, entry, error=problem), child=call)
         end_wait(turn, path, outcome, "step_resumed", path=path, attempt=step.attempt, dispatch=step.dispatch)
@@ -37,9 +46,12 @@ def begin(turn: Activation, path: str, entry: JournalEntry) -> None:
     facts = {"workflow": call.workflow, "version": call.version, "descendants": str(1 + share)}
     # What it begins with stands in the history already, in the event of the intent.
     noted = replace(entry, writes=())
-    turn.record("child_started", path=place, step=step.step, name=run_id, attributes=facts, journal=noted)
+    budget = child_budgets.share_of(turn.state, turn.plan, call.uses, SHARES)
+    turn.record(
+        "child_started", path=place, step=step.step, name=run_id, attributes=facts, journal=noted, amounts=budget
+    )
     request = StartRun(workflow=call.workflow, version=call.version, run_id=run_id, inputs=entry.writes)
-    ask_for(turn, request, parent_of(turn, place, limits, share))
+    ask_for(turn, request, parent_of(turn, place, limits, share, budget))
 
 
 def _share(call: ChildCall, left: int) -> int:
@@ -68,7 +80,7 @@ def ended(turn: Activation, message: ChildCompleted) -> None:
     intent = turn.state.journal.get((path, position))
     is_open = turn.state.running and step is not None and step.is_open
     if not is_open or wait is None or intent is None or wait.kind != "child" or wait.revision != message.number:
-        turn.ignore("nobody waits for this child any more")
+        settle_late(turn, message)
         return
     end_wait(
         turn,
@@ -78,8 +90,26 @@ def ended(turn: Activation, message: ChildCompleted) -> None:
         path=message.path,
         name=message.child_run_id,
         status=message.status,
-        attributes={"descendants": str(message.descendants)},
+        attributes=end_facts(turn, message),
+        amounts=message.used,
     )
+
+
+def settle_late(turn: Activation, message: ChildCompleted) -> None:
+    """Nobody waits for this child any more; what it has used counts all the same."""
+    if not turn.state.running or share_place(message.number) not in turn.state.claims:
+        turn.ignore("nobody waits for this child any more")
+        return
+    facts, path = {child_budgets.NUMBER: str(message.number)}, message.path
+    turn.record("child_settled", path=path, name=message.child_run_id, attributes=facts, amounts=message.used)
+
+
+def end_facts(turn: Activation, message: ChildCompleted) -> dict[str, str]:
+    """What the event of its end says of a child."""
+    facts = {"descendants": str(message.descendants)}
+    if turn.state.head.claims and share_place(message.number) in turn.state.claims:
+        facts[child_budgets.NUMBER] = str(message.number)
+    return facts
 
 
 def _outcome(turn: Activation, intent: JournalEntry, message: ChildCompleted) -> JournalEntry:

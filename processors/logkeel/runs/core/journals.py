@@ -19,7 +19,7 @@ from logkeel.records import (
     StepJournaled,
     StepSuspended,
 )
-from logkeel.runs.core import journal_children, journal_questions
+from logkeel.runs.core import journal_children, journal_limits, journal_questions
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.children import give_up_code, give_up_wait
@@ -41,7 +41,7 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
     if entry.updates and not _may_update(turn, path, entry):
         turn.ignore("the step does not say that its code writes that")
         return
-    if not _goes_behind(kept_of(entry), turn.state.journal.get((path, entry.position))):
+    if not _is_news(turn.state, path, entry):
         turn.ignore("the journal has an entry there")
         return
     turn.record(
@@ -66,8 +66,17 @@ def journaled(turn: Activation, message: StepJournaled, step: StepState) -> None
         journal_questions.ask(turn, path, entry)
     if entry.waits_for == "child":
         journal_children.begin(turn, path, entry)
+    if entry.waits_for == "limit":
+        journal_limits.begin(turn, path, entry.position)
     if entry.waits_for == "signal":
         offer_signals(turn, entry.name)
+
+
+def _is_news(state: RunState, path: str, entry: JournalEntry) -> bool:
+    known = state.journal.get((path, entry.position))
+    if entry.waits_for == "limit":
+        return journal_limits.is_news(state, path, entry, known)
+    return _goes_behind(kept_of(entry), known)
 
 
 def _goes_behind(entry: JournalEntry, known: JournalEntry | None) -> bool:

@@ -6,6 +6,7 @@ from logkeel.runs.core.actions import AcquireSlot
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.limit_claims import LimitClaim, LimitUse
 from logkeel.runs.core.limit_uses import label, limits_at, shared_at, uses_at
+from logkeel.runs.core.paths import is_in_code, split_place
 
 
 def may_go(turn: Activation, path: str) -> bool:
@@ -34,7 +35,7 @@ def tell(turn: Activation, kind: Literal["limit_asked", "limit_granted"], path: 
     if use.amount is not None:
         facts["amount"] = str(use.amount)
     if path:
-        step = turn.plan.steps[path].definition.name
+        step = turn.plan.steps[split_place(path)[0] if is_in_code(path) else path].definition.name
         turn.record(kind, path=path, step=step, name=label(use), attributes=facts)
     else:
         turn.record(kind, name=label(use), attributes=facts)

@@ -6,6 +6,18 @@ import msgspec
 
 from logkeel.records import LimitKind
 
+_SHARE = "@"
+
+
+def share_place(number: int) -> str:
+    """Where the claim of a child run to its share of budgets stands, by the revision that has started it."""
+    return f"{_SHARE}{number}"
+
+
+def is_share(place: str) -> bool:
+    """Whether it is such a place."""
+    return place.startswith(_SHARE)
+
 
 class LimitUse(msgspec.Struct, frozen=True, array_like=True):
     """A limit as one claim meets it: its key is known. `key` is `field=value`, empty for a limit of all.
@@ -33,6 +45,8 @@ class LimitClaim(msgspec.Struct, frozen=True, array_like=True):
 
     `number`: the revision at which it began. `limits` are asked in their order; it holds the first `held` of them and
     waits in line for the next one, unless it holds them all. `used`: of budgets, by unit, when it has ended.
+    Of a call of a step's code: `uses` is what it uses at most of budgets, by unit, and `counts` whether that is
+    reserved of the run's. The same of a child run, which asks for nothing else.
     """
 
     number: int
@@ -40,6 +54,8 @@ class LimitClaim(msgspec.Struct, frozen=True, array_like=True):
     limits: tuple[LimitUse, ...]
     held: int = 0
     used: Mapping[str, int] = {}
+    uses: Mapping[str, int] = {}
+    counts: bool = False
 
     def used_of(self, use: LimitUse) -> int | None:
         """How much of what was reserved counts as used; None of what is no budget."""

@@ -35,7 +35,7 @@ def granted(state: RunState, event: RunEvent, plan: Plan) -> None:
     claim = state.claims.get(path)
     if claim is None or claim.is_whole:
         raise InvariantViolation(f"{path or 'the run'} does not wait for a limit", run_id=state.info.run_id)
-    state.claims[path] = LimitClaim(claim.number, claim.since_ms, claim.limits, claim.held + 1)
+    state.claims[path] = replace(claim, held=claim.held + 1)
 
 
 def end_claim(state: RunState, event: RunEvent) -> None:

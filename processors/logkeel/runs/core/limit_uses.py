@@ -1,12 +1,13 @@
 """Which limits stand at a place, and whose they are there (decision 0030). Pure."""
 
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
 from msgspec import UnsetType
 
 from logkeel.definitions import BudgetDefinition, LimitDefinition
-from logkeel.records import Control
+from logkeel.records import CallLimit, Control
 from logkeel.runs.core.budgets import most_of
 from logkeel.runs.core.limit_claims import LimitUse
 from logkeel.runs.core.places import ROOT_SCOPE
@@ -37,16 +38,33 @@ def shared_at(plan: Plan, path: str) -> list[tuple[BudgetDefinition, int]]:
     """
     if not path or not plan.shared_budgets or plan.steps[path].definition.journaled is True:
         return []
-    most = most_of(plan, path)
+    most = most_of(plan, path, plan.units)
     return [(each, most[each.unit]) for each in plan.shared_budgets if each.unit in most]
 
 
 def uses_at(state: RunState, plan: Plan, path: str) -> tuple[LimitUse, ...]:
     """The same with the keys as they are now, in the order in which everybody asks: nobody waits in a circle then."""
     reading = plan.steps[path].reading if path else (ROOT_SCOPE,)
+    return _in_order(state, plan, reading, limits_at(plan, path), shared_at(plan, path))
+
+
+def uses_of_call(
+    state: RunState, plan: Plan, path: str, limits: Sequence[CallLimit], most: Mapping[str, int]
+) -> tuple[LimitUse, ...]:
+    """The same of a call of the code of this step, with what that says: its limits, and what it uses at most."""
+    shared = [(each, most[each.unit]) for each in plan.shared_budgets if each.unit in most]
+    return _in_order(state, plan, plan.steps[path].reading, limits, shared)
+
+
+def _in_order(
+    state: RunState,
+    plan: Plan,
+    reading: tuple[str, ...],
+    limits: Sequence[LimitDefinition | CallLimit],
+    shared: Sequence[tuple[BudgetDefinition, int]],
+) -> tuple[LimitUse, ...]:
     found = [
-        LimitUse(each.kind, each.name, _key(state, plan, each.key, reading), each.limit, each.per_ms)
-        for each in limits_at(plan, path)
+        LimitUse(each.kind, each.name, _key(state, plan, each.key, reading), each.limit, each.per_ms) for each in limits
     ]
     found += [
         LimitUse(
@@ -59,7 +77,7 @@ def uses_at(state: RunState, plan: Plan, path: str) -> tuple[LimitUse, ...]:
             each.unit,
             each.on_exhausted == "fail",
         )
-        for each, amount in shared_at(plan, path)
+        for each, amount in shared
     ]
     return tuple(sorted(found, key=lambda use: (_ORDER[use.kind], use.name, use.key)))
 

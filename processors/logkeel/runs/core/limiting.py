@@ -4,13 +4,14 @@ A claim's end is no decision: `limit_events` ends it with the event that ends wh
 """
 
 from logkeel.records import ErrorInfo, LimitAnswered
+from logkeel.runs.core import journal_limits
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.flow import complete, dispatch
 from logkeel.runs.core.limit_asking import ask, may_go, tell
 from logkeel.runs.core.limit_claims import LimitClaim, LimitUse
 from logkeel.runs.core.limit_uses import RUN
 from logkeel.runs.core.moving import fail, go_to
-from logkeel.runs.core.paths import static
+from logkeel.runs.core.paths import is_in_code, static
 from logkeel.runs.core.pausing import release
 from logkeel.runs.core.targets import ToStep
 
@@ -46,6 +47,8 @@ def _granted(turn: Activation, path: str, claim: LimitClaim, use: LimitUse) -> N
     claim = turn.state.claims[path]
     if not claim.is_whole:
         ask(turn, path, claim)
+    elif is_in_code(path):
+        journal_limits.granted(turn, path)
     elif path == RUN and turn.state.head.retries:
         release(turn)
     elif path == RUN:
@@ -57,7 +60,9 @@ def _granted(turn: Activation, path: str, claim: LimitClaim, use: LimitUse) -> N
 
 
 def _refused(turn: Activation, path: str, error: ErrorInfo) -> None:
-    if path:
+    if is_in_code(path):
+        journal_limits.refused(turn, path, error)
+    elif path:
         fail(turn, path, error, f"step {path} does not get its slot")
     else:
         complete(turn, "failed", error, reason="the run does not get its slot")

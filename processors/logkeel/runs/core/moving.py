@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import ErrorInfo, FieldWrite, RunStatus
-from logkeel.runs.core import children, undoing
+from logkeel.runs.core import budget_asking, child_budgets, children, undoing
 from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.budgets import exhausted, lack_of
+from logkeel.runs.core.budgets import exhausted, lack_of, run_budgets
 from logkeel.runs.core.choosing import chosen, control_at, leaves
 from logkeel.runs.core.each import end_element, fail_element, has_ended, next_path
 from logkeel.runs.core.flow import cancel_under, clear_timers, complete, dispatch
@@ -113,7 +113,7 @@ def _step(turn: Activation, path: str) -> _Following:
     problem = command_problem(path, inputs) if placed.guards else None
     if problem is not None:
         return _failed(turn, path, problem, f"step {path} cannot be dispatched")
-    lack = lack_of(turn.state, turn.plan, path) if turn.plan.run_budgets else None
+    lack = lack_of(turn.state, turn.plan, path) if run_budgets(turn.state.info, turn.plan) else None
     if lack is not None and not lack.waits and turn.state.head.paused_at_ms is None:
         return _failed(turn, path, exhausted(path, lack), f"step {path} finds too little left")
     dispatch(turn, path, inputs)
@@ -226,7 +226,11 @@ def _child(turn: Activation, path: str) -> _Following:
     if turn.state.sends_nothing:
         turn.record("step_held", path=path, step=placed.block.workflow)
         return ()
-    problem = children.begin(turn, path)
+    lack = child_budgets.lack_of_block(turn.state, turn.plan, path)
+    if lack is not None and lack.waits:
+        budget_asking.wait(turn, path, placed.block.workflow, lack)
+        return ()
+    problem = children.begin(turn, path) if lack is None else exhausted(path, lack)
     if problem is not None:
         return _failed(turn, path, problem, problem.message)
     return (_Next(placed.after, path),) if placed.block.detach else ()

@@ -17,7 +17,7 @@ V = TypeVar("V")
 _INDEX = re.compile(r"\[[^\]/]*\]")
 _ROUND = re.compile(r"\[(\d+)\]$")
 _LAST_INDEX = re.compile(r"\[[^\]/]*\]$")
-_IN_CODE = re.compile(r"\?[0-9t.]+$")
+_IN_CODE = re.compile(r"\?[0-9t.]+s?$")
 _ESCAPED = re.compile(r"[%/\[\]#\x00-\x1f]")
 
 
@@ -30,6 +30,16 @@ def split_place(place: str) -> tuple[str, str]:
     """(step path, position) of a place in code."""
     path, _, position = place.rpartition("?")
     return path, position
+
+
+def slot_of(position: str) -> str:
+    """Where in a journal the call at this position waits for slots of limits and for budgets."""
+    return f"{position}.s"
+
+
+def is_slot(position: str) -> bool:
+    """Whether it is such a position."""
+    return position.endswith(".s")
 
 
 def is_in_code(path: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from logkeel.records import (
+    Allowance,
     Control,
     ErrorInfo,
     JournalEntry,
@@ -83,6 +84,11 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parent: Parent | None = None
     former_revisions: int | None = None
     kept: tuple[str, ...] = ()
+
+    @property
+    def allowances(self) -> tuple[Allowance, ...]:
+        """What its parent lets it use."""
+        return () if self.parent is None else self.parent.budget
 
 
 class BlockEnd(msgspec.Struct, frozen=True, array_like=True):

@@ -6,6 +6,7 @@ Their headers are those of CloudEvents (Kafka protocol binding, binary content m
 from logkeel.log import Header, OutputRecord
 from logkeel.records import FieldValue, RequestRejected, RunCompleted
 from logkeel.runs.core.state import RunState
+from logkeel.runs.processor.tracing import headers_of
 from logkeel.wire import encode
 
 
@@ -41,7 +42,7 @@ def completion_output(topic: str, partition: int, message: RunCompleted) -> Outp
     identifier = f"{message.run_id}/{message.incarnation}/completed"
     if message.retries:
         identifier += f"/{message.retries}"
-    headers = _cloud_event("run.completed", identifier, message.run_id)
+    headers = (*_cloud_event("run.completed", identifier, message.run_id), *headers_of(message.trace))
     return OutputRecord(topic, message.run_id.encode(), encode(message), partition, headers)
 
 

@@ -5,6 +5,8 @@ Does, never decides. The order is the core's.
 
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord
 from logkeel.records import ErrorInfo, FieldValue, LimitAnswered, RequestRejected, StartRun, StepRevoked
@@ -34,8 +36,10 @@ from logkeel.runs.processor.announcing import completion, completion_output, rej
 from logkeel.runs.processor.child_records import cancel_output, ended_output, refused_output, start_output
 from logkeel.runs.processor.commands import command_key, command_of
 from logkeel.runs.processor.limit_records import acquire_output, give_back_output, release_output
+from logkeel.runs.processor.observing import RunObserver
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.timer_ids import NEXT_TURN, SCHEDULE, TimerName, lease_id, timer_id
+from logkeel.runs.processor.tracing import CALLS, context_of_dispatch
 from logkeel.runs.rows.conversation_rows import Conversations, name
 from logkeel.runs.rows.keys import run_keys
 from logkeel.runs.rows.ledger import Ledger
@@ -46,7 +50,10 @@ from logkeel.wire import encode
 class Carrier:
     """Puts activations on the log."""
 
-    def __init__(self, names: TopicNames, settings: RunSettings, partitions: int) -> None:
+    def __init__(
+        self, names: TopicNames, settings: RunSettings, partitions: int, observer: RunObserver | None = None
+    ) -> None:
+        self._observer = observer
         self._names = names
         self._partitions = partitions
         self._settings = settings
@@ -67,6 +74,8 @@ class Carrier:
                 rejection = action
             else:
                 self._do(action, activation, turn)
+        if self._observer is not None and activation.events:
+            self._observer.decided(turn.partition, state, activation.events)
         return rejection
 
     def reject(self, turn: Turn, rejected: RequestRejected) -> None:
@@ -129,11 +138,18 @@ class Carrier:
         run_id, names, count = activation.state.info.run_id, self._names, self._partitions
         match action:
             case StartChild():
+                action = self._traced(action, activation)
                 turn.emit(start_output(action, names, partition=turn.partition, partitions=count))
             case CancelChild():
                 turn.emit(cancel_output(action, names, parent_run_id=run_id, partitions=count))
             case CompleteRun(result=result):
                 self._complete(result, activation, turn)
+
+    def _traced(self, action: StartChild, activation: Activation) -> StartChild:
+        """A child is in the trace of its parent."""
+        info = activation.state.info
+        trace = context_of_dispatch(info, activation.events, CALLS) if self._settings.traces_causes else info.trace
+        return action if trace is None else StartChild(replace(action.request, trace=trace))
 
     def _to_limit(self, action: AcquireSlot | ReleaseSlot, activation: Activation, turn: Turn) -> None:
         info, names, count = activation.state.info, self._names, self._partitions
@@ -154,6 +170,8 @@ class Carrier:
         # Only a later attempt can have been left something by a heartbeat.
         details = turn.get(run_keys(state.info.run_id).details(path)) if step.dispatch > 1 else None
         command = command_of(state, plan, action, partition=turn.partition, details=details)
+        if self._settings.traces_causes:
+            command = replace(command, trace=context_of_dispatch(state.info, activation.events))
         topic = self._names.step_commands(placed.definition.queue)
         key = command_key(state.info, placed, refusals=step.refusals, partitions=self._partitions)
         turn.emit(OutputRecord(topic, key, encode(command)))

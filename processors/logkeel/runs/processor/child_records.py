@@ -49,6 +49,7 @@ def ended_output(state: RunState, result: tuple[FieldValue, ...], names: TopicNa
         result=result,
         error=head.error,
         descendants=head.descendants,
+        used={each.unit: _spent(state, each.unit) for each in parent.budget},
     )
     return _answer(parent, message, names)
 
@@ -66,8 +67,14 @@ def refused_output(request: StartRun, run_id: str, error: ErrorInfo, names: Topi
         child_run_id=run_id,
         status="failed",
         error=error,
+        used={each.unit: 0 for each in parent.budget},
     )
     return _answer(parent, message, names)
+
+
+def _spent(state: RunState, unit: str) -> int:
+    account = state.head.accounts.get(unit)
+    return 0 if account is None else account.spent + account.reserved
 
 
 def _request(run_id: str, value: bytes, names: TopicNames, partitions: int) -> OutputRecord:

@@ -41,6 +41,7 @@ from logkeel.runs.processor.identity import REROUTED_HEADER, Identified, identif
 from logkeel.runs.processor.settings import RunSettings
 from logkeel.runs.processor.starting import as_fields, as_result, input_digest, same_input
 from logkeel.runs.processor.timer_ids import OFFER, PARKED, UNPARK
+from logkeel.runs.processor.tracing import with_trace
 from logkeel.runs.processor.turn_taking import TurnTaking, conversation_of
 from logkeel.runs.processor.waiting_turns import Handling, WaitingTurns
 from logkeel.runs.rows.ledger import (
@@ -259,7 +260,7 @@ class RequestHandler:
         return True
 
     def _identified(self, record: Record) -> Identified:
-        request = decode_request(record.value or b"")
+        request = with_trace(decode_request(record.value or b""), record.headers)
         return identify(record, request, max_characters=self._settings.max_id_characters)
 
     def _early_cancel(self, waiting: list[ParkedRequest], turn: Turn) -> tuple[CancelRun, str] | None:

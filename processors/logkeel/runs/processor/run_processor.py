@@ -36,6 +36,7 @@ from logkeel.runs.core.state import RunState
 from logkeel.runs.processor.carrying import Carrier
 from logkeel.runs.processor.definitions import READY, Definitions
 from logkeel.runs.processor.limits import LimitKeeper
+from logkeel.runs.processor.observing import RunObserver, Survey
 from logkeel.runs.processor.requests import RequestHandler
 from logkeel.runs.processor.schedules import ScheduleKeeper
 from logkeel.runs.processor.settings import RunSettings
@@ -46,6 +47,7 @@ from logkeel.runs.processor.timer_ids import (
     OFFER,
     PARKED,
     SCHEDULE,
+    SURVEY,
     SWEEP,
     UNPARK,
     TimerName,
@@ -68,14 +70,22 @@ MESSAGE_CHARACTERS = 4_000
 class RunProcessor:
     """Implements `logkeel.exactly_once.Processor`. `partitions`: the count all co-partitioned topics have."""
 
-    def __init__(self, names: TopicNames, *, partitions: int, settings: RunSettings | None = None) -> None:
+    def __init__(
+        self,
+        names: TopicNames,
+        *,
+        partitions: int,
+        settings: RunSettings | None = None,
+        observer: RunObserver | None = None,
+    ) -> None:
         settings = settings or RunSettings()
         self._names = names
         self._partitions = partitions
-        self._carrier = Carrier(names, settings, partitions)
+        self._carrier = Carrier(names, settings, partitions, observer)
         self._definitions = Definitions()
         self._requests = RequestHandler(self._carrier, self._definitions, settings, partitions)
         self._sweeper = Sweeper(settings)
+        self._survey = Survey(observer)
         self._limits = LimitKeeper(names, settings, partitions)
         self._schedules = ScheduleKeeper(names, self._definitions, partitions)
         self._keepers: dict[type[Any], LimitKeeper | ScheduleKeeper] = {
@@ -201,6 +211,7 @@ class RunProcessor:
         self._requests.waiting_turns.wake(turn)
         self._schedules.wake_all(turn)
         self._sweeper.schedule(turn)
+        self._survey.begin(turn)
 
     def _check_count(self, turn: Turn) -> None:
         known = Ledger(turn).partition_count(self._partitions)
@@ -227,6 +238,8 @@ class RunProcessor:
             self._schedules.wake(identifier[1:].decode(), turn)
         elif identifier[:1] == OFFER:
             self._requests.offer(identifier[1:].decode(), turn)
+        elif identifier == SURVEY:
+            self._survey.go_on(turn)
         elif identifier == SWEEP:
             more = self._sweeper.expire(turn)
             more = self._limits.remind(turn) or more

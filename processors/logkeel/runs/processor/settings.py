@@ -15,7 +15,8 @@ class RunSettings:
     in time (P25). `forgotten_after_ms` is above retention and one segment (6 + 1 days): what may not run twice is in
     doubt then, and not before. `unpark_requests` and `unpark_bytes` bound what of the requests that wait for a workflow
     is handled in one transaction. `remind_holders_ms`: how often those who hold slots of limits for so long are told;
-    long enough to cost nothing, short enough for a slot that was lost with a partition.
+    long enough to cost nothing, short enough for a slot that was lost with a partition. `traces_causes`: commands say
+    which execution led to them, for the links of traces; without it, only who started the run, if the start said so.
     """
 
     dedupe_ms: int = 7 * DAY_MS
@@ -31,3 +32,4 @@ class RunSettings:
     forgotten_after_ms: int = 8 * DAY_MS
     remind_holders_ms: int = 10 * 60_000
     max_id_characters: int = 512
+    traces_causes: bool = False

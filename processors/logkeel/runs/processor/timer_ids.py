@@ -35,6 +35,9 @@ LIMIT = b"M"
 SCHEDULE = b"C"
 """Behind it a schedule's name: something is due, or a run of it has ended."""
 
+SURVEY = b"V"
+"""The next open runs are looked at, for who watches."""
+
 OFFER = b"O"
 """Behind it what requests wait for: the next of them are handled."""
 
@@ -61,7 +64,7 @@ def lease_id(run_id: str, path: str) -> bytes:
 def parse(identifier: bytes) -> TimerName | tuple[str, str] | None:
     """A timer's name, a lease's (run id, path), or None for a wake-up of the partition."""
     kind = identifier[:1]
-    if kind in (SWEEP, PARKED, UNPARK, OFFER, NEXT_TURN, LIMIT, SCHEDULE):
+    if kind in (SWEEP, PARKED, UNPARK, OFFER, NEXT_TURN, LIMIT, SCHEDULE, SURVEY):
         return None
     run_id, position = keys.read_text(identifier, 1)
     path, position = keys.read_text(identifier, position)

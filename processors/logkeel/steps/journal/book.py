@@ -70,9 +70,10 @@ class Book:
 
     def __init__(self, entries: Iterable[JournalEntry]) -> None:
         self._entries = {entry.position: entry for entry in entries}
+        self._slots = {entry.position: entry for entry in entries if entry.waits_for == "limit"}
         self._unseen = dict(self._entries)
         self._last: dict[str, int] = {}
-        for position in self._entries:
+        for position in (each.removesuffix(".s") for each in self._entries):
             parts = position.split(".")
             for depth, part in enumerate(parts):
                 if part.isdecimal():
@@ -82,15 +83,22 @@ class Book:
     def meet(self, lane: Lane, name: str, waits_for: WaitKind | None) -> tuple[Place, JournalEntry | None]:
         """The code makes its next call; what is known of it. Raises `JournalDiverged`."""
         place = lane.next_place(name)
+        slot = self._unseen.pop(slot_of(place.position), None)
+        if slot is not None and (slot.name != name or waits_for is not None):
+            raise diverged(repr(slot.name), _called(name, waits_for), place.position)
         entry = self._unseen.pop(place.position, None)
         if entry is not None:
             if (entry.name, entry.waits_for) != (name, waits_for):
                 raise diverged(_said(entry), _called(name, waits_for), place.position)
             return place, entry
-        if self._last.get(lane.prefix, -1) >= lane.calls - 1:
+        if self._last.get(lane.prefix, -1) >= lane.calls - (slot is None):
             expected = "a gather" if f"{place.position}." in self._branches() else "no call: a later one is known"
             raise diverged(expected, _called(name, waits_for), place.position)
         return place, None
+
+    def slot_at(self, position: str) -> JournalEntry | None:
+        """What is known of the latest try for which the call at this position has asked for slots."""
+        return self._slots.get(slot_of(position))
 
     def meet_gather(self, lane: Lane, branches: int) -> str:
         """The code opens a `gather`; its position. Raises `JournalDiverged`."""
@@ -144,6 +152,11 @@ def diverged(expected: str, found: str, position: str) -> JournalDiverged:
         found=found,
         position=position,
     )
+
+
+def slot_of(position: str) -> str:
+    """Where in the journal the call at this position waits for slots of limits and for budgets."""
+    return f"{position}.s"
 
 
 def drawn(seed: str, name: str) -> bytes:

@@ -16,9 +16,10 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from logkeel.errors import CallFailed, PayloadTooLarge, StepSignatureError
 from logkeel.records import ErrorInfo, JournalEntry
@@ -27,6 +28,7 @@ from logkeel.steps.journal.book import MAX_NAME_CHARACTERS, Place, key_of
 from logkeel.steps.journal.results import KEY_PARAMETER, Callee, callee_of, read, written
 from logkeel.steps.journal.retrying import Tries, policy_of
 from logkeel.steps.journal.session import CallInDoubt, Journal
+from logkeel.steps.journal.slots import NOTHING, Needs, require_suspendable, slots_for
 from logkeel.steps.threads import DaemonThreads
 from logkeel.workflow.context import StepContext
 from logkeel.workflow.current import CURRENT
@@ -37,15 +39,27 @@ KEPT_MESSAGE_CHARACTERS = 2_000
 """Of a failure in a journal, which travels with every further command; the stack goes to the log."""
 
 
-class ContextFor(Protocol):
-    """Makes the StepContext of a call, by its idempotency key."""
+UNSEEN: AbstractContextManager[None] = nullcontext()
 
-    def __call__(self, key: str, /) -> StepContext: ...
+
+class CallSeen(NamedTuple):
+    """A try of a call that is made now, not replayed. `number`: the how-manieth that is known of, from 1."""
+
+    name: str
+    position: str
+    number: int
+    effect: str
+
+
+class ContextFor(Protocol):
+    """Makes the StepContext of a call, by its idempotency key; `used` takes what it reports of budgets, if it may."""
+
+    def __call__(self, key: str, used: dict[str, int] | None, /) -> StepContext: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as the code makes it."""
+    """One call as the code makes it. `used`: what its try that is under way has reported of budgets."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -54,11 +68,17 @@ class Call:
     callee: Callee
     place: Place
     key: str
+    needs: Needs
+    used: dict[str, int] = field(default_factory=dict)
 
     @property
     def what(self) -> str:
         """For errors."""
         return f"the result of call {self.place.name!r}"
+
+    def seen(self, number: int) -> CallSeen:
+        """Its try of that number, for who looks on."""
+        return CallSeen(self.place.name, self.place.position, number, self.options.effect.kind)
 
     @property
     def is_claimed(self) -> bool:
@@ -68,12 +88,19 @@ class Call:
 
 
 class Caller:
-    """Makes the calls of one execution. `threads` None: plain functions run on the loop."""
+    """Makes the calls of one execution. `threads` None: plain functions run on the loop. `watch` surrounds each try."""
 
-    def __init__(self, journal: Journal, context_for: ContextFor, threads: DaemonThreads | None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        context_for: ContextFor,
+        threads: DaemonThreads | None,
+        watch: Callable[[CallSeen], AbstractContextManager[None]] = lambda _: UNSEEN,
+    ) -> None:
         self._journal = journal
         self._context_for = context_for
         self._threads = threads
+        self._watch = watch
         self._clock = journal.clock
 
     async def run(
@@ -82,16 +109,20 @@ class Caller:
         function: Callable[..., Any],
         arguments: tuple[Any, ...],
         keywords: Mapping[str, Any],
+        *,
         options: CallOptions,
+        needs: Needs = NOTHING,
     ) -> Any:
         """See `DurableCalls.run`."""
         if not name or len(name) > MAX_NAME_CHARACTERS:
             raise StepSignatureError(f"a call is named by 1 to {MAX_NAME_CHARACTERS} characters, not {name[:40]!r}")
         callee = callee_of(function)
         lane = self._journal.lane()
+        if needs:
+            require_suspendable(lane, name)
         place, entry = await self._journal.meet(lane, name, None)
         key = key_of(self._journal.command.idempotency_key, place)
-        call = Call(function, arguments, keywords, options, callee, place, key)
+        call = Call(function, arguments, keywords, options, callee, place, key, needs)
         if entry is None or entry.state == "intent":
             entry = await self._outcome(call, entry)
         lane.seen_ms = max(lane.seen_ms, entry.at_ms)
@@ -123,17 +154,21 @@ class Caller:
         return await self._journal.halt(made)
 
     async def _made(self, call: Call, intent: JournalEntry | None) -> JournalEntry | CallInDoubt:
+        slot = self._journal.book.slot_at(call.place.position)
+        tries = self._tries(call, failures=0 if slot is None else slot.ordinal)
         if intent is None:
             self._journal.require_room()
-        elif (known := await self._known(call, intent)) is not None:
+        elif (known := await self._known(call, intent, has_ended=tries.failures > 0)) is not None:
             return known
-        tries = self._tries(call)
         while True:
+            if call.needs and (refusal := await self._slots_for(call, tries)) is not None:
+                return self._entry(call, "failed", error=refusal)
             if call.is_claimed:
                 intent = await self._announced(call, intent)
                 await self._journal.require_lease()
             try:
-                value = await self._invoke(call, call.function, call.callee)
+                with self._watch(call.seen(tries.failures + 1)):
+                    value = await self._invoke(call, call.function, call.callee)
                 return await self._done(call, value)
             except Exception as error:  # noqa: BLE001 - the call boundary
                 info = self._failure(call, error)
@@ -150,13 +185,27 @@ class Caller:
             if intent is not None and self._is_forgotten(intent):
                 return CallInDoubt(call.place.position, info)
 
-    async def _known(self, call: Call, intent: JournalEntry) -> JournalEntry | CallInDoubt | None:
-        """What can be said of a call that was begun and has no outcome; None: it may be made again."""
+    async def _slots_for(self, call: Call, tries: Tries) -> ErrorInfo | None:
+        """Wait for what the next try needs; why it never may begin."""
+        refusal = await slots_for(self._journal, call.place, call.needs, tries.failures, call.used)
+        call.used.clear()
+        return refusal
+
+    async def _known(self, call: Call, intent: JournalEntry, *, has_ended: bool) -> JournalEntry | CallInDoubt | None:
+        """What can be said of a call that was begun and has no outcome; None: it may be made again.
+
+        `has_ended`: the try before has told that it has failed, by asking for the slots of the next one.
+        """
+        if has_ended:
+            return self._unknown(call) if self._is_forgotten(intent) else None
         if call.options.check is not None:
             await self._until(intent.due_ms or 0)
             return await self._looked(call)
         if intent.effect == "KEYED" and not self._is_forgotten(intent):
             return None
+        return self._unknown(call)
+
+    def _unknown(self, call: Call) -> CallInDoubt:
         message = f"{call.place.name!r} was begun, and nothing is known of its outcome"
         return CallInDoubt(call.place.position, ErrorInfo(code="call_in_doubt", kind="in_doubt", message=message))
 
@@ -172,9 +221,9 @@ class Caller:
         await self._journal.keep(intent)
         return intent
 
-    def _tries(self, call: Call) -> Tries:
+    def _tries(self, call: Call, *, failures: int = 0) -> Tries:
         effect = call.options.effect.kind
-        return Tries(policy_of(call.options.retry, effect), effect, call.key, self._clock.now_ms)
+        return Tries(policy_of(call.options.retry, effect), effect, call.key, self._clock.now_ms, failures=failures)
 
     def _due_ms(self, call: Call) -> int | None:
         effect, now_ms = call.options.effect, self._clock.now_ms()
@@ -184,7 +233,7 @@ class Caller:
 
     async def _invoke(self, call: Call, function: Callable[..., Any], callee: Callee) -> Any:
         """Raises what it raises, and TimeoutError."""
-        context = self._context_for(call.key)
+        context = self._context_for(call.key, call.used if call.needs.uses else None)
         keywords = dict(call.keywords)
         bound = _given_names(function, call.arguments, keywords)
         if callee.context is not None and callee.context not in bound:
@@ -245,8 +294,9 @@ class Caller:
         name, ordinal, position = call.place
         effect = call.options.effect.kind if state == "intent" else None
         at_ms = self._clock.now_ms()
+        used = {} if state == "intent" else dict(call.used)
         return JournalEntry(
-            name=name, ordinal=ordinal, state=state, position=position, at_ms=at_ms, effect=effect, **more
+            name=name, ordinal=ordinal, state=state, position=position, at_ms=at_ms, effect=effect, used=used, **more
         )
 
     def _failure(self, call: Call, error: Exception) -> ErrorInfo:

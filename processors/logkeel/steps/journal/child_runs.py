@@ -39,6 +39,7 @@ async def child_result(
         version=workflow.version,
         abandon=options.on_cancel == "abandon",
         max_descendants=0 if is_leaf(workflow) else options.max_descendants,
+        uses=dict(options.uses),
     )
     entry = await waited(journal, Wait("child", name, timeout_ms, writes, call))
     result = () if entry.child is None else await journal.opened_result(entry.child.result)

@@ -1,6 +1,6 @@
 """What a StepContext offers durable code: calls, branches, waits, and chance that repeats itself. On the loop."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from uuid import UUID
@@ -16,12 +16,14 @@ from logkeel.steps.journal.calls import Caller
 from logkeel.steps.journal.child_runs import child_result, require_declared
 from logkeel.steps.journal.results import RESULT_FIELD, adapter_of, read, written
 from logkeel.steps.journal.session import Journal
+from logkeel.steps.journal.slots import NOTHING, Needs
 from logkeel.steps.journal.updating import begun_anew, updated
 from logkeel.steps.journal.waiting import Wait, waited
 from logkeel.workflow.current import CURRENT
 from logkeel.workflow.durable_code import DEFAULT_CALL_TIMEOUT, Answered, Asking, CallOptions, ChildOptions
 from logkeel.workflow.durations import Duration, to_milliseconds
 from logkeel.workflow.effects import IDEMPOTENT, EffectDeclaration
+from logkeel.workflow.limits import Limit
 from logkeel.workflow.retry import Retry
 
 if TYPE_CHECKING:
@@ -35,13 +37,14 @@ _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 class Calls:
     """Implements `DurableCalls`."""
 
-    def __init__(self, caller: Caller, options: CallOptions) -> None:
+    def __init__(self, caller: Caller, options: CallOptions, needs: Needs = NOTHING) -> None:
         self._caller = caller
         self._options = options
+        self._needs = needs
 
     async def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See `DurableCalls.run`."""
-        return await self._caller.run(name, function, args, kwargs, self._options)
+        return await self._caller.run(name, function, args, kwargs, options=self._options, needs=self._needs)
 
 
 class Code:
@@ -68,7 +71,7 @@ class Code:
     async def run(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See `DurableCalls.run`."""
         _, caller = self._made_durable()
-        return await caller.run(name, function, args, kwargs, CallOptions())
+        return await caller.run(name, function, args, kwargs, options=CallOptions())
 
     def options(
         self,
@@ -77,10 +80,16 @@ class Code:
         timeout: Duration | None = DEFAULT_CALL_TIMEOUT,
         retry: Retry | None = None,
         check: Callable[..., Any] | None = None,
+        limits: Sequence[Limit] = (),
+        uses: Mapping[str, int] | None = None,
     ) -> Calls:
         """See `DurableCode.options`."""
         _, caller = self._made_durable()
-        return Calls(caller, CallOptions(effect, timeout, retry, check))
+        options = CallOptions(effect, timeout, retry, check, limits, uses or {})
+        if self.bound is None or not (limits or uses):
+            return Calls(caller, options)
+        needs = Needs(self.bound.frame.limits(limits), self.bound.frame.uses(options.uses))
+        return Calls(caller, options, needs)
 
     async def gather(self, *coroutines: Coroutine[Any, Any, T], concurrency: int | None = None) -> list[T]:
         """See `DurableCode.gather`."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 from tests.unit.runs.flows import plan_with
 from tests.unit.runs.scripts import flow_of, step_block
 
-from logkeel.cli.answer_forms import Form, form_of, problems_of, refuse_misfit
+from logkeel.approvals.forms import Form, form_of, problems_of, refuse_misfit
 from logkeel.definitions import (
     EachBlock,
     FieldDefinition,

@@ -1,0 +1,1 @@
+"""Questions to humans beyond the read model: the form of an answer, and questions as JSON values."""

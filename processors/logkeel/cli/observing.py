@@ -1,0 +1,140 @@
+"""Puts metrics and traces beside a process: nothing unless a port, or the variables of OpenTelemetry, ask for it."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from logkeel.cli.logged_loop import LoggedLoop
+from logkeel.cli.output import say
+from logkeel.cli.settings import Settings
+from logkeel.exactly_once import Observer, SeveralObservers
+from logkeel.kafka import SystemClock
+from logkeel.log import LogClient
+
+if TYPE_CHECKING:
+    from logkeel.exactly_once import TransactionalLoop
+    from logkeel.observe.engine import EngineMetrics
+    from logkeel.observe.registry import Metrics
+    from logkeel.observe.worker import StepMetrics
+    from logkeel.runs import RunSettings
+    from logkeel.steps import StepObserver
+
+
+log = structlog.get_logger("logkeel.process")
+
+
+class Runs(Protocol):
+    """A worker that says how many executions are under way."""
+
+    @property
+    def running(self) -> int: ...
+
+
+@dataclass(slots=True)
+class Watch:
+    """Who looks on in this process. Without metrics and traces it is the log alone."""
+
+    settings: Settings
+    client: LogClient
+    metrics: "Metrics | None" = None
+    traces: "Callable[[str], StepObserver] | None" = None
+    run_settings: "RunSettings | None" = None
+    _closing: ExitStack = field(default_factory=ExitStack)
+    _of_queue: "dict[str, StepMetrics]" = field(default_factory=dict)
+    engine: "EngineMetrics | None" = None
+
+    def of_loop(self) -> Observer:
+        """What the loop of an engine tells; `engine` hears of its runs, too."""
+        if self.metrics is None:
+            return LoggedLoop()
+        from logkeel.observe.engine import EngineMetrics
+
+        self.engine = EngineMetrics(self.metrics, SystemClock().now_ms)
+        return SeveralObservers((LoggedLoop(), self.engine))
+
+    def of_steps(self, queue: str) -> "tuple[StepObserver, ...]":
+        """Whom the worker of this queue tells, beside the log."""
+        found: list[StepObserver] = []
+        if self.traces is not None:
+            found.append(self.traces(self.settings.names.worker_group(queue)))
+        if self.metrics is not None:
+            from logkeel.observe.worker import StepMetrics
+
+            self._of_queue[queue] = StepMetrics(self.metrics, queue)
+            found.append(self._of_queue[queue])
+        return tuple(found)
+
+    def loop_made(self, loop: "TransactionalLoop") -> None:
+        """The engine is there: its timers and its lag can be asked for."""
+        if self.metrics is None:
+            return
+        from logkeel.observe import catalogue
+
+        self.metrics.read(catalogue.TIMERS, lambda: {(): loop.pending_timers})
+        names = self.settings.names
+        self._watch_lag(names.engine_group, names.run_requests, names.step_results)
+
+    def worker_made(self, worker: Runs, queue: str) -> None:
+        """As `loop_made`."""
+        if self.metrics is None:
+            return
+        self._of_queue[queue].counting(lambda: worker.running)
+        names = self.settings.names
+        self._watch_lag(names.worker_group(queue), names.step_commands(queue))
+
+    def _watch_lag(self, group: str, *topics: str) -> None:
+        from logkeel.observe.lag import LagWatch
+
+        if self.metrics is not None:
+            lag = LagWatch(self.metrics, self.client.admin(), group, topics)
+            self._closing.callback(lag.close)
+            lag.start()
+
+
+@contextmanager
+def watching(client: LogClient, settings: Settings, role: str) -> Iterator[Watch]:
+    """Serve metrics and send traces while the block runs, if they are asked for. Raises `ConfigInvalid`."""
+    watch = Watch(settings, client)
+    with ExitStack() as stack:
+        if settings.metrics_port:
+            from logkeel.observe import catalogue
+            from logkeel.observe.registry import Metrics, serve
+
+            watch.metrics = Metrics()
+            watch.metrics.set(catalogue.PROCESS_INFO, 1, (role, version("logkeel")))
+            server = serve(watch.metrics, settings.metrics_host, settings.metrics_port)
+            stack.callback(server.close)
+            say(f"metrics on http://{settings.metrics_host}:{server.port}/metrics")
+        stack.enter_context(watch._closing)
+        _trace(watch, role)
+        yield watch
+
+
+def _trace(watch: Watch, role: str) -> None:
+    """Send traces if the variables of OpenTelemetry say so. What is in the way of that stops nobody from working."""
+    from logkeel.observe.switches import wanted
+    from logkeel.runs import RunSettings
+
+    asked = wanted(os.environ)
+    if asked.refusal is not None:
+        log.warning("traces_not_sent", role=role, reason=asked.refusal)
+    if not asked.traces:
+        return
+    watch.run_settings = RunSettings(traces_causes=True)
+    if role == "engine":
+        return  # It makes no spans.
+    try:
+        from logkeel.observe.tracing import StepTracing, make_provider, share
+    except ImportError as error:
+        reason = f"{error.name} is not installed: pip install 'logkeel[otel]', or set OTEL_SDK_DISABLED=true"
+        log.warning("traces_not_sent", role=role, reason=reason)
+        return
+    provider = make_provider({"service.name": f"logkeel-{role}", "service.version": version("logkeel")})
+    share(provider)
+    watch._closing.callback(provider.shutdown)
+    watch.traces = lambda group: StepTracing(provider, group)

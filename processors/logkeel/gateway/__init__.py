@@ -1,0 +1,1 @@
+"""HTTP in front of the log: produces requests, answers from the read model."""
