@@ -77,7 +77,7 @@ class Watch:
 
         self.metrics.read(catalogue.TIMERS, lambda: {(): loop.pending_timers})
         names = self.settings.names
-        self._watch_lag(names.engine_group, names.run_requests, names.step_results)
+        self.watch_lag(names.engine_group, names.run_requests, names.step_results)
 
     def worker_made(self, worker: Runs, queue: str) -> None:
         """As `loop_made`."""
@@ -85,9 +85,10 @@ class Watch:
             return
         self._of_queue[queue].counting(lambda: worker.running)
         names = self.settings.names
-        self._watch_lag(names.worker_group(queue), names.step_commands(queue))
+        self.watch_lag(names.worker_group(queue), names.step_commands(queue))
 
-    def _watch_lag(self, group: str, *topics: str) -> None:
+    def watch_lag(self, group: str, *topics: str) -> None:
+        """How far this group is behind on these topics, while metrics are served."""
         from logkeel.observe.lag import LagWatch
 
         if self.metrics is not None:
