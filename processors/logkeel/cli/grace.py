@@ -29,3 +29,11 @@ def engine_grace_s(settings: LoopSettings) -> int:
     """Finish the batch, hand over, close stores; a commit in flight is waited for."""
     batch_s = (settings.max_batch_ms + settings.commit_timeout_ms) / 1_000
     return math.ceil(batch_s + HAND_OVER_S + LINGER_S + SPARE_S)
+
+
+def notifier_grace_s(settings: LoopSettings) -> int:
+    """As an engine, after what is under way to people has been recorded."""
+    from logkeel.notify.service import DRAIN_S as OUTBOX_S
+    from logkeel.notify.service import STOP_S
+
+    return math.ceil(OUTBOX_S + STOP_S) + engine_grace_s(settings)

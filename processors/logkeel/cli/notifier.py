@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logkeel.cli.options import BlobStoreUrl, Bootstrap, Config, PayloadKeys, Prefix, StateDir, Stay
+from logkeel.cli.options import (
+    BlobStoreUrl,
+    Bootstrap,
+    Config,
+    KafkaConfig,
+    PayloadKeys,
+    Prefix,
+    ProbeHost,
+    ProbePort,
+    StateDir,
+    Stay,
+)
 from logkeel.cli.output import say
 from logkeel.cli.settings import load_settings
 from logkeel.cli.signals import stop_on_signals
@@ -33,6 +44,9 @@ def notifier(
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     slot: Annotated[int | None, typer.Option(help="Number of this process among all notifiers; as of engines.")] = None,
     stay: Stay = None,
+    kafka_config: KafkaConfig = None,
+    probe_port: ProbePort = None,
+    probe_host: ProbeHost = None,
     payload_keys: PayloadKeys = None,
     blob_store: BlobStoreUrl = None,
 ) -> None:
@@ -40,6 +54,8 @@ def notifier(
     from logkeel.cli.garbage import collect_less_often
     from logkeel.cli.logged_loop import LoggedLoop
     from logkeel.cli.logs import configure_logs
+    from logkeel.cli.probes import Health, offer_probes
+    from logkeel.cli.slots import slot_of
     from logkeel.cli.watchdog import ENGINE_LIMIT_S, watch
     from logkeel.cli.wiring import connect, notifier_parts
     from logkeel.exactly_once import take_slot
@@ -51,6 +67,10 @@ def notifier(
         "state_dir": state_dir,
         "log_level": log_level,
         "stay": stay,
+        "slot": slot,
+        "kafka_config": kafka_config,
+        "probe_port": probe_port,
+        "probe_host": probe_host,
         "payload_keys": payload_keys,
         "blob_store": blob_store,
     }
@@ -63,12 +83,13 @@ def notifier(
         return
     configure_logs(settings.log_level)
     stop = stop_on_signals()
-    lock = take_slot(Path(settings.state_dir) / "notifiers", slot)
+    lock = take_slot(Path(settings.state_dir) / "notifiers", slot_of(settings))
     parts = notifier_parts(connect(settings), settings, lock)
     made = Notifier(parts, wanted, environment=os.environ, address=address)
     say(f"notifier {lock.slot} of {settings.prefix!r}; channels: {', '.join(sorted(wanted.channels)) or 'none'}")
     collect_less_often()
     watch(stop, ENGINE_LIMIT_S)
+    offer_probes(Health(stop, ENGINE_LIMIT_S, lambda: made.is_ready), settings.probe_host, settings.probe_port)
     made.run(stop, observer=LoggedLoop())
     say("notifier has stopped; what is not sent yet is on the log")
 

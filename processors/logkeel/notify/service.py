@@ -99,6 +99,7 @@ class Notifier:
         require_topics(log_client, names)
         self._parts = parts
         self._address = address
+        self._running: TransactionalLoop | None = None
         self._client = Client(log_client, prefix=names.prefix, payloads=parts.payloads)
         self._values = ShownValues(log_client, names.run_events, parts.payloads)
         self._links = make_links(config, environment)
@@ -107,6 +108,12 @@ class Notifier:
         self._processor = NotifyProcessor(names, config.routing(), self._outbox.send)
         self._routes = self._made_routes(config, environment)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether its partitions are assigned and restored, and its pages know the open questions. From any thread."""
+        running = self._running
+        return running is not None and running.is_ready and self._book.caught_up
+
     def run(self, stop: threading.Event, *, observer: Observer | None = None) -> None:
         """Until `stop` is set. Raises what ends the loop."""
         self._book.start()
@@ -114,7 +121,8 @@ class Notifier:
         try:
             if server is not None:
                 server.start()
-            self._loop(observer).run(Draining(stop, self._outbox))
+            self._running = self._loop(observer)
+            self._running.run(Draining(stop, self._outbox))
         finally:
             if server is not None:
                 server.stop()
