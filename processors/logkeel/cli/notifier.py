@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logkeel.cli.options import BlobStoreUrl, Bootstrap, Config, PayloadKeys, Prefix, StateDir, Stay
+from logkeel.cli.options import (
+    BlobStoreUrl,
+    Bootstrap,
+    Config,
+    MetricsHost,
+    MetricsPort,
+    PayloadKeys,
+    Prefix,
+    StateDir,
+    Stay,
+)
 from logkeel.cli.output import say
 from logkeel.cli.settings import load_settings
 from logkeel.cli.signals import stop_on_signals
@@ -35,11 +45,14 @@ def notifier(
     stay: Stay = None,
     payload_keys: PayloadKeys = None,
     blob_store: BlobStoreUrl = None,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = None,
 ) -> None:
     """Run a notifier until SIGTERM. Several share the work."""
     from logkeel.cli.garbage import collect_less_often
-    from logkeel.cli.logged_loop import LoggedLoop
+    from logkeel.cli.logged_loop import told
     from logkeel.cli.logs import configure_logs
+    from logkeel.cli.observing import watching
     from logkeel.cli.watchdog import ENGINE_LIMIT_S, watch
     from logkeel.cli.wiring import connect, notifier_parts
     from logkeel.exactly_once import take_slot
@@ -53,6 +66,8 @@ def notifier(
         "stay": stay,
         "payload_keys": payload_keys,
         "blob_store": blob_store,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
     }
     settings = load_settings(flags, file=config)
     wanted, address = _read(file), _address(listen)
@@ -64,12 +79,15 @@ def notifier(
     configure_logs(settings.log_level)
     stop = stop_on_signals()
     lock = take_slot(Path(settings.state_dir) / "notifiers", slot)
-    parts = notifier_parts(connect(settings), settings, lock)
+    client = connect(settings)
+    parts = notifier_parts(client, settings, lock)
     made = Notifier(parts, wanted, environment=os.environ, address=address)
     say(f"notifier {lock.slot} of {settings.prefix!r}; channels: {', '.join(sorted(wanted.channels)) or 'none'}")
     collect_less_often()
     watch(stop, ENGINE_LIMIT_S)
-    made.run(stop, observer=LoggedLoop())
+    with watching(client, settings, "notifier") as seen, told("notifier", slot=lock.slot):
+        seen.notifier_made(made)
+        made.run(stop, observer=seen.of_loop("notifier"))
     say("notifier has stopped; what is not sent yet is on the log")
 
 

@@ -40,7 +40,7 @@ STOP_S: Final = 10.0
 DRAIN_S: Final = 25.0
 """How long an ending notifier waits for messages under way: longer than a channel waits for its answer."""
 
-log = structlog.get_logger("logkeel.notifier")
+log = structlog.get_logger("logkeel.notifier", role="notifier")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,10 @@ class Notifier:
         self._outbox = Outbox(make_channels(config, environment), self._values, self._links)
         self._processor = NotifyProcessor(names, config.routing(), self._outbox.send)
         self._routes = self._made_routes(config, environment)
+
+    def counted_by(self, counted: Callable[[str, str], None]) -> None:
+        """From now on this hears of each delivery: its channel, and what became of it in a word, on any thread."""
+        self._outbox.counted = counted
 
     def run(self, stop: threading.Event, *, observer: Observer | None = None) -> None:
         """Until `stop` is set. Raises what ends the loop."""

@@ -25,7 +25,7 @@ RETRY_S: Final = 1.0
 TRIM_S: Final = 600.0
 """How often runs are forgotten that the log has forgotten."""
 
-log = structlog.get_logger("logkeel.readmodel")
+log = structlog.get_logger("logkeel.readmodel", role="gateway")
 
 Told = Callable[[Touched, Mapping[TopicPartition, int]], None]
 """Hears after each commit what it was about, and the positions now."""
