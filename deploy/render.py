@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from logkeel.cli.access import Role
-from logkeel.cli.grace import engine_grace_s, worker_grace_s
+from logkeel.cli.grace import engine_grace_s, notifier_grace_s, worker_grace_s
 from logkeel.cli.probes import LIVE, READY, STARTED
 from logkeel.cli.provisioning import wanted_topics
 from logkeel.cli.settings import Settings
 from logkeel.cli.strimzi import topic_resource, user_resource
 from logkeel.cli.watchdog import ENGINE_LIMIT_S, WORKER_LIMIT_S
-from logkeel.cli.wiring import engine_settings
+from logkeel.cli.wiring import engine_settings, notifier_settings
 from logkeel.cli.yaml_text import yaml_documents
 from logkeel.log import TopicPlan
 from logkeel.records.topics import TopicNames, topic_policies
@@ -59,6 +59,7 @@ def code() -> dict[str, Any]:
         "grace": {
             "engineSeconds": engine_grace_s(engine_settings(Settings(), 0)),
             "workerSecondsBesideDrain": worker_grace_s(0),
+            "notifierSeconds": notifier_grace_s(notifier_settings(Settings(), 0)),
         },
         "groups": {"engine": names.engine_group, "worker": names.worker_group(QUEUE)},
         "commands": names.step_commands(QUEUE),

@@ -15,7 +15,8 @@ from tests.sim.workload import PATIENT, TIMEOUT, Work
 from logkeel.log import Record
 from logkeel.records import AcquireLimit, LimitAnswered, ReleaseLimit, RunEvent
 from logkeel.testing.world import World
-from logkeel.wire import decode_as, record_type
+from logkeel.testing.world.reading import read_as
+from logkeel.wire import record_type
 from logkeel.workflow import IDEMPOTENT, KEYED, NONE, Budget, StepContext, Workflow, parallel, sleep, within
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
@@ -105,16 +106,16 @@ def faults_of_budgets(world: World, histories: Histories) -> list[str]:
     for record in world.records(world.names.run_requests):
         kind = record_type(record.value or b"")
         if kind is AcquireLimit:
-            word = decode_as(record.value or b"", AcquireLimit)
+            word = read_as(record.value or b"", AcquireLimit)
             if word.kind == "budget":
                 asked.setdefault(Claim.of(word), (record, word))
         elif kind is ReleaseLimit:
-            release = decode_as(record.value or b"", ReleaseLimit)
+            release = read_as(record.value or b"", ReleaseLimit)
             if release.kind == "budget":
                 settled.setdefault(Claim.of(release), Settled(record.timestamp_ms, release.used))
     for record in world.records(world.names.step_results):
         if record_type(record.value or b"") is LimitAnswered:
-            answer = decode_as(record.value or b"", LimitAnswered)
+            answer = read_as(record.value or b"", LimitAnswered)
             if answer.kind == "budget" and answer.error is None:
                 granted.setdefault(Claim.of(answer), record.timestamp_ms)
     return [

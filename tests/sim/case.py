@@ -11,6 +11,7 @@ from tests.sim.judging import faults_of
 from tests.sim.known import MORE, OLD_VERSIONS
 from tests.sim.outside import STAGE, Outside
 from tests.sim.plan import Plan, RunPlan
+from tests.sim.schedules import Planner, ticks
 from tests.sim.workload import WORKFLOWS
 
 from logkeel.runs.processor.settings import RunSettings
@@ -40,7 +41,7 @@ class Verdict:
 def play(plan: Plan, directory: Path, *, keep_lines: bool = False) -> Verdict:
     """Run a plan, deterministically. `directory` is for the locks of slots, and may be used again."""
     began_s = time.process_time()
-    named = {run.workflow for run in plan.runs}
+    named = {run.workflow for run in plan.runs} | {ticks.name for _ in plan.schedules}
     known = named | {child for each in MORE if each.name in named for child in each.children} - {unborn.name}
     workflows = (*(each for each in (*OLD_VERSIONS, *WORKFLOWS, *MORE) if each in WORKFLOWS or each.name in known),)
     world = World(workflows, plan.settings, directory)
@@ -62,15 +63,22 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
     outside = Outside(world, plan.seed, trouble=plan.trouble)
     STAGE.set(outside)
     sender, human = Sender(world, plan), Human(world, outside)
+    planner = Planner(world, plan.schedules)
     world.join(sender)
     world.join(human)
+    if plan.schedules:
+        world.join(planner)
     world.plan(plan.strikes)
 
     wanted = {run.run_id for run in plan.runs}
 
     def ended(runs: tuple[RunPlan, ...] = ()) -> bool:
-        asked_for = {run.run_id for run in runs} or wanted | human.children
-        return sender.is_done and human.is_done and human.ended.issuperset(asked_for)
+        if not sender.is_done or not human.is_done or not planner.is_over():
+            return False
+        if runs:
+            return human.ended.issuperset(run.run_id for run in runs)
+        forks = {fork.run_id for fork in sender.forks.values()}
+        return human.ended >= wanted and human.ended >= human.children and human.ended >= forks
 
     faults = play_out(world, ended)
     if not faults and _waits(world):
@@ -79,7 +87,7 @@ def _play(world: World, plan: Plan, *, keep_lines: bool) -> Verdict:
         faults = play_out(world, ended)
     if not faults:
         faults = disasters.epilogue(world, plan, sender, ended)
-    if not faults and plan.scenario in ("usual", "weeks_pass"):
+    if not faults and plan.scenario in ("usual", "weeks_pass", "away"):
         faults = faults_of(world, outside, plan)
     return Verdict(
         seed=plan.seed,

@@ -84,7 +84,7 @@ DEADLINES = (lengthy, timely)
 
 def faults_of_deadlines(world: World, histories: Histories, lines: Sequence[Line]) -> Iterator[str]:
     """Everything that is wrong with what must begin in time, or must not be repeated."""
-    is_steady = not world.clock_jumps and not any(worker.stalls for worker in world.workers)
+    is_steady = not world.clock_jumps and not any(worker.stalls or worker.cuts for worker in world.workers)
     zero_ms = world.cluster.clock.now_ms() - world.elapsed_ms
     for run, events in histories.items():
         yield from _repeated(run, events)

@@ -8,8 +8,10 @@ from tests.sim.plan import Plan, RunPlan, Sending
 from logkeel.log import TopicPartition, TopicPlan
 from logkeel.runs.processor.run_processor import TABLE
 from logkeel.testing.world import EngineProcess, World
+from logkeel.testing.world.ending import rests
 
 EXPECTED = {"state_lost": "state_lost", "last_copy": "changelog_truncated", "changelog_replaced": "changelog_replaced"}
+LEAVING_MS = 8_000.0
 LATE = RunPlan("run-late", "chain", 21, (Sending("start", 0.0),))
 
 
@@ -19,6 +21,8 @@ def epilogue(world: World, plan: Plan, sender: Sender, ended: Callable[[tuple[Ru
         return []
     if plan.scenario == "weeks_pass":
         return _weeks_pass(world, sender, ended)
+    if plan.scenario == "away":
+        return _away(world, sender, ended)
     return _disaster(world, plan)
 
 
@@ -35,6 +39,26 @@ def _weeks_pass(world: World, sender: Sender, ended: Callable[[tuple[RunPlan, ..
         return ["a run is stuck after weeks", *world.stuck()]
     world.run(lambda: False, limit_ms=5_000)
     return []
+
+
+def _away(world: World, sender: Sender, ended: Callable[[tuple[RunPlan, ...]], bool]) -> list[str]:
+    """All processes are stopped in order, for so long that their groups' offsets are forgotten; then they go on.
+
+    A run comes, or none: a group's lag is right in either case.
+    """
+    for process in world.processes:
+        if not process.is_gone:
+            process.leave(back_in_ms=LEAVING_MS)
+    world.run(lambda: False, limit_ms=LEAVING_MS - 1_000)
+    world.let_weeks_pass()
+    for group in (world.names.engine_group, world.names.worker_group()):
+        world.forget_offsets(group)
+    if world.settings.seed % 2:
+        return [] if rests(world) else ["the processes do not come to rest after weeks", *world.stuck()]
+    sender.start(LATE)
+    if not world.run(lambda: ended((LATE,)), limit_ms=60_000):
+        return ["a run is stuck after weeks", *world.stuck()]
+    return [] if rests(world) else ["the processes do not come to rest after weeks", *world.stuck()]
 
 
 def _disaster(world: World, plan: Plan) -> list[str]:

@@ -4,6 +4,7 @@ from collections import deque
 from random import Random
 
 import msgspec
+from tests.sim.forks import fork_of
 from tests.sim.known import BY_NAME
 from tests.sim.limits import claim_of_nobody
 from tests.sim.outside import Outside, call_path
@@ -18,6 +19,7 @@ from logkeel.records import (
     AnswerQuestion,
     CancelRun,
     FieldWrite,
+    ForkRun,
     PauseRun,
     Payload,
     Request,
@@ -32,7 +34,8 @@ from logkeel.records import (
 from logkeel.records.topics import TopicNames
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.testing.world import World
-from logkeel.wire import decode, decode_as, encode
+from logkeel.testing.world.reading import read
+from logkeel.wire import encode
 
 ANSWER_AFTER_MS = 200.0
 GARBAGE = b"garbage"
@@ -41,8 +44,10 @@ GARBAGE = b"garbage"
 NO_GARBAGE = ("definitions", "claim")
 """Planted things that can be read, but should not be there."""
 
-NEVER_BEGAN = ("cancelled", "unknown_workflow")
-"""Why a run that was asked for never begins: cancelled before its turn, or a child whose workflow nobody has."""
+NEVER_BEGAN = ("cancelled", "unknown_workflow", "turn_was_followed")
+"""Why a run that was asked for never begins: cancelled before its turn, or a child whose workflow nobody has. Or why it
+does not go on.
+"""
 
 NOTHING = FieldWrite(field="result", payload=Payload(encoding="json", data=b"0"))
 """What a journaled call that happened is said to have returned."""
@@ -60,6 +65,7 @@ class Sender:
         ]
         self._due = deque(sorted(due, key=lambda each: (each[0], each[2].run_id, each[1])))
         self._garbage = deque(sorted(plan.garbage, key=lambda each: each[1]))
+        self.forks: dict[str, ForkRun] = {}
 
     @property
     def is_done(self) -> bool:
@@ -83,12 +89,26 @@ class Sender:
         self._send(run, Sending("start", 0.0), 0)
 
     def _send(self, run: RunPlan, sending: Sending, number: int) -> None:
+        if sending.kind == "fork":
+            self._fork(run)
+            return
         settings = self._world.settings
         home = partition_for(run.routing_key.encode(), settings.partitions)
         partition = (home + 1) % settings.partitions if sending.astray else home
         self._world.trace.note(self._world.elapsed_ms, "sender", "SENDS", f"{sending.kind} {run.run_id} to {partition}")
         value = encode(_request(run, sending, number))
         self._producer.produce(OutputRecord(self._world.names.run_requests, run.run_id.encode(), value, partition))
+
+    def _fork(self, run: RunPlan) -> None:
+        """From where it is now. Once it was, the same request comes again."""
+        known = self.forks.get(run.run_id)
+        request = fork_of(self._world, run.run_id) if known is None else known
+        if request is not None:
+            self.forks[run.run_id] = request
+            self._world.trace.note(self._world.elapsed_ms, "sender", "FORKS", run.run_id)
+            self._producer.produce(
+                OutputRecord(self._world.names.run_requests, request.run_id.encode(), encode(request))
+            )
 
     def _send_garbage(self, kind: str) -> None:
         names = self._world.names
@@ -131,6 +151,8 @@ def _request(run: RunPlan, sending: Sending, number: int) -> Request:
             return PauseRun(run_id=run.run_id, request_id=request_id)
         case "resume":
             return ResumeRun(run_id=run.run_id, request_id=request_id)
+        case "fork":
+            raise ValueError("a fork is made of a history")
         case "cancel":
             return CancelRun(run_id=run.run_id, request_id=request_id, routing_key=run.conversation)
 
@@ -162,10 +184,14 @@ class Human:
     def turn(self) -> bool:
         fetched = self._reader.fetch(1_000, 0.0)
         for record in fetched.records:
-            if record.topic == self._world.names.run_events:
-                self._watch(decode_as(record.value or b"", RunEvent))
-            else:
-                self._completed(record.value or b"")
+            message = read(record.value or b"")
+            if isinstance(message, RunEvent):
+                self._watch(message)
+            elif isinstance(message, RunCompleted):
+                if not self._retries.plans(message):
+                    self.ended.add(message.run_id)
+            elif isinstance(message, RequestRejected) and message.code in NEVER_BEGAN:
+                self.ended.add(message.run_id or "")
         for key in [key for key, due_ms in self._doubts.items() if due_ms <= self._world.elapsed_ms]:
             self._answer(*key)
         self._reply()
@@ -175,14 +201,6 @@ class Human:
             )
         self._producer.poll(0.0)
         return bool(fetched.records)
-
-    def _completed(self, value: bytes) -> None:
-        message = decode(value)
-        if isinstance(message, RunCompleted):
-            if not self._retries.plans(message):
-                self.ended.add(message.run_id)
-        elif isinstance(message, RequestRejected) and message.code in NEVER_BEGAN:
-            self.ended.add(message.run_id or "")
 
     def _watch(self, event: RunEvent) -> None:
         key = (event.run_id, event.path or "", event.dispatch or 0)

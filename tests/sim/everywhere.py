@@ -17,8 +17,8 @@ def short_plan(workflow: str) -> Plan:
     """One run, or two turns of a conversation; two engines and two workers, no other trouble."""
     start = (Sending("start", 0.0),)
     runs: tuple[RunPlan, ...] = (RunPlan(f"short-{workflow}", workflow, 21, start),)
-    if workflow == "talk":
-        runs = tuple(RunPlan(f"turn-{number}", workflow, 10 * number, start, "ann") for number in (1, 2))
+    if workflow in ("talk", "chat"):
+        runs = tuple(RunPlan(f"turn-{number}", workflow, 1_000 * number, start, "ann") for number in (1, 2))
     return Plan(
         seed=0,
         settings=WorldSettings(seed=0, engine_slots=(0, 1), worker_slots=(0, 1), max_records=7),
@@ -30,8 +30,12 @@ def short_plan(workflow: str) -> Plan:
 
 
 def crashes(workflow: str) -> Iterator[tuple[EffectStrike, Verdict]]:
+    """Those of `short_plan`."""
+    return crashes_of(short_plan(workflow))
+
+
+def crashes_of(plan: Plan) -> Iterator[tuple[EffectStrike, Verdict]]:
     """The schedules and what became of them: two for each effect up to the end of the undisturbed history."""
-    plan = short_plan(workflow)
     with TemporaryDirectory(prefix="logkeel-sim-") as directory:
         calm = play(plan, Path(directory))
         if calm.faults:

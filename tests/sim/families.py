@@ -11,12 +11,13 @@ from logkeel.errors import DataError
 from logkeel.records import RunEvent, StepCommand
 from logkeel.testing.world import World
 from logkeel.testing.world.judging import completions_of
-from logkeel.wire import decode_as
+from logkeel.testing.world.reading import read_as
 from logkeel.workflow import (
     IDEMPOTENT,
     KEYED,
     Append,
     ChildOptions,
+    Fail,
     State,
     StepContext,
     Workflow,
@@ -109,7 +110,27 @@ async def _answer(number: int, said: list[int], step: StepContext) -> int:
 
 talk.flow(_say, _answer)
 
-FAMILIES = (family, started, part, slow, talk, hopeful)
+chat = Workflow("chat", state=Talk, returns=("result",), conversation="who", keep=("said",))
+"""Turns of which some fail, until somebody has seen to it and retries them, if nobody has spoken since."""
+
+
+@chat.step(writes=lambda s: s.said, effect=KEYED, timeout=TIMEOUT, retry=PATIENT)
+async def _tell(number: int, step: StepContext) -> list[int]:
+    await STAGE.outside.act(step, "KEYED")
+    return [number, number + 1]
+
+
+@chat.step(writes=lambda s: s.result, effect=IDEMPOTENT, timeout=TIMEOUT, retry=PATIENT)
+async def _reply(number: int, said: list[int], step: StepContext) -> int:
+    await STAGE.outside.act(step, "IDEMPOTENT")
+    if number // 1_000 % 2 and not STAGE.outside.opened[step.run_id]:
+        raise Fail("closed", "nobody has seen to it")
+    return 2 * number if said[-2:] == [number, number + 1] else -1
+
+
+chat.flow(_tell, _reply)
+
+FAMILIES = (family, started, part, slow, talk, chat, hopeful)
 
 
 def faults_of_families(world: World, histories: Histories) -> list[str]:
@@ -122,17 +143,19 @@ def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
     completions, _ = completions_of(world)
     ends = {each.run_id: each for each in completions if not each.reannounced}
     known = {run_id: events[0] for (run_id, _), events in histories.items()}
+    histories_by_run = {run_id: events for (run_id, _), events in histories.items()}
     for (run_id, _), events in histories.items():
         told = {event.path: event for event in events if event.kind == "child_ended"}
-        for event in events:
-            if event.kind != "child_started":
-                continue
+        for event in (each for each in events if each.kind == "child_started"):
             kid, end = event.name or "", told.get(event.path)
             if event.attributes.get("workflow") == unborn.name and kid not in known:
                 yield from _faults_of_the_unborn(run_id, events, end)
                 continue
             if kid not in known or kid not in ends:
                 yield f"P29: {run_id} started {kid}, which {'never ended' if kid in known else 'never began'}"
+                continue
+            if "again" in event.attributes:
+                yield from _faults_of_the_told(run_id, event, histories_by_run[kid], events)
                 continue
             parent = known[kid].parent
             if parent is None or (parent.run_id, parent.path, parent.number) != (run_id, event.path, event.revision):
@@ -147,6 +170,24 @@ def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
     for run_id, first in known.items():
         if first.parent is not None and first.parent.run_id not in known:
             yield f"P29: nobody has started {run_id}"
+
+
+def _faults_of_the_told(run_id: str, event: RunEvent, kid: list[RunEvent], events: list[RunEvent]) -> Iterator[str]:
+    """A child that is told to go on does so for this wait, or says why not; unless the parent has ended meanwhile."""
+    behind = [each for each in events if each.revision > event.revision]
+    over = next((each for each in behind if each.kind == "run_completed" or _ends_wait(each, event)), None)
+    life = next((each for each in kid if each.parent is not None and each.parent.number == event.revision), None)
+    if over is None:
+        yield f"P29: {run_id} has told {event.name} to go on, which it neither did nor refused"
+    elif life is not None and over.kind == "child_ended":
+        end = next((each for each in kid if each.kind == "run_completed" and each.revision > life.revision), None)
+        if end is None or over.status != end.status:
+            told = f"{run_id} was told {over.status} of {event.name}"
+            yield f"P29: {told}, which ended as {end and end.status} in that life"
+
+
+def _ends_wait(event: RunEvent, began: RunEvent) -> bool:
+    return event.kind == "child_ended" and event.path == began.path
 
 
 def _faults_of_the_unborn(run_id: str, events: list[RunEvent], end: RunEvent | None) -> Iterator[str]:
@@ -173,7 +214,7 @@ def _faults_of_turns(world: World, histories: Histories) -> Iterator[str]:
             too_soon = first.at_ms < ended_ms and not world.clock_jumps
             if too_soon or first.former_revisions != revisions:
                 yield f"{name}: {run_id} began before the turn before it had ended"
-            end = next((event for event in events if event.kind == "run_completed"), events[-1])
+            end = next((event for event in reversed(events) if event.kind == "run_completed"), events[-1])
             ended_ms, revisions = end.at_ms, revisions + end.revision
             writes = [write for event in events for write in event.writes if write.field == "said"]
             said += [write.payload.data or b"" for write in writes if write.payload is not None]
@@ -186,10 +227,10 @@ def _heard(world: World) -> dict[str, list[bytes]]:
     found: dict[str, list[bytes]] = {}
     for record in world.records(world.names.step_commands()):
         try:
-            command = decode_as(record.value or b"", StepCommand)
+            command = read_as(record.value or b"", StepCommand)
         except DataError:
             continue  # planted
-        if command.identity.step == "_answer" and command.workflow == talk.name:
+        if (command.workflow, command.identity.step) in ((talk.name, "_answer"), (chat.name, "_reply")):
             values = next(each.elements for each in command.inputs if each.field == "said")
             found[command.identity.run_id] = [each.payload.data or b"" for each in values]
     return found

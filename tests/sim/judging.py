@@ -7,14 +7,17 @@ from tests.sim.budgets import faults_of_budgets
 from tests.sim.deadlines import faults_of_deadlines
 from tests.sim.driver import GARBAGE, NO_GARBAGE, topic_of_garbage
 from tests.sim.families import faults_of_families, unborn
+from tests.sim.forks import faults_of_forks, own_of
 from tests.sim.heirs import faults_of_heirs
 from tests.sim.journals import faults_of_journals, faults_of_late_entries
 from tests.sim.limits import faults_of_limits
 from tests.sim.losses import faults_of_losses
 from tests.sim.outside import JOURNAL, Line, Outside
+from tests.sim.patches import faults_of_patches
 from tests.sim.plan import Plan, RunPlan
 from tests.sim.retries import faults_of_retries
 from tests.sim.sagas import faults_of_sagas
+from tests.sim.schedules import faults_of_schedules, was_refused_by_right
 from tests.sim.starts import faults_of_starts
 from tests.sim.uses import faults_of_calls
 from tests.sim.versions import rolled
@@ -34,18 +37,26 @@ from logkeel.records import (
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.testing.world import World, general_faults
 from logkeel.testing.world.judging import completions_of, histories_of
-from logkeel.wire import decode_as
+from logkeel.testing.world.reading import read_as
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
 Answers = list[tuple[Record, StepAnswer]]
-PAUSES = ("run_paused", "run_not_paused")
-MAY_BE_REJECTED = ("run_finished", "step_not_in_doubt", "run_not_found", "question_not_open", "cancelled", *PAUSES)
+NOT_NOW = ("run_paused", "run_not_paused", "turn_was_followed", "run_not_ended")
+MAY_BE_REJECTED = (
+    "run_finished",
+    "step_not_in_doubt",
+    "run_not_found",
+    "question_not_open",
+    "cancelled",
+    *NOT_NOW,
+)
 MAY_FAIL = {
     "bulky": ("record_too_large", ""),
     "heavy": ("command_too_large", ""),
     "laden": ("result_too_large", ""),
     "spender": ("budget_exhausted", ""),
     "sharer": ("budget_exhausted", ""),
+    "chat": ("closed", ""),
     "timely": ("not_started_in_time", ""),
     "winding": ("timeout", "within did not end within "),
 }
@@ -74,8 +85,11 @@ UNREAD_MS = 3_000
 
 def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     """Everything that is wrong."""
-    histories, answers = histories_of(world), _answers(world)
+    whole, answers = histories_of(world), _answers(world)
+    histories = own_of(whole)
     found = general_faults(world)
+    results = {run.run_id: str(2 * run.number).encode() for run in plan.runs}
+    found += faults_of_forks(world, whole, outside.lines, results)
     found += _faults_of_effects(outside.lines)
     found += _faults_of_outcomes(world, plan, histories)
     found += _lost_effects(histories, outside.lines)
@@ -86,6 +100,8 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     found += faults_of_sagas(histories, outside.lines)
     found += faults_of_limits(world, histories)
     found += faults_of_retries(histories)
+    found += faults_of_patches(world, histories)
+    found += faults_of_schedules(world, plan.schedules, histories)
     found += faults_of_budgets(world, histories)
     found += faults_of_calls(histories, outside.lines)
     found += faults_of_heirs(histories)
@@ -106,6 +122,8 @@ def faults_of_ends(world: World) -> list[str]:
     """No process ends by itself without a reason that was planted."""
     planted = {
         "outage": ("log_timeout", "log_unavailable"),
+        "cut_off_engine": ("log_timeout", "log_unavailable"),
+        "cut_off_worker": ("log_timeout", "log_unavailable"),
         "disk_full": ("store_unavailable",),
         "disk_damaged": ("store_corrupt",),
         "membership_reset": ("invariant_violation",),
@@ -119,7 +137,7 @@ def _answers(world: World) -> Answers:
     kinds = StepAnswer.__args__
     for record in world.records(world.names.step_results):
         if record.key != GARBAGE:
-            message = decode_as(record.value or b"", *kinds, ChildCompleted, LimitAnswered)
+            message = read_as(record.value or b"", *kinds, ChildCompleted, LimitAnswered)
             if not isinstance(message, ChildCompleted | LimitAnswered):
                 found.append((record, message))
     return found
@@ -170,7 +188,7 @@ def _faults_of_outcomes(world: World, plan: Plan, histories: Histories) -> Itera
             yield from _faults_of_completion(run, completion)
     for rejected in rejections:
         is_unborn = rejected.code == "unknown_workflow" and (rejected.run_id or "").startswith(f"{unborn.name}-")
-        if rejected.code not in MAY_BE_REJECTED and not is_unborn:
+        if rejected.code not in MAY_BE_REJECTED and not is_unborn and not was_refused_by_right(rejected):
             yield f"{rejected.request_id}: was rejected as {rejected.code}: {rejected.reason}"
 
 
@@ -238,7 +256,7 @@ def _faults_of_revocations(world: World, lines: Iterable[Line]) -> Iterator[str]
     zero_ms = world.cluster.clock.now_ms() - world.elapsed_ms
     revoked: dict[tuple[str, str, str], list[tuple[float, int]]] = defaultdict(list)
     for record in world.records_of_one(world.names.step_control):
-        message = decode_as(record.value or b"", StepRevoked)
+        message = read_as(record.value or b"", StepRevoked)
         place = (message.run_id, message.incarnation, message.path)
         revoked[place].append((record.timestamp_ms - zero_ms, message.dispatch))
     for line in lines:
@@ -274,9 +292,10 @@ def _faults_of_heartbeats(world: World, answers: Answers) -> Iterator[str]:
     """A step that is quick costs no heartbeat, unless its partition is being given up (P25).
 
     A worker that stood still between its decision to start and the call is late with the latter alone. One that hears
-    of a command from its own engine, between its turns, counts from the turn before.
+    of a command from its own engine, between its turns, counts from the turn before. One that was cut off hears late of
+    a rebalance.
     """
-    if world.settings.head_starts or any(worker.stalls for worker in world.workers):
+    if world.settings.head_starts or any(worker.stalls or worker.cuts for worker in world.workers):
         return
     given_up = world.cluster.groups.group(world.names.worker_group()).rebalanced_ms
     for record, each in answers:

@@ -22,7 +22,8 @@ from logkeel.runs.rows import keys
 from logkeel.runs.rows.limit_rows import LimitName
 from logkeel.testing.world import World
 from logkeel.testing.world.judging import changelog_rows
-from logkeel.wire import decode_as, encode, record_type
+from logkeel.testing.world.reading import read_as
+from logkeel.wire import encode, record_type
 from logkeel.workflow import KEYED, NONE, Concurrency, Rate, StepContext, Workflow, parallel, sleep, within
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
@@ -119,13 +120,13 @@ def faults_of_limits(world: World, histories: Histories) -> list[str]:
     for record in world.records(world.names.run_requests):
         kind = record_type(record.value or b"")
         if kind is AcquireLimit:
-            word = decode_as(record.value or b"", AcquireLimit)
+            word = read_as(record.value or b"", AcquireLimit)
             asked.setdefault(Claim.of(word), (record, word))
         elif kind is ReleaseLimit:
-            released.setdefault(Claim.of(decode_as(record.value or b"", ReleaseLimit)), record.timestamp_ms)
+            released.setdefault(Claim.of(read_as(record.value or b"", ReleaseLimit)), record.timestamp_ms)
     for record in world.records(world.names.step_results):
         if record_type(record.value or b"") is LimitAnswered:
-            granted.setdefault(Claim.of(decode_as(record.value or b"", LimitAnswered)), record.timestamp_ms)
+            granted.setdefault(Claim.of(read_as(record.value or b"", LimitAnswered)), record.timestamp_ms)
     return [
         *_too_many(asked, granted, released),
         *([] if world.clock_jumps else _too_often(asked, granted)),
@@ -224,7 +225,7 @@ def _without_slots(world: World, granted: Mapping[Claim, int], released: Mapping
     documents = {workflow.name: workflow.document() for workflow in LIMITED}
     for record in world.records(world.names.step_commands()):
         try:
-            command = decode_as(record.value or b"", StepCommand)
+            command = read_as(record.value or b"", StepCommand)
         except DataError:
             continue  # planted
         if command.workflow not in documents:

@@ -22,8 +22,14 @@ LATE_MS = 4_000
 ALL_RECORDS, ALL_BYTES = 1_000, 4_000_000
 """Batches that take whatever a world has."""
 
-DISTURBS = ("STRIKE", "KILLED", "FROZEN", "WOKEN", "STARTS", "ENDS", "REVOKED", "LOST", "ASSIGNED", "READY", "FAULT")
-"""After a resync every lease begins anew; an engine that does not run decides nothing."""
+DISTURBS = (
+    *("STRIKE", "KILLED", "FROZEN", "WOKEN", "CONNECTED", "STARTS", "ENDS"),
+    *("REVOKED", "LOST", "ASSIGNED", "READY", "FAULT", "init_transactions"),
+)
+"""After a resync every lease begins anew, and when a batch found no producer, as after an outage; an engine that does
+
+not run decides nothing.
+"""
 
 
 def faults_of_losses(world: World, histories: Histories, answers: Iterable[tuple[Record, StepAnswer]]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Many seeds on several processes."""
 
+import gc
 import logging
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -12,6 +13,8 @@ from tests.sim.case import Verdict, play
 from tests.sim.plan import plan_of
 
 CHUNK = 20
+SELDOM = (100_000, 20, 100)
+"""A world makes many values and few cycles: the collector looks less often than Python's default."""
 
 
 def verdicts(start: int, count: int, processes: int, *, size: int = CHUNK) -> Iterator[Verdict]:
@@ -37,6 +40,7 @@ def verdicts(start: int, count: int, processes: int, *, size: int = CHUNK) -> It
 def chunk(first: int, count: int) -> list[Verdict]:
     """Verdicts of some seeds, in a process of its own."""
     silence()
+    gc.set_threshold(*SELDOM)
     with TemporaryDirectory(prefix="logkeel-sim-") as directory:
         return [play(plan_of(seed), Path(directory)) for seed in range(first, first + count)]
 

@@ -7,13 +7,18 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
+from tests.sim.schedules import SchedulePlan
 from tests.sim.seeds import (
+    AGENTS_AT,
     CALLING_AT,
+    FORKED_AT,
     HARD_AT,
     HEAVY_AT,
     HEAVY_EVERY,
     LIMITED_AT,
+    PATCHED_AT,
     PAUSED_AT,
+    RELATED_AT,
     RETRIED_AT,
     ROCKS_EVERY,
     ROLLED_AT,
@@ -32,15 +37,21 @@ MIDNIGHT_MS = 1_700_006_400_000
 DAYS = RunSettings(redispatch_after_ms=6_000, sweep_every_ms=2_000)
 """Seconds in place of days, until a command that nobody was heard of is sent anew (P25)."""
 
-Scenario = Literal["usual", "weeks_pass", "state_lost", "last_copy", "changelog_replaced"]
-"""What comes when everything has ended: nothing, weeks and then a lost disk, or a disaster to be reported."""
+SCHEDULED = 0.15
+"""Of all seeds, so many have schedules."""
+
+Scenario = Literal["usual", "weeks_pass", "away", "state_lost", "last_copy", "changelog_replaced"]
+"""What comes when everything has ended: nothing, weeks and then a lost disk, weeks in which nothing runs, or a disaster
+
+to be reported.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
     """One request. `same_id`: with the request id of the first one; `astray`: to a partition that is not its home."""
 
-    kind: Literal["start", "signal", "cancel", "pause", "resume"]
+    kind: Literal["start", "signal", "cancel", "pause", "resume", "fork"]
     at_ms: float
     same_id: bool = True
     astray: bool = False
@@ -74,6 +85,7 @@ class Plan:
     trouble: float
     garbage: tuple[tuple[str, float], ...]
     scenario: Scenario = "usual"
+    schedules: tuple[SchedulePlan, ...] = ()
 
     def without(self, *, runs: frozenset[int] = frozenset(), strikes: frozenset[int] = frozenset()) -> "Plan":
         """Less of it, by number."""
@@ -94,14 +106,15 @@ def plan_of(seed: int) -> Plan:
         trouble=0.4 if seed % 16 == SKEWED_AT else Random(f"{seed}/trouble").choice((0.0, 0.1, 0.3)),
         garbage=_garbage(seed),
         scenario=_scenario(seed),
+        schedules=_schedules(seed),
     )
 
 
 def _scenario(seed: int) -> Scenario:
     draw = Random(f"{seed}/scenario")
-    if draw.random() > 0.1:
+    if draw.random() > 0.12:
         return "usual"
-    return draw.choice(("weeks_pass", "weeks_pass", "state_lost", "last_copy", "changelog_replaced"))
+    return draw.choice(("weeks_pass", "weeks_pass", "away", "away", "state_lost", "last_copy", "changelog_replaced"))
 
 
 def _settings(seed: int) -> WorldSettings:
@@ -118,6 +131,10 @@ def _settings(seed: int) -> WorldSettings:
         rocks=seed % ROCKS_EVERY == 0,
         **_circumstances(seed),
     )
+    if settings.head_starts:
+        # As where both have one slot: an engine and the worker beside it own the same partitions.
+        slots = sorted(settings.engine_slots)
+        settings = replace(settings, engine_slots=tuple(slots), worker_slots=tuple(range(len(slots))))
     if seed % 16 == SKEWED_AT:
         behind_ms = draw.choice((40_000.0, 4_000.0))
         settings = replace(settings, skews={draw.randrange(len(settings.worker_slots)): -behind_ms})
@@ -138,7 +155,7 @@ def _circumstances(seed: int) -> dict[str, Any]:
     return {
         "begins_ms": MIDNIGHT_MS - draw.choice((6_400_000, draw.randrange(4_000), draw.randrange(4_000))),
         "run_settings": DAYS if draw.random() < 0.15 else None,
-        "head_starts": draw.random() < 0.25,
+        "head_starts": draw.random() < (0.6 if seed % 16 == ROLLED_AT else 0.3),
     }
 
 
@@ -163,8 +180,11 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
     if seed % 16 == PAUSED_AT:
         pauses = Random(f"{seed}/pauses")
         straight = tuple(_paused(run, pauses) for run in straight)
+    if seed % 16 == FORKED_AT:
+        forks = Random(f"{seed}/forks")
+        straight = tuple(_forked(run, forks) for run in straight)
     families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed)
-    families += _retried(seed) + _timely(seed) + _calling(seed)
+    families += _retried(seed) + _timely(seed) + _calling(seed) + _patched(seed) + _related(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
@@ -173,6 +193,13 @@ def _paused(run: RunPlan, draw: Random) -> RunPlan:
     at_ms = run.sendings[0].at_ms + draw.uniform(-50, 1_500)
     paused = (Sending("pause", max(0.0, at_ms)), Sending("resume", max(0.0, at_ms) + draw.uniform(100, 2_500)))
     return replace(run, sendings=(*run.sendings, *paused)) if run.workflow in ("chain", "fan", "careful") else run
+
+
+def _forked(run: RunPlan, draw: Random) -> RunPlan:
+    """Perhaps, once or twice over, from where it is then."""
+    at_ms = run.sendings[0].at_ms + draw.uniform(20, 1_500)
+    forks = tuple(Sending("fork", at_ms + later_ms) for later_ms in (0.0, 700.0)[: draw.choice((1, 2))])
+    return replace(run, sendings=(*run.sendings, *forks)) if draw.random() < 0.8 else run
 
 
 def _cancelled(run: RunPlan, draw: Random) -> RunPlan:
@@ -193,7 +220,7 @@ def _winding_runs(seed: int) -> tuple[RunPlan, ...]:
 
 
 def _agents(seed: int) -> tuple[RunPlan, ...]:
-    if seed % 8 != 5:
+    if seed % 8 != AGENTS_AT:
         return ()
     draw = Random(f"{seed}/agents")
     return tuple(RunPlan(f"agent-{number}", "agent", draw.randrange(1_000), _sendings(draw)) for number in range(2))
@@ -321,6 +348,29 @@ def _retried(seed: int) -> tuple[RunPlan, ...]:
     return tuple(_held_up(run, draw) for run in runs) if seed % 16 == PAUSED_AT else tuple(runs)
 
 
+def _related(seed: int) -> tuple[RunPlan, ...]:
+    """A parent that is retried with its child, and turns that are, of every sixteenth seed."""
+    if seed % 16 != RELATED_AT:
+        return ()
+    draw = Random(f"{seed}/related")
+    turns = tuple(
+        RunPlan(f"chat-{number}", "chat", 1_000 * number, _spoken(draw), draw.choice(("cleo", "dan")))
+        for number in range(draw.choice((2, 3, 4)))
+    )
+    return (RunPlan("kin-0", "kin", draw.randrange(1_000), _sendings(draw)), *turns)
+
+
+def _patched(seed: int) -> tuple[RunPlan, ...]:
+    """Runs some of whose elements fail until somebody has seen to it, of every sixteenth seed."""
+    if seed % 16 != PATCHED_AT:
+        return ()
+    draw = Random(f"{seed}/patched")
+    return tuple(
+        RunPlan(f"patch-{number}", draw.choice(("patchy", "patchy", "strict")), draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 2, 3)))
+    )
+
+
 def _held_up(run: RunPlan, draw: Random) -> RunPlan:
     """Paused while it runs, or in vain since it has just failed."""
     at_ms = run.sendings[0].at_ms + draw.uniform(0, 3_000)
@@ -346,6 +396,30 @@ def _sendings(draw: Random) -> tuple[Sending, ...]:
     if draw.random() < 0.12:
         found.append(Sending("cancel", max(0.0, began_ms + draw.uniform(-100, 1_500)), astray=draw.random() < 0.2))
     return tuple(found)
+
+
+def _schedules(seed: int) -> tuple[SchedulePlan, ...]:
+    """Of some seeds, whatever else they have."""
+    draw = Random(f"{seed}/schedules")
+    if draw.random() > SCHEDULED:
+        return ()
+    return tuple(_schedule(name, draw) for name in ("hourly", "daily")[: draw.choice((1, 1, 2))])
+
+
+def _schedule(name: str, draw: Random) -> SchedulePlan:
+    put_ms = draw.uniform(0, 1_000)
+    paused_ms = put_ms + draw.uniform(1_500, 5_000)
+    return SchedulePlan(
+        name,
+        draw.choice(("allow", "queue", "skip", "cancel")),
+        draw.choice((None, 1_000, 2_000)),
+        put_ms,
+        paused_ms,
+        copies=draw.choice((1, 2)),
+        astray=draw.random() < 0.2,
+        triggered_ms=(draw.uniform(put_ms + 100, paused_ms),) if draw.random() < 0.4 else (),
+        backfilled_ms=(draw.uniform(put_ms + 100, paused_ms),) if draw.random() < 0.5 else (),
+    )
 
 
 def _garbage(seed: int) -> tuple[tuple[str, float], ...]:

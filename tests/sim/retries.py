@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping
 from random import Random
 
+from tests.sim.families import chat
+from tests.sim.kin import frail, kin
 from tests.sim.outside import STAGE, InCall, Outside
+from tests.sim.patches import PATCHED, has_failed
 from tests.sim.workload import PATIENT, SETTLE, TIMEOUT, Work, copy_of, double_of, post_of
 
 from logkeel.records import RetryRun, RunCompleted, RunEvent
@@ -93,7 +96,7 @@ async def _ponder(number: int, step: StepContext) -> int:
 pondering.flow(_ponder)
 
 RETRIED = (tough, pondering)
-FAILURES = {*((each.name, "failed") for each in RETRIED), ("hurried", "timed_out")}
+FAILURES = {*((each.name, "failed") for each in (*RETRIED, kin, chat)), ("hurried", "timed_out")}
 """By workflow and status: what somebody sees to."""
 
 LEFT = 0.5
@@ -107,10 +110,11 @@ class Retries:
         self._world, self._outside = world, outside
         self._due: list[tuple[float, RetryRun, bool]] = []
         self._seen: set[tuple[str, str, int]] = set()
+        self._workflows: dict[str, str] = {}
 
     def plans(self, completed: RunCompleted) -> bool:
         """Whether the run will be retried: this is not its end."""
-        if (completed.workflow, completed.status) not in FAILURES:
+        if (completed.workflow, completed.status) not in FAILURES and not has_failed(completed):
             return False
         if completed.status == "timed_out" and Random(f"{completed.run_id}/{completed.incarnation}").random() < LEFT:
             return False
@@ -120,8 +124,13 @@ class Retries:
         if place in self._seen:
             return True
         self._seen.add(place)
+        self._workflows[completed.run_id] = completed.workflow
         draw = Random(f"{completed.run_id}/{completed.retries}")
-        request = RetryRun(run_id=completed.run_id, request_id=f"{completed.run_id}/retry/{completed.retries}")
+        request = RetryRun(
+            run_id=completed.run_id,
+            request_id=f"{completed.run_id}/retry/{completed.retries}",
+            routing_key=completed.conversation_id,
+        )
         at_ms = self._world.elapsed_ms + draw.choice((10, 600, 4_000))
         self._due.append((at_ms, request, True))
         if draw.random() < 0.5:
@@ -137,7 +146,8 @@ class Retries:
         """What is to be sent now."""
         now_ms = self._world.elapsed_ms
         for _, request, sees_to_it in [each for each in self._due if each[0] <= now_ms]:
-            self._outside.opened[request.run_id] += sees_to_it
+            for whose in (request.run_id, self._workflows[request.run_id]):
+                self._outside.opened[whose] += sees_to_it
             self._world.trace.note(now_ms, "human", "RETRIES", request.run_id)
             yield request
         self._due = [each for each in self._due if each[0] > now_ms]
@@ -149,7 +159,8 @@ def faults_of_retries(histories: Histories) -> Iterator[str]:
         asked = [event.request_id for event in events if event.kind == "run_retried"]
         if len(asked) != len(set(asked)):
             yield f"P26: {run_id} was retried more than once for one request: {asked}"
-        if asked and events[0].workflow not in {name for name, _ in FAILURES}:
+        known = {*(name for name, _ in FAILURES), *(each.name for each in PATCHED), frail.name}
+        if asked and events[0].workflow not in known:
             yield f"{run_id} was retried, and nobody has asked for it"
         done = [event.path for event in events if event.kind == "step_succeeded"]
         if len(done) != len(set(done)):

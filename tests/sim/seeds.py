@@ -23,15 +23,26 @@ LIMITED_AT = 1
 SPENDING_AT = 2
 """The seeds of eight that have runs with budgets as well."""
 
+AGENTS_AT = 5
+"""The seeds of eight that have durable code as well; in every second of them a worker is cut off."""
+
 CALLING_AT = 3
 """The seeds of eight that have runs as well whose calls keep to limits and budgets."""
 
 RETRIED_AT = 7
 """The seeds of eight that have runs as well that fail until they have been retried."""
 
+FORKED_AT = 12
+"""The seeds of sixteen whose runs are forked."""
+
+PATCHED_AT, RELATED_AT = 4, 10
+"""The seeds of sixteen that have runs as well whose failed elements are retried, and those with parents and turns that
+are.
+"""
+
 ROLLED_AT, LENGTHY_AT = 8, 7
-"""The seeds of sixteen where workers of two versions work side by side, and of eight with steps that take seconds, one
-worker of which is dead for longer than its session.
+"""The seeds of sixteen where workers of two versions work side by side and all are restarted in turn, and of eight with
+steps that take seconds, one worker of which is dead for longer than its session.
 """
 
 

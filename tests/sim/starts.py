@@ -27,15 +27,20 @@ def faults_of_starts(world: World, lines: Sequence[Line], answers: Answers) -> l
     zero_ms = world.cluster.clock.now_ms() - world.elapsed_ms
     found = [*_started_in_spite(lines, answers, zero_ms), *_early_checks(world, lines, answers, zero_ms)]
     found += _begun_twice(lines)
-    if not any(worker.stalls for worker in world.workers):
-        # A process that stands still and wakes may have read beyond what its successor gives back (decision 0010).
+    if not any(worker.stalls or worker.cuts for worker in world.workers):
+        # A process that stands still and wakes, or hears late that it is out, may have read beyond what its successor
+        # gives back (decision 0010).
         found += _begun_again(lines, answers, zero_ms)
     return found
 
 
 def _begun_again(lines: Iterable[Line], answers: Answers, zero_ms: float) -> Iterator[str]:
     """No command runs whose result is on record: who takes over gives back what may have been started (P31)."""
-    recorded = {_place(each): record.timestamp_ms for record, each in answers if isinstance(each, StepSucceeded)}
+    recorded: dict[Place, int] = {}
+    for record, each in answers:
+        if isinstance(each, StepSucceeded):
+            # The first word counts: who runs it again says the same a second time.
+            recorded.setdefault(_place(each), record.timestamp_ms)
     for line in _begins(lines):
         at_ms = recorded.get(_place_of(line))
         if at_ms is not None and at_ms + HEARD_MS < zero_ms + line.at_ms:

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Literal
 
-from tests.sim.seeds import SKEWED_AT, UNATTENDED_AT, is_lengthy
+from tests.sim.seeds import AGENTS_AT, ROLLED_AT, SKEWED_AT, UNATTENDED_AT, is_lengthy
 
 from logkeel.simulation import EffectName
 from logkeel.testing.world import EffectStrike, Strike, TimedStrike, WorldSettings
@@ -16,6 +16,9 @@ AIMED: tuple[EffectName, ...] = ("commit_offsets", "commit_offsets", "send", "co
 
 EFFECTS = 700
 """About as many effects as a seed without faults has."""
+
+CUT_OFF_MS = (900.0, 5_000.0, 11_500.0, 14_000.0, 24_000.0)
+ROLL_MS = (300.0, 1_000.0, 3_000.0)
 
 _EFFECT_KINDS: tuple[EffectKind, ...] = (
     *("crash",) * 10,
@@ -54,6 +57,9 @@ _TIMED_KINDS: tuple[TimedKind, ...] = (
     "disk_damaged",
     "clean_logs",
     *("expel",) * 2,
+    "cut_off_engine",
+    *("cut_off_worker",) * 3,
+    *("roll",) * 4,
     "expire_offsets",
     "stranger",
 )
@@ -86,6 +92,12 @@ def _special(seed: int, settings: WorldSettings) -> tuple[Strike, ...]:
     draw = Random(f"{seed}/special")
     if seed % 16 == UNATTENDED_AT:
         return (TimedStrike("stop_workers", draw.uniform(0.0, 1_500.0), 0, draw.choice((6_000.0, 8_000.0))),)
+    if seed % 16 == ROLLED_AT:
+        return (TimedStrike("roll", draw.uniform(300.0, 2_000.0), 0, draw.choice(ROLL_MS)),)
+    if seed % 8 == AGENTS_AT and draw.random() < 0.5:
+        return (
+            TimedStrike("cut_off_worker", draw.uniform(300.0, 3_000.0), draw.randrange(12), draw.choice(CUT_OFF_MS)),
+        )
     if is_lengthy(seed):
         return (TimedStrike("kill_worker", draw.uniform(1_500.0, 6_000.0), draw.randrange(12), 13_000.0),)
     if seed % 16 == SKEWED_AT:
@@ -118,6 +130,10 @@ def _timed_strike(draw: Random) -> TimedStrike:
         amount_ms = draw.choice((-40_000.0, -1_500.0, -50.0, 900.0))
     elif kind == "disk_full":
         amount_ms = draw.choice((50.0, 800.0, 2_500.0))
+    elif kind in ("cut_off_engine", "cut_off_worker"):
+        amount_ms = draw.choice(CUT_OFF_MS)
+    elif kind == "roll":
+        amount_ms = draw.choice(ROLL_MS)
     else:
         amount_ms = draw.choice((300.0, 2_000.0, 13_000.0))
     return TimedStrike(kind, at_ms, target, amount_ms)

@@ -16,7 +16,7 @@ RECOVERY_MS = 25_000
 LONG_MS = 10_000
 """Limits below it run out by the time that steps take."""
 
-KEEPS_FROM_WORK = ("STRIKE", "KILLED", "FROZEN", "DRAINS", "LEAVES", "ENDS")
+KEEPS_FROM_WORK = ("STRIKE", "KILLED", "FROZEN", "DRAINS", "LEAVES", "ENDS", "CONNECTED")
 
 
 def faults_of_time_limits(

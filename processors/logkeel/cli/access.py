@@ -123,11 +123,11 @@ def _client(names: TopicNames) -> tuple[Acl, ...]:
 def _notifier(names: TopicNames) -> tuple[Acl, ...]:
     return (
         *_client(names),
-        *_topics("READ", names.run_events),
-        *_topics("READ", f"{names.prefix}.notifier-state", also="WRITE"),
+        *_topics("READ", names.run_events, names.workflow_definitions),
+        *_topics("READ", names.notifier_state, also="WRITE"),
         *_topics("WRITE", names.dead_letters),
-        Acl(Resource.GROUP, f"{names.prefix}.notifier", ("READ",)),
-        Acl(Resource.TRANSACTIONAL_ID, f"{names.prefix}.notifier-", ("WRITE",), prefixed=True),
+        Acl(Resource.GROUP, names.notifier_group, ("READ",)),
+        Acl(Resource.TRANSACTIONAL_ID, f"{names.notifier_group}-", ("WRITE",), prefixed=True),
     )
 
 

@@ -10,6 +10,8 @@ from typing import Final
 from logkeel.cli.ending import LINGER_S
 from logkeel.exactly_once import LoopSettings
 from logkeel.log import HAND_OVER_S
+from logkeel.notify.schedule import DRAIN_S as NOTIFIER_DRAIN_S
+from logkeel.notify.schedule import PAGES_S
 from logkeel.steps.emitting import CLOSE_S
 from logkeel.steps.worker import LEAVE_FLUSH_S
 
@@ -29,3 +31,8 @@ def engine_grace_s(settings: LoopSettings) -> int:
     """Finish the batch, hand over, close stores; a commit in flight is waited for."""
     batch_s = (settings.max_batch_ms + settings.commit_timeout_ms) / 1_000
     return math.ceil(batch_s + HAND_OVER_S + LINGER_S + SPARE_S)
+
+
+def notifier_grace_s(settings: LoopSettings) -> int:
+    """Let messages under way end, then as an engine; and the pages."""
+    return engine_grace_s(settings) + math.ceil(NOTIFIER_DRAIN_S + PAGES_S)

@@ -10,10 +10,13 @@ from logkeel.cli.options import (
     BlobStoreUrl,
     Bootstrap,
     Config,
+    KafkaConfig,
     MetricsHost,
     MetricsPort,
     PayloadKeys,
     Prefix,
+    ProbeHost,
+    ProbePort,
     StateDir,
     Stay,
 )
@@ -40,11 +43,14 @@ def notifier(
     prefix: Prefix = None,
     state_dir: StateDir = None,
     config: Config = None,
+    kafka_config: KafkaConfig = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     slot: Annotated[int | None, typer.Option(help="Number of this process among all notifiers; as of engines.")] = None,
     stay: Stay = None,
     payload_keys: PayloadKeys = None,
     blob_store: BlobStoreUrl = None,
+    probe_port: ProbePort = None,
+    probe_host: ProbeHost = None,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = None,
 ) -> None:
@@ -53,6 +59,8 @@ def notifier(
     from logkeel.cli.logged_loop import told
     from logkeel.cli.logs import configure_logs
     from logkeel.cli.observing import watching
+    from logkeel.cli.probes import Health, offer_probes
+    from logkeel.cli.slots import slot_of
     from logkeel.cli.watchdog import ENGINE_LIMIT_S, watch
     from logkeel.cli.wiring import connect, notifier_parts
     from logkeel.exactly_once import take_slot
@@ -62,12 +70,16 @@ def notifier(
         "bootstrap_servers": bootstrap_servers,
         "prefix": prefix,
         "state_dir": state_dir,
+        "kafka_config": kafka_config,
         "log_level": log_level,
+        "slot": slot,
+        "probe_port": probe_port,
+        "probe_host": probe_host,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
         "stay": stay,
         "payload_keys": payload_keys,
         "blob_store": blob_store,
-        "metrics_port": metrics_port,
-        "metrics_host": metrics_host,
     }
     settings = load_settings(flags, file=config)
     wanted, address = _read(file), _address(listen)
@@ -78,16 +90,17 @@ def notifier(
         return
     configure_logs(settings.log_level)
     stop = stop_on_signals()
-    lock = take_slot(Path(settings.state_dir) / "notifiers", slot)
+    lock = take_slot(Path(settings.state_dir) / "notifiers", slot_of(settings))
     client = connect(settings)
-    parts = notifier_parts(client, settings, lock)
-    made = Notifier(parts, wanted, environment=os.environ, address=address)
-    say(f"notifier {lock.slot} of {settings.prefix!r}; channels: {', '.join(sorted(wanted.channels)) or 'none'}")
-    collect_less_often()
-    watch(stop, ENGINE_LIMIT_S)
     with watching(client, settings, "notifier") as seen, told("notifier", slot=lock.slot):
+        parts = notifier_parts(client, settings, lock, observer=seen.of_loop("notifier"))
+        made = Notifier(parts, wanted, environment=os.environ, address=address)
         seen.notifier_made(made)
-        made.run(stop, observer=seen.of_loop("notifier"))
+        say(f"notifier {lock.slot} of {settings.prefix!r}; channels: {', '.join(sorted(wanted.channels)) or 'none'}")
+        collect_less_often()
+        watch(stop, ENGINE_LIMIT_S)
+        offer_probes(Health(stop, ENGINE_LIMIT_S, lambda: made.is_ready), settings.probe_host, settings.probe_port)
+        made.run(stop)
     say("notifier has stopped; what is not sent yet is on the log")
 
 

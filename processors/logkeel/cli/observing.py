@@ -104,6 +104,7 @@ class Watch:
         self._watch_lag(names.worker_group(queue), names.step_commands(queue))
 
     def _watch_lag(self, group: str, *topics: str) -> None:
+        """How far this group is behind on these topics, while metrics are served."""
         from logkeel.observe.lag import LagWatch
 
         if self.metrics is not None:

@@ -56,10 +56,12 @@ def tell(settings: Settings, run_id: str, send: Send, *, routing_key: str | None
         return request_id
 
 
-def ask_for_new(settings: Settings, run_id: str, send: Callable[[Client], str]) -> str:
+def ask_for_new(
+    settings: Settings, run_id: str, send: Callable[[Client], str], *, routing_key: str | None = None
+) -> str:
     """The id of a request for a run that does not exist yet, accepted. Raises as `tell`, but for `RunNotFound`."""
     with _talking(settings, run_id) as talk:
-        request_id = talk.send(run_id, send)
+        request_id = talk.send(routing_key or run_id, send)
         talk.hear(request_id)
         return request_id
 

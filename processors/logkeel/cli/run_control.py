@@ -102,7 +102,10 @@ def retry(
     config: Config = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Let runs that failed or timed out try again what failed; what is done stays done, and keys stay the same."""
+    """Let runs try again what failed in them; what is done stays done, and keys stay the same.
+
+    They have failed or timed out; one that is named may also have succeeded without some elements of its last `each`.
+    """
     settings = broker_settings(bootstrap_servers, prefix, config)
     query = Query(workflow, older_than, statuses=("failed", "timed_out"))
     _act(settings, run_id, query, _retried, reason=reason, yes=yes, routing_key=routing_key, output=output)

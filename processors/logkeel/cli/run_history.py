@@ -1,7 +1,7 @@
 """`logkeel run history|state|fork|export`: what a run went through, how it stood, and a new run from there."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from logkeel.cli.run_answers import ask_for_new, known
 from logkeel.cli.run_inputs import input_of
 from logkeel.cli.settings import Settings, broker_settings
 from logkeel.cli.state_views import state_json
+from logkeel.cli.talks import new_talk
 from logkeel.client import Client
 from logkeel.client.forking import cut
 from logkeel.client.published import definition_of, published
@@ -90,6 +91,9 @@ def fork(
     to: Annotated[
         str | None, typer.Option("--to", help="app:workflow: its version, with its migrations applied.")
     ] = None,
+    conversation: Annotated[
+        str | None, typer.Option("--conversation", help="Of a turn: the id of the conversation that begins so.")
+    ] = None,
     reason: Reason = None,
     bootstrap_servers: Bootstrap = None,
     prefix: Prefix = None,
@@ -101,6 +105,8 @@ def fork(
         raise ConfigInvalid("--at and --step both say where: give one of them")
     if to is not None and version is not None:
         raise ConfigInvalid("--to says the version: leave --version out")
+    if conversation is not None and (to is not None or version is not None):
+        raise ConfigInvalid("a turn is forked in its own version: leave --version and --to out")
     settings = broker_settings(bootstrap_servers, prefix, config)
     events = events_of(settings, run_id)
     until = cut(events, _place(events, at, step))
@@ -109,11 +115,14 @@ def fork(
         version, values = migrated(Recording(_document(settings, events[0]), until), to, payload_chain(settings))
         edits = {**values, **edits}
     new = new_id or uuid4().hex
+    talk = new_talk(conversation, until, _histories(settings, until[0]), lambda first: _document(settings, first))
 
     def send(client: Client) -> str:
+        if talk is not None:
+            return client.fork_turn(until, talk, edits=edits, run_id=new, reason=reason).request_id
         return client.fork(until, edits=edits, version=version, run_id=new, reason=reason).request_id
 
-    request_id = ask_for_new(settings, new, send)
+    request_id = ask_for_new(settings, new, send, routing_key=conversation)
     say(f"run {new} goes on from revision {until[-1].revision} of {run_id}: logkeel run watch {new}")
     print_value({"run_id": new, "request_id": request_id, "revision": until[-1].revision}, new, output)
 
@@ -135,6 +144,15 @@ def _document(settings: Settings, event: RunEvent) -> bytes:
     from logkeel.cli.wiring import connect
 
     return definition_of(published(connect(settings), settings.names), event).document
+
+
+def _histories(settings: Settings, first: RunEvent) -> Iterator[tuple[RunEvent, ...]]:
+    """Of all runs whose history is kept, if `first` is of a turn: the turns before it are among them."""
+    if not first.former_revisions:
+        return
+    projection = history_of(settings, None)
+    for view in projection.runs():
+        yield tuple(projection.history(view.run_id))
 
 
 def _place(events: Sequence[RunEvent], at: int | None, step: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""Which slot an engine takes: told, or the ordinal of its pod, or the lowest free one of its state directory. Pure."""
+"""Which slot an engine or notifier takes: told, or its pod's ordinal, or the lowest free one of its directory. Pure."""
 
 import re
 
@@ -16,7 +16,7 @@ def slot_of(settings: Settings) -> int | None:
     ordinal = re.search(r"-(\d{1,4})$", settings.pod_name)
     if ordinal is None:
         raise ConfigInvalid(
-            f"the pod {settings.pod_name!r} has no ordinal: run engines as a StatefulSet, or give each a LOGKEEL_SLOT",
+            f"the pod {settings.pod_name!r} has no ordinal: run them as a StatefulSet, or give each a LOGKEEL_SLOT",
             pod_name=settings.pod_name,
         )
     return int(ordinal[1])

@@ -97,26 +97,33 @@ def make_repair(client: LogClient, settings: Settings, lock: SlotLock) -> Repair
     )
 
 
-def notifier_parts(client: LogClient, settings: Settings, lock: SlotLock) -> "NotifierParts":
+def notifier_parts(
+    client: LogClient, settings: Settings, lock: SlotLock, *, observer: Observer | None = None
+) -> "NotifierParts":
     """The parts of a notifier, with its tables below the slot's directory. Raises `ConfigInvalid` for wrong keys."""
     from logkeel.cli.notifier_forms import PublishedForms
     from logkeel.cli.payloads import payload_chain
     from logkeel.notify.service import NotifierParts
 
-    loop_settings = LoopSettings(
-        delete_retention_ms=DELETE_RETENTION_MS,
-        application=settings.names.notifier_group,
-        group_id=settings.names.notifier_group,
-        slot=lock.slot,
-        session_timeout_ms=settings.session_timeout_ms,
-        leave_on_close=not settings.stay,
-    )
     return NotifierParts(
         ports=LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
-        settings=loop_settings,
+        settings=notifier_settings(settings, lock.slot),
         names=settings.names,
         payloads=payload_chain(settings),
         forms=PublishedForms(client, settings.names),
+        observer=observer,
+    )
+
+
+def notifier_settings(settings: Settings, slot: int) -> LoopSettings:
+    """How the loop of a notifier runs."""
+    return LoopSettings(
+        delete_retention_ms=DELETE_RETENTION_MS,
+        application=settings.names.notifier_group,
+        group_id=settings.names.notifier_group,
+        slot=slot,
+        session_timeout_ms=settings.session_timeout_ms,
+        leave_on_close=not settings.stay,
     )
 
 

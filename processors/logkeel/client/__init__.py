@@ -3,6 +3,16 @@
 from logkeel.client.answers import Answer
 from logkeel.client.asynchronous import AsyncClient, AsyncRunHandle
 from logkeel.client.client import Client, RunHandle
+from logkeel.client.forking import NewConversation
 from logkeel.client.streams import Emitted, StreamReader
 
-__all__ = ["Answer", "AsyncClient", "AsyncRunHandle", "Client", "Emitted", "RunHandle", "StreamReader"]
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "AsyncRunHandle",
+    "Client",
+    "Emitted",
+    "NewConversation",
+    "RunHandle",
+    "StreamReader",
+]

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_out
+from logkeel.client.forking import NewConversation
 from logkeel.client.schedules import Schedules
 from logkeel.client.streams import Emitted, until_ended
 from logkeel.log import LogClient
@@ -210,6 +211,22 @@ class AsyncClient:
         """See `Client.fork`."""
         handle = await self._do(
             lambda: self._client.fork(history, at=at, edits=edits, version=version, run_id=run_id, reason=reason)
+        )
+        return AsyncRunHandle(self, handle)
+
+    async def fork_turn(
+        self,
+        history: Sequence[RunEvent],
+        talk: NewConversation,
+        *,
+        at: int | None = None,
+        edits: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        reason: str | None = None,
+    ) -> AsyncRunHandle:
+        """See `Client.fork_turn`."""
+        handle = await self._do(
+            lambda: self._client.fork_turn(history, talk, at=at, edits=edits, run_id=run_id, reason=reason)
         )
         return AsyncRunHandle(self, handle)
 

@@ -18,7 +18,7 @@ from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
-from logkeel.client.forking import cut, fork_request
+from logkeel.client.forking import NewConversation, cut, fork_request, in_conversation
 from logkeel.client.schedules import Schedules
 from logkeel.client.sending import AcknowledgedSender
 from logkeel.client.streams import Emitted, StreamReader, until_ended
@@ -283,6 +283,8 @@ class Client:
     ) -> RunHandle:
         """Let a run that failed, or took too long, try again what failed; what is done stays done. Raises as `start`.
 
+        Also one that succeeded without some elements of an `each`, if that was the last of its flow.
+
         The handle waits for the end that follows; it raises `RequestWasRejected` if the run cannot be retried, and its
         result is typed if the `workflow` is given. Sent again with the same `request_id` it is the same retry.
         """
@@ -303,8 +305,9 @@ class Client:
 
         `edits`: fields with other values. `version`: another one of the workflow, which has to know what is under way.
         Nothing of the other run changes. Effects behind that revision happen again, for the new run. The handle waits
-        for its end; a second one of the same `run_id` is refused as `run_id_taken`. Raises `InvalidInput`,
-        `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge` before anything is sent, and as `start`.
+        for its end; a second one of the same `run_id` is refused as `run_id_taken`. Turns: `fork_turn`. Raises
+        `InvalidInput`, `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge` before anything is sent, and as
+        `start`.
         """
         request = fork_request(
             cut(history, at),
@@ -315,6 +318,26 @@ class Client:
             reason=reason,
         )
         return self._begin(request, request.run_id, request.run_id, request.workflow)
+
+    def fork_turn(
+        self,
+        history: Sequence[RunEvent],
+        talk: NewConversation,
+        *,
+        at: int | None = None,
+        edits: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        reason: str | None = None,
+    ) -> RunHandle:
+        """As `fork`, of a turn: the new run is the first turn of the conversation `talk`, refused if that has begun."""
+        request = fork_request(
+            cut(history, at),
+            run_id=run_id or uuid4().hex,
+            request_id=uuid4().hex,
+            edits=self._payloads.wrap_writes(plain_writes(edits or {}), "the edits of a fork"),
+            reason=reason,
+        )
+        return self._begin(in_conversation(request, talk), request.run_id, talk.conversation_id, request.workflow)
 
     def resolve(
         self,

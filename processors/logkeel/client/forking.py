@@ -5,12 +5,23 @@ only, and on the partition of that run. So what one record holds is the limit of
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from logkeel.errors import InvalidInput, RecordTooLarge
 from logkeel.records import FieldWrite, ForkRun, Origin, RunEvent
 from logkeel.records.limits import MAX_RECORD_BYTES
 from logkeel.records.turns import turn_end
 from logkeel.wire import encode
+
+
+@dataclass(frozen=True, slots=True)
+class NewConversation:
+    """The conversation that the fork of a turn begins. `kept`: what the turns before it had left of kept fields."""
+
+    conversation_id: str
+    kept: tuple[FieldWrite, ...] = ()
 
 
 def cut(history: Sequence[RunEvent], at: int | None = None) -> tuple[RunEvent, ...]:
@@ -54,10 +65,19 @@ def fork_request(
         edits=edits,
         reason=reason,
     )
-    size_bytes = len(encode(request))
+    return _checked(request)
+
+
+def in_conversation(request: ForkRun, talk: NewConversation) -> ForkRun:
+    """The same for a turn: the new run is the first one of this conversation. Raises as `fork_request`."""
+    return _checked(replace(request, routing_key=talk.conversation_id, kept=talk.kept))
+
+
+def _checked(request: ForkRun) -> ForkRun:
+    size_bytes, origin = len(encode(request)), request.origin.run_id
     if size_bytes > MAX_RECORD_BYTES:
         raise RecordTooLarge(
-            f"{len(history)} events of run {first.run_id} have {size_bytes} bytes; a fork carries at most"
+            f"{len(request.history)} events of run {origin} have {size_bytes} bytes; a fork carries at most"
             f" {MAX_RECORD_BYTES}. Fork at an earlier revision, or start a new run from what logkeel run state says",
             size=size_bytes,
         )

@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/approvals", tags=["approvals"])
 WITH_VALUE = ("edit", "respond")
 
 
-def _place(run_id: RunId, path: QuestionPath) -> tuple[str, str]:
+async def _place(run_id: RunId, path: QuestionPath) -> tuple[str, str]:
     return run_id, path
 
 

@@ -16,13 +16,13 @@ from logkeel.gateway.parts import MAX_WAIT_S, Parts, in_thread
 _bearer = HTTPBearer(auto_error=False, description="a token of the list, or a JWT of the OpenID provider")
 
 
-def parts_of(request: Request) -> Parts:
-    """The parts of this gateway."""
+async def parts_of(request: Request) -> Parts:
+    """The parts of this gateway. A coroutine, as all dependencies here: FastAPI runs others in threads."""
     parts: Parts = request.app.state.parts
     return parts
 
 
-def only_known_parameters(request: Request) -> None:
+async def only_known_parameters(request: Request) -> None:
     """Raise `InvalidInput` for a parameter of the query that the route does not have: a filter that was misspelt would
     find too much.
     """

@@ -7,6 +7,8 @@
 | `12` | run, incarnation | empty: the run was retried after its end, and goes on |
 | `13` | channel | fingerprint of the address that has said it is gone |
 | `14` | run, incarnation | empty: it may have open questions; most events are of runs that have none |
+
+Fields of a case are only added, with defaults: notifiers of two versions share a table during an upgrade.
 """
 
 import msgspec

@@ -1,4 +1,4 @@
-"""When a delivery that failed is tried again. Pure: chance comes from its key."""
+"""When a delivery that failed is tried again, and how long an ending notifier waits. Pure: chance comes from a key."""
 
 import zlib
 from typing import Final
@@ -19,6 +19,12 @@ DELAYS_MS: Final = (
     24 * HOUR_MS,
 )
 """Behind the first attempt, which is made at once: the schedule that Standard Webhooks 1.0 gives; 75 h in all."""
+
+DRAIN_S: Final = 25.0
+"""What an ending notifier gives messages under way: longer than a channel waits for its answer."""
+
+PAGES_S: Final = 10.0
+"""What it gives requests to its pages."""
 
 JITTER_PERCENT = 20
 """A delay is longer by up to so much, so that what failed together does not come back together."""

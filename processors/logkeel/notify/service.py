@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 import uvicorn
@@ -30,15 +29,12 @@ from logkeel.notify.outbox import Outbox
 from logkeel.notify.pages import AnswerPages, Links, application
 from logkeel.notify.processor import NotifyProcessor
 from logkeel.notify.replies import Forms
+from logkeel.notify.schedule import DRAIN_S, PAGES_S
 from logkeel.notify.slack import SlackChannel
 from logkeel.notify.values import ShownValues
 from logkeel.notify.webhooks import HookChannel
 from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records.topics import TopicNames
-
-STOP_S: Final = 10.0
-DRAIN_S: Final = 25.0
-"""How long an ending notifier waits for messages under way: longer than a channel waits for its answer."""
 
 log = structlog.get_logger("logkeel.notifier", role="notifier")
 
@@ -53,13 +49,17 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierParts:
-    """What a notifier is made of: what its loop acts through and how it runs, names, payload chain, forms."""
+    """What a notifier is made of: what its loop acts through and how it runs, names, payload chain, forms,
+
+    and who looks on.
+    """
 
     ports: LoopPorts
     settings: LoopSettings
     names: TopicNames
     payloads: PayloadChain = PLAIN
     forms: Forms | None = None
+    observer: Observer | None = None
 
 
 def make_channels(config: NotifyConfig, environment: Mapping[str, str]) -> dict[str, Channel]:
@@ -105,20 +105,26 @@ class Notifier:
         self._book = CaseBook(log_client, names.notifier_state)
         self._outbox = Outbox(make_channels(config, environment), self._values, self._links)
         self._processor = NotifyProcessor(names, config.routing(), self._outbox.send)
+        self._loop = self._made_loop()
         self._routes = self._made_routes(config, environment)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its partitions run, and its pages know all cases that were there at the start. From any thread."""
+        return self._loop.is_ready and self._book.caught_up
 
     def counted_by(self, counted: Callable[[str, str], None]) -> None:
         """From now on this hears of each delivery: its channel, and what became of it in a word, on any thread."""
         self._outbox.counted = counted
 
-    def run(self, stop: threading.Event, *, observer: Observer | None = None) -> None:
+    def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Raises what ends the loop."""
         self._book.start()
         server = None if self._address is None else Server(self._address, self._routes, lambda: self._book.caught_up)
         try:
             if server is not None:
                 server.start()
-            self._loop(observer).run(Draining(stop, self._outbox))
+            self._loop.run(Draining(stop, self._outbox))
         finally:
             if server is not None:
                 server.stop()
@@ -127,10 +133,10 @@ class Notifier:
             self._values.close()
             self._client.close()
 
-    def _loop(self, observer: Observer | None) -> TransactionalLoop:
+    def _made_loop(self) -> TransactionalLoop:
         parts = self._parts
         return TransactionalLoop(
-            parts.ports, self._processor, parts.settings, side_source=self._outbox, observer=observer
+            parts.ports, self._processor, parts.settings, side_source=self._outbox, observer=parts.observer
         )
 
     def _made_routes(self, config: NotifyConfig, environment: Mapping[str, str]) -> list[BaseRoute]:
@@ -193,7 +199,7 @@ class Server:
     def stop(self) -> None:
         """End; requests under way have some seconds."""
         self._server.should_exit = True
-        self._thread.join(STOP_S)
+        self._thread.join(PAGES_S)
         self._socket.close()
 
     def _run(self) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from logkeel.projection import waits
 from logkeel.projection.budgets import AccountView, account_for, forget_reserved
+from logkeel.projection.closed import ClosedView, closed, waits_again
 from logkeel.projection.code_limits import calls_over
 from logkeel.projection.limits import CONCURRENCY, SlotView, limit_in
 from logkeel.projection.waits import AnswerView, WaitView, answer_in
@@ -78,6 +79,7 @@ class RunView:
     that are worked on. `children`: run ids of child runs by the path that started them; `parent_run_id`: whose child
     this is. `slots`: what its steps (by path) and the run itself ("") hold of limits. `accounts`: what it has used up,
     by unit. `retries`: how often it was retried after its end; `cut`: limits of time that its end has cut off.
+    `failed_elements`: as they were.
     `complete` is False if the
     beginning of its history was not seen: fields and steps of it are then missing.
     """
@@ -116,6 +118,7 @@ class RunView:
     accounts: dict[str, AccountView] = field(default_factory=dict)
     retries: int = 0
     cut: dict[str, WaitView] = field(default_factory=dict)
+    failed_elements: dict[str, ClosedView[FieldView]] = field(default_factory=dict)
     complete: bool = True
 
     @property
@@ -264,13 +267,28 @@ def _block_entered(view: RunView, event: RunEvent) -> None:
     waits.block_entered(view.waits, event)
     if "element" in event.attributes:
         view.elements[event.path or ""] = event.revision
+    if "again" in event.attributes:
+        _element_again(view, event)
     if "inline" in event.attributes:
         view.inner.append(event.path or "")
         _write(view, event.writes, event, inside=event.path or "")
 
 
+def _element_again(view: RunView, event: RunEvent) -> None:
+    """One that had failed goes on, with what it had."""
+    kept = view.failed_elements.pop(event.path or "", None)
+    if kept is not None:
+        view.fields.update(kept.fields)
+        view.inner += kept.inner
+        view.waits.update(waits_again(kept, event.at_ms))
+    _write(view, event.writes, event)
+
+
 def _block_left(view: RunView, event: RunEvent) -> None:
     path = event.path or ""
+    if event.error is not None and path in view.elements:
+        kept = closed(event.at_ms, path, fields=view.fields, inner=view.inner, waits=view.waits)
+        view.failed_elements[path] = kept
     if path in view.inner or path in view.elements:
         view.elements.pop(path, None)
         view.inner = [inner for inner in view.inner if inner != path]

@@ -25,6 +25,8 @@ RETRY_S: Final = 1.0
 TRIM_S: Final = 600.0
 """How often runs are forgotten that the log has forgotten."""
 
+REJECTIONS_KEPT_MS: Final = 7 * 86_400_000
+
 log = structlog.get_logger("logkeel.readmodel", role="gateway")
 
 Told = Callable[[Touched, Mapping[TopicPartition, int]], None]
@@ -160,7 +162,11 @@ class Projector:
             raise
 
     def trim(self) -> None:
-        """Forget runs that have ended and whose events the log does not keep any more. Raises as `turn`."""
+        """Forget runs that have ended and whose events the log does not keep any more, and what was refused long ago.
+
+        Raises as `turn`.
+        """
+        self._writer.forget_rejections(time.time_ns() // 1_000_000 - REJECTIONS_KEPT_MS)
         places = [place for place in self.positions if place.topic == self._events]
         for place, start in self._admin.start_offsets(places).items():
             behind = self._trimmed.get(place.partition, 0)

@@ -133,10 +133,11 @@ class ReadModel:
     def events_behind(self, run_id: str, offset: int, limit: int) -> list[PlacedEvent]:
         """Its events behind an offset of its partition, in order. Empty for a run that is not known."""
         with self._moment() as (connection, _):
+            number = number_of(connection, run_id)
             found = connection.execute(
-                "SELECT record, partition, log_offset FROM event_rows WHERE run = ? AND log_offset > ?"
+                "SELECT record, partition, log_offset FROM event_rows WHERE run = ? AND revision > ?"
                 " ORDER BY revision LIMIT ?",
-                (number_of(connection, run_id), offset, limit),
+                (number, _last_revision(connection, number, offset), limit),
             ).fetchall()
         return [PlacedEvent(decode_as(record, RunEvent), partition, at) for record, partition, at in found]
 
@@ -233,6 +234,16 @@ class ReadModel:
             return self._free.get_nowait()
         except Empty:
             return None
+
+
+def _last_revision(connection: sqlite3.Connection, number: int | None, offset: int) -> int:
+    """The last revision of a run at or before an offset; looked for from the end, where those who follow a run are."""
+    if offset < 0:
+        return 0
+    newest_first = connection.execute(
+        "SELECT revision, log_offset FROM event_rows WHERE run = ? ORDER BY revision DESC", (number,)
+    )
+    return next((int(revision) for revision, at in newest_first if at <= offset), 0)
 
 
 def _known(connection: sqlite3.Connection, run_id: str) -> int:

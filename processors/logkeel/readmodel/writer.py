@@ -132,7 +132,13 @@ class Writer:
                 if entry is not None:
                     changes.forget(entry)
                     self._entries.drop(run_id)
+                    self._connection.execute("DELETE FROM ends WHERE run_id = ?", (run_id,))
         return len(ended)
+
+    def forget_rejections(self, before_ms: int) -> None:
+        """Forget what was refused before this time: its request id is not remembered by the engine either (P26)."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM rejections WHERE rejected_at_ms < ?", (before_ms,))
 
     @contextmanager
     def _transaction(self) -> Iterator[Changes]:

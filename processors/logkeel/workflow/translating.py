@@ -183,7 +183,7 @@ class Translation:
         ]
 
     def _saga(self, block: Saga, names: Names, place: str) -> SagaBlock:
-        identity, before = names.fresh(block.name), len(self.used)
+        identity, before = self._identity(block.name, names, place), len(self.used)
         inside = f"{place}/{identity}"
         body = self._sequence(block.blocks, Names(), inside)
         steps = self.used[before:]

@@ -116,6 +116,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
 
     `number` is the revision at which it was started; with run, incarnation and path it says which wait its end is for.
     `depth`: how many runs are above it. `max_depth`, `max_descendants`, `budget`: of it and everything below it.
+    `again`: it had been started before, so it is told to go on (decision 0035).
     """
 
     run_id: str
@@ -128,6 +129,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
     home_partition: int = 0
     detached: bool = False
     budget: tuple[Allowance, ...] = ()
+    again: bool = False
 
 
 class TraceContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -164,7 +164,8 @@ class KafkaTransactionalProducer:
             yield
         except KafkaException as exception:
             error = error_of(exception)
-            raise transaction_error(error, doing=doing, rights=rights or self._rights_lacking(error)) from exception
+            rights = (*rights, *self._rights_lacking(error))
+            raise transaction_error(error, doing=doing, rights=rights) from exception
 
     def _rights_lacking(self, error: KafkaError) -> tuple[Right, ...]:
         """A transaction says that some topic of it is not allowed, not which one."""

@@ -35,6 +35,8 @@ class SimulatedClient:
         """Partitions whose committed offset was asked for last without an answer; for judges."""
         self._consumers: list[SimulatedGroupConsumer] = []
         self.state: Literal["running", "frozen", "killed"] = "running"
+        self.cut_off_ms: float | None = None
+        """Since when no packet passes between it and the cluster; None while they do."""
 
     def kill(self) -> None:
         """Die as by kill -9: members fall silent, transactions stay open; both until they time out."""
@@ -55,6 +57,27 @@ class SimulatedClient:
                 consumer.fall_silent(None)
             self.state = "running"
 
+    def cut_off(self) -> None:
+        """Its network is gone: it goes on, and every call to the cluster waits, fails or brings nothing."""
+        if self.state == "running" and self.cut_off_ms is None:
+            self._fall_silent()
+            self.cut_off_ms = self.cluster.time_ms
+            for producer in self.producers:
+                producer.disconnected()
+
+    def reconnect(self) -> None:
+        """The network is back; what became of its memberships meanwhile it hears with a heartbeat."""
+        if self.state == "running" and self.cut_off_ms is not None:
+            self.cluster.expire()
+            self.cut_off_ms = None
+            for consumer in self._consumers:
+                consumer.reconnected()
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the cluster would answer."""
+        return self.cut_off_ms is None and not self.cluster.is_down
+
     def be_expelled(self) -> None:
         """Its groups count it out, as when its heartbeats were lost; it goes on until it hears of it."""
         for consumer in self._consumers:
@@ -73,19 +96,19 @@ class SimulatedClient:
         self.cluster.expire()
 
     def check_reachable(self) -> None:
-        """As `check_running`. Raises `LogTimeout` while the broker is down."""
+        """As `check_running`. Raises `LogTimeout` while the broker is down, or the network."""
         self.check_running()
-        if self.cluster.is_down:
+        if not self.is_reachable:
             raise LogTimeout("the broker does not answer")
 
     def await_broker(self, timeout_s: float) -> bool:
-        """Wait while the broker is down, at most so long; whether it answers."""
+        """Wait while the broker is down, or the network, at most so long; whether it answers."""
         left_ms = timeout_s * 1_000
-        while self.cluster.is_down and left_ms > 0:
+        while left_ms > 0 and not self.is_reachable:
             self.on_wait(min(WAIT_MS, left_ms))
             left_ms -= WAIT_MS
             self.check_running()
-        return not self.cluster.is_down
+        return self.is_reachable
 
     def before(self, effect: EffectName) -> None:
         """An effect is about to happen: its way to the cluster takes time."""

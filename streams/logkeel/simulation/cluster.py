@@ -81,7 +81,7 @@ class SimulatedCluster:
 
     def expire(self) -> None:
         """End what the clock says is over. Every call of a client begins with it."""
-        now_ms = self.time_ms
+        now_ms = self.clock.elapsed_ms
         if now_ms < self._quiet_until_ms or self.is_down:
             return
         with self.lock:

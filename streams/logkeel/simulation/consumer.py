@@ -50,6 +50,9 @@ class SimulatedGroupConsumer:
         listener = self._listener
         if self._closed or listener is None:
             raise InvariantViolation("a consumer fetches before it subscribed or after it was closed")
+        if self.client.cut_off_ms is not None:
+            self._miss_heartbeats(listener, self.client.cut_off_ms)
+            return Fetched([], {})
         if self._cluster.is_down or self._serve_group(listener):
             return Fetched([], {})
         return self._cursors.fetch(max_records, self._active)
@@ -104,10 +107,10 @@ class SimulatedGroupConsumer:
         if self._instance_id is None or member is None or listener is None or self._owned is None:
             return True
         self.client.check_running()
-        self._give_up(listener, lost=not self._is_member())
+        self._give_up(listener, lost=self._knows_it_is_out())
         self._listener = _Silent()
         self._topics = (idle_topic,)
-        if self._cluster.is_down:
+        if not self.client.is_reachable:
             return False
         with self._cluster.lock:
             self._cluster.groups.resubscribe(self._group_id, member, self._topics)
@@ -120,15 +123,22 @@ class SimulatedGroupConsumer:
         if self.client.state != "running":
             return
         if self._listener is not None:
-            self._give_up(self._listener, lost=not self._is_member())
-        if self._member is not None:
-            with self._cluster.lock:
+            self._give_up(self._listener, lost=self._knows_it_is_out())
+        if self._member is None:
+            return
+        with self._cluster.lock:
+            if self.client.cut_off_ms is None:
                 self._cluster.groups.leave(self._group_id, self._member)
 
     def fall_silent(self, since_ms: int | None) -> None:
         """Stop the heartbeats, or (None) take them up again. For the client only."""
         if self._member is not None and not self._closed:
             self._cluster.groups.silence(self._group_id, self._member, since_ms)
+
+    def reconnected(self) -> None:
+        """Heartbeats are answered again, the next one with whatever has changed. For the client only."""
+        if self._member is not None and not self._closed:
+            self._cluster.groups.answer_again(self._group_id, self._member)
 
     def be_expelled(self) -> None:
         """The coordinator counts this member out; it hears of it with a heartbeat. For the client only."""
@@ -140,6 +150,15 @@ class SimulatedGroupConsumer:
     def _await_broker(self, timeout_s: float) -> None:
         if not self.client.await_broker(timeout_s):
             raise LogTimeout(f"the coordinator of {self._group_id} does not answer")
+
+    def _knows_it_is_out(self) -> bool:
+        """One whose network is gone is told nothing."""
+        return self.client.cut_off_ms is None and not self._is_member()
+
+    def _miss_heartbeats(self, listener: AssignmentListener, since_ms: float) -> None:
+        """As librdkafka does: no answer for as long as a session lasts, and the client itself takes it for lost."""
+        if self._cluster.time_ms - since_ms > self._session_timeout_ms:
+            self._give_up(listener, lost=True)
 
     def _is_member(self) -> bool:
         with self._cluster.lock:

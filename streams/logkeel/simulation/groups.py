@@ -157,6 +157,11 @@ class GroupCoordinator:
             self._silent[member] = self.group(group_id)
             self._on_silence()
 
+    def answer_again(self, group_id: str, member: Member) -> None:
+        """The heartbeats of a member that was cut off reach the coordinator again; the member hears a little later."""
+        member.hears_ms = max(member.hears_ms, self._clock.now_ms() + self._conditions.hearing_ms())
+        self.silence(group_id, member, None)
+
     @property
     def has_silent(self) -> bool:
         """Whether somebody might have to be expelled."""

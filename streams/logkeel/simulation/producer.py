@@ -67,7 +67,8 @@ class SimulatedProducer:
     def poll(self, timeout_s: float) -> None:
         self.client.check_running()
         self._send()
-        self._deliveries.serve()
+        if self.client.cut_off_ms is None:
+            self._deliveries.serve()
 
     def flush(self, timeout_s: float) -> None:
         self.client.check_running()
@@ -77,7 +78,7 @@ class SimulatedProducer:
         self._deliveries.serve_all()
 
     def close(self) -> None:
-        if self.client.state == "running" and not self._cluster.is_down:
+        if self._can_send():
             self._send_all()
             self._deliveries.serve_all()
 
@@ -93,4 +94,4 @@ class SimulatedProducer:
             self._deliveries.add(on_delivery, *self._cluster.append(output, None))
 
     def _can_send(self) -> bool:
-        return self.client.state == "running" and not self._cluster.is_down
+        return self.client.state == "running" and self.client.is_reachable

@@ -92,6 +92,9 @@ class SimulatedReader:
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
         self._client.check_running()
+        if self._client.cut_off_ms is not None:
+            self._client.cluster.advance(min(timeout_s * 1_000, self._client.cluster.conditions.patience_ms))
+            return Fetched([], {})
         fetched = self._cursors.fetch(max_records, self._assigned)
         wait_ms = min(timeout_s * 1_000, self._client.cluster.conditions.patience_ms)
         if wait_ms <= 0 or fetched.records or fetched.ends:

@@ -11,13 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.integration.cli.test_run import answer as answer_of
 from tests.integration.cli.test_run import logkeel
 from tests.integration.notify.mortals import Mortal
-from tests.integration.notify.outside import ENVIRONMENT, Outside, outside
+from tests.integration.notify.outside import ENVIRONMENT, Outside, free_port, outside
 from tests.integration.runs.application import Application
 
 from logkeel.client import Client
@@ -48,6 +50,14 @@ class Stage:
             time.sleep(0.05)
 
 
+def answers(url: str) -> bool:
+    """Whether somebody says yes there."""
+    try:
+        return httpx.get(url, timeout=10).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 @contextmanager
 def everything(bootstrap: str, directory: Path) -> Iterator[Stage]:
     with ExitStack() as stack:
@@ -57,11 +67,12 @@ def everything(bootstrap: str, directory: Path) -> Iterator[Stage]:
         config = directory / "notify.toml"
         config.write_text(world.config())
         options = ["-b", bootstrap, "--prefix", application.settings.prefix, "--state-dir", str(directory / "state")]
-        pages = f"127.0.0.1:{world.pages}"
+        pages, probes, metrics = f"127.0.0.1:{world.pages}", free_port(), free_port()
 
         def deadly(life: int) -> list[str]:
             module = ["-m", "tests.integration.notify.deadly", f"{SEED}/{life}", str(PERCENT)]
-            return [*module, "notifier", str(config), "--listen", pages, *options]
+            ports = ["--probe-port", str(probes), "--metrics-port", str(metrics)]
+            return [*module, "notifier", str(config), "--listen", pages, *ports, *options]
 
         def command(*words: str) -> Callable[[int], list[str]]:
             return lambda life: ["-m", "logkeel.cli.main", *words, *options]
@@ -71,7 +82,14 @@ def everything(bootstrap: str, directory: Path) -> Iterator[Stage]:
             Mortal("engine", directory / "engine.log", command("engine"), {}),
             Mortal("worker", directory / "worker.log", command("worker", WORKFLOW), {}),
         ]
-        yield Stage(application, world, [stack.enter_context(each) for each in made])
+        stage = Stage(application, world, [stack.enter_context(each) for each in made])
+        yield stage
+        for url in (
+            f"http://127.0.0.1:{probes}/readyz",
+            f"http://127.0.0.1:{metrics}/metrics",
+            f"http://{pages}/readyz",
+        ):
+            stage.until(partial(answers, url), f"an answer of {url}")
 
 
 @pytest.mark.kafka

@@ -34,7 +34,7 @@ def test_only_the_operator_makes_topics_and_only_loops_have_transactions() -> No
 
 
 def test_topics_of_rights_are_topics_of_the_application() -> None:
-    known = {policy.name for policy in topic_policies(NAMES, ["a"])} | {"app.notifier-state"}
+    known = {policy.name for policy in topic_policies(NAMES, ["a"])}
     for role in Role:
         for acl in acls_of(role, NAMES, ["a"]):
             if acl.resource is Resource.TOPIC:

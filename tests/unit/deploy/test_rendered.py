@@ -25,7 +25,6 @@ SETTINGS = Settings(
     prefix=VALUES["prefix"], partitions=VALUES["partitions"], replication_factor=VALUES["replicationFactor"]
 )
 QUEUES = [worker["queue"] for worker in VALUES["workers"]]
-OBSERVED = {"metrics_host", "metrics_port"}
 
 
 def of_kind(kind: str) -> dict[str, dict[str, Any]]:
@@ -94,7 +93,7 @@ def test_probes_and_endings_fit_the_processes() -> None:
 
 
 def test_pods_are_told_settings_that_exist() -> None:
-    known = {ENVIRONMENT_PREFIX + field.upper() for field in (*Settings.__struct_fields__, *OBSERVED)}
+    known = {ENVIRONMENT_PREFIX + field.upper() for field in Settings.__struct_fields__}
     for spec in pods().values():
         assert {each["name"] for each in spec["containers"][0]["env"]} <= known
     named = {each["name"]: each for each in pods()["engine"]["containers"][0]["env"]}

@@ -9,7 +9,8 @@ from logkeel.notify.cases import Delivered, Outcome
 from logkeel.notify.channels import Message
 from logkeel.notify.outbox import Outbox
 from logkeel.notify.processor import NotifyProcessor
-from logkeel.notify.service import DRAIN_S, Draining
+from logkeel.notify.schedule import DRAIN_S
+from logkeel.notify.service import Draining
 from logkeel.notify.values import ShownValues
 from logkeel.simulation import SimulatedClient
 

@@ -18,7 +18,7 @@ from logkeel.readmodel import FILE_NAME, Filters, Projector, ReadModel
 from logkeel.readmodel import writer as writing
 from logkeel.readmodel.changing import Changes
 from logkeel.readmodel.entries import Entries
-from logkeel.records import RunCompleted, RunEvent
+from logkeel.records import RequestRejected, RunCompleted, RunEvent
 
 RUNS = recorded_runs()
 FIRST = RUNS[0]
@@ -207,6 +207,7 @@ def test_runs_are_forgotten_when_they_have_ended_and_the_log_has_forgotten_their
     first = EVENTS[0]
     ended = replace(first, run_id="ended", revision=2, kind="run_completed", status="succeeded")
     log.tell([replace(first, run_id="ended"), ended, replace(first, run_id="open")])
+    log.tell([completed_of(ended), refused(request_id="old", at_ms=0), refused(request_id="new", at_ms=2**50)])
     with closing(log.projector(tmp_path)) as projector, closing(ReadModel(tmp_path / FILE_NAME)) as model:
         projector.catch_up()
         ends = log.client.admin().end_offsets(_places(log), committed_only=True)
@@ -214,6 +215,16 @@ def test_runs_are_forgotten_when_they_have_ended_and_the_log_has_forgotten_their
         projector.trim()
         assert [line.run_id for line in model.runs(Filters()).value.items] == ["open"]
         assert model.counts().value == [(first.workflow, "running", 1)]
+        assert model.end_announced_at("ended") == -1
+        assert model.request("old") is None
+        assert model.request("new") is not None
+
+
+def refused(request_id: str, at_ms: int) -> RequestRejected:
+    """A request that was refused then."""
+    return RequestRejected(
+        request_id=request_id, run_id="x", code="run_id_taken", reason="", rejected_at_ms=at_ms, request_type="StartRun"
+    )
 
 
 def test_what_the_disk_refuses_is_tried_again_from_what_was_written(

@@ -160,6 +160,18 @@ def test_any_revision_of_a_run_is_as_the_projection_in_memory_rebuilds_it(file: 
             model.run("nobody")
 
 
+def test_events_behind_any_offset_come_in_order_and_in_shares(tmp_path: Path) -> None:
+    log = Log()
+    log.tell(RUNS[0])
+    log.project(tmp_path)
+    with closing(ReadModel(tmp_path / FILE_NAME)) as model:
+        whole = model.events_behind(RUNS[0][0].run_id, -1, 10_000)
+        assert [placed.event for placed in whole] == RUNS[0]
+        for number, placed in enumerate(whole):
+            assert model.events_behind(RUNS[0][0].run_id, placed.offset, 3) == whole[number + 1 : number + 4]
+        assert model.events_behind("nobody", 5, 3) == []
+
+
 def test_questions_are_those_of_the_projection_and_their_values_too(tmp_path: Path) -> None:
     log = Log()
     for number in range(5):

@@ -38,7 +38,7 @@ from logkeel.runs.core.actions import CancelChild, ClearTimer, CompleteRun, Reje
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.children import MAX_DESCENDANTS
-from logkeel.runs.core.paths import without_element
+from logkeel.runs.core.paths import is_under, without_element
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.reading import field_value
 from logkeel.runs.core.replay import replay
@@ -137,6 +137,11 @@ def child_end(wait: WaitState, path: str, status: str = "succeeded", *, descenda
         error=None if succeeded else ErrorInfo(code="boom", kind="fatal", message="it broke"),
         descendants=descendants,
     )
+
+
+def in_failed(state: RunState, path: str) -> bool:
+    """Whether this is kept in an element that has failed."""
+    return any(is_under(path, element) for element in (*state.failed_elements, *state.again))
 
 
 class Flow:
@@ -314,12 +319,17 @@ class Flow:
         assert not state.held or state.head.paused_at_ms is not None
         assert state.head.open_steps == len(self.open_steps)
         assert self.completions == state.head.retries + (not state.running)
-        assert state.head.status in RETRYABLE or not state.cut
+        assert all(in_failed(state, path) for path in state.cut) or state.head.status in RETRYABLE
+        assert state.head.failed_elements == len(state.failed_elements) + len(state.again)
         self._check_elements()
         open_children = {wait.name for wait in state.waits.values() if wait.kind == "child"}
-        assert not open_children & set(self.given_up), "whoever is cancelled is not awaited"
+        if not state.head.retries:
+            assert not open_children & set(self.given_up), "whoever is cancelled is not awaited"
         assert open_children <= {request.run_id for request in self.started}
-        assert len({request.run_id for request in self.started}) == len(self.started)
+        new = [request.run_id for request in self.started if request.parent is not None and not request.parent.again]
+        assert len({request.request_id for request in self.started}) == len(self.started)
+        refused = sum("refused" in event.attributes for event in self.history)
+        assert len(new) - len(set(new)) <= refused, "a child that has begun is told to go on"
         assert state.head.descendants <= MAX_DESCENDANTS
         if state.running:
             assert state.waits or self.open_steps or state.held, "a run that neither works nor waits is stuck"
@@ -328,15 +338,16 @@ class Flow:
             assert not state.held
             assert not self.open_steps
             if self.status == "succeeded":
-                assert not state.forks
-                assert not state.eaches
-                assert {scope for scope, _ in state.fields} <= {""}
+                assert all(in_failed(state, path) for path in (*state.forks, *state.eaches))
+                assert all(not scope or in_failed(state, scope) for scope, _ in state.fields)
 
     def _check_elements(self) -> None:
         """Counters are those of the elements that are open, and every row of a field belongs to a pointer."""
         state = self.state
         opened = Counter(without_element(path) for path in state.items)
         assert {path: each.open for path, each in state.eaches.items() if each.open} == opened
+        again = Counter(without_element(path) for path in state.again)
+        assert {path: each.again for path, each in state.eaches.items() if each.again} == again
         assert all(each.open <= self.plan.eaches[path].block.concurrency for path, each in state.eaches.items())
         pointed = {(name, pointer.generation) for (_, name), pointer in state.fields.items()}
         assert state.head.stale == len(state.stale)

@@ -7,6 +7,7 @@ from tests.unit.runs.scripts import flow_of, plan_of, step_block, text
 from logkeel.records import StartRun
 from logkeel.runs import DefinitionReader, RunSettings
 from logkeel.runs.core.plan import Plan
+from logkeel.runs.processor.run_processor import CATCHING_UP_MS
 from logkeel.runs.rows.ledger import awaited_workflow
 from logkeel.wire import encode
 
@@ -35,6 +36,31 @@ def test_a_restarted_engine_starts_nothing_before_it_has_read_all_definitions() 
     engine.loop = engine.boot()
     engine.turns(60)
     assert [command.version for command in engine.commands()] == ["1099"]
+
+
+def test_what_waited_while_no_engine_was_there_is_not_refused_before_definitions_are_read() -> None:
+    engine = Engine()
+    engine.ask(a_start())
+    engine.loop.close()
+    for number in range(4_000):
+        engine.put(version(f"{number}"))
+    engine.cluster.advance(61_000)
+    engine.loop = engine.boot()
+    engine.turns(60)
+    assert engine.rejections() == []
+    assert [command.version for command in engine.commands()] == ["3999"]
+
+
+def test_what_nobody_publishes_is_refused_by_a_new_engine_too() -> None:
+    engine = Engine()
+    engine.ask(a_start())
+    engine.loop.close()
+    engine.cluster.advance(61_000)
+    engine.loop = engine.boot()
+    engine.turns(60)
+    engine.cluster.advance(CATCHING_UP_MS)
+    engine.turns()
+    assert engine.rejections() == ["unknown_workflow"]
 
 
 def test_a_reader_offers_nothing_before_its_end() -> None:

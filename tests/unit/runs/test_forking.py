@@ -10,12 +10,13 @@ from tests.unit.runs.test_block_laws import MOVES, happen, plans
 from tests.unit.runs.test_children import child
 
 from logkeel.definitions import Block, Conversation, HumanBlock, LimitDefinition, ParallelBlock, SleepBlock
-from logkeel.records import FieldWrite, ForkRun, Origin, Parent, RunEvent, StepCommand
+from logkeel.records import FieldWrite, ForkRun, LimitAnswered, Origin, Parent, RunEvent, StepCommand
 from logkeel.records.turns import dispatch_of, turn_end, turns
 from logkeel.runs.core import forking
-from logkeel.runs.core.actions import AcquireSlot, CompleteRun, DispatchStep, Reject, ReleaseSlot, SetTimer
+from logkeel.runs.core.actions import AcquireSlot, CompleteRun, DispatchStep, Reject, ReleaseSlot, SetTimer, StartChild
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
+from logkeel.runs.core.limiting import answered
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import info_from, replay
 from logkeel.runs.core.state import RunState
@@ -204,12 +205,20 @@ def test_turns_are_what_one_input_led_to() -> None:
     assert (dispatch_of(flow.history, "b"), dispatch_of(flow.history, "c")) == (4, None)
 
 
-def test_a_child_that_is_under_way_is_not_waited_for_by_two_runs() -> None:
+def test_a_child_that_is_under_way_begins_anew_for_the_fork() -> None:
+    """Only one run can wait for a run, so the fork has one of its own, as if it were forked before it began."""
     flow = run(a, child(), b)
-    before = [*flow.history]
     flow.succeed("a")
-    assert code(forked(flow.history, flow.plan)) == "child_under_way"
-    assert begun(before, flow.plan).state.steps["a"].phase == "dispatched"
+    (other,) = flow.started
+    turn = begun(flow.history, flow.plan)
+    (own,) = [action.request for action in turn.actions if isinstance(action, StartChild)]
+    assert own.run_id != other.run_id
+    assert own.parent is not None
+    assert (own.parent.run_id, own.parent.again) == ("f", False)
+    assert (own.inputs, own.version) == (other.inputs, other.version)
+    assert turn.state.waits["kid"].name == own.run_id
+    assert turn.state.head.descendants == turn.state.waits["kid"].reserved, "its share is reserved once"
+    assert replay(turn.events, flow.plan) == turn.state
     flow.end_child("kid")
     turn = begun(flow.history, flow.plan)
     assert turn.state.steps["b"].phase == "dispatched"
@@ -235,8 +244,41 @@ def test_a_fork_asks_for_slots_of_its_own() -> None:
     assert not turn.state.held
     assert not [each for each in turn.actions if isinstance(each, ReleaseSlot)], "none was its own"
     assert replay(turn.events, plan) == turn.state
-    runs = Plan(replace(plan.document, limits=(limit,)), "digest")
-    assert code(forked(waiting.history, runs)) == "fork_of_a_limited_run"
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_a_fork_of_a_limited_run_asks_for_a_slot_of_its_own_before_it_goes_on(has_begun: bool) -> None:
+    limit = LimitDefinition(kind="concurrency", name="runs", limit=1)
+    plan = Plan(replace(plan_with(flow_of(a, b)).document, limits=(limit,)), "digest")
+    flow = Flow(plan)
+    if has_begun:
+        grant(flow)
+        flow.succeed("a")
+    turn = begun(flow.history, plan)
+    assert [each.path for each in turn.actions if isinstance(each, AcquireSlot)] == [""]
+    assert not [each for each in turn.actions if isinstance(each, DispatchStep)]
+    assert replay(turn.events, plan) == turn.state
+    again = Flow.of(plan, turn)
+    grant(again)
+    assert again.open_steps == (["b"] if has_begun else ["a"])
+    again.check()
+
+
+def grant(flow: Flow) -> None:
+    """The limit gives the run its slot."""
+    info, use = flow.state.info, flow.state.claims[""].limits[0]
+    message = LimitAnswered(
+        run_id=info.run_id,
+        incarnation=info.incarnation,
+        path="",
+        number=flow.state.claims[""].number,
+        kind=use.kind,
+        name=use.name,
+        key=use.key,
+    )
+    turn = Activation(flow.state, flow.plan, flow.now_ms)
+    assert answered(turn, message)
+    flow.history += turn.events
 
 
 def test_a_child_run_that_is_forked_has_no_parent() -> None:
@@ -261,10 +303,8 @@ def test_whatever_a_run_went_through_each_end_of_a_turn_gives_a_run_that_goes_on
     revision = data.draw(st.sampled_from([turn[-1].revision for turn in turns(flow.history)]))
     outcome = forked(flow.history[:revision], plan)
     if isinstance(outcome, Reject):
-        then = replay(flow.history[:revision], plan)
-        under_way = any(wait.kind == "child" for wait in then.waits.values())
-        assert outcome.code == ("child_under_way" if then.running and under_way else "nothing_to_do")
-        assert under_way or not then.running
+        assert outcome.code == "nothing_to_do"
+        assert not replay(flow.history[:revision], plan).running
         return
     assert replay(outcome.events, plan) == outcome.state
     again = Flow.of(plan, outcome)

@@ -22,7 +22,7 @@ from logkeel.runs.core.redeciding import redecide
 
 REFUSALS = (
     *("run_not_retryable", "nothing_to_retry", "elements_have_failed"),
-    *("child_has_failed", "child_has_ended", "run_was_undone"),
+    *("child_has_ended", "run_was_undone", "flow_has_gone_on"),
 )
 
 

@@ -1,14 +1,14 @@
 """Retrying a run that failed: what runs again, what does not, and what is refused by name."""
 
 import pytest
-from tests.unit.runs.flows import Flow, plan_with
+from msgspec.structs import replace
+from tests.unit.runs.flows import Flow, child_end, plan_with
 from tests.unit.runs.sagas import SagaFlow, saga_of
 from tests.unit.runs.scripts import T0, failed, flow_of, heartbeat, plan_of, started, step_block, succeeded, text
 
 from logkeel.definitions import (
     Block,
     ChildBlock,
-    EachBlock,
     Handler,
     HumanBlock,
     LoopBlock,
@@ -24,6 +24,7 @@ from logkeel.runs.core import retrying, waking
 from logkeel.runs.core.actions import DispatchStep, Reject, ReopenRun, SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.answers import answer
+from logkeel.runs.core.redeciding import redecide
 from logkeel.runs.core.replay import replay
 
 HOUR_MS = 3_600_000
@@ -270,38 +271,74 @@ def test_what_failed_at_no_step_says_so() -> None:
     late.check()
 
 
-def test_elements_that_were_closed_say_so_and_open_ones_go_on() -> None:
-    each = EachBlock(id="all", items="docs", item="doc", body=a, max_failures=0, concurrency=2)
-    flow = run(each)
-    flow.fail("all[0]/a")
+KID = ChildBlock(id="kid", workflow="inner", version="1", returns="letter", writes="letter")
+
+
+def test_a_child_that_the_run_failed_at_is_told_to_go_on() -> None:
+    flow = run(KID, a)
+    flow.end_child("kid", "failed")
     assert flow.status == "failed"
-    assert code(flow.retry()) == "elements_have_failed"
+    flow.retry()
     flow.check()
-    beside = run(ParallelBlock(id="both", branches=(EachBlock(id="all", items="docs", item="doc", body=a), b)))
-    beside.succeed("both/all[0]/a")
-    beside.fail("both/all[1]/a")
-    beside.fail("both/b")
-    assert beside.status == "failed"
-    beside.check()
-    beside.retry()
-    assert beside.open_steps == ["both/all[2]/a", "both/b"], "an element that failed by itself stays so"
-    beside.check()
-    beside.succeed("both/all[2]/a")
-    beside.succeed("both/b")
-    assert beside.status == "succeeded"
-    beside.check()
+    first, again = flow.started
+    assert (again.run_id, again.parent is not None and again.parent.again) == (first.run_id, True)
+    assert again.request_id != first.request_id, "it is no copy of the start"
+    flow.hear(flow.former[0])
+    assert flow.waits == ["kid"], "P29: word of its first end comes again, and is not for this wait"
+    flow.end_child("kid")
+    assert flow.open_steps == ["a"]
+    flow.check()
 
 
-def test_children_end_for_good() -> None:
-    child = ChildBlock(id="kid", workflow="inner", version="1", returns="letter", writes="letter")
-    failing = run(child)
-    failing.end_child("kid", "failed")
-    assert failing.status == "failed"
-    assert code(failing.retry()) == "child_has_failed"
-    cut = run(ParallelBlock(id="all", branches=(child, a)))
-    cut.fail("all/a")
-    assert code(cut.retry()) == "child_has_ended"
-    cut.check()
+def test_a_child_that_could_not_be_started_is_started() -> None:
+    flow = run(KID)
+    refused = replace(child_end(flow.state.waits["kid"], "kid", "failed"), child_incarnation=None)
+    flow.hear(refused)
+    assert flow.status == "failed"
+    flow.retry()
+    first, again = flow.started
+    assert again.parent is not None
+    assert not again.parent.again
+    assert again.request_id != first.request_id, "the first one was refused, and its copies are"
+    assert redecide(flow.history, flow.plan).divergence is None
+    flow.check()
+
+
+def test_children_that_the_end_has_cancelled_are_told_to_go_on_and_cancelled_again() -> None:
+    flow = run(ParallelBlock(id="all", branches=(KID, a)), b)
+    (kid,) = [request.run_id for request in flow.started]
+    for life in (1, 2):
+        flow.fail("all/a")
+        assert flow.given_up == [kid] * life
+        flow.retry()
+        flow.check()
+        assert flow.waits == ["all/kid"]
+    assert flow.state.head.descendants == flow.state.waits["all/kid"].reserved, "its share is reserved once"
+    ids = [request.request_id for request in flow.started]
+    assert len(set(ids)) == len(ids) == 3
+    flow.end_child("all/kid")
+    flow.succeed("all/a")
+    flow.succeed("b")
+    assert flow.status == "succeeded"
+    flow.check()
+
+
+def test_what_answers_to_nobody_any_more_is_not_waited_for_again() -> None:
+    kept = replace(KID, on_cancel="abandon")
+    flow = run(ParallelBlock(id="all", branches=(kept, a)))
+    flow.fail("all/a")
+    assert code(flow.retry()) == "child_has_ended"
+    flow.check()
+
+
+def test_a_paused_run_that_ends_again_before_its_child_was_told_tells_it_later() -> None:
+    flow = run(ParallelBlock(id="all", branches=(KID, a)))
+    flow.end_child("all/kid", "failed")
+    flow.retry()
+    flow.fail("all/a")
+    flow.retry()
+    assert [request.parent is not None and request.parent.again for request in flow.started] == [False, True, True]
+    flow.check()
 
 
 @pytest.mark.parametrize("detached", [True, False])

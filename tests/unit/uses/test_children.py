@@ -11,8 +11,8 @@ from tests.unit.uses.families import MOST, Family, One, kid, plan_of
 
 from logkeel.definitions import Handler, ParallelBlock, RescueBlock, WithinBlock
 from logkeel.projection.projection import fold
-from logkeel.records import CancelRun, ChildCall, JournalEntry
-from logkeel.runs.core import requests, waking
+from logkeel.records import CancelRun, ChildCall, JournalEntry, RetryRun
+from logkeel.runs.core import requests, retrying, waking
 from logkeel.runs.core.answers import answer
 from logkeel.runs.core.budgets import run_budgets
 from logkeel.runs.core.child_budgets import share_of
@@ -209,3 +209,22 @@ def test_what_a_step_of_a_child_reports_without_saying_so_before_counts_too(inhe
     finish(family.kids()[0], "d", tokens=7)
     family.settle()
     assert family.root.account() == ((7, 0) if inherited else (0, 0))
+
+
+def test_a_child_that_is_told_to_go_on_has_what_it_got_when_it_was_started() -> None:
+    """Its share was settled with its end, or counts in full since its parent's; nothing is reserved for it again."""
+    family = Family(plan_of(flow_of(a, kid()), of_run(100)), {"leaf": LEAF})
+    finish(family.root, "a", tokens=10)
+    family.settle()
+    child = family.kids()[0]
+    requests.cancel(child.next(), CancelRun(run_id=child.run_id), "q")
+    child.over()
+    family.settle()
+    assert family.root.state.head.status == "failed"
+    spent, reserved = family.root.account()
+    assert (spent > 10, reserved) == (True, 0), "settled with its end"
+    retrying.retry(family.root.next(), RetryRun(run_id=family.root.run_id), "again")
+    assert family.root.over() == ["run_retried", "child_started"]
+    told = family.root.history[-1]
+    assert (told.attributes["again"], told.amounts) == ("true", {})
+    assert family.root.account() == (spent, 0)

@@ -27,6 +27,17 @@ def a_saga_with_nothing_to_undo(d: Drafts) -> None:
 
 
 @mistake
+def a_saga_with_a_name_that_no_path_can_have(d: Drafts) -> None:
+    @d.workflow.step(effect=KEYED)
+    def reserve(topic: str) -> None: ...
+
+    @reserve.undo
+    def release(topic: str) -> None: ...
+
+    d.flow(saga(reserve, name="book/it"))
+
+
+@mistake
 def an_undo_that_no_saga_asks_for(d: Drafts) -> None:
     @d.workflow.step(effect=KEYED)
     def reserve(topic: str) -> None: ...

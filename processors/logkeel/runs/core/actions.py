@@ -86,10 +86,11 @@ class StartChild:
 
 @dataclass(frozen=True, slots=True)
 class CancelChild:
-    """Ask for the end of a child run at its home partition."""
+    """Ask for the end of a child run at its home partition. `life`: which wait of a run that was retried has ended."""
 
     run_id: str
     reason: str
+    life: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

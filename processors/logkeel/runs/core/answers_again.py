@@ -234,7 +234,7 @@ def child_end_again(past: RecordedTurn) -> Input:
         path=place,
         number=number,
         child_run_id=first.name or "",
-        child_incarnation="",
+        child_incarnation=None if "refused" in first.attributes else "known",
         status=first.status or "failed",
         result=result,
         error=None if error is None else _error_of_child(error, first.status or "failed"),

@@ -324,14 +324,18 @@ def _noted(state: RunState, event: RunEvent, plan: Plan) -> None:
     """The history has it; the state does not change."""
 
 
+def _cancel_requested(state: RunState, event: RunEvent, plan: Plan) -> None:
+    state.head.cancelled_by = event.actor
+
+
 def _answer_ignored(state: RunState, event: RunEvent, plan: Plan) -> None:
     """An orphan; if it tells what became of a revoked step, its effect is not unknown any more (P36)."""
     path = path_of(event)
     step = state.steps.get(path)
     if step is not None and step.effect_unknown and event.dispatch == step.dispatch:
         since_ms = step.effect_since_ms
-        if not state.running and _may_have_happened(event.error):
-            # If the run is retried, what was told too late is not to be done again blindly.
+        if _may_have_happened(event.error):
+            # If the run, or an element of it, is retried, what was told too late is not to be done again blindly.
             since_ms = _effect_since(step, event)
         state.steps[path] = replace(step, effect_unknown=False, effect_since_ms=since_ms)
 
@@ -343,10 +347,10 @@ def _run_completed(state: RunState, event: RunEvent, plan: Plan) -> None:
     state.head.error = event.error
     state.head.finished_at_ms = event.at_ms
     state.head.ended_revision = event.revision
-    if event.status in RETRYABLE:
+    if event.status in RETRYABLE or apply_retry.by_its_parent(state):
         apply_retry.keep_cut(state)
     blocks.end_all_waits(state)
-    leave_kept(state)
+    state.head.unjoined = leave_kept(state)
     for path in list(state.held) if state.head.held_steps else ():
         unhold(state, path)
     for path in list(state.claims) if state.head.claims else ():
@@ -420,7 +424,7 @@ _HANDLERS: dict[str, Callable[[RunState, RunEvent, Plan], None]] = {
     ),
     "question_reminded": blocks.question_reminded,
     "signal_received": _signal_received,
-    "cancel_requested": _noted,
+    "cancel_requested": _cancel_requested,
     "run_paused": _run_paused,
     "run_resumed": _run_resumed,
     "run_retried": apply_retry.retried,

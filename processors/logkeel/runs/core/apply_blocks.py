@@ -177,6 +177,7 @@ def child_started(state: RunState, event: RunEvent, plan: Plan) -> None:
     path = path_of(event)
     placed = plan.children[path]
     unhold(state, path)
+    state.cut.pop(path, None)
     reserved = reserve_descendants(state, event)
     if placed.block.detach:
         arrive(state, placed.after, path)
@@ -194,7 +195,8 @@ def child_ended(state: RunState, event: RunEvent, plan: Plan) -> None:
     if event.error is None:
         arrive(state, placed.after, path)
     else:
-        state.head.block_end = BlockEnd("child", path, event.revision)
+        child = None if "refused" in event.attributes else event.name
+        state.head.block_end = BlockEnd("child", path, event.revision, child)
 
 
 def end_all_waits(state: RunState) -> None:

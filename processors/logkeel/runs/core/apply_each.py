@@ -4,7 +4,8 @@ from msgspec.structs import replace
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import FieldWrite, RunEvent
-from logkeel.runs.core.changing import arrive, clear_fields_under, clear_under, merge, path_of, write
+from logkeel.runs.core.apply_elements import AGAIN, close_failed, take_up
+from logkeel.runs.core.changing import arrive, clear_fields_under, merge, path_of, write
 from logkeel.runs.core.elements import Rows, count_of, let_go, next_element
 from logkeel.runs.core.paths import is_element, of_element, without_element
 from logkeel.runs.core.places import PlacedEach, element_scope
@@ -24,6 +25,9 @@ from logkeel.runs.core.state import BlockEnd, EachState, OpenElement, RunState
 def entered(state: RunState, event: RunEvent, plan: Plan) -> None:
     """The block begins with the elements that there are now, or one of them begins."""
     path = path_of(event)
+    if AGAIN in event.attributes:
+        take_up(state, event, plan)
+        return
     if is_element(path):
         _element_entered(state, event, plan.eaches[without_element(path)])
         return
@@ -49,9 +53,11 @@ def left(state: RunState, event: RunEvent, plan: Plan) -> None:
         _element_left(state, event, plan.eaches[without_element(path)])
         return
     each = state.eaches.pop(path, None)
-    if each is None or each.open or each.entered < each.total:
+    if each is None or each.open or each.again or each.entered < each.total:
         raise InvariantViolation(f"{path} cannot be left", run_id=state.info.run_id)
     placed = plan.eaches[path]
+    if each.failed:
+        state.ended_eaches[path] = each
     if event.writes:
         write(state, placed.scope, event.writes, event.revision)
     if reduction_of(placed.block) is not None:
@@ -108,8 +114,8 @@ def _element_left(state: RunState, event: RunEvent, placed: PlacedEach) -> None:
         outside = placed.scope if reduction_of(placed.block) is None else level_scope(placed.path)
         _put(state, outside, one, event.revision, position)
     if failed:
+        close_failed(state, event, item)
         state.head.block_end = BlockEnd("element", path, event.revision)
-        clear_under(state, path)
     else:
         # Whatever else was open in it has ended before; its own scope is all that is left, and its fields are known.
         for name in (placed.block.item, *placed.fields):

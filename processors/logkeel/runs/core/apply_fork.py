@@ -5,8 +5,9 @@ from msgspec.structs import replace
 from logkeel.records import RunEvent
 from logkeel.runs.core import call_claims
 from logkeel.runs.core.budget_events import forget_reserved
-from logkeel.runs.core.changing import hold, write
+from logkeel.runs.core.changing import end_wait, hold, write
 from logkeel.runs.core.limit_claims import is_share
+from logkeel.runs.core.limit_uses import RUN
 from logkeel.runs.core.paths import is_in_code, is_slot
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
@@ -14,7 +15,7 @@ from logkeel.runs.core.state import RunState, StepState
 
 
 def forked(state: RunState, event: RunEvent, plan: Plan) -> None:
-    """Open steps are held, to be sent anew; the edits are written.
+    """Open steps are held, to be sent anew, and so are children, which begin anew as its own; the edits are written.
 
     No execution of this run can have had an effect yet, since its keys are its own (P30): nothing of it is in doubt,
     and calls that code had begun are as if never tried.
@@ -26,9 +27,16 @@ def forked(state: RunState, event: RunEvent, plan: Plan) -> None:
             state.steps[path] = _anew(step, event.at_ms)
             _forget_intents(state, path, plan)
             hold(state, path, event.revision)
+    for path, wait in list(state.waits.items()):
+        if wait.kind == "child":
+            state.head.descendants -= wait.reserved
+            end_wait(state, path)
+            hold(state, path, event.revision)
+    own = state.claims.get(RUN)
+    state.head.forked = own is None or own.is_whole
     for path in list(state.claims):
         # Its slots are the other run's; it asks for its own when it is sent.
-        if path not in state.steps and not is_in_code(path) and not is_share(path):
+        if path != RUN and path not in state.steps and not is_in_code(path) and not is_share(path):
             hold(state, path, event.revision)
         del state.claims[path]
     state.head.claims = 0

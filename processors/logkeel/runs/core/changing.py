@@ -158,6 +158,8 @@ def clear_under(state: RunState, path: str) -> None:
     _forget(state.forks, path)
     _forget(state.eaches, path)
     _forget(state.items, path)
+    if state.head.failed_elements:
+        _forget_failed(state, path)
     clear_fields_under(state, path)
 
 
@@ -165,6 +167,16 @@ def clear_fields_under(state: RunState, path: str) -> None:
     """Forget what was written in the scopes inside of a block."""
     for scope, name in fields_below(state.fields, path):
         let_go(state, name, state.fields.pop((scope, name)))
+
+
+def _forget_failed(state: RunState, path: str) -> None:
+    """Elements that have failed in there are not retried any more."""
+    for closed in (state.failed_elements, state.again):
+        for each, _ in below(closed, path):
+            del closed[each]
+            state.head.failed_elements -= 1
+    _forget(state.ended_eaches, path)
+    _forget(state.cut, path)
 
 
 def _forget(places: MutableMapping[str, V], path: str) -> None:

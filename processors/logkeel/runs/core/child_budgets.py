@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from logkeel.definitions import ChildBlock
 from logkeel.records import Allowance, EventKind, RunEvent
 from logkeel.runs.core.budgets import WALL_MS, Lack, Told, lack, limit_of, run_budgets
+from logkeel.runs.core.child_again import is_again
 from logkeel.runs.core.limit_claims import LimitClaim, is_share, share_place
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import Account, RunState
@@ -31,9 +32,19 @@ def uses_of(block: ChildBlock) -> Mapping[str, int]:
     return {} if isinstance(block.uses, UnsetType) else block.uses
 
 
+def share_of_block(state: RunState, plan: Plan, path: str) -> dict[str, int]:
+    """What the child of this block gets. One that is told to go on has what it got when it was started."""
+    placed = plan.children[path]
+    if is_again(state, plan, path):
+        return {}
+    return share_of(state, plan, uses_of(placed.block), 0 if placed.block.detach else placed.width)
+
+
 def lack_of_block(state: RunState, plan: Plan, path: str) -> Lack | None:
     """Why the child of this block may not be started, if so."""
     placed = plan.children[path]
+    if is_again(state, plan, path):
+        return None
     return lack_of(state, plan, uses_of(placed.block), 0 if placed.block.detach else placed.width)
 
 

@@ -6,7 +6,6 @@ giving back what it did not use: so the tree keeps to its limit without anybody 
 """
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import NamedTuple
 
 from msgspec import UnsetType
@@ -18,6 +17,7 @@ from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, largest_first
 from logkeel.runs.core import child_budgets
 from logkeel.runs.core.actions import CancelChild, StartChild
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.child_again import child_run_id, is_again
 from logkeel.runs.core.paths import place_in_code
 from logkeel.runs.core.places import PlacedChild
 from logkeel.runs.core.reading import copied, field_value
@@ -57,16 +57,10 @@ def child_of_code(turn: Activation, path: str, position: str, workflow: str) -> 
     return child_run_id(turn.state.info, f"{place}\x00{restarts}" if restarts else place, workflow)
 
 
-def child_run_id(info: RunInfo, path: str, workflow: str) -> str:
-    """The run id of the child that this run starts at this path."""
-    identity = f"{info.run_id}\x00{info.incarnation}\x00{path}".encode()
-    return f"{workflow}-{blake2b(identity, digest_size=12).hexdigest()}"
-
-
 def begin(turn: Activation, path: str) -> ErrorInfo | None:
     """Start the child of this block; why that cannot be, if so."""
     placed, info = turn.plan.children[path], turn.state.info
-    block, limits = placed.block, limits_of(info, turn.plan.document)
+    block, limits = placed.block, limits_of(replace(info, parent=turn.state.parent), turn.plan.document)
     left = limits.max_descendants - turn.state.head.descendants
     inputs = _inputs(turn, placed)
     problem = start_problem(path, limits, left, inputs)
@@ -77,13 +71,14 @@ def begin(turn: Activation, path: str) -> ErrorInfo | None:
     facts = {"workflow": block.workflow, "version": block.version, "descendants": str(1 + share)}
     if block.detach:
         facts["detached"] = "true"
-    budget = child_budgets.share_of(
-        turn.state, turn.plan, child_budgets.uses_of(block), 0 if block.detach else placed.width
-    )
+    again = is_again(turn.state, turn.plan, path)
+    if again:
+        facts["again"] = "true"
+    budget = child_budgets.share_of_block(turn.state, turn.plan, path)
     turn.record("child_started", path=path, name=run_id, attributes=facts, amounts=budget)
     parent = parent_of(turn, path, limits, share, budget)
     request = StartRun(workflow=block.workflow, version=block.version, run_id=run_id, inputs=inputs)
-    ask_for(turn, request, replace(parent, detached=block.detach))
+    ask_for(turn, request, replace(parent, detached=block.detach, again=again))
     return None
 
 
@@ -108,14 +103,15 @@ def ask_for(turn: Activation, request: StartRun, parent: Parent) -> None:
     """Start this child."""
     info = turn.state.info
     origin = Origin(run_id=info.run_id, incarnation=info.incarnation, revision=parent.number)
-    request_id = f"{request.run_id}/start"
+    life = _life(turn, parent.number)
+    request_id = f"{request.run_id}/start" + ("" if life is None else f"/{life}")
     turn.do(StartChild(replace(request, request_id=request_id, origin=origin, trace=info.trace, parent=parent)))
 
 
 def give_up(turn: Activation, path: str, wait: WaitState, reason: str) -> None:
     """Nobody waits for this child any more: it is cancelled, unless its author lets it go on."""
     if turn.plan.children[path].block.on_cancel == "cancel":
-        turn.do(CancelChild(wait.name, reason))
+        turn.do(CancelChild(wait.name, reason, _life(turn, wait.number)))
 
 
 def give_up_code(turn: Activation, path: str, reason: str) -> None:
@@ -131,7 +127,13 @@ def give_up_wait(turn: Activation, path: str, position: str, reason: str) -> Non
     """Nobody waits for this child of code any more, if it was started."""
     wait, entry = turn.state.journal_waits[path, position], turn.state.journal[path, position]
     if wait.reserved and entry.child is not None and not entry.child.abandon:
-        turn.do(CancelChild(child_of_code(turn, path, position, entry.child.workflow), reason))
+        run_id = child_of_code(turn, path, position, entry.child.workflow)
+        turn.do(CancelChild(run_id, reason, _life(turn, wait.revision)))
+
+
+def _life(turn: Activation, number: int) -> int | None:
+    """Which wait of a run that was retried: its requests about the same child are others than those of before."""
+    return number if turn.state.head.retries else None
 
 
 def _inputs(turn: Activation, placed: PlacedChild) -> tuple[FieldWrite, ...]:

@@ -8,9 +8,10 @@ import msgspec
 
 from logkeel.records import ErrorInfo, FieldWrite, Operation, Payload
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.closed_elements import too_many
 from logkeel.runs.core.elements import next_element
 from logkeel.runs.core.flow import cancel_under
-from logkeel.runs.core.paths import below, of_element, static, without_element
+from logkeel.runs.core.paths import Sorted, below, is_under, of_element, static, without_element
 from logkeel.runs.core.places import PlacedEach, element_scope
 from logkeel.runs.core.reducing import group_key, level_name, reduction_of
 from logkeel.runs.core.state import EachState
@@ -33,9 +34,19 @@ def next_path(turn: Activation, path: str) -> str | None:
     return of_element(path, str(each.entered) if key is None else key)
 
 
+def next_again(turn: Activation, path: str) -> str | None:
+    """The path of the failed element that may begin again now; None if none is to, or none may."""
+    each, block = turn.state.eaches[path], turn.plan.eaches[path].block
+    if not each.again or each.open >= block.concurrency:
+        return None
+    again = turn.state.again
+    places = again.starting(path) if isinstance(again, Sorted) else sorted(again)
+    return next(place for place in places if is_under(place, path) and without_element(place) == path)
+
+
 def has_ended(each: EachState) -> bool:
     """Whether every element has."""
-    return each.open == 0 and each.entered >= each.total
+    return each.open == 0 and each.again == 0 and each.entered >= each.total
 
 
 def end_element(turn: Activation, path: str) -> None:
@@ -54,11 +65,8 @@ def fail_element(turn: Activation, path: str, error: ErrorInfo, reason: str) -> 
     cancel_under(turn, path, reason)
     writes = () if placed.block.failed is None else (_failure(turn, placed.block.failed, path, error),)
     turn.record("block_left", path=path, error=error, reason=reason, writes=writes)
-    each, block = turn.state.eaches[whole], placed.block
-    too_many = block.max_failures is not None and each.failed > block.max_failures
-    if block.max_failures_percent is not None:
-        too_many = too_many or each.failed * 100 > block.max_failures_percent * each.total
-    if not too_many:
+    each = turn.state.eaches[whole]
+    if not too_many(placed.block, each, each.failed):
         return None
     message = f"{each.failed} of {each.total} elements of {static(whole)} have failed; the last one: {error.message}"
     return ErrorInfo(code="too_many_failures", kind="fatal", message=message[:MESSAGE_CHARACTERS])

@@ -19,7 +19,8 @@ from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.budgets import is_budget_question
 from logkeel.runs.core.flow import set_timers
 from logkeel.runs.core.journal_timers import set_wait_timers
-from logkeel.runs.core.limit_uses import RUN, limits_at
+from logkeel.runs.core.limit_asking import may_go
+from logkeel.runs.core.limit_uses import RUN
 from logkeel.runs.core.paths import place_in_code, static
 from logkeel.runs.core.pausing import release
 from logkeel.runs.core.plan import Plan
@@ -35,6 +36,7 @@ def adopted(
 ) -> tuple[RunEvent, ...]:
     """The events as those of the new run, at their own times still. Nobody is the parent of a fork."""
     first = history[0].revision if history else 0
+    is_turn = not isinstance(plan.document.conversation, UnsetType)
     return tuple(
         replace(
             event,
@@ -50,9 +52,18 @@ def adopted(
             origin=request.origin if event.revision == first else None,
             trace=None,
             parent=None,
+            conversation_id=request.routing_key if is_turn and event.revision == first else None,
+            former_revisions=0 if is_turn and event.revision == first else None,
+            writes=(*_left(request, event), *event.writes) if event.revision == first else event.writes,
         )
         for event in history
     )
+
+
+def _left(request: ForkRun, first: RunEvent) -> Iterator[FieldWrite]:
+    """What the turns before had left, but for what the turn itself was given instead."""
+    given = {write.field for write in first.writes if write.operation == "replace"}
+    return (write for write in request.kept if write.field not in given)
 
 
 def moved(events: Sequence[RunEvent], now_ms: int) -> tuple[RunEvent, ...]:
@@ -82,12 +93,11 @@ def _entry_later(entry: JournalEntry | None, by_ms: int) -> JournalEntry | None:
 def fork_problem(events: Sequence[RunEvent], plan: Plan, edits: Sequence[FieldWrite]) -> Reject | None:
     """Why no run can begin so; None if one can. The history is replayed for it."""
     label = f"{plan.document.name}@{plan.document.version}"
-    if not isinstance(plan.document.conversation, UnsetType):
-        reason = f"{label} is a conversation: what its turns keep is not in the history of one; send it another turn"
+    if not isinstance(plan.document.conversation, UnsetType) and events and events[0].conversation_id is None:
+        reason = (
+            f"{label} is a conversation, and its fork is another one: say which, logkeel run fork --conversation ID"
+        )
         return Reject("fork_of_a_turn", reason)
-    if limits_at(plan, RUN):
-        reason = f"{label} has a limit of runs, and a fork would go on without a slot: limit its steps instead"
-        return Reject("fork_of_a_limited_run", reason)
     problems = write_problems(plan, edits)
     if problems:
         return Reject("invalid_edit", "; ".join(problems))
@@ -102,9 +112,9 @@ def _state_problem(state: RunState, plan: Plan, label: str) -> Reject | None:
     status, revision = state.head.status, state.head.revision
     if status != "running":
         return Reject("nothing_to_do", f"the run had ended as {status} at revision {revision}; choose an earlier one")
-    children = sorted(wait.name for wait in state.waits.values() if wait.kind == "child") or _of_code(state)
+    children = _of_code(state)
     if children:
-        reason = f"child run {children[0]} was under way at revision {revision}, and only one run can wait for it"
+        reason = f"code waited for child run {children[0]} at revision {revision}, and only one run can wait for it"
         return Reject("child_under_way", f"{reason}; choose a revision before it began or behind its end")
     under_way = [path for path, step in state.steps.items() if step.is_open]
     if not (under_way or state.waits or state.held or state.claims):
@@ -123,7 +133,7 @@ def _of_code(state: RunState) -> list[str]:
 
 def _lost(state: RunState, plan: Plan) -> Iterator[str]:
     """Places where the run is, and which the definition lacks."""
-    steps, others = {*plan.steps}, {*plan.waits, *plan.limits, *plan.sagas}
+    steps, others = {*plan.steps}, {*plan.waits, *plan.limits, *plan.sagas, *plan.children}
     yield from (path for path, step in state.steps.items() if step.is_open and static(path) not in steps)
     waits = (path for path, wait in state.waits.items() if wait.kind != "undo" and not is_budget_question(path))
     yield from (path for path in waits if static(path) not in others)
@@ -151,4 +161,5 @@ def fork(turn: Activation, events: Sequence[RunEvent], request: ForkRun, edits: 
     for path, step in sorted(turn.state.steps.items()):
         if step.is_open:
             set_wait_timers(turn, turn.plan.steps[path])
+    may_go(turn, RUN)
     release(turn)

@@ -29,7 +29,7 @@ def begin(turn: Activation, path: str, entry: JournalEntry) -> None:
     if call is None or turn.state.sends_nothing:
         return
     info, step, place = turn.state.info, turn.state.steps[path], place_in_code(path, entry.position)
-    limits = limits_of(info, turn.plan.document)
+    limits = limits_of(replace(info, parent=turn.state.parent), turn.plan.document)
     left = limits.max_descendants - turn.state.head.descendants
     problem = start_problem(place, limits, left, entry.writes)
     lack = child_budgets.lack_of(turn.state, turn.plan, call.uses, SHARES) if problem is None else None

@@ -49,7 +49,7 @@ def _granted(turn: Activation, path: str, claim: LimitClaim, use: LimitUse) -> N
         ask(turn, path, claim)
     elif is_in_code(path):
         journal_limits.granted(turn, path)
-    elif path == RUN and turn.state.head.retries:
+    elif path == RUN and (turn.state.head.retries or turn.state.head.forked):
         release(turn)
     elif path == RUN:
         go_to(turn, turn.plan.first)

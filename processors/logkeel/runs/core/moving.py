@@ -5,6 +5,7 @@ looks for the innermost rescue block around it that has a handler for it; withou
 """
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import NamedTuple
 
 from logkeel.errors import InvariantViolation
@@ -14,7 +15,7 @@ from logkeel.runs.core.actions import SetTimer
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.budgets import exhausted, lack_of, run_budgets
 from logkeel.runs.core.choosing import chosen, control_at, leaves
-from logkeel.runs.core.each import end_element, fail_element, has_ended, next_path
+from logkeel.runs.core.each import end_element, fail_element, has_ended, next_again, next_path
 from logkeel.runs.core.flow import cancel_under, clear_timers, complete, dispatch
 from logkeel.runs.core.paths import in_round, locate, round_of, static, without_element
 from logkeel.runs.core.places import PlacedRescue
@@ -247,6 +248,9 @@ def _elements(turn: Activation, path: str) -> _Following:
     each = turn.state.eaches.get(whole)
     if each is None:
         return ()
+    again = next_again(turn, whole)
+    if again is not None:
+        return (*(_Next(*place) for place in _taking_up().begin_again(turn, again)), _more(whole))
     element = next_path(turn, whole)
     if element is not None:
         turn.record("block_entered", path=element, attributes={"element": static(whole)})
@@ -260,6 +264,13 @@ def _elements(turn: Activation, path: str) -> _Following:
     writes = () if reduction is None else outcome(turn.state, turn.plan.eaches[whole], reduction)
     turn.record("block_left", path=whole, writes=writes)
     return (_Next(turn.plan.eaches[whole].after, whole),)
+
+
+def _taking_up() -> ModuleType:
+    """What is taken up may be in doubt, and what follows from that may lead anywhere in the flow."""
+    from logkeel.runs.core import taking_up
+
+    return taking_up
 
 
 def _end_element(turn: Activation, path: str) -> _Following:

@@ -92,7 +92,7 @@ def retry_again(past: RecordedTurn) -> Input:
     """A retry of the run after its end."""
     first = past.first
     request = RetryRun(run_id=first.run_id, reason=first.reason, requested_by=first.actor)
-    return lambda turn: retrying.retry(turn, request, past.request_id)
+    return lambda turn: retrying.retry(turn, request, past.request_id, first.parent)
 
 
 def resolve_again(past: RecordedTurn) -> Input:

@@ -94,18 +94,23 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class BlockEnd(msgspec.Struct, frozen=True, array_like=True):
     """Where a block has failed last: a wait in time, a limit, a child, an element; or what was undone. A run that ends
 
-    with the next events ends because of it.
+    with the next events ends because of it. `child`: the run that has failed, if it had begun.
     """
 
     cause: EndCause
     path: str
     revision: int
+    child: str | None = None
 
 
 class CutOff(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What waited when the run failed, or (None) was about to be sent for the first time: kept for a retry."""
+    """What waited when the run, or an element, failed, or (None) was about to be sent for the first time: kept for a
+
+    retry. `at_ms`: when its element failed; None: when the run did.
+    """
 
     wait: "WaitState | None" = None
+    at_ms: int | None = None
 
 
 class RunHead(msgspec.Struct, kw_only=True, array_like=True):
@@ -114,7 +119,11 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     `claims` the items of what they are called after. `paused_at_ms`: since when it sends no commands. `descendants`:
     child runs that have been started below it, and those that its open children may start yet. `open_sagas` and
     `open_undos`: items of `waits` that are sagas, or regions that are being undone. `accounts`: of budgets, by unit.
-    `retries`: how often it was retried after it had failed; `deadline_ms`: that of the run since. `ended_revision`: of
+    `failed_elements` counts items of `failed_elements` and `again`.
+    `cancelled_by`: who has asked for its cancel. `parent`: of a child that its parent has told to go on, as that said.
+    `forked`: it began from another one's history, and within the flow.
+    `unjoined`: of a turn, its end has dropped what open branches wrote to kept fields.
+    `retries`: how often it was retried after it had ended; `deadline_ms`: that of the run since. `ended_revision`: of
     the event that ended it last.
     """
 
@@ -139,6 +148,11 @@ class RunHead(msgspec.Struct, kw_only=True, array_like=True):
     deadline_ms: int | None = None
     block_end: BlockEnd | None = None
     ended_revision: int = 0
+    failed_elements: int = 0
+    unjoined: bool = False
+    cancelled_by: str | None = None
+    parent: Parent | None = None
+    forked: bool = False
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -295,6 +309,7 @@ class EachState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `layers`: what the value is made of. `layer` and `position`: where the next element is looked for. Results and
     failures have places of their own, in the order of the elements, from `collect_from` and `failed_from` on. In a
     block that reduces `total` counts groups, `count` their elements, and `level` how often values were gone through.
+    `again`: elements that have failed and are to begin again.
     """
 
     layers: tuple[FieldPointer, ...]
@@ -308,6 +323,7 @@ class EachState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failed: int = 0
     level: int = 0
     count: int = 0
+    again: int = 0
 
 
 class OpenElement(msgspec.Struct, frozen=True, array_like=True):
@@ -315,6 +331,21 @@ class OpenElement(msgspec.Struct, frozen=True, array_like=True):
 
     key: str
     ordinal: int
+
+
+class FailedElement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An element that has failed: what it wrote, and how far it was, is kept for a retry (decision 0035).
+
+    `revision`, `at_ms`: of the event that closed it. `end`: where a block had failed last by then. `code`: of the
+    error.
+    """
+
+    key: str
+    ordinal: int
+    revision: int
+    at_ms: int
+    code: str
+    end: BlockEnd | None = None
 
 
 class StoredSignal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -376,7 +407,8 @@ class RunState:
     would have been dispatched while the run is paused, with the revision that said so. `kept`: by field, what the
     worker of its last reader keeps. `claims`: slots of limits that
     steps (by path) and the run ("") ask for or hold; `freed`: those that have ended since somebody looked, no state.
-    `cut`: what waited when the run failed.
+    `cut`: what waited when the run, or an element, failed. `again`: failed elements that are to begin again.
+    `ended_eaches`: each blocks that have ended with failed elements, as they were.
     """
 
     info: RunInfo
@@ -399,7 +431,15 @@ class RunState:
     items: MutableMapping[str, OpenElement] = field(default_factory=dict)
     claims: MutableMapping[str, LimitClaim] = field(default_factory=dict)
     cut: MutableMapping[str, CutOff] = field(default_factory=dict)
+    failed_elements: MutableMapping[str, FailedElement] = field(default_factory=dict)
+    again: MutableMapping[str, FailedElement] = field(default_factory=dict)
+    ended_eaches: MutableMapping[str, EachState] = field(default_factory=dict)
     freed: list[tuple[str, LimitClaim]] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def parent(self) -> Parent | None:
+        """The run that it answers to, as that was heard of last."""
+        return self.head.parent or self.info.parent
 
     @property
     def running(self) -> bool:
@@ -413,8 +453,9 @@ class RunState:
 
     @property
     def sends_nothing(self) -> bool:
-        """Whether what is to be sent is held back: it is paused, or retried and without the slots of its limits yet."""
+        """Whether what is to be sent is held back: it is paused, or goes on and has not the slots of its limits yet."""
         if self.head.paused_at_ms is not None:
             return True
-        claim = self.claims.get("") if self.head.retries and self.head.claims else None
+        goes_on = self.head.retries or self.head.forked
+        claim = self.claims.get("") if goes_on and self.head.claims else None
         return claim is not None and not claim.is_whole

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from msgspec import UnsetType
 from msgspec.structs import replace
 
+from logkeel.records import FieldWrite
 from logkeel.runs.core.elements import let_go
 from logkeel.runs.core.places import ROOT_SCOPE
 from logkeel.runs.core.plan import Plan
+from logkeel.runs.core.reading import copied, field_value
 from logkeel.runs.core.state import FieldPointer, RunInfo, RunState
 
 
@@ -34,11 +36,25 @@ def shifted(pointer: FieldPointer, by: int) -> FieldPointer:
     return replace(pointer, revision=pointer.revision + by, generation=generation)
 
 
-def leave_kept(state: RunState) -> None:
-    """The turn has ended: what open branches wrote to fields of kept names goes, since nobody will join it."""
+def kept_writes(state: RunState, plan: Plan) -> tuple[FieldWrite, ...]:
+    """What a turn has left of kept fields, as writes that a conversation may begin with."""
+    found: list[FieldWrite] = []
+    for name in sorted(state.info.kept):
+        if (ROOT_SCOPE, name) in state.fields:
+            found += copied(field_value(state, plan, name), plan.fields[name], whole=True)
+    return tuple(found)
+
+
+def leave_kept(state: RunState) -> bool:
+    """The turn has ended: what open branches wrote to fields of kept names goes, since nobody will join it.
+
+    Whether there was any: the turn cannot go on without it.
+    """
     kept = state.info.kept
-    for scope, name in [key for key in state.fields if key[0] != ROOT_SCOPE and key[1] in kept] if kept else ():
+    unjoined = [key for key in state.fields if key[0] != ROOT_SCOPE and key[1] in kept] if kept else []
+    for scope, name in unjoined:
         let_go(state, name, state.fields.pop((scope, name)))
+    return bool(unjoined)
 
 
 def begun(info: RunInfo, before: RunState | None) -> RunState:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from logkeel.exactly_once import Turn
 from logkeel.log import OutputRecord
-from logkeel.records import ErrorInfo, FieldValue, LimitAnswered, RequestRejected, StartRun, StepRevoked
+from logkeel.records import ErrorInfo, FieldValue, LimitAnswered, Parent, RequestRejected, StartRun, StepRevoked
 from logkeel.records.topics import TopicNames
 from logkeel.runs.core.actions import (
     AcquireSlot,
@@ -95,6 +95,13 @@ class Carrier:
         message = completion(state, result, reannounced=True)
         turn.emit(completion_output(self._names.run_completions, turn.partition, message))
         self._tell_parent(activation, result, turn)
+
+    def tell_again(self, activation: Activation, parent: Parent, turn: Turn) -> None:
+        """Tell a parent that asks anew how its child has ended: well."""
+        result = result_of(activation.state, activation.plan)
+        output = ended_output(activation.state, result, self._names, parent)
+        if output is not None:
+            turn.emit(output)
 
     def _tell_parent(self, activation: Activation, result: tuple[FieldValue, ...], turn: Turn) -> None:
         output = ended_output(activation.state, result, self._names)

@@ -13,6 +13,9 @@ from logkeel.runs.core.actions import CancelChild, StartChild
 from logkeel.runs.core.state import RunState
 from logkeel.wire import encode
 
+KNOWN = "-"
+"""Stands for the incarnation of a child that had begun and is not known any more."""
+
 
 def start_output(action: StartChild, names: TopicNames, *, partition: int, partitions: int) -> OutputRecord:
     """The child's start, to its home; `partition` is the parent's, which the answer goes to."""
@@ -26,16 +29,18 @@ def cancel_output(action: CancelChild, names: TopicNames, *, parent_run_id: str,
     """The child's cancel, to its home, behind its start."""
     request = CancelRun(
         run_id=action.run_id,
-        request_id=f"{action.run_id}/cancel",
+        request_id=f"{action.run_id}/cancel" + ("" if action.life is None else f"/{action.life}"),
         reason=f"its parent run {parent_run_id} waits for it no more: {action.reason}",
         requested_by=parent_run_id,
     )
     return _request(action.run_id, encode(request), names, partitions)
 
 
-def ended_output(state: RunState, result: tuple[FieldValue, ...], names: TopicNames) -> OutputRecord | None:
-    """The word for the parent of a run that has ended; None if nobody waits for it."""
-    info, head, parent = state.info, state.head, state.info.parent
+def ended_output(
+    state: RunState, result: tuple[FieldValue, ...], names: TopicNames, parent: Parent | None = None
+) -> OutputRecord | None:
+    """The word for the parent of a run that has ended; None if nobody waits for it. `parent`: that asks anew."""
+    info, head, parent = state.info, state.head, parent or state.parent
     if parent is None or parent.detached:
         return None
     message = ChildCompleted(
@@ -65,6 +70,8 @@ def refused_output(request: StartRun, run_id: str, error: ErrorInfo, names: Topi
         path=parent.path,
         number=parent.number,
         child_run_id=run_id,
+        # What had begun is never taken for what has not.
+        child_incarnation=KNOWN if parent.again else None,
         status="failed",
         error=error,
         used={each.unit: 0 for each in parent.budget},

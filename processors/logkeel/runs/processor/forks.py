@@ -14,6 +14,7 @@ from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import info_from
 from logkeel.runs.processor.identity import Identified, incarnation_of
 from logkeel.runs.processor.starting import as_fields
+from logkeel.runs.processor.turn_taking import TurnTaking
 from logkeel.runs.rows.ledger import Ledger
 from logkeel.runs.rows.run_rows import load_run, new_run
 from logkeel.wire import decode_as
@@ -40,7 +41,9 @@ def read_fork(request: ForkRun) -> Fork:
         return Fork(request, [])
 
 
-def begin(record: Record, what: Identified, fork: Fork, plan: Plan, turn: Turn) -> Activation | Reject:
+def begin(
+    record: Record, what: Identified, fork: Fork, plan: Plan, turn: Turn, turns: TurnTaking
+) -> Activation | Reject:
     """The new run with its first events, or why there is none."""
     request, history = fork.request, fork.history
     if load_run(turn, what.run_id) is not None:
@@ -55,8 +58,12 @@ def begin(record: Record, what: Identified, fork: Fork, plan: Plan, turn: Turn) 
     problem = forking.fork_problem(events, plan, edits)
     if problem is not None:
         return problem
+    taken = turns.problem(plan, request, turn)
+    if taken is not None:
+        return taken
     events = forking.moved(events, turn.now_ms)
     info = info_from(events[0], plan)
+    turns.begin(info, plan, turn)
     Ledger(turn).open_run(info.run_id)
     activation = Activation(new_run(turn, info), plan, turn.now_ms)
     forking.fork(activation, events, request, edits)

@@ -17,6 +17,7 @@ from logkeel.records import (
     CancelRun,
     ErrorInfo,
     ForkRun,
+    Parent,
     PauseRun,
     RequestRejected,
     ResolveStep,
@@ -30,6 +31,7 @@ from logkeel.runs.core import pausing, questions, retrying
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
+from logkeel.runs.core.child_again import asks_anew, child_problem
 from logkeel.runs.core.places import PlacedStep
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.starting import info_of, start
@@ -138,11 +140,11 @@ class RequestHandler:
                 self._reject(what, Reject("run_not_found", f"there is no run {what.run_id!r}"), turn)
         self.wake_for_parked(turn)
 
-    def wake_for_parked(self, turn: Turn) -> None:
+    def wake_for_parked(self, turn: Turn, *, not_before_ms: int = 0) -> None:
         """Set the wake-up of the first parked request."""
         due_ms = Ledger(turn).next_parked_ms()
         if due_ms is not None:
-            turn.set_wakeup(due_ms, PARKED)
+            turn.set_wakeup(max(due_ms, not_before_ms), PARKED)
 
     def refuse_unprocessable(self, record: Record, code: str, message: str, turn: Turn) -> None:
         """A request that raised: if it can be read at all, its sender hears of it."""
@@ -156,6 +158,9 @@ class RequestHandler:
 
     def _start(self, record: Record, what: Identified, request: StartRun, turn: Turn, *, is_next: bool = False) -> None:
         state = load_run(turn, what.run_id)
+        if request.parent is not None and asks_anew(request.parent, state):
+            self._child_again(what, request.parent, state, turn)
+            return
         if state is not None:
             self._start_again(what, request, state, turn)
             return
@@ -209,7 +214,7 @@ class RequestHandler:
         if plan is None:
             self._park(awaited_workflow(request.workflow, fork.version), record, what, turn)
             return
-        begun = forks.begin(record, what, fork, plan, turn)
+        begun = forks.begin(record, what, fork, plan, turn, self._turns)
         if isinstance(begun, Reject):
             self._reject(what, begun, turn)
             return
@@ -281,6 +286,26 @@ class RequestHandler:
         self._see(what, turn)
         self._reannounce(state, turn)
 
+    def _child_again(self, what: Identified, parent: Parent, state: RunState | None, turn: Turn) -> None:
+        """A parent that was retried waits for its child anew: it goes on, or its end is told once more."""
+        problem = child_problem(what.run_id, parent, state)
+        if problem is not None or state is None:
+            self._reject(what, problem or Reject("child_expired", ""), turn)
+            return
+        activation = Activation(state, self._definitions.of_run(state.info, Ledger(turn)), turn.now_ms)
+        if state.head.status == "succeeded" and not self._has_expired(state, turn):
+            self._carrier.tell_again(activation, parent, turn)
+            self._see(what, turn)
+            return
+        reason = f"its parent run {parent.run_id} is retried"
+        request = RetryRun(run_id=what.run_id, reason=reason, requested_by=parent.run_id)
+        self._retry(activation, request, what, turn, parent)
+        rejection = self._carrier.carry_out(activation, turn)
+        if rejection is None:
+            self._see(what, turn)
+        else:
+            self._reject(what, rejection, turn)
+
     # Other requests
 
     def _to_run(self, record: Record, what: Identified, turn: Turn) -> None:
@@ -317,13 +342,26 @@ class RequestHandler:
         else:
             self._reject(what, rejection, turn)
 
-    def _retry(self, activation: Activation, request: RetryRun, what: Identified, turn: Turn) -> None:
-        head = activation.state.head
-        expires_ms = (head.finished_at_ms or turn.now_ms) + self._settings.keep_finished_ms
-        if head.status == "running" or Ledger(turn).is_kept(what.run_id, expires_ms, turn.now_ms):
-            retrying.retry(activation, request, what.request_id)
-        else:
+    def _retry(
+        self, activation: Activation, request: RetryRun, what: Identified, turn: Turn, parent: Parent | None = None
+    ) -> None:
+        state = activation.state
+        if self._has_expired(state, turn):
             activation.do(Reject("run_expired", f"run {what.run_id!r} ended too long ago: its state is not kept"))
+        elif not state.running and self._turns.was_followed(state, turn):
+            reason = f"run {what.run_id!r} is a turn, and others have begun since or wait to: send another message"
+            activation.do(Reject("turn_was_followed", reason))
+        else:
+            retrying.retry(activation, request, what.request_id, parent)
+            if activation.events:
+                self._turns.begin_again(state.info, turn)
+
+    def _has_expired(self, state: RunState, turn: Turn) -> bool:
+        """Whether the run has ended so long ago that its rows may have begun to go."""
+        if state.running:
+            return False
+        expires_ms = (state.head.finished_at_ms or turn.now_ms) + self._settings.keep_finished_ms
+        return not Ledger(turn).is_kept(state.info.run_id, expires_ms, turn.now_ms)
 
     def _again(self, what: Identified, seen: SeenRequest, turn: Turn) -> None:
         """A request that was decided already: its answer is given again, nothing else happens (P26, P28)."""
@@ -343,8 +381,10 @@ class RequestHandler:
     # Outcomes
 
     def _park(self, awaited: str, record: Record, what: Identified, turn: Turn) -> None:
-        Ledger(turn).park(awaited, self._parked(record, what, turn), turn.now_ms)
-        self.wake_for_parked(turn)
+        ledger, parked = Ledger(turn), self._parked(record, what, turn)
+        ledger.park(awaited, parked, turn.now_ms)
+        if ledger.next_parked_ms() == parked.expires_ms:
+            self.wake_for_parked(turn)  # for one before it that is set
 
     def _parked(self, record: Record, what: Identified, turn: Turn) -> ParkedRequest:
         return ParkedRequest(

@@ -63,6 +63,12 @@ TABLE = "runs"
 _Answer = StepAnswer | ChildCompleted | LimitAnswered
 _ANSWERS = _Answer.__args__
 
+CATCHING_UP_MS = 5_000
+"""An engine reads the definitions beside its partitions: what waits for one is not refused before it had time for it,
+
+however long nobody was there.
+"""
+
 MESSAGE_CHARACTERS = 4_000
 """Of an error that ends a run: the end must fit into a record whatever went wrong."""
 
@@ -195,7 +201,7 @@ class RunProcessor:
             self._carrier.carry_out(activation, turn)
 
     def on_partition_ready(self, turn: Turn) -> None:
-        """Every lease starts anew (P32); parked requests and the sweep have their wake-ups again.
+        """Every lease starts anew (P32); parked requests, a little later if overdue, and the sweep are woken for again.
 
         Raises `PartitionCountChanged`: with another count, runs would be looked for where they are not.
         """
@@ -207,7 +213,7 @@ class RunProcessor:
             plan = self._definitions.of_run(state.info, Ledger(turn))
             timeout_ms = plan.steps[path].definition.heartbeat_timeout_ms
             turn.set_wakeup(turn.now_ms + timeout_ms, lease_id(run_id, path))
-        self._requests.wake_for_parked(turn)
+        self._requests.wake_for_parked(turn, not_before_ms=turn.now_ms + CATCHING_UP_MS)
         self._requests.waiting_turns.wake(turn)
         self._schedules.wake_all(turn)
         self._sweeper.schedule(turn)

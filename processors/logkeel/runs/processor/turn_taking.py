@@ -8,12 +8,12 @@ from msgspec import UnsetType
 
 from logkeel.definitions import Conversation
 from logkeel.exactly_once import Turn
-from logkeel.records import CancelRun, SignalRun, StartRun
+from logkeel.records import CancelRun, ForkRun, SignalRun, StartRun
 from logkeel.runs.core import requests as core
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.state import RunInfo
+from logkeel.runs.core.state import RunInfo, RunState
 from logkeel.runs.core.turns import as_turn
 from logkeel.runs.processor.carrying import Carrier
 from logkeel.runs.processor.definitions import Definitions
@@ -73,6 +73,27 @@ class TurnTaking:
         rows = Conversations(turn)
         rows.begin(info.workflow, info.conversation_id, info.run_id)
         return as_turn(info, plan, rows.find(info.workflow, info.conversation_id).revisions)
+
+    def problem(self, plan: Plan, request: ForkRun, turn: Turn) -> Reject | None:
+        """Why no conversation can begin with this fork; None if one can, or if the run is no turn."""
+        identity = request.routing_key
+        if conversation_of(plan) is None or identity is None:
+            return None
+        row = Conversations(turn).find(request.workflow, identity)
+        if not row.is_busy and not row.revisions:
+            return None
+        return Reject("conversation_taken", f"conversation {identity!r} has begun already; choose another id")
+
+    def was_followed(self, state: RunState, turn: Turn) -> bool:
+        """Whether this turn, which has ended, cannot go on: others have begun since, or wait to begin."""
+        if state.info.former_revisions is None:
+            return False
+        return not Conversations(turn).is_last(state.info, state.head.ended_revision)
+
+    def begin_again(self, info: RunInfo, turn: Turn) -> None:
+        """The last turn goes on behind its end, if this is one."""
+        if info.former_revisions is not None:
+            Conversations(turn).begin_again(info)
 
     def was_heard(self, waiting: WaitingTurn, turn: Turn) -> bool:
         """Whether the turn that it was given to has taken it; else it is a turn of its own."""

@@ -93,6 +93,17 @@ class Conversations:
             self._rows.put(keys.CONVERSATION_NEXT + tail, b"")
         return row.is_busy
 
+    def is_last(self, info: RunInfo, ended_revision: int) -> bool:
+        """Whether the turn that ended at this revision was the last one, nobody waits, and it is not forgotten."""
+        row = self.find(info.workflow, info.conversation_id or "")
+        return not row.is_busy and row.revisions == (info.former_revisions or 0) + ended_revision
+
+    def begin_again(self, info: RunInfo) -> None:
+        """The last turn goes on behind its end, which counts no more."""
+        row, conversation = self.find(info.workflow, info.conversation_id or ""), info.conversation_id or ""
+        row = msgspec.structs.replace(row, running=info.run_id, revisions=info.former_revisions or 0)
+        self._save(info.workflow, conversation, row)
+
     def wait(self, workflow: str, conversation: str, turn: WaitingTurn) -> None:
         """Behind the others."""
         row = self.find(workflow, conversation)

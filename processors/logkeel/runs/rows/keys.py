@@ -23,6 +23,9 @@
 | `10` text(run id) `22` text(field) number(generation) | StaleRows: elements that are to be deleted |
 | `10` text(run id) `23` text(path) | EachState of an open each block |
 | `10` text(run id) `24` text(path) | OpenElement of an each block |
+| `10` text(run id) `25` text(path) | FailedElement of an each block |
+| `10` text(run id) `27` text(path) | FailedElement that is to begin again |
+| `10` text(run id) `26` text(path) | EachState of an each block that has ended with failed elements |
 | `11` text(conversation id) text(workflow) `00` | ConversationRow; the last row of a conversation to be deleted |
 | `11` text(conversation id) text(workflow) `01` number | WaitingTurn: a start that waits for the turns before it |
 | `11` text(conversation id) text(workflow) `04` `05` `20` `21` … | of its kept fields, as below `10`; numbers go on |
@@ -73,6 +76,7 @@ _HEAD, _INFO, _STEP, _FORK, _FIELD, _VALUE = (bytes([number]) for number in rang
 _SIGNAL, _DETAILS, _MILESTONE, _WAIT, _JOURNAL, _JOURNAL_WAIT, _HELD = (bytes([number]) for number in range(6, 13))
 _CLAIM, _KEPT, _CUT = b"\x0d", b"\x0e", b"\x0f"
 _ELEMENT, _POSITION, _STALE, _EACH, _ITEM = (bytes([number]) for number in range(0x20, 0x25))
+_FAILED_ELEMENT, _ENDED_EACH, _AGAIN = b"\x25", b"\x26", b"\x27"
 
 CONVERSATION_ROW, CONVERSATION_WAITING = b"\x00", b"\x01"
 CONVERSATION_FIELD, CONVERSATION_VALUE = _FIELD, _VALUE
@@ -83,10 +87,13 @@ class RunKeys:
     """Keys of one run's rows: `head` and `info` whole, the others as prefixes. Get one from `run_keys`."""
 
     __slots__ = (
+        "again",
         "claims",
         "cut",
         "eaches",
         "elements",
+        "ended_eaches",
+        "failed_elements",
         "fields",
         "forks",
         "head",
@@ -128,6 +135,9 @@ class RunKeys:
         self.stale = prefix + _STALE
         self.eaches = prefix + _EACH
         self.items = prefix + _ITEM
+        self.failed_elements = prefix + _FAILED_ELEMENT
+        self.again = prefix + _AGAIN
+        self.ended_eaches = prefix + _ENDED_EACH
 
     def details(self, path: str) -> bytes:
         """Heartbeat details of a step."""

@@ -11,6 +11,7 @@ from logkeel.runs.core.state import (
     CutOff,
     EachState,
     ElementRow,
+    FailedElement,
     FieldPointer,
     JournalWait,
     KeptList,
@@ -62,6 +63,7 @@ _EACHES = packed(EachState, pack_path, unpack_path)
 _ITEMS = packed(OpenElement, pack_path, unpack_path)
 _CLAIMS = packed(LimitClaim, pack_path, unpack_path)
 _CUT = packed(CutOff, pack_path, unpack_path)
+_FAILED_ELEMENTS = packed(FailedElement, pack_path, unpack_path)
 _ENCODER = msgspec.msgpack.Encoder()
 _info_of = lru_cache(maxsize=4_096)(msgspec.msgpack.Decoder(RunInfo).decode)
 _HEAD = msgspec.msgpack.Decoder(RunHead)
@@ -127,6 +129,9 @@ _FORMATS: dict[str, tuple[type[RowMap[Any, Any]], RowFormat[Any, Any]]] = {
     "stale": (RowMap, _STALE),
     "eaches": (RowMap, _EACHES),
     "items": (RowMap, _ITEMS),
+    "failed_elements": (RowMap, _FAILED_ELEMENTS),
+    "again": (RowMap, _FAILED_ELEMENTS),
+    "ended_eaches": (RowMap, _EACHES),
 }
 """By the name of the map, which is that of its prefix as well."""
 

@@ -41,10 +41,11 @@ def values_of(state: RunState, *, kept: bool) -> tuple[object, ...]:
     """Everything a run is, for comparing; `kept`: with the fields of its conversation."""
     flow = (state.steps, state.forks, state.waits, state.eaches, state.items, state.milestones, state.signals)
     more = (state.held, state.journal, state.journal_waits, state.stale, state.claims, state.cut)
+    closed = (state.failed_elements, state.again, state.ended_eaches)
     names = () if kept else state.info.kept
     fields = {key: each for key, each in state.fields.items() if not is_kept(names, *key)}
     rows = tuple(
         {key: each for key, each in rows.items() if key[0] not in names}
         for rows in (state.values, state.elements, state.positions)
     )
-    return (state.info, state.head, *(dict(each.items()) for each in (*flow, *more)), fields, *rows)
+    return (state.info, state.head, *(dict(each.items()) for each in (*flow, *more, *closed)), fields, *rows)

@@ -21,7 +21,7 @@ from logkeel.runs.rows import keys
 from logkeel.runs.rows.run_rows import load_run
 from logkeel.testing.world.deciding_again import faults_of_decisions
 from logkeel.testing.world.folding import folded, values_of
-from logkeel.wire import decode, decode_as
+from logkeel.testing.world.reading import read, read_as
 
 if TYPE_CHECKING:
     from logkeel.testing.world.processes import EngineProcess
@@ -67,15 +67,21 @@ def histories_of(world: "World") -> dict[tuple[str, str], list[RunEvent]]:
     """Events by (run id, incarnation), in log order."""
     found: dict[tuple[str, str], list[RunEvent]] = {}
     for record in world.records(world.names.run_events):
-        event = decode(record.value or b"")
+        event = read(record.value or b"")
         if isinstance(event, RunEvent):
             found.setdefault((event.run_id, event.incarnation), []).append(event)
     return found
 
 
+def own_events(events: list[RunEvent]) -> list[RunEvent]:
+    """What a run has done itself: of a fork, what is behind the history that it begins with."""
+    forked_at = max((event.revision for event in events if event.kind == "run_forked"), default=0)
+    return [event for event in events if event.revision >= forked_at]
+
+
 def completions_of(world: "World") -> tuple[list[RunCompleted], list[RequestRejected]]:
     """Completions and rejections, in log order."""
-    messages = [decode(record.value or b"") for record in world.records(world.names.run_completions)]
+    messages = [read(record.value or b"") for record in world.records(world.names.run_completions)]
     return (
         [message for message in messages if isinstance(message, RunCompleted)],
         [message for message in messages if isinstance(message, RequestRejected)],
@@ -116,7 +122,7 @@ def _faults_of_histories(world: "World", histories: Mapping[tuple[str, str], lis
             if event.kind == "step_succeeded":
                 done.add(event.path)
     for record in world.records(world.names.run_events):
-        said: _Event = decode_as(record.value or b"", *_EVENTS)
+        said: _Event = read_as(record.value or b"", *_EVENTS)
         name = said.name if isinstance(said, ScheduleEvent) else said.run_id
         routing_key = name if isinstance(said, ScheduleEvent) else said.routing_key or name
         home = partition_for(routing_key.encode(), world.settings.partitions)
@@ -235,7 +241,7 @@ def _faults_of_commands(world: "World", histories: Mapping[tuple[str, str], list
     sent: dict[tuple[str, str, str, int], int] = {}
     for record in world.records(world.names.step_commands()):
         try:
-            identity = decode_as(record.value or b"", StepCommand).identity
+            identity = read_as(record.value or b"", StepCommand).identity
         except DataError:
             # Planted; the workers set it aside.
             continue
@@ -244,7 +250,7 @@ def _faults_of_commands(world: "World", histories: Mapping[tuple[str, str], list
     said = {
         (run_id, incarnation, event.path or "", event.dispatch or 0)
         for (run_id, incarnation), events in histories.items()
-        for event in events
+        for event in own_events(events)
         if event.kind == "step_dispatched"
     }
     yield from (f"command {name} was sent {count} times" for name, count in sent.items() if count > 1)

@@ -20,7 +20,7 @@ from logkeel.exactly_once.settings import slot_of_instance
 from logkeel.log import Record, TopicPartition
 from logkeel.records import StepCommand
 from logkeel.simulation.groups import Member
-from logkeel.wire import decode_as
+from logkeel.testing.world.reading import read_as
 
 if TYPE_CHECKING:
     from logkeel.testing.world.processes import EngineProcess
@@ -124,7 +124,11 @@ class Monitor:
         at_work = {
             engine.slot
             for engine in world.engines
-            if engine.is_alive and not engine.is_frozen and world.elapsed_ms - engine.started_at_ms > PINNED_MS
+            if engine.is_alive
+            and not engine.is_frozen
+            and engine.client is not None
+            and engine.client.cut_off_ms is None
+            and world.elapsed_ms - max(engine.started_at_ms, engine.connected_at_ms) > PINNED_MS
         }
         owner = int(transactional_id.rsplit("-", 2)[-2])
         living = {engine.slot for engine in world.engines if engine.is_alive and not engine.is_frozen}
@@ -162,7 +166,7 @@ class Monitor:
 
 def _is_command(record: Record) -> bool:
     try:
-        decode_as(record.value or b"", StepCommand)
+        read_as(record.value or b"", StepCommand)
     except DataError:
         return False
     return True

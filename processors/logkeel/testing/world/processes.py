@@ -49,7 +49,10 @@ class Outsider(Protocol):
 
 
 class Process:
-    """What engines and workers share. `stalls` counts how often it was stopped and woken, `life` its starts."""
+    """What engines and workers share. `stalls` counts how often it was stopped and woken, `cuts` how often its network
+
+    was gone, `life` its starts; `connected_at_ms` is when its network came back last.
+    """
 
     def __init__(self, world: "World", name: str, slot: int) -> None:
         self.world = world
@@ -59,6 +62,8 @@ class Process:
         self.client: SimulatedClient | None = None
         self.life = 0
         self.stalls = 0
+        self.cuts = 0
+        self.connected_at_ms = 0.0
         self.struck: list[EffectStrike] = []
         self.is_busy = False
         self.is_gone = False
@@ -108,6 +113,27 @@ class Process:
         self.restart_at_ms = None if self.is_gone else self.world.elapsed_ms + back_in_ms
         if not self.is_busy:
             self._bury()
+
+    def leave(self, *, back_in_ms: float | None = None) -> None:
+        """End cleanly: for good, or until it is started again."""
+        raise NotImplementedError
+
+    def cut_off(self, for_ms: float) -> None:
+        """Without its network for a while, or until it is started anew."""
+        client, world = self.client, self.world
+        if client is None or client.state != "running" or client.cut_off_ms is not None:
+            return
+
+        def reconnect() -> None:
+            client.reconnect()
+            if client is self.client:
+                self.connected_at_ms = world.elapsed_ms
+                world.trace.note(world.elapsed_ms, self.name, "CONNECTED")
+
+        world.trace.note(world.elapsed_ms, self.name, "CUT OFF", f"{for_ms:.0f} ms")
+        self.cuts += 1
+        client.cut_off()
+        world.later(for_ms, reconnect)
 
     def at_effect(self, effect: EffectName) -> None:
         """An effect of this process is about to happen."""
@@ -228,18 +254,19 @@ class EngineProcess(Process):
         self.watch = EngineWatch(self, world.monitor)
         self._loop: TransactionalLoop | None = None
 
-    def leave(self) -> None:
-        """End cleanly and for good."""
-        self.is_gone = True
-        self.restart_at_ms = None
+    def leave(self, *, back_in_ms: float | None = None) -> None:
+        self.is_gone = back_in_ms is None
+        self.restart_at_ms = None if back_in_ms is None else self.world.elapsed_ms + back_in_ms
         loop = self._loop
-        if loop is None or self.is_busy or self.is_frozen:
-            self.kill()
-            return
-        self.world.trace.note(self.world.elapsed_ms, self.name, "LEAVES")
-        with suppress(ProcessDied, LogkeelError):
-            loop.close()
-        self.kill()
+        if loop is not None and not self.is_busy and not self.is_frozen:
+            self.world.trace.note(self.world.elapsed_ms, self.name, "LEAVES")
+            self.is_busy = True
+            with suppress(ProcessDied, LogkeelError):
+                loop.close()
+            self.is_busy = False
+            if self.client is not None and self.client.state == "killed":
+                self._bury()
+        self.kill(back_in_ms=back_in_ms or 0.0)
 
     def at_effect(self, effect: EffectName) -> None:
         if effect == "committed":
@@ -309,7 +336,7 @@ class WorkerProcess(Process):
         return None if self._loop is None or self._loop.is_closed() else self._loop.next_due_s()
 
     def leave(self, *, back_in_ms: float | None = None) -> None:
-        """Drain, then end; for good, or until it is started again."""
+        """Drains first."""
         self.is_gone = back_in_ms is None
         self.restart_at_ms = None if back_in_ms is None else self.world.elapsed_ms + back_in_ms
         if self._worker is None or self.is_busy or self.is_frozen:

@@ -7,6 +7,7 @@ a seed's plan can be printed, and shrunk by leaving strikes out.
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 from logkeel.errors import StoreUnavailable
@@ -35,8 +36,14 @@ TimedKind = Literal[
     "expire_offsets",
     "stranger",
     "expel",
+    "cut_off_engine",
+    "cut_off_worker",
+    "roll",
 ]
 StrikeKind = EffectKind | TimedKind
+ROLLS_ON_MS = 500.0
+"""How long a restarted process works before the next one of a rolling restart is stopped."""
+
 FAULTS: frozenset[str] = frozenset(get_args(Fault))
 
 
@@ -231,6 +238,32 @@ def _expel(world: "World", strike: TimedStrike) -> None:
             process.client.be_expelled()
 
 
+def _cut_off_engine(world: "World", strike: TimedStrike) -> None:
+    """No packet passes between a process and the broker for a while; it lives, and its steps go on."""
+    if (engine := world.pick_engine(strike.target)) is not None:
+        engine.cut_off(strike.amount_ms)
+
+
+def _cut_off_worker(world: "World", strike: TimedStrike) -> None:
+    if (worker := world.pick_worker(strike.target)) is not None:
+        worker.cut_off(strike.amount_ms)
+
+
+def _roll(world: "World", strike: TimedStrike) -> None:
+    """A rolling restart: one place after the other, the engine and the worker of one at the same time, in order."""
+    after_ms = 0.0
+    for number in range(max(len(world.engines), len(world.workers))):
+        place = [*world.engines[number : number + 1], *world.workers[number : number + 1]]
+        world.later(after_ms, partial(_restart, place, strike.amount_ms))
+        after_ms += strike.amount_ms + ROLLS_ON_MS
+
+
+def _restart(place: "list[Process]", back_in_ms: float) -> None:
+    for process in place:
+        if not process.is_gone:
+            process.leave(back_in_ms=back_in_ms)
+
+
 _TIMED: dict[str, Callable[["World", TimedStrike], None]] = {
     "kill_engine": _kill_engine,
     "kill_worker": _kill_worker,
@@ -249,4 +282,7 @@ _TIMED: dict[str, Callable[["World", TimedStrike], None]] = {
     "expire_offsets": _expire_offsets,
     "stranger": _stranger,
     "expel": _expel,
+    "cut_off_engine": _cut_off_engine,
+    "cut_off_worker": _cut_off_worker,
+    "roll": _roll,
 }

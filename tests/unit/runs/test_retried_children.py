@@ -1,0 +1,181 @@
+"""A parent that is retried tells its children to go on: two engines' partitions, requests in, records out (P29)."""
+
+import pytest
+from msgspec.structs import replace
+from tests.unit.runs.scripts import T0, flow_of, plan_of, step_block
+from tests.unit.runs.test_child_runs import Family, child, named
+
+from logkeel.definitions import ParallelBlock
+from logkeel.log import OutputRecord
+from logkeel.log.partitioner import partition_for
+from logkeel.records import CancelRun, ErrorInfo, RequestRejected, RetryRun, RunEvent, StartRun, StepCommand, StepFailed
+from logkeel.runs.core.replay import replay
+from logkeel.wire import encode
+
+TWO = named(plan_of(flow_of(step_block("a"), step_block("b")), returns=("b",)), "other")
+BESIDE = ParallelBlock(id="all", branches=(child(), step_block("x")))
+
+
+def command(family: Family, step: str, run_id: str) -> StepCommand:
+    """The last one of this step."""
+    sent = [each for each in family.commands() if (each.identity.step, each.identity.run_id) == (step, run_id)]
+    return sent[-1]
+
+
+def retry(family: Family, run_id: str, number: int = 1) -> None:
+    """Asks for it."""
+    family.ask(RetryRun(run_id=run_id, request_id=f"{run_id}/again/{number}"))
+    family.turns()
+
+
+def history(family: Family, run_id: str) -> list[RunEvent]:
+    """Of one run."""
+    return [event for event in family.told(family.names.run_events, RunEvent) if event.run_id == run_id]
+
+
+def test_a_failed_child_goes_on_where_it_failed_under_its_old_keys() -> None:
+    family = Family(child(), publish=(TWO,))
+    kid = family.kid
+    family.work("a", kid)
+    former = command(family, "b", kid)
+    family.fail(former)
+    assert family.ends(family.run_id) == ["failed"]
+    retry(family, family.run_id)
+    again = command(family, "b", kid)
+    assert again.idempotency_key == former.idempotency_key
+    assert again.identity.incarnation == former.identity.incarnation
+    family.succeed(again)
+    family.work("z", family.run_id)
+    assert (family.ends(kid), family.ends(family.run_id)) == (["failed", "succeeded"], ["failed", "succeeded"])
+    assert [event.path for event in history(family, kid) if event.kind == "step_succeeded"] == ["a", "b"]
+    told = next(event for event in history(family, kid) if event.kind == "run_retried")
+    assert told.parent is not None
+    assert told.parent.number == max(e.revision for e in history(family, family.run_id) if e.kind == "child_started")
+    assert replay(history(family, kid), TWO).head.status == "succeeded"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_engines_that_die_around_it_tell_it_once(moment: str) -> None:
+    family = Family(child(), publish=(TWO,))
+    family.fail(command(family, "a", family.kid))
+    family.send(RetryRun(run_id=family.run_id, request_id="again"))
+    if moment == "after":
+        family.turns()
+    family.loop.close()
+    family.loop = family.boot()
+    family.turns(40)
+    assert family.kinds(family.kid).count("run_retried") == 1
+    family.succeed(command(family, "a", family.kid))
+    family.succeed(command(family, "b", family.kid))
+    family.work("z", family.run_id)
+    assert family.ends(family.run_id) == ["failed", "succeeded"]
+
+
+def test_what_is_asked_twice_or_too_late_changes_nothing() -> None:
+    """P26, P29: copies of the request, of its former one, and of the word of the first end."""
+    family = Family(child(), publish=(TWO,))
+    kid = family.kid
+    family.fail(command(family, "a", kid))
+    (first_word,) = family.words()
+    retry(family, family.run_id)
+    asked = [each for each in family.told(family.names.run_requests, StartRun) if each.run_id == kid]
+    assert [each.parent is not None and each.parent.again for each in asked] == [False, True]
+    for copied in (asked[1], asked[0], asked[1]):
+        family.ask(copied)
+    home = partition_for(family.run_id.encode(), 2)
+    family.producer.produce(OutputRecord(family.names.step_results, b"r", encode(first_word), home))
+    family.turns()
+    assert family.kinds(kid).count("run_retried") == 1
+    assert family.kinds(family.run_id)[-1] == "child_started", "it waits still"
+    family.fail(command(family, "a", kid))
+    family.ask(asked[1])
+    assert family.kinds(kid).count("run_retried") == 1, "a copy that comes behind the second end is no third life"
+    assert family.ends(family.run_id) == ["failed", "failed"]
+
+
+def test_a_child_that_its_parent_had_cancelled_goes_on_and_is_cancelled_again() -> None:
+    family = Family(BESIDE, publish=(TWO,))
+    kid = family.kid
+    family.work("a", kid)
+    for life in (1, 2):
+        family.fail(command(family, "x", family.run_id))
+        family.turns()
+        assert family.ends(kid) == ["cancelled"] * life
+        retry(family, family.run_id, life)
+    family.succeed(command(family, "b", kid))
+    family.succeed(command(family, "x", family.run_id))
+    family.work("z", family.run_id)
+    assert family.ends(family.run_id)[-1] == "succeeded"
+    assert family.ends(kid)[-1] == "succeeded"
+    assert [event.path for event in history(family, kid) if event.kind == "step_succeeded"] == ["a", "b"]
+
+
+def test_a_child_that_had_succeeded_unheard_tells_its_end_once_more() -> None:
+    family = Family(BESIDE, publish=(TWO,))
+    kid = family.kid
+    family.work("a", kid)
+    last, beside = command(family, "b", kid), command(family, "x", family.run_id)
+    error = ErrorInfo(code="boom", message="it broke", kind="fatal")
+    broken = StepFailed(identity=beside.identity, holder="w", started_at_ms=T0, finished_at_ms=T0, error=error)
+    family.producer.produce(OutputRecord(family.names.step_results, b"r", encode(broken), beside.home_partition))
+    family.succeed(last)
+    family.turns()
+    assert (family.ends(family.run_id), family.ends(kid)) == (["failed"], ["succeeded"])
+    assert "child_ended" not in family.kinds(family.run_id), "the parent had ended when it was told"
+    retry(family, family.run_id)
+    assert family.ends(kid) == ["succeeded"]
+    assert family.kinds(family.run_id)[-1] == "child_ended"
+    family.succeed(command(family, "x", family.run_id))
+    family.work("z", family.run_id)
+    assert family.ends(family.run_id) == ["failed", "succeeded"]
+
+
+def test_a_child_that_somebody_else_has_cancelled_stays_so_and_the_parent_hears_why() -> None:
+    family = Family(child(), publish=(TWO,))
+    family.ask(CancelRun(run_id=family.kid, requested_by="ada", reason="enough"))
+    family.turns()
+    assert family.ends(family.run_id) == ["failed"]
+    retry(family, family.run_id)
+    assert family.ends(family.run_id) == ["failed", "failed"]
+    error = family.words()[-1].error
+    assert error is not None
+    assert error.code == "run_not_retryable"
+    assert family.kinds(family.kid)[-1] == "run_completed"
+
+
+def test_a_start_for_another_wait_is_understood_though_nobody_says_again() -> None:
+    """As an engine of before would send it, which does not know that the child had begun."""
+    family = Family(child(), publish=(TWO,))
+    family.fail(command(family, "a", family.kid))
+    asked = next(each for each in family.told(family.names.run_requests, StartRun) if each.run_id == family.kid)
+    assert asked.parent is not None
+    family.ask(replace(asked, request_id="later", parent=replace(asked.parent, number=asked.parent.number + 3)))
+    assert family.kinds(family.kid).count("run_retried") == 1
+    family.ask(replace(asked, request_id="late", parent=replace(asked.parent, number=asked.parent.number + 1)))
+    family.fail(command(family, "a", family.kid))
+    assert [word.number for word in family.words()] == [asked.parent.number, asked.parent.number + 3]
+
+
+def test_a_child_that_is_not_known_any_more_is_never_begun_anew() -> None:
+    """Its effects may have happened, under keys of an incarnation that is gone."""
+    family = Family(child(), publish=(TWO,))
+    family.fail(command(family, "a", family.kid))
+    asked = next(each for each in family.told(family.names.run_requests, StartRun) if each.run_id == family.kid)
+    assert asked.parent is not None
+    gone = replace(
+        asked, run_id="gone", request_id="gone/start/9", parent=replace(asked.parent, again=True, number=9, path="gone")
+    )
+    family.ask(gone)
+    assert family.kinds("gone") == []
+    word = family.words()[-1]
+    assert word.error is not None
+    assert (word.child_run_id, word.child_incarnation, word.error.code) == ("gone", "-", "child_expired")
+
+
+def test_a_child_itself_is_refused_and_says_whom_to_retry() -> None:
+    family = Family(child())
+    family.fail(command(family, "b", family.kid))
+    retry(family, family.kid)
+    (refused,) = family.told(family.names.run_completions, RequestRejected)
+    assert refused.code == "retry_of_a_child"
+    assert f"logkeel run retry {family.run_id}" in refused.reason
