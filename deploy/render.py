@@ -58,7 +58,6 @@ def code() -> dict[str, Any]:
         },
         "grace": {
             "engineSeconds": engine_grace_s(engine_settings(Settings(), 0)),
-            "notifierSeconds": notifier_grace_s(engine_settings(Settings(), 0)),
             "workerSecondsBesideDrain": worker_grace_s(0),
             "notifierSeconds": notifier_grace_s(notifier_settings(Settings(), 0)),
         },

@@ -1,8 +1,8 @@
 """`python -m tests.bench.readmodel [--runs N]`: the read model at size. Asserts nothing; figures as JSON on stdout.
 
 `events_per_s`: bytes as they come from the log, decoded, folded and committed in batches, by one process, no broker.
-`pages`: a page of 50 runs with JSON made of them, by filter, from the beginning and from places amid the order. `cpu_`: what
-this process used of a core, which says more where others use the machine too.
+`pages`: a page of 50 runs with JSON made of them, by filter, from the beginning and from places amid the order. `cpu_`:
+what this process used of a core, which says more where others use the machine too.
 """
 
 import argparse

@@ -220,6 +220,16 @@ PLATFORM = (
         (("sum by (queue) (logkeel_steps_running)", "{{queue}}"),),
     ),
     Panel(
+        "Notifications",
+        "cps",
+        (
+            (
+                "sum by (channel, outcome) (rate(logkeel_notifications_total[$__rate_interval]))",
+                "{{channel}} {{outcome}}",
+            ),
+        ),
+    ),
+    Panel(
         "What goes wrong",
         "short",
         (

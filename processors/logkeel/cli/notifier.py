@@ -56,7 +56,7 @@ def notifier(
 ) -> None:
     """Run a notifier until SIGTERM. Several share the work."""
     from logkeel.cli.garbage import collect_less_often
-    from logkeel.cli.logged_loop import LoggedLoop
+    from logkeel.cli.logged_loop import told
     from logkeel.cli.logs import configure_logs
     from logkeel.cli.observing import watching
     from logkeel.cli.probes import Health, offer_probes
@@ -92,10 +92,10 @@ def notifier(
     stop = stop_on_signals()
     lock = take_slot(Path(settings.state_dir) / "notifiers", slot_of(settings))
     client = connect(settings)
-    with watching(client, settings, "notifier") as seen:
-        parts = notifier_parts(client, settings, lock, observer=LoggedLoop())
+    with watching(client, settings, "notifier") as seen, told("notifier", slot=lock.slot):
+        parts = notifier_parts(client, settings, lock, observer=seen.of_loop("notifier"))
         made = Notifier(parts, wanted, environment=os.environ, address=address)
-        seen.watch_lag(settings.names.notifier_group, settings.names.run_events)
+        seen.notifier_made(made)
         say(f"notifier {lock.slot} of {settings.prefix!r}; channels: {', '.join(sorted(wanted.channels)) or 'none'}")
         collect_less_often()
         watch(stop, ENGINE_LIMIT_S)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from logkeel.cli.logged_loop import LoggedLoop
+from logkeel.cli.logged_loop import LoggedLoop, Role
 from logkeel.cli.output import say
 from logkeel.cli.settings import Settings
 from logkeel.exactly_once import Observer, SeveralObservers
@@ -35,6 +35,12 @@ class Runs(Protocol):
     def running(self) -> int: ...
 
 
+class Counted(Protocol):
+    """A notifier that tells what becomes of deliveries: channel and outcome."""
+
+    def counted_by(self, counted: Callable[[str, str], None]) -> None: ...
+
+
 @dataclass(slots=True)
 class Watch:
     """Who looks on in this process. Without metrics and traces it is the log alone."""
@@ -48,14 +54,14 @@ class Watch:
     _of_queue: "dict[str, StepMetrics]" = field(default_factory=dict)
     engine: "EngineMetrics | None" = None
 
-    def of_loop(self) -> Observer:
-        """What the loop of an engine tells; `engine` hears of its runs, too."""
+    def of_loop(self, role: Role = "engine") -> Observer:
+        """What the loop of an engine or notifier tells; `engine` hears of its runs, too."""
         if self.metrics is None:
-            return LoggedLoop()
+            return LoggedLoop(role)
         from logkeel.observe.engine import EngineMetrics
 
         self.engine = EngineMetrics(self.metrics, SystemClock().now_ms)
-        return SeveralObservers((LoggedLoop(), self.engine))
+        return SeveralObservers((LoggedLoop(role), self.engine))
 
     def of_steps(self, queue: str) -> "tuple[StepObserver, ...]":
         """Whom the worker of this queue tells, beside the log."""
@@ -77,7 +83,17 @@ class Watch:
 
         self.metrics.read(catalogue.TIMERS, lambda: {(): loop.pending_timers})
         names = self.settings.names
-        self.watch_lag(names.engine_group, names.run_requests, names.step_results)
+        self._watch_lag(names.engine_group, names.run_requests, names.step_results)
+
+    def notifier_made(self, notifier: Counted) -> None:
+        """As `loop_made`; what becomes of deliveries is counted."""
+        if self.metrics is None:
+            return
+        from logkeel.observe import catalogue
+
+        metrics, names = self.metrics, self.settings.names
+        notifier.counted_by(lambda channel, outcome: metrics.add(catalogue.NOTIFICATIONS, 1, (channel, outcome)))
+        self._watch_lag(names.notifier_group, names.run_events)
 
     def worker_made(self, worker: Runs, queue: str) -> None:
         """As `loop_made`."""
@@ -85,9 +101,9 @@ class Watch:
             return
         self._of_queue[queue].counting(lambda: worker.running)
         names = self.settings.names
-        self.watch_lag(names.worker_group(queue), names.step_commands(queue))
+        self._watch_lag(names.worker_group(queue), names.step_commands(queue))
 
-    def watch_lag(self, group: str, *topics: str) -> None:
+    def _watch_lag(self, group: str, *topics: str) -> None:
         """How far this group is behind on these topics, while metrics are served."""
         from logkeel.observe.lag import LagWatch
 
@@ -127,8 +143,8 @@ def _trace(watch: Watch, role: str) -> None:
     if not asked.traces:
         return
     watch.run_settings = RunSettings(traces_causes=True)
-    if role == "engine":
-        return  # It makes no spans.
+    if role in ("engine", "notifier"):
+        return  # They make no spans.
     try:
         from logkeel.observe.tracing import StepTracing, make_provider, share
     except ImportError as error:

@@ -25,7 +25,7 @@ from logkeel.readmodel import Touched
 
 PROBLEM_STATUSES: Final = (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503, 504)
 
-log = structlog.get_logger("logkeel.gateway")
+log = structlog.get_logger("logkeel.gateway", role="gateway")
 
 
 def make_application(parts: Parts) -> FastAPI:

@@ -26,7 +26,7 @@ RETRY_S: Final = 1.0
 REMEMBERED: Final = 100_000
 """Runs whose first place is known; of one that was forgotten what is kept is read from its beginning."""
 
-log = structlog.get_logger("logkeel.gateway")
+log = structlog.get_logger("logkeel.gateway", role="gateway")
 
 Listener = Callable[[list[Emitted]], None]
 """Hears values as they come, on the hub's thread."""

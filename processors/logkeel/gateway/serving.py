@@ -32,7 +32,7 @@ BACKLOG: Final = 2_048
 CLOSE_S: Final = 5
 """What calls that are under way have to end when the process does."""
 
-log = structlog.get_logger("logkeel.gateway")
+log = structlog.get_logger("logkeel.gateway", role="gateway")
 
 
 class Runner(Protocol):

@@ -21,7 +21,7 @@ BATCH: Final = 1_000
 FETCH_S: Final = 0.2
 RETRY_S: Final = 1.0
 
-log = structlog.get_logger("logkeel.notifier")
+log = structlog.get_logger("logkeel.notifier", role="notifier")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from logkeel.notify.texts import ending, one_line
 
 RESPONSE_HOST: Final = "hooks.slack.com"
 
-log = structlog.get_logger("logkeel.notifier")
+log = structlog.get_logger("logkeel.notifier", role="notifier")
 
 
 class SlackClicks:

@@ -22,7 +22,7 @@ from logkeel.notify.values import ShownValues
 THREADS: Final = 8
 REMEMBERED: Final = 10_000
 
-log = structlog.get_logger("logkeel.notifier")
+log = structlog.get_logger("logkeel.notifier", role="notifier")
 
 
 class Linking(Protocol):
@@ -58,6 +58,7 @@ class Outbox:
         self._lock = Lock()
         self._under_way: set[str] = set()
         self._fresh: list[SideEvent] = []
+        self.counted: Callable[[str, str], None] = _uncounted
         self._draining = False
         self._known: deque[SideEvent] = deque(maxlen=REMEMBERED)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="logkeel-outbox") if threads else None
@@ -106,6 +107,7 @@ class Outbox:
     def _carry(self, errand: Errand) -> None:
         delivery = errand.delivery
         outcome = self._delivered(errand)
+        self.counted(delivery.channel, type(outcome).__name__.lower())
         facts = {"key": delivery.key, "kind": delivery.kind, "to": str(delivery.target), "run_id": errand.case.run_id}
         if isinstance(outcome, Retry | Refused):
             log.warning("not_notified", **facts, attempt=delivery.attempt, reason=outcome.reason)
@@ -141,3 +143,7 @@ class Outbox:
             token=None if linked is None else linked[1],
             receipt=receipt_of(case, delivery.target),
         )
+
+
+def _uncounted(channel: str, outcome: str) -> None:
+    """Nobody counts what becomes of deliveries."""

@@ -47,7 +47,7 @@ KEEP_MS: Final = 7 * 24 * HOUR_MS
 
 SWEEP_ROWS = 1_000
 
-log = structlog.get_logger("logkeel.notifier")
+log = structlog.get_logger("logkeel.notifier", role="notifier")
 
 _DUE, _SWEEP_CASE, _SWEEP_RUN = b"d", b"c", b"r"
 

@@ -36,7 +36,7 @@ from logkeel.notify.webhooks import HookChannel
 from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records.topics import TopicNames
 
-log = structlog.get_logger("logkeel.notifier")
+log = structlog.get_logger("logkeel.notifier", role="notifier")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +112,10 @@ class Notifier:
     def is_ready(self) -> bool:
         """Whether its partitions run, and its pages know all cases that were there at the start. From any thread."""
         return self._loop.is_ready and self._book.caught_up
+
+    def counted_by(self, counted: Callable[[str, str], None]) -> None:
+        """From now on this hears of each delivery: its channel, and what became of it in a word, on any thread."""
+        self._outbox.counted = counted
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Raises what ends the loop."""

@@ -120,12 +120,21 @@ CALL_SECONDS = Metric(
     DURATION_S,
 )
 
+NOTIFICATIONS = Metric(
+    "logkeel_notifications_total",
+    "counter",
+    "Attempts to tell somebody; outcome is delivered, retry or refused",
+    ("channel", "outcome"),
+)
+
 ENGINE = (
     *(RUNS_OPEN, RUNS_STARTED, RUNS_ENDED, STEPS_OPEN, STEP_AGE, HUMANS, HUMAN_AGE, STEP_RESULTS, RETRIES, USED),
     *(TRANSACTIONS, COMMIT, BATCH, TIMERS_FIRED, TIMERS, PARTITIONS, RESTORE, RESTORED, LOOP_ERRORS, DEAD_LETTERS, LAG),
 )
 WORKER = (RUNNING, EXECUTIONS, STEP_SECONDS, TO_START, CALL_SECONDS, DEAD_LETTERS, LAG)
-METRICS = tuple(dict.fromkeys((PROCESS_INFO, *ENGINE, *WORKER)))
+LOOP = (TRANSACTIONS, COMMIT, BATCH, TIMERS_FIRED, PARTITIONS, RESTORE, RESTORED, LOOP_ERRORS, DEAD_LETTERS, LAG)
+NOTIFIER = (*LOOP, NOTIFICATIONS)
+METRICS = tuple(dict.fromkeys((PROCESS_INFO, *ENGINE, *WORKER, *NOTIFIER)))
 
 
 def series(metric: Metric) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Metrics of an engine: what its loop does, and where the runs of its partitions stand.
+"""Metrics of a loop, and of an engine where the runs of its partitions stand.
 
 Everything a turn decided is kept until the loop says that the batch was committed, and forgotten if it was not, so a
 repeated batch is counted once. Counting is per batch: a turn costs a list entry and a look at the steps it touched.
@@ -68,6 +68,7 @@ class EngineMetrics(Unobserved):
         self._surveyed: list[tuple[int, Change]] = []
         self._counts: dict[Count, int] = {}
         self._assigned: tuple[int, ...] = ()
+        self._active: set[int] = set()
         self._remaining: dict[int, int] = {}
         metrics.read(c.RUNS_OPEN, lambda: self._summed(Standing.statuses))
         metrics.read(c.STEPS_OPEN, lambda: self._summed(Standing.phases))
@@ -119,6 +120,7 @@ class EngineMetrics(Unobserved):
     def resync_started(self, partitions: Sequence[int]) -> None:
         """See `Observer`."""
         self._forget()
+        self._active.difference_update(partitions)
         for partition in partitions:
             self._standings.pop(partition, None)
 
@@ -129,12 +131,14 @@ class EngineMetrics(Unobserved):
     def resync_finished(self, partitions: Sequence[int], replayed: int, seconds: float) -> None:
         """See `Observer`."""
         self._metrics.add(c.RESTORED, replayed)
+        self._active.update(partitions)
         self._remaining.update(dict.fromkeys(partitions, 0))
 
     def rebalance(self, event: Literal["assigned", "revoked", "lost"], partitions: Sequence[int]) -> None:
         """See `Observer`. Whatever the event is, all partitions stop (P10)."""
         self._forget()
         self._standings.clear()
+        self._active.clear()
         self._assigned = tuple(partitions) if event == "assigned" else ()
         self._remaining = dict.fromkeys(self._assigned, 0)
 
@@ -187,7 +191,7 @@ class EngineMetrics(Unobserved):
         return found
 
     def _partitions(self) -> Mapping[Labels, float]:
-        return {("assigned",): len(self._assigned), ("active",): len(self._standings)}
+        return {("assigned",): len(self._assigned), ("active",): len(self._active)}
 
     def _age_s(self, since_ms: int) -> float:
         return max(0.0, (self._now_ms() - since_ms) / 1000) if since_ms else 0.0

@@ -27,7 +27,7 @@ TRIM_S: Final = 600.0
 
 REJECTIONS_KEPT_MS: Final = 7 * 86_400_000
 
-log = structlog.get_logger("logkeel.readmodel")
+log = structlog.get_logger("logkeel.readmodel", role="gateway")
 
 Told = Callable[[Touched, Mapping[TopicPartition, int]], None]
 """Hears after each commit what it was about, and the positions now."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -88,7 +89,7 @@ def everything(bootstrap: str, directory: Path) -> Iterator[Stage]:
             f"http://127.0.0.1:{metrics}/metrics",
             f"http://{pages}/readyz",
         ):
-            stage.until(lambda url=url: answers(url), f"an answer of {url}")
+            stage.until(partial(answers, url), f"an answer of {url}")
 
 
 @pytest.mark.kafka

@@ -14,7 +14,7 @@ from tests.unit.observe.application import WatchedApplication, desk
 from tests.unit.observe.chapter import TEXT
 from tests.unit.observe.test_engine_metrics import start
 
-from logkeel.observe.catalogue import ENGINE, METRICS, WORKER, Metric, series
+from logkeel.observe.catalogue import ENGINE, METRICS, NOTIFIER, WORKER, Metric, series
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "observability"
@@ -67,8 +67,11 @@ def test_dashboards_are_what_the_drawing_draws() -> None:
         assert all(target["legendFormat"] for panel in board["panels"] for target in panel["targets"])
 
 
+ROLES = {"engine": ENGINE, "worker": WORKER, "notifier": NOTIFIER}
+
+
 def of_roles(metric: Metric) -> str:
-    return " ".join(role for role, metrics in (("engine", ENGINE), ("worker", WORKER)) if metric in metrics) or "all"
+    return " ".join(role for role, metrics in ROLES.items() if metric in metrics) or "all"
 
 
 def test_the_documentation_lists_every_metric_as_it_is() -> None:

@@ -13,7 +13,7 @@ import pytest
 import structlog
 from tests.unit.observe.chapter import documented_lines
 
-from logkeel.cli.logged_loop import LoggedLoop, logged
+from logkeel.cli.logged_loop import LoggedLoop, logged, told
 from logkeel.cli.logs import configure_logs
 from logkeel.exactly_once import BatchCounts, LoopPorts, LoopSettings, TransactionalLoop, take_slot
 from logkeel.records import StartRun
@@ -113,8 +113,14 @@ def test_the_life_of_an_engine_is_told(tmp_path: Path, written: StringIO) -> Non
     observer.batch_committed(
         BatchCounts(records=1, timers=0, outputs=2, rows=3, poison=0, process_s=0.0, commit_s=0.0041)
     )
+    with told("notifier", slot=3):
+        LoggedLoop("notifier").error("fetch", TimeoutError())
     keys = documented_lines()
-    for line in read(written):
+    keys |= {("notifier", event): each for (role, event), each in keys.items() if role == "engine"} | keys
+    lines = read(written)
+    assert [line["event"] for line in lines[-3:]] == ["notifier_started", "loop_error", "notifier_stopped"]
+    assert {line["role"] for line in lines[-3:]} == {"notifier"}
+    for line in lines:
         assert set(line) == keys[line["role"], line["event"]], line
 
 
@@ -127,20 +133,24 @@ def test_what_is_no_json_is_written_as_text(written: StringIO) -> None:
 
 
 def test_each_line_that_the_code_can_write_is_documented() -> None:
-    """Literal event names of the two roles, read from the code."""
+    """Literal event names of the roles, read from the code."""
     written = set()
-    for role, folder in (("engine", "cli"), ("worker", "steps")):
+    folders = {"cli": "engine", "steps": "worker", "gateway": "gateway", "readmodel": "gateway", "notify": "notifier"}
+    for folder, role in folders.items():
         for path in sorted((ROOT / "processors" / "logkeel" / folder).rglob("*.py")):
             for call in ast.walk(ast.parse(path.read_text())):
                 match call:
                     case ast.Call(
-                        func=ast.Attribute(value=ast.Name("log"), attr="debug" | "info" | "warning" | "error"),
+                        func=ast.Attribute(
+                            value=ast.Name("log") | ast.Attribute(attr="_log"),
+                            attr="debug" | "info" | "warning" | "error" | "exception",
+                        ),
                         args=[ast.Constant(str(event)), *_],
                     ):
                         written.add((role, event))
                     case _:
                         pass
     assert ("worker", "step_ended") in written
-    assert ("engine", "engine_started") in written
+    assert {("engine", "loop_error"), ("gateway", "read_model_caught_up"), ("notifier", "notified")} <= written
     keys = set(documented_lines())
     assert {(role, event) for role, event in written if ("any", event) not in keys} <= keys
