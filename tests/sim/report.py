@@ -39,7 +39,7 @@ class Report:
             struck.update(each.struck)
         strikes = ", ".join(f"{kind} {times}" for kind, times in struck.most_common())
         rows += [f"faults: {strikes}", f"humans were asked {sum(each.asked for each in self._verdicts)} times"]
-        kinds = {*get_args(EventKind)}
+        kinds = {*get_args(EventKind)} - {"other"}
         missing = sorted(kinds - {kind for each in self._verdicts for kind in each.folded})
         share = 100 * (len(kinds) - len(missing)) / len(kinds)
         rows.append(

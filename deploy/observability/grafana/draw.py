@@ -220,6 +220,31 @@ PLATFORM = (
         (("sum by (queue) (logkeel_steps_running)", "{{queue}}"),),
     ),
     Panel(
+        "Calls of gateways",
+        "cps",
+        (
+            (
+                "sum by (method, route, status) (rate(logkeel_gateway_requests_total[$__rate_interval]))",
+                "{{method}} {{route}} {{status}}",
+            ),
+            ("sum(logkeel_gateway_streams)", "streams"),
+        ),
+    ),
+    Panel(
+        "Read models",
+        "short",
+        (
+            ("max by (workflow, status) (logkeel_runs)", "{{workflow}} {{status}}"),
+            ("max by (kind) (logkeel_waits)", "waits: {{kind}}"),
+        ),
+        "Each gateway has the whole; they differ by what they have not read yet.",
+    ),
+    Panel(
+        "Position of read models",
+        "short",
+        (("sum by (instance, topic) (logkeel_gateway_position)", "{{instance}} {{topic}}"),),
+    ),
+    Panel(
         "Notifications",
         "cps",
         (

@@ -127,6 +127,15 @@ NOTIFICATIONS = Metric(
     ("channel", "outcome"),
 )
 
+GATEWAY = (
+    Metric("logkeel_runs", "gauge", "Runs by status, as the read model knows them", ("workflow", "status")),
+    Metric("logkeel_waits", "gauge", "What runs wait for, as the read model knows it", ("kind",)),
+    Metric("logkeel_gateway_position", "gauge", "Up to where the read model reflects the log", ("topic", "partition")),
+    Metric("logkeel_gateway_streams", "gauge", "Streams of events that somebody listens to"),
+    Metric("logkeel_gateway_requests_total", "counter", "Calls that were answered", ("method", "route", "status")),
+)
+"""A gateway writes them itself, beside its other answers (`logkeel.gateway.health`)."""
+
 ENGINE = (
     *(RUNS_OPEN, RUNS_STARTED, RUNS_ENDED, STEPS_OPEN, STEP_AGE, HUMANS, HUMAN_AGE, STEP_RESULTS, RETRIES, USED),
     *(TRANSACTIONS, COMMIT, BATCH, TIMERS_FIRED, TIMERS, PARTITIONS, RESTORE, RESTORED, LOOP_ERRORS, DEAD_LETTERS, LAG),
@@ -134,7 +143,7 @@ ENGINE = (
 WORKER = (RUNNING, EXECUTIONS, STEP_SECONDS, TO_START, CALL_SECONDS, DEAD_LETTERS, LAG)
 LOOP = (TRANSACTIONS, COMMIT, BATCH, TIMERS_FIRED, PARTITIONS, RESTORE, RESTORED, LOOP_ERRORS, DEAD_LETTERS, LAG)
 NOTIFIER = (*LOOP, NOTIFICATIONS)
-METRICS = tuple(dict.fromkeys((PROCESS_INFO, *ENGINE, *WORKER, *NOTIFIER)))
+METRICS = tuple(dict.fromkeys((PROCESS_INFO, *ENGINE, *WORKER, *NOTIFIER, *GATEWAY)))
 
 
 def series(metric: Metric) -> frozenset[str]:

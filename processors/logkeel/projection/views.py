@@ -155,7 +155,8 @@ def apply(view: RunView, event: RunEvent) -> None:
     view.complete = view.complete and event.revision == view.revision + 1
     view.revision = event.revision
     view.updated_at_ms = event.at_ms
-    _HANDLERS[event.kind](view, event)
+    if event.kind != "other":
+        _HANDLERS[event.kind](view, event)
     if view.slots or view.waits:
         calls_over(view, event)
     if event.amounts:

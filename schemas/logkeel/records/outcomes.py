@@ -61,7 +61,9 @@ EventKind = Literal[
     "answer_ignored",
     "run_completed",
     "child_settled",
+    "other",
 ]
+"""`other`: a kind that this reader is too old to know. Nobody writes it."""
 
 
 class RunEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,10 @@ from logkeel.records.values import FieldWrite
 
 Overlap = Literal["skip", "queue", "cancel", "allow"]
 ScheduleVerb = Literal["pause", "resume", "delete", "trigger", "backfill"]
-ScheduleEventKind = Literal["put", "paused", "resumed", "deleted", "started", "skipped", "missed", "cancelled", "ended"]
+ScheduleEventKind = Literal[
+    "put", "paused", "resumed", "deleted", "started", "skipped", "missed", "cancelled", "ended", "other"
+]
+"""`other`: a kind that this reader is too old to know. Nobody writes it."""
 
 
 class PutSchedule(msgspec.Struct, frozen=True, kw_only=True):

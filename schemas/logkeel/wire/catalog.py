@@ -21,7 +21,7 @@ Schema = Any
 
 AVSC = Path(__file__).parent / "avsc"
 HISTORY = Path(__file__).parent / "history"
-NAMESPACE = "logkeel.v0"
+NAMESPACE = "logkeel.v1"
 
 
 def compose(name: str, *, folder: Path = AVSC) -> Schema:

@@ -22,7 +22,7 @@ from logkeel.cli.settings import Settings
 from logkeel.cli.wiring import connect
 from logkeel.client import Client
 from logkeel.kafka import KafkaLogClient
-from logkeel.observe.catalogue import ENGINE, WORKER, series
+from logkeel.observe.catalogue import ENGINE, NOTIFIER, WORKER, series
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -150,3 +150,31 @@ def test_engine_and_workers_of_one_process_share_one_door(kafka_bootstrap: str, 
     assert scraped[done] == 1
     # What is in the way of traces is told, and stops nobody.
     assert '"event":"traces_not_sent"' in log.read_text()
+
+
+def test_a_notifier_tells_of_its_loop(kafka_bootstrap: str, tmp_path: Path) -> None:
+    settings = Settings(bootstrap_servers=kafka_bootstrap, prefix=f"seen{uuid4().hex[:6]}", partitions=2)
+    apply_application(connect(settings).admin(), settings, ["default"])
+    port, log, config = free_port(), tmp_path / "log", tmp_path / "notify.toml"
+    config.write_text("")
+    options = ["-b", kafka_bootstrap, "--prefix", settings.prefix, "--state-dir", str(tmp_path / "state")]
+    command = [sys.executable, "-m", "logkeel.cli.main", "notifier", str(config), *options, "--metrics-port", str(port)]
+    with log.open("wb") as written:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=written, stderr=written)
+    try:
+        until(lambda: scrape(port).get('logkeel_partitions{state="active"}') == 2, log)
+        scraped = scrape(port)
+    finally:
+        process.terminate()
+        code = process.wait(60)
+    assert code == 0, log.read_text()
+    allowed = {name for metric in NOTIFIER for name in series(metric)} | {"logkeel_process_info"}
+    assert {name for name in names(scraped) if not name.endswith("_created")} <= allowed
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    keys = documented_lines()
+    # Of its loop a notifier tells what an engine does.
+    for line in lines:
+        documented = keys.get((line["role"], line["event"])) or keys["engine", line["event"]]
+        assert set(line) == documented, line
+    told = {line["event"] for line in lines if line["role"] == "notifier"}
+    assert told >= {"notifier_started", "partitions_ready", "notifier_stopped"}

@@ -1,11 +1,12 @@
 """Metrics of engine and worker: what they count, and that what stands open is what the rows say."""
 
 import msgspec
+import pytest
 from tests.unit.observe.application import WatchedApplication, desk
 
 from logkeel.exactly_once import BatchCounts
 from logkeel.observe.engine import count
-from logkeel.observe.standing import Standing
+from logkeel.observe.standing import Change, Standing
 from logkeel.records import AnswerQuestion, FieldWrite, Payload, StartRun
 
 HOUR_MS = 3_600_000.0
@@ -112,3 +113,23 @@ def test_a_batch_that_was_not_committed_counts_nothing() -> None:
         again = application.values()
     unchanged = {name for name in counted if not name.startswith(("logkeel_commit", "logkeel_batch", "logkeel_trans"))}
     assert {name: again[name] for name in unchanged} == {name: counted[name] for name in unchanged}
+
+
+def test_a_change_that_is_applied_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    once = Standing.apply
+
+    def twice(standing: Standing, change: Change) -> None:
+        once(standing, change)
+        once(standing, change)
+
+    monkeypatch.setattr(Standing, "apply", twice)
+    with WatchedApplication([desk]) as application:
+        application.send(start("r-1", "a", "torn", "ccc"), key="r-1")
+        waiting = 'logkeel_humans_waited_for{workflow="desk"}'
+        assert application.run_until(lambda: application.values().get(waiting, 0) == 1)
+        standing = application.watch._standings[0]
+        assert views(standing)[0] == {("desk", "waiting_for_human"): 1}
+        assert views(standing)[1] == {}
+        application.send(AnswerQuestion(run_id="r-1", path="approve", verb="approve"), key="r-1")
+        assert application.run_until(lambda: application.values().get(waiting, 1) == 0)
+        assert views(standing) == ({}, {}, {}, {})

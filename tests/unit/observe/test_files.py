@@ -14,7 +14,7 @@ from tests.unit.observe.application import WatchedApplication, desk
 from tests.unit.observe.chapter import TEXT
 from tests.unit.observe.test_engine_metrics import start
 
-from logkeel.observe.catalogue import ENGINE, METRICS, NOTIFIER, WORKER, Metric, series
+from logkeel.observe.catalogue import ENGINE, GATEWAY, METRICS, NOTIFIER, WORKER, Metric, series
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "observability"
@@ -67,7 +67,7 @@ def test_dashboards_are_what_the_drawing_draws() -> None:
         assert all(target["legendFormat"] for panel in board["panels"] for target in panel["targets"])
 
 
-ROLES = {"engine": ENGINE, "worker": WORKER, "notifier": NOTIFIER}
+ROLES = {"engine": ENGINE, "worker": WORKER, "notifier": NOTIFIER, "gateway": GATEWAY}
 
 
 def of_roles(metric: Metric) -> str:
@@ -80,6 +80,14 @@ def test_the_documentation_lists_every_metric_as_it_is() -> None:
         labels = " ".join(f"`{label}`" for label in each.labels)
         rows.append(f"| `{each.name}` | {each.kind} | {labels} | {of_roles(each)} | {each.help} |")
     assert re.findall(r"^\| `logkeel_.+$", TEXT, re.MULTILINE) == rows
+
+
+def test_a_gateway_writes_the_metrics_that_the_catalogue_says() -> None:
+    text = (ROOT / "processors" / "logkeel" / "gateway" / "health.py").read_text()
+    assert dict(re.findall(r"# TYPE (\w+) (\w+)", text)) == {metric.name: metric.kind for metric in GATEWAY}
+    for metric in GATEWAY:
+        labels = [re.findall(r'(\w+)="', found) for found in re.findall(rf"{metric.name}{{{{(.+?)}}}}", text)]
+        assert labels == ([list(metric.labels)] if metric.labels else []), metric.name
 
 
 @needs_promtool

@@ -15,13 +15,15 @@ from hypothesis import strategies as st
 from logkeel.errors import UndecodableRecord
 from logkeel.records import CancelRun
 from logkeel.wire import RECORDS, Record, codec, decode
-from logkeel.wire.catalog import AVSC, HISTORY, compose, current, fingerprint_of, landed, parsed
+from logkeel.wire.catalog import AVSC, HISTORY, NAMESPACE, compose, current, fingerprint_of, landed, parsed
 from logkeel.wire.landing import land, render
 
 REMEDY = "run `python -m logkeel.wire.landing` and commit the history"
 VERSIONS = sorted(landed().items(), key=lambda item: item[1])
 PAIRS = [(name, writer, reader) for (writer, name), (reader, other) in product(VERSIONS, VERSIONS) if name == other]
 
+
+OPEN = {"EventKind", "ScheduleEventKind", "ErrorKind"}
 
 EXAMPLES, FEW_EXAMPLES = 40, 8
 """There are as many pairs as the square of the versions; those with the current one are what is met."""
@@ -73,13 +75,13 @@ def spread(node: Any, named: dict[str, Any]) -> Any:
         return [spread(branch, named) for branch in node]
     out = dict(node)
     if node["type"] == "record":
-        out["name"] = node["name"] if "." in node["name"] else f"logkeel.v0.{node['name']}"
+        out["name"] = f"{node['namespace']}.{node['name']}"
         out["fields"] = [{**field, "type": spread(field["type"], named)} for field in node["fields"]]
     for key in ("items", "values"):
         if key in node:
             out[key] = spread(node[key], named)
     if node["type"] in ("record", "enum"):
-        named[out["name"] if "." in out["name"] else f"logkeel.v0.{out['name']}"] = out
+        named[f"{node['namespace']}.{node['name']}"] = out
     return out
 
 
@@ -91,6 +93,16 @@ def symbols_of(node: Any) -> dict[str, list[str]]:
         return {}
     found = {node["name"]: node["symbols"]} if node.get("type") == "enum" else {}
     return found | symbols_of([node.get(key) for key in ("type", "fields", "items", "values")])
+
+
+def enums_of(node: Any) -> list[dict[str, Any]]:
+    """Every enum in a composed schema."""
+    if isinstance(node, list):
+        return [found for item in node for found in enums_of(item)]
+    if not isinstance(node, dict):
+        return []
+    inside = enums_of([node.get(key) for key in ("type", "fields", "items", "values")])
+    return [node, *inside] if node.get("type") == "enum" else inside
 
 
 def on_disk(name: str, fingerprint: str) -> Any:
@@ -113,6 +125,16 @@ def test_the_order_lists_exactly_the_files() -> None:
 @pytest.mark.parametrize(("fingerprint", "name"), VERSIONS, ids=str)
 def test_a_kept_version_is_unchanged(fingerprint: str, name: str) -> None:
     assert fingerprint_of(on_disk(name, fingerprint)) == fingerprint
+
+
+@pytest.mark.parametrize(("fingerprint", "name"), VERSIONS, ids=str)
+def test_only_open_enums_gain_symbols(fingerprint: str, name: str) -> None:
+    for enum in enums_of(on_disk(name, fingerprint)):
+        now = json.loads((AVSC / f"{enum['name']}.avsc").read_text(encoding="utf-8"))
+        if enum["namespace"] == NAMESPACE:
+            assert (enum["name"] in OPEN) == ("default" in enum), "an open enum has a default, a closed one has none"
+            assert enum["symbols"] == now["symbols"][: len(enum["symbols"])]
+            assert enum["symbols"] == now["symbols"] or enum["name"] in OPEN, "a new field says it (decision 0037)"
 
 
 @pytest.mark.parametrize(("name", "writer", "reader"), PAIRS, ids=str)

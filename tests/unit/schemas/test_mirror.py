@@ -12,7 +12,7 @@ import pytest
 
 import logkeel.records
 from logkeel.wire import RECORDS
-from logkeel.wire.catalog import AVSC
+from logkeel.wire.catalog import AVSC, NAMESPACE
 
 STRUCTS = [
     kind
@@ -92,7 +92,7 @@ def test_struct_and_schema_are_equal(kind: type[msgspec.Struct]) -> None:
 @pytest.mark.parametrize("schema", FILES.values(), ids=FILES)
 def test_everything_has_a_doc_and_one_namespace(schema: dict[str, Any]) -> None:
     assert [name for name, doc in documented(schema) if len(doc) < 10 or not doc.endswith(".")] == []
-    assert schema["namespace"] == "logkeel.v0"
+    assert schema["namespace"] == NAMESPACE
 
 
 @pytest.mark.parametrize("kind", STRUCTS, ids=lambda kind: kind.__name__)

@@ -68,6 +68,8 @@ def apply(state: RunState, event: RunEvent, plan: Plan) -> None:
         call_claims.end(state, event)
     if event.kind in child_budgets.KINDS:
         child_budgets.account_for(state, event)
+    if event.kind == "other":
+        raise InvariantViolation("an event of a kind that is unknown here", run_id=state.info.run_id)
     _HANDLERS[event.kind](state, event, plan)
     if event.amounts and event.kind != "question_answered":
         budget_events.account_for(state, event, plan)
