@@ -22,8 +22,8 @@ from logkeel.client.forking import NewConversation, cut, fork_request, in_conver
 from logkeel.client.schedules import Schedules
 from logkeel.client.sending import AcknowledgedSender
 from logkeel.client.streams import Emitted, StreamReader, until_ended
-from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
-from logkeel.log import Admin, LogClient, OutputRecord, TopicPartition
+from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, WaitTimedOut
+from logkeel.log import Admin, LogClient, OutputRecord, TopicPartition, described
 from logkeel.log.partitioner import partition_for
 from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.projection import HistoryReader, OpenQuestion
@@ -383,11 +383,7 @@ class Client:
     def home_of(self, routing_key: str) -> int:
         """The partition a routing key lives on (P27). Raises `TopicMissing`."""
         if self._partitions is None:
-            topic = self._names.run_requests
-            found = self._admin.describe_topics([topic])
-            if topic not in found:
-                raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-            self._partitions = found[topic].partitions
+            self._partitions = described(self._admin, self._names.run_requests).partitions
         return partition_for(routing_key.encode(), self._partitions)
 
     def from_start(self, run_id: str, routing_key: str | None = None) -> Wait:
