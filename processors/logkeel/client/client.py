@@ -18,7 +18,7 @@ from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
-from logkeel.client.forking import NewConversation, cut, fork_request, in_conversation
+from logkeel.client.forking import NewConversation, carried, cut, fork_request, in_conversation
 from logkeel.client.schedules import Schedules
 from logkeel.client.sending import AcknowledgedSender
 from logkeel.client.streams import Emitted, StreamReader, until_ended
@@ -317,7 +317,7 @@ class Client:
             version=version,
             reason=reason,
         )
-        return self._begin(request, request.run_id, request.run_id, request.workflow)
+        return self._begin(carried(request), request.run_id, request.run_id, request.workflow)
 
     def fork_turn(
         self,
@@ -337,7 +337,8 @@ class Client:
             edits=self._payloads.wrap_writes(plain_writes(edits or {}), "the edits of a fork"),
             reason=reason,
         )
-        return self._begin(in_conversation(request, talk), request.run_id, talk.conversation_id, request.workflow)
+        request = carried(in_conversation(request, talk))
+        return self._begin(request, request.run_id, talk.conversation_id, request.workflow)
 
     def resolve(
         self,
