@@ -7,7 +7,7 @@
     none known                           `value`, a text; JSON if `json` is posted with it
 
 A value that these entries could not give back unchanged is shown as JSON as a whole, so that who changes one member
-loses no other. An empty entry is null where null fits, left out where the member may be missing, and else an empty text.
+loses no other. An empty entry is null where null fits, left out where the member may be missing, else an empty text.
 """
 
 from collections.abc import Mapping
