@@ -63,7 +63,7 @@ def sign_in(page: Page, address: str) -> None:
 
 def test_a_walk(place: tuple[Site, str], browser: Browser) -> None:
     site, address = place
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page = browser.new_context(viewport={"width": 1200, "height": 900}).new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: said.append(str(error)))

@@ -1,4 +1,4 @@
-"""What runs and models say, as people may read it on a page, in a mail or in a message. Pure.
+"""What runs and models say, as people may read it on a page, in a mail or in a message.
 
 It is foreign text: one line where a line is expected, cut where it is long, control characters written out, so that
 nobody is shown something else than what they approve. Escaping is the business of the template or the format that it
