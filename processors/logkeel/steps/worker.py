@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -416,8 +415,8 @@ class StepWorker:
 
     def _confirming(self, attempt: Attempt) -> Callable[[], None] | None:
         """Once this heartbeat is acknowledged, the step is surely held from now on for its lease (P39)."""
-        lease = attempt.lease
-        return None if lease is None else partial(lease.confirm, self._clock.monotonic_s())
+        lease, sent_at_s = attempt.lease, self._clock.monotonic_s()
+        return None if lease is None else lambda: lease.confirm(sent_at_s, self._clock.monotonic_s())
 
     def _submit(self) -> None:
         if self._starts:

@@ -101,7 +101,7 @@ class Stage:
     async def _beat(self, attempt: Attempt) -> None:
         """Heartbeats, acknowledged at once."""
         while attempt.lease is not None:
-            attempt.lease.confirm(self.clock.monotonic_s())
+            attempt.lease.confirm(self.clock.monotonic_s(), self.clock.monotonic_s())
             await asyncio.sleep(2)
 
     def _send(self, command: StepCommand, entry: JournalEntry, kept: Callable[[], None]) -> None:

@@ -262,7 +262,7 @@ class Journal:
         sent_at_s = self.clock.monotonic_s()
 
         def done() -> None:
-            self._lease.confirm(sent_at_s)
+            self._lease.confirm(sent_at_s, self.clock.monotonic_s())
             if not kept.done():
                 kept.set_result(None)
 
