@@ -23,6 +23,9 @@ ROLL_MS = (300.0, 1_000.0, 3_000.0)
 AWAY_MS = 28_000.0
 """A worker's session, and two leases of its steps behind it."""
 
+FIRST_HEARD = (6, 18)
+"""Commits of workers by which steps that take seconds are first heard of."""
+
 FORSAKEN_MS = 55_000.0
 """Longer than a transaction of a dead engine may stay open, shorter than it does if nobody aborts it."""
 
@@ -115,17 +118,19 @@ def _special(seed: int, settings: WorldSettings) -> tuple[Strike, ...]:
 
 
 def _lost_at_length(seed: int, draw: Random) -> tuple[Strike, ...]:
-    """A worker is dead for longer than its session; in every second seed for two leases more, and while its session
+    """A worker is dead for longer than its session; in every second seed for two leases more, and before its offsets
 
-    lasts the engines are restarted: leases begin anew, and are asked about before they end (P32).
+    follow its first heartbeats. While its session lasts, the engines are restarted: leases begin anew, and are asked
+    about before they end (P32).
     """
     lost = TimedStrike("kill_worker", draw.uniform(1_500.0, 6_000.0), draw.randrange(12), 13_000.0)
     away = Random(f"{seed}/away")
     if away.random() < 0.5:
         return (lost,)
-    at_ms = away.uniform(1_800.0, 3_800.0)
-    back = TimedStrike("stop_engines", at_ms + away.uniform(0.0, 4_000.0), 0, 300.0)
-    return (TimedStrike("kill_worker", at_ms, away.randrange(12), AWAY_MS), back)
+    return (
+        EffectStrike("crash", away.randint(*FIRST_HEARD), "before", AWAY_MS, of="commit_offsets"),
+        TimedStrike("stop_engines", away.uniform(2_000.0, 6_500.0), 0, 300.0),
+    )
 
 
 def _set_right(seed: int, slot: int) -> tuple[Strike, ...]:
