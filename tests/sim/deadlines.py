@@ -10,7 +10,19 @@ from tests.sim.workload import PATIENT, SETTLE, TIMEOUT, Work, copy_of, post_of
 
 from logkeel.records import RunEvent
 from logkeel.testing.world import World
-from logkeel.workflow import IDEMPOTENT, KEYED, NONE, Resource, Retry, StepContext, Timeout, Workflow, parallel, rescue
+from logkeel.workflow import (
+    CHECKED,
+    IDEMPOTENT,
+    KEYED,
+    NONE,
+    Resource,
+    Retry,
+    StepContext,
+    Timeout,
+    Workflow,
+    parallel,
+    rescue,
+)
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
 
@@ -53,6 +65,27 @@ async def _dig(number: int, step: StepContext, spade: Annotated[str, Resource(_o
 
 lengthy.flow(parallel(_survey, _dig, name="both"), post_of(lengthy))
 
+SETTLES_MS = 6_000
+"""With its time-out, longer than the lease of a worker: one that is lost is not checked at once."""
+
+settling: Workflow[Work] = Workflow("settling", state=Work, returns=("result",))
+
+
+@settling.step(effect=CHECKED(settle=f"{SETTLES_MS}ms"), timeout=TIMEOUT, retry=PATIENT)
+async def _pour(step: StepContext) -> None:
+    await STAGE.outside.act(step, "CHECKED", long=True)
+
+
+@_pour.check
+async def _was_poured(step: StepContext) -> bool:
+    return STAGE.outside.happened(step)
+
+
+settling.flow(_pour, post_of(settling))
+
+SETTLING = {_pour.name: SETTLES_MS}
+"""By step: settle times in ms that are not the usual one."""
+
 timely: Workflow[Work] = Workflow("timely", state=Work, returns=("result",))
 
 
@@ -79,7 +112,7 @@ async def _frail(step: StepContext) -> None:
 
 timely.flow(_soon, _remembered, rescue(_frail, on={"*": copy_of(timely)}), post_of(timely))
 
-DEADLINES = (lengthy, timely)
+DEADLINES = (lengthy, settling, timely)
 
 
 def faults_of_deadlines(world: World, histories: Histories, lines: Sequence[Line]) -> Iterator[str]:

@@ -31,6 +31,9 @@ DISTURBS = (
 not run decides nothing.
 """
 
+OF_WORKERS = ("kill_worker", "stop_workers", "drain_worker", "join_worker", "cut_off_worker")
+"""Strikes that keep no engine from anything."""
+
 
 def faults_of_losses(world: World, histories: Histories, answers: Iterable[tuple[Record, StepAnswer]]) -> Iterator[str]:
     """What was given up too soon or too late."""
@@ -83,7 +86,9 @@ def _disturbed(world: World) -> list[float]:
     zero_ms = world.cluster.clock.now_ms() - world.elapsed_ms
     found = []
     for event in world.trace.events:
-        if event.event in DISTURBS and not event.process.startswith("worker-"):
+        if event.event not in DISTURBS or event.process.startswith("worker-"):
+            continue
+        if event.event != "STRIKE" or event.detail.split(" ")[0] not in OF_WORKERS:
             found += [zero_ms + event.ms, zero_ms + event.ms + _lasts_ms(event)]
     return sorted(found)
 

@@ -172,8 +172,10 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         # What is bulky elsewhere fits here.
         return tuple(run for run in straight if run.workflow != "bulky") + _heavy_runs(seed)
     if seed % 16 == SKEWED_AT:
+        checks = Random(f"{seed}/checks")
         return straight[:2] + tuple(
-            RunPlan(f"check-{n}", "lengthy", draw.randrange(1_000), _sendings(draw)) for n in range(3)
+            RunPlan(f"check-{n}", checks.choice(("lengthy", "settling")), draw.randrange(1_000), _sendings(draw))
+            for n in range(3)
         )
     if seed % 16 == UNATTENDED_AT:
         straight = tuple(_cancelled(run, draw) for run in straight)

@@ -1,5 +1,6 @@
 """Runs that take back what they did: a workflow with sagas, and its judge."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from tests.sim.families import part
@@ -12,6 +13,9 @@ from logkeel.workflow import KEYED, ONCE, Retry, StepContext, Workflow, child, p
 Histories = Mapping[tuple[str, str], list[RunEvent]]
 UNDO = "/undo"
 SAGAS = ("saga", "payment")
+UNSURE = ("step_reclaimed", "step_released", "step_in_doubt")
+"""An execution may go on that nobody waits for."""
+
 UNDOABLE = ("_book", "_reserve", "_wire")
 
 trip: Workflow[Work] = Workflow("trip", state=Work, returns=("result",))
@@ -65,15 +69,19 @@ trip.flow(
 
 def faults_of_sagas(histories: Histories, lines: Iterable[Line]) -> Iterator[str]:
     """What was done in a saga that was undone is undone, once, the newest first; and nothing else is."""
-    happened = {(line.run_id, line.incarnation, line.path): line for line in lines if line.what == "effect"}
+    done: dict[tuple[str, str, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        if line.what == "effect":
+            done[line.run_id, line.incarnation, line.path].append(line)
     for run, events in histories.items():
         regions = {event.path or "": event for event in events if event.kind == "undo_started"}
-        mine = {path for *of, path in happened if tuple(of) == run}
+        mine = {path for *of, path in done if tuple(of) == run}
         for path in sorted(mine):
             if path.endswith(UNDO) and not _is_in(path, regions):
                 yield f"{run}: {path} took back what nobody had given up"
         yield from _left(run, events, mine)
         yield from _disorder(run, events)
+        yield from _undone_under_way(run, events, done)
         open_regions = [event for event in events if event.kind in ("undo_started", "undo_ended")]
         if open_regions and open_regions[-1].kind == "undo_started" and events[-1].kind == "run_completed":
             yield f"{run}: ended while {open_regions[-1].path or 'it'} was being undone"
@@ -101,6 +109,20 @@ def _disorder(run: tuple[str, str], events: list[RunEvent]) -> Iterator[str]:
         known = [done[path.removesuffix(UNDO)] for path in undone if path.removesuffix(UNDO) in done]
         if known != sorted(known, reverse=True):
             yield f"{run}: undone in the order {undone}"
+
+
+def _undone_under_way(
+    run: tuple[str, str], events: list[RunEvent], done: Mapping[tuple[str, str, str], list[Line]]
+) -> Iterator[str]:
+    """What is under way when its saga fails ends before it is undone, unless nobody knows whether it will."""
+    unsure = {event.path for event in events if event.kind in UNSURE}
+    for (*of, path), lines in done.items():
+        undone = done.get((*run, path + UNDO))
+        if tuple(of) != run or undone is None or path in unsure:
+            continue
+        late = [line for line in lines if line.at_ms > undone[0].at_ms and line.stalls == line.began_stalls]
+        if late:
+            yield f"{run}: {path} was done {late[-1].at_ms - undone[0].at_ms:.0f} ms after it had been undone"
 
 
 def _is_in(path: str, regions: Iterable[str]) -> bool:

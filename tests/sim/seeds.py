@@ -8,7 +8,7 @@ HEAVY_EVERY, HEAVY_AT = 32, 7
 
 HARD_AT, UNATTENDED_AT, SKEWED_AT = 3, 11, 9
 """Of sixteen seeds, those with a step that kills its workers, with cancels while no worker lives, and with checked
-steps that are lost by a worker whose clock is behind until it is started again.
+steps that are lost by a worker whose clock is behind until it is started again, if it is.
 """
 
 PAUSED_AT = 15
@@ -16,6 +16,9 @@ PAUSED_AT = 15
 
 TRIPS_AT = 6
 """The seeds of eight that have sagas as well."""
+
+FORSAKEN_AT = 6
+"""The seeds of eight in half of which an engine that dies inside of a transaction stays away."""
 
 LIMITED_AT = 1
 """The seeds of eight that have runs with limits as well."""

@@ -6,6 +6,7 @@ Places are (run, incarnation, path, dispatch).
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from tests.sim.deadlines import SETTLING
 from tests.sim.outside import JOURNAL, TIMEOUT_MS, Line
 from tests.sim.workload import SETTLE_MS
 
@@ -92,9 +93,13 @@ def _early_checks(world: World, lines: Sequence[Line], answers: Answers, zero_ms
                 at_ms = ended.get(_place_of(former))
                 is_open = at_ms is None or at_ms > zero_ms + line.at_ms
                 waited_ms = line.at_ms - former.at_ms
-                if former.dispatch < line.dispatch and is_open and waited_ms < TIMEOUT_MS + SETTLE_MS - 1:
+                if former.dispatch < line.dispatch and is_open and waited_ms < TIMEOUT_MS + _settle_ms(line) - 1:
                     what = f"{line.run_id} {line.path}#{line.dispatch}"
                     yield f"P35: {what} was checked {waited_ms:.0f} ms after #{former.dispatch} had begun"
+
+
+def _settle_ms(line: Line) -> int:
+    return SETTLING.get(line.path.rpartition("/")[2], SETTLE_MS)
 
 
 def _begins(lines: Iterable[Line]) -> Iterator[Line]:

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Literal
 
-from tests.sim.seeds import AGENTS_AT, ROLLED_AT, SKEWED_AT, UNATTENDED_AT, is_lengthy
+from tests.sim.seeds import AGENTS_AT, FORSAKEN_AT, ROLLED_AT, SKEWED_AT, UNATTENDED_AT, is_lengthy
 
 from logkeel.simulation import EffectName
 from logkeel.testing.world import EffectStrike, Strike, TimedStrike, WorldSettings
@@ -19,6 +19,18 @@ EFFECTS = 700
 
 CUT_OFF_MS = (900.0, 5_000.0, 11_500.0, 14_000.0, 24_000.0)
 ROLL_MS = (300.0, 1_000.0, 3_000.0)
+
+AWAY_MS = 28_000.0
+"""A worker's session, and two leases of its steps behind it."""
+
+FIRST_HEARD = (6, 18)
+"""Commits of workers by which steps that take seconds are first heard of."""
+
+FORSAKEN_MS = 55_000.0
+"""Longer than a transaction of a dead engine may stay open, shorter than it does if nobody aborts it."""
+
+PRODUCED = 80
+"""About as many records as the engines of a world have produced when its runs have begun."""
 
 _EFFECT_KINDS: tuple[EffectKind, ...] = (
     *("crash",) * 10,
@@ -73,7 +85,7 @@ def strikes_of(seed: int, settings: WorldSettings) -> tuple[Strike, ...]:
     if seed % 16 == SKEWED_AT:
         # A check is judged by the right time, which engines have.
         drawn = tuple(strike for strike in drawn if strike.kind != "jump_clock")
-    return drawn + _aimed(seed) + _special(seed, settings)
+    return drawn + _aimed(seed) + _special(seed, settings) + _forsaken(seed)
 
 
 def _aimed(seed: int) -> tuple[Strike, ...]:
@@ -99,14 +111,45 @@ def _special(seed: int, settings: WorldSettings) -> tuple[Strike, ...]:
             TimedStrike("cut_off_worker", draw.uniform(300.0, 3_000.0), draw.randrange(12), draw.choice(CUT_OFF_MS)),
         )
     if is_lengthy(seed):
-        return (TimedStrike("kill_worker", draw.uniform(1_500.0, 6_000.0), draw.randrange(12), 13_000.0),)
+        return _lost_at_length(seed, draw)
     if seed % 16 == SKEWED_AT:
-        (number,) = settings.skews
-        return (
-            EffectStrike("crash", draw.randint(4, 16), "after", 300.0, of="send"),
-            TimedStrike("kill_worker", draw.uniform(1_500.0, 6_000.0), number, 300.0),
-        )
+        return _set_right(seed, *settings.skews)
     return ()
+
+
+def _lost_at_length(seed: int, draw: Random) -> tuple[Strike, ...]:
+    """A worker is dead for longer than its session; in every second seed for two leases more, and before its offsets
+
+    follow its first heartbeats. While its session lasts, the engines are restarted: leases begin anew, and are asked
+    about before they end (P32).
+    """
+    lost = TimedStrike("kill_worker", draw.uniform(1_500.0, 6_000.0), draw.randrange(12), 13_000.0)
+    away = Random(f"{seed}/away")
+    if away.random() < 0.5:
+        return (lost,)
+    return (
+        EffectStrike("crash", away.randint(*FIRST_HEARD), "before", AWAY_MS, of="commit_offsets"),
+        TimedStrike("stop_engines", away.uniform(2_000.0, 6_500.0), 0, 300.0),
+    )
+
+
+def _set_right(seed: int, slot: int) -> tuple[Strike, ...]:
+    """The worker whose clock is behind is started again while its steps run and have been heard of; or it never is, and
+
+    each check that it makes waits by its clock (P35).
+    """
+    draw = Random(f"{seed}/right")
+    if draw.random() < 0.5:
+        return ()
+    return (TimedStrike("kill_worker", draw.uniform(1_600.0, 3_600.0), slot, 300.0),)
+
+
+def _forsaken(seed: int) -> tuple[Strike, ...]:
+    """An engine dies inside of a transaction and stays away, in every second of these seeds (P18)."""
+    draw = Random(f"{seed}/forsaken")
+    if seed % 8 != FORSAKEN_AT or draw.random() < 0.5:
+        return ()
+    return (EffectStrike("crash", draw.randint(1, PRODUCED), "after", FORSAKEN_MS, of="produce"),)
 
 
 def _effect_strike(draw: Random) -> EffectStrike:

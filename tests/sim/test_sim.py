@@ -20,7 +20,7 @@ from tests.sim.shrinking import shrink
 from tests.sim.workload import WORKFLOWS
 
 from logkeel.exactly_once import cache
-from logkeel.runs.core import undoing
+from logkeel.runs.core import sagas, undoing
 from logkeel.testing.world import World
 from logkeel.testing.world.ending import QUIET_MS, rests
 from logkeel.testing.world.trace import TraceEvent
@@ -66,12 +66,20 @@ def test_a_seed_that_fails_is_shrunk_to_a_command(monkeypatch: pytest.MonkeyPatc
 
 
 def test_seeds_with_sagas_find_what_is_not_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That what is under way ends first is shown by `tests/unit/runs/test_sagas.py`: thousands of seeds do not."""
     seeds = range(10_000 + TRIPS_AT, 10_000 + TRIPS_AT + 8 * 20, 8)
     assert {run.workflow for seed in seeds for run in plan_of(seed).runs} >= {"trip"}
     monkeypatch.setattr(undoing, "needs_undo", lambda *_: False)
     found = next(faults for seed in seeds if (faults := play(plan_of(seed), tmp_path).faults))
     assert "never undone" in found[0]
+
+
+def test_seeds_with_sagas_find_what_is_undone_while_it_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sagas, "AT_WORK", ())
+    seeds = range(TRIPS_AT, TRIPS_AT + 8 * 50, 8)
+    found = next(faults for seed in seeds if (faults := play(plan_of(seed), tmp_path).faults))
+    assert "after it had been undone" in found[0]
 
 
 def test_nothing_is_judged_while_something_goes_on(tmp_path: Path) -> None:
