@@ -10,10 +10,13 @@ from msgspec.structs import replace
 from tests.unit.journals.scripts import Life, call, entry_sent, journaled_plan, suspended
 from tests.unit.journals.test_code_children import asked_for, begun, end, given_up, kid
 from tests.unit.journals.test_retried_code import has_failed, retried, with_entries
-from tests.unit.runs.scripts import succeeded
+from tests.unit.runs.flows import Flow, plan_with
+from tests.unit.runs.scripts import flow_of, step_block, succeeded
 from tests.unit.runs.test_forking import forked
 
-from logkeel.records import CancelRun, ErrorInfo, RetryRun, StartRun
+from logkeel.definitions import EachBlock
+from logkeel.projection.projection import fold
+from logkeel.records import CancelRun, ChildCompleted, ErrorInfo, RetryRun, StartRun, StepAnswer
 from logkeel.runs.core import child_ends, requests, retrying
 from logkeel.runs.core.actions import Reject, StartChild
 from logkeel.runs.core.activation import Activation
@@ -21,6 +24,7 @@ from logkeel.runs.core.answers import answer
 from logkeel.runs.core.children import MAX_DESCENDANTS
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.redeciding import redecide
+from logkeel.runs.core.replay import replay
 
 BOOM = ErrorInfo(code="boom", kind="fatal", message="it broke")
 
@@ -203,6 +207,59 @@ def test_a_call_that_is_done_behind_a_child_is_never_made_again() -> None:
     life = with_entries(call("0.0.0"), kid("0.1.0"), call("0.0.1", "failed"))
     has_failed(life)
     assert retried(life) == ["0.0.0"]
+
+
+def say(flow: Flow, message: StepAnswer | ChildCompleted) -> list[StartRun]:
+    """What a worker or a child's engine says; which children are asked for."""
+    turn = Activation(flow.state, flow.plan, flow.now_ms)
+    if isinstance(message, ChildCompleted):
+        child_ends.ended(turn, message)
+    else:
+        answer(turn, message)
+    flow.history += turn.events
+    assert replay(flow.history, flow.plan) == flow.state
+    return [action.request for action in turn.actions if isinstance(action, StartChild)]
+
+
+def of_elements(*docs: str) -> Flow:
+    """Durable code for each of these."""
+    block = EachBlock(id="docs", items="docs", item="doc", body=step_block("a"), failed="failed")
+    document = plan_with(flow_of(block)).document
+    steps = tuple(replace(step, journaled=True) for step in document.steps)
+    return Flow(Plan(replace(document, steps=steps), "digest"), docs)
+
+
+def test_children_of_code_in_failed_elements_go_on_with_those() -> None:
+    """One element fails at its child; of the other one the child is cut off. The run succeeds, and is retried."""
+    flow = of_elements("x", "y")
+    paths = ("docs[0]/a", "docs[1]/a")
+    first = [say(flow, entry_sent(flow.state, kid(), path))[0] for path in paths]
+    say(flow, end(first[0], "failed", error=BOOM))
+    for path in paths:
+        flow.fail(path)
+    assert flow.status == "succeeded"
+    assert flow.given_up == [first[1].run_id]
+    assert flow.retry() is None
+    assert flow.open_steps == [*paths]
+    assert replay(flow.history, flow.plan) == flow.state
+    assert not fold(flow.history).waits
+    again = [say(flow, entry_sent(flow.state, kid(), path))[0] for path in paths]
+    assert all(is_told_to_go_on(each, former) for each, former in zip(again, first, strict=True))
+    for path, request in zip(paths, again, strict=True):
+        say(flow, end(request))
+        flow.succeed(path)
+    assert flow.status == "succeeded"
+    assert not flow.elements("failed")
+    assert redecide(flow.history, flow.plan).divergence is None
+
+
+def test_elements_whose_children_go_on_by_themselves_stay_failed() -> None:
+    flow = of_elements("x")
+    say(flow, entry_sent(flow.state, kid(abandon=True), "docs[0]/a"))
+    flow.fail("docs[0]/a")
+    rejected = flow.retry()
+    assert rejected is not None
+    assert rejected.code == "elements_have_failed"
 
 
 LANES = ("0.0.0", "0.1.0", "0.2.0")
