@@ -37,7 +37,7 @@ def forget_calls(state: RunState, plan: Plan, path: str) -> Mapping[str, str]:
 
 
 def has_abandoned(state: RunState, plan: Plan, path: str) -> bool:
-    """Whether code of this step waited for a child run that nobody has cancelled, and that answers to nobody any more."""
+    """Whether code of this step waited for a child run that nobody has cancelled, and that answers to nobody now."""
     if plan.steps[path].definition.journaled is not True:
         return False
     calls = ((state.journal[path, position].child, wait) for position, wait in state.journal_waits.of(path))
