@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.replay.scenes import SCENES
+from tests.sim.many import silence
 
 from logkeel.cli.recordings import lines_of
 
@@ -31,5 +32,6 @@ def record() -> Iterator[Path]:
 
 
 if __name__ == "__main__":
+    silence()
     for added in record():
         print(added)  # noqa: T201 - the command's output

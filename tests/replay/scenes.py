@@ -1,4 +1,4 @@
-"""What the recorded histories are of: example agents played whole in memory, and runs of the core where workers die."""
+"""What the recorded histories are of: agents played whole in memory, simulated worlds, and runs of the core."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,7 +10,8 @@ from examples.agents.react import agent as react
 from examples.agents.supervisor import team
 from examples.agents.support_chat import support
 from examples.payment.shop import purchase
-from msgspec.structs import replace
+from tests.replay import simulated
+from tests.replay.telling import told
 from tests.unit.runs.flows import Flow, plan_with
 from tests.unit.runs.scripts import flow_of, plan_of, step_block, text
 from tests.unit.runs.test_core_laws import World
@@ -84,18 +85,12 @@ class Played:
             runs = reader.catch_up()
             document = encode_document(self.workflow.document())
             return {
-                view.run_id: Recording(document, tuple(_told(event) for event in runs.history(view.run_id)))
+                view.run_id: Recording(document, tuple(told(event) for event in runs.history(view.run_id)))
                 for view in runs.runs()
             }
         finally:
             reader.close()
             self.application.close()
-
-
-def _told(event: RunEvent) -> RunEvent:
-    """Without what only says where it was recorded."""
-    error = None if event.error is None else replace(event.error, stack=None)
-    return replace(event, holder=None if event.holder is None else "worker", error=error)
 
 
 def research() -> dict[str, Recording]:
@@ -271,5 +266,8 @@ SCENES: dict[str, Scene] = {
         retry,
         fork,
         lost_workers,
+        simulated.caller,
+        simulated.testator,
+        simulated.elder,
     )
 }

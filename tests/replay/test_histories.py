@@ -1,5 +1,7 @@
 """Every history that was ever recorded here is decided by the present code as it was then."""
 
+from collections.abc import Iterator
+
 import pytest
 from msgspec.structs import replace
 from tests.replay.recording import FOLDER, names_of
@@ -8,6 +10,7 @@ from tests.replay.scenes import SCENES
 from logkeel.cli.recordings import Recording, recording_of
 from logkeel.cli.replaying import redecided
 from logkeel.projection.projection import fold
+from logkeel.records import RunEvent
 from logkeel.runs.core.redeciding import OF_ANOTHER_RUN
 from logkeel.runs.core.replay import replay
 
@@ -38,15 +41,23 @@ def test_each_scene_is_recorded_and_can_be_played_still(scene: str) -> None:
         assert found.compared > 0
 
 
+def _events() -> Iterator[RunEvent]:
+    return (event for recording in RECORDINGS.values() for event in recording.events)
+
+
 def test_they_hold_most_of_what_can_happen() -> None:
-    kinds = {event.kind for recording in RECORDINGS.values() for event in recording.events}
+    kinds = {event.kind for event in _events()}
     assert kinds >= {
         *("run_paused", "run_resumed", "run_retried", "run_forked", "cancel_requested", "step_held", "answer_ignored"),
         *("step_started", "step_in_doubt", "step_resolved", "step_reclaimed", "step_released", "step_refused"),
         *("step_journaled", "step_suspended", "question_asked", "question_answered", "question_reassigned"),
         *("signal_received", "wait_ended", "block_rescued", "block_timed_out", "undo_started", "undo_ended"),
-        *("child_started", "child_ended", "limit_asked", "limit_granted"),
+        *("child_started", "child_ended", "child_settled", "limit_asked", "limit_granted"),
     }
+    told_to_go_on = [each for each in _events() if each.kind == "child_started" and "again" in each.attributes]
+    assert any(each.journal is not None for each in told_to_go_on), "a child of code"
+    assert any(each.journal is not None and each.journal.waits_for == "limit" for each in _events())
+    assert any(each.kind == "question_answered" and each.amounts for each in _events()), "of a budget"
 
 
 def test_a_changed_word_in_any_of_them_would_be_found() -> None:

@@ -1,6 +1,7 @@
 """One seed: the plan is played, everything is given time to end, and judged."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,8 +39,13 @@ class Verdict:
     folded: frozenset[str] = frozenset()
 
 
-def play(plan: Plan, directory: Path, *, keep_lines: bool = False) -> Verdict:
-    """Run a plan, deterministically. `directory` is for the locks of slots, and may be used again."""
+def play(
+    plan: Plan, directory: Path, *, keep_lines: bool = False, look: Callable[[World], None] | None = None
+) -> Verdict:
+    """Run a plan, deterministically. `directory` is for the locks of slots, and may be used again.
+
+    `look` is shown the world before that ends.
+    """
     began_s = time.process_time()
     named = {run.workflow for run in plan.runs} | {ticks.name for _ in plan.schedules}
     known = named | {child for each in MORE if each.name in named for child in each.children} - {unborn.name}
@@ -48,6 +54,8 @@ def play(plan: Plan, directory: Path, *, keep_lines: bool = False) -> Verdict:
     try:
         verdict = _play(world, plan, keep_lines=keep_lines)
         verdict.processor_s = time.process_time() - began_s
+        if look is not None:
+            look(world)
         return verdict
     finally:
         world.end()

@@ -76,6 +76,7 @@ WITHOUT_EFFECT = (
     "_look",
     "_peek",
     "_ponder",
+    "_send_out",
     "_muse",
     "_soon",
 )

@@ -11,6 +11,7 @@ from tests.sim.schedules import SchedulePlan
 from tests.sim.seeds import (
     AGENTS_AT,
     CALLING_AT,
+    ELDERS_AT,
     FORKED_AT,
     HARD_AT,
     HEAVY_AT,
@@ -187,6 +188,7 @@ def _runs(seed: int) -> tuple[RunPlan, ...]:
         straight = tuple(_forked(run, forks) for run in straight)
     families = _families(seed) + _started(seed) + _trips(seed) + _limited(seed) + _spending(seed)
     families += _retried(seed) + _timely(seed) + _calling(seed) + _patched(seed) + _related(seed)
+    families += _elders(seed)
     return straight + _winding_runs(seed) + _agents(seed) + _many_runs(seed) + families
 
 
@@ -360,6 +362,17 @@ def _related(seed: int) -> tuple[RunPlan, ...]:
         for number in range(draw.choice((2, 3, 4)))
     )
     return (RunPlan("kin-0", "kin", draw.randrange(1_000), _sendings(draw)), *turns)
+
+
+def _elders(seed: int) -> tuple[RunPlan, ...]:
+    """Parents that are retried with the children of their code, of every thirty-second seed."""
+    if seed % 32 != ELDERS_AT:
+        return ()
+    draw = Random(f"{seed}/elders")
+    return tuple(
+        RunPlan(f"elder-{number}", "elder", draw.randrange(1_000), _sendings(draw))
+        for number in range(draw.choice((1, 2, 3)))
+    )
 
 
 def _patched(seed: int) -> tuple[RunPlan, ...]:

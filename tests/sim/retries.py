@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from random import Random
 
 from tests.sim.families import chat
-from tests.sim.kin import frail, kin
+from tests.sim.kin import elder, frail, kin
 from tests.sim.outside import STAGE, InCall, Outside
 from tests.sim.patches import PATCHED, has_failed
 from tests.sim.workload import PATIENT, SETTLE, TIMEOUT, Work, copy_of, double_of, post_of
@@ -96,7 +96,7 @@ async def _ponder(number: int, step: StepContext) -> int:
 pondering.flow(_ponder)
 
 RETRIED = (tough, pondering)
-FAILURES = {*((each.name, "failed") for each in (*RETRIED, kin, chat)), ("hurried", "timed_out")}
+FAILURES = {*((each.name, "failed") for each in (*RETRIED, kin, elder, chat)), ("hurried", "timed_out")}
 """By workflow and status: what somebody sees to."""
 
 LEFT = 0.5

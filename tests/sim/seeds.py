@@ -43,6 +43,9 @@ PATCHED_AT, RELATED_AT = 4, 10
 are.
 """
 
+ELDERS_AT = 22
+"""The seeds of thirty-two that have runs as well whose code has children that are retried with it."""
+
 ROLLED_AT, LENGTHY_AT = 8, 7
 """The seeds of sixteen where workers of two versions work side by side and all are restarted in turn, and of eight with
 steps that take seconds, one worker of which is dead for longer than its session.

@@ -1,11 +1,11 @@
-"""An order whose parcel is a run of its own, and a talk about it; both fail while the door is shut."""
+"""An order whose parcel is a run of its own, code with two parcels, and a talk; all fail while the door is shut."""
 
 import asyncio
 import os
 from pathlib import Path
 from typing import Annotated
 
-from logkeel.workflow import KEYED, Append, Fail, State, StepContext, Workflow, child
+from logkeel.workflow import KEYED, Append, Fail, State, StepContext, Workflow, child, current_step, durable
 
 
 class Parcel(State):
@@ -99,3 +99,17 @@ async def answer(message: str, messages: list[str], step: StepContext) -> str:
 
 
 talk.flow(hear, answer)
+
+
+def listed(order: str) -> list[str]:
+    """What is to be sent; said once."""
+    note(f"list {order}", current_step().idempotency_key)
+    return [f"{order}-{part}" for part in ("box", "bag")]
+
+
+@durable(children=[parcel])
+async def errand(step: StepContext, order: str) -> str:
+    """Durable code that has two parcels sent side by side, and tells of both."""
+    parts = await step.options(effect=KEYED).run("list", listed, order)
+    sent = await step.gather(*(step.child(parcel, {"order": part}) for part in parts))
+    return ", ".join(sent).upper()

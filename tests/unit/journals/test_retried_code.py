@@ -1,12 +1,11 @@
 """Durable code of a run that failed and is retried: what its journal keeps, and what the code comes by anew."""
 
 from tests.unit.journals.scripts import Life, call, entry_sent, question, suspended, wait
-from tests.unit.journals.test_code_children import begun, end, kid
 from tests.unit.runs.scripts import T0, failed
 
 from logkeel.records import JournalEntry, RetryRun
-from logkeel.runs.core import child_ends, retrying, waking
-from logkeel.runs.core.actions import DispatchStep, Reject, SetTimer
+from logkeel.runs.core import retrying, waking
+from logkeel.runs.core.actions import DispatchStep, SetTimer
 from logkeel.runs.core.answers import answer
 
 HOUR_MS = 3_600_000
@@ -79,26 +78,3 @@ def test_code_that_was_suspended_when_its_run_timed_out_goes_on() -> None:
     waking.run_deadline_over(life.next())
     assert life.kept() == ["step_revoked", "run_completed"]
     assert retried(life) == ["0"]
-
-
-def test_code_that_waited_for_a_child_or_failed_at_one_is_not_retried() -> None:
-    life, _ = begun(kid())
-    has_failed(life)
-    assert refused(life) == ["child_has_ended"]
-    life, (request,) = begun(kid())
-    child_ends.ended(life.next(), end(request, "failed"))
-    life.kept()
-    has_failed(life)
-    assert refused(life) == ["child_has_ended"]
-    life, (request,) = begun(kid())
-    child_ends.ended(life.next(), end(request))
-    life.kept()
-    has_failed(life)
-    assert retried(life) == ["0"], "one that succeeded is behind it"
-
-
-def refused(life: Life) -> list[str]:
-    """Codes."""
-    retrying.retry(life.next(), RetryRun(run_id="r"), "q")
-    assert life.kept() == []
-    return [action.code for action in life.turn.actions if isinstance(action, Reject)]

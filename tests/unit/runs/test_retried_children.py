@@ -2,13 +2,26 @@
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.runs.scripts import T0, flow_of, plan_of, step_block
+from tests.unit.journals.scripts import wait
+from tests.unit.runs.scripts import T0, flow_of, plan_of, step_block, text
 from tests.unit.runs.test_child_runs import Family, child, named
 
 from logkeel.definitions import ParallelBlock
 from logkeel.log import OutputRecord
 from logkeel.log.partitioner import partition_for
-from logkeel.records import CancelRun, ErrorInfo, RequestRejected, RetryRun, RunEvent, StartRun, StepCommand, StepFailed
+from logkeel.records import (
+    CancelRun,
+    ChildCall,
+    ErrorInfo,
+    RequestRejected,
+    RetryRun,
+    RunEvent,
+    StartRun,
+    StepCommand,
+    StepFailed,
+    StepJournaled,
+)
+from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.replay import replay
 from logkeel.wire import encode
 
@@ -170,6 +183,63 @@ def test_a_child_that_is_not_known_any_more_is_never_begun_anew() -> None:
     word = family.words()[-1]
     assert word.error is not None
     assert (word.child_run_id, word.child_incarnation, word.error.code) == ("gone", "-", "child_expired")
+
+
+class CodeFamily(Family):
+    """A parent whose code has called for the child."""
+
+    def __init__(self) -> None:
+        super().__init__(step_block("c"), publish=(TWO,))
+
+    def publish(self, plan: Plan) -> str:
+        """The step `c` has a journal."""
+        steps = tuple(replace(each, journaled=True) if each.name == "c" else each for each in plan.document.steps)
+        return super().publish(Plan(replace(plan.document, steps=steps), "digest"))
+
+    def kid_of(self, run_id: str) -> str:
+        """Behind the call for it."""
+        if run_id not in {each.run_id for each in self.told(self.names.run_events, RunEvent) if each.journal}:
+            self.call(run_id)
+        return super().kid_of(run_id)
+
+    def call(self, run_id: str) -> None:
+        """The code comes by its call for a child."""
+        called = ChildCall(workflow="other", version="1")
+        entry = replace(wait("child", name="other"), child=called, writes=(text("topic", "kafka"),))
+        sent = command(self, "c", run_id)
+        self.answer(sent, StepJournaled(identity=sent.identity, holder="w", entry=entry))
+
+
+@pytest.mark.parametrize("how", ["it failed", "it was cut off"])
+def test_a_child_of_code_goes_on_under_its_old_keys_with_the_code(how: str) -> None:
+    family = CodeFamily()
+    kid = family.kid
+    family.work("a", kid)
+    former = command(family, "b", kid)
+    if how == "it failed":
+        family.fail(former)
+    for life in (1, 2):
+        family.fail(command(family, "c", family.run_id))
+        assert family.ends(family.run_id) == ["failed"] * life
+        assert family.ends(kid)[-1] == ("failed" if (how, life) == ("it failed", 1) else "cancelled")
+        retry(family, family.run_id, life)
+        assert len(family.ends(kid)) == life, "nobody has told it yet"
+        family.call(family.run_id)
+        family.loop.close()
+        family.loop = family.boot()
+        family.turns(40)
+        family.call(family.run_id)
+    again = command(family, "b", kid)
+    assert (again.idempotency_key, again.identity.incarnation) == (former.idempotency_key, former.identity.incarnation)
+    family.succeed(again)
+    assert family.words()[-1].status == "succeeded"
+    assert family.kinds(family.run_id)[-1] == "child_ended"
+    assert family.kinds(kid).count("run_retried") == 2
+    family.succeed(command(family, "c", family.run_id))
+    family.work("z", family.run_id)
+    assert family.ends(family.run_id)[-1] == "succeeded"
+    assert [event.path for event in history(family, kid) if event.kind == "step_succeeded"] == ["a", "b"]
+    assert replay(history(family, kid), TWO).head.status == "succeeded"
 
 
 def test_a_child_itself_is_refused_and_says_whom_to_retry() -> None:

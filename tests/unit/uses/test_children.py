@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.budgets.budgeted import done, of_run
 from tests.unit.journals.scripts import entry_sent, suspended
-from tests.unit.runs.scripts import flow_of, started, step_block, text
+from tests.unit.runs.scripts import failed, flow_of, started, step_block, text
 from tests.unit.uses.families import MOST, Family, One, kid, plan_of
 
 from logkeel.definitions import Handler, ParallelBlock, RescueBlock, WithinBlock
@@ -228,3 +228,25 @@ def test_a_child_that_is_told_to_go_on_has_what_it_got_when_it_was_started() -> 
     told = family.root.history[-1]
     assert (told.attributes["again"], told.amounts) == ("true", {})
     assert family.root.account() == (spent, 0)
+
+
+def test_a_child_of_code_that_is_told_to_go_on_has_what_it_got_as_well() -> None:
+    family = Family(plan_of(flow_of(c), of_run(200), durable="c"), {"leaf": LEAF})
+    root = family.root
+    answer(root.next(), entry_sent(root.state, call("0", tokens=45), "c"))
+    root.over()
+    family.settle()
+    assert family.kids()[0].limit() == 45
+    answer(root.next(), failed(root.state, "c", "fatal"))
+    root.over()
+    family.settle()
+    spent, reserved = root.account()
+    assert (spent >= 45, reserved) == (True, 0), "it counts in full, as its parent has ended"
+    retrying.retry(root.next(), RetryRun(run_id=root.run_id), "again")
+    assert root.over() == ["run_retried", "step_dispatched"]
+    before = root.account()
+    answer(root.next(), entry_sent(root.state, call("0", tokens=45), "c"))
+    assert root.over() == ["step_journaled", "child_started"]
+    told = root.history[-1]
+    assert (told.attributes["again"], told.amounts) == ("true", {})
+    assert root.account() == before

@@ -67,6 +67,7 @@ def _anew(step: StepState, at_ms: int) -> StepState:
         suspended_since_ms=None,
         suspended_ms=step.suspended_ms + (0 if since_ms is None else at_ms - since_ms),
         doubt=None,
+        begun={},
     )
 
 

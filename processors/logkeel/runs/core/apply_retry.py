@@ -8,10 +8,11 @@ from logkeel.errors import InvariantViolation
 from logkeel.records import RunEvent
 from logkeel.runs.core.changing import begin_wait, hold
 from logkeel.runs.core.closed_elements import again_of, failed_child
+from logkeel.runs.core.code_again import forget_calls
 from logkeel.runs.core.limit_claims import is_share
 from logkeel.runs.core.paths import below, without_element
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.retryable import Remains, to_forget
+from logkeel.runs.core.retryable import Remains
 from logkeel.runs.core.state import RETRYABLE, BlockEnd, CutOff, RunState, StepState, WaitState
 
 _RESTORED = ("within", "saga")
@@ -50,11 +51,8 @@ def retried(state: RunState, event: RunEvent, plan: Plan) -> None:
 def try_again(state: RunState, steps: Iterable[str], event: RunEvent, plan: Plan) -> None:
     """Steps that have ended get another try: they are held, and the calls that their code failed at are forgotten."""
     for path in steps:
-        for position in to_forget(state, plan, path):
-            del state.journal[path, position]
-            if (path, position) in state.journal_waits:
-                del state.journal_waits[path, position]
-        state.steps[path] = _again(state.steps[path], event.at_ms)
+        begun = forget_calls(state, plan, path)
+        state.steps[path] = replace(_again(state.steps[path], event.at_ms), begun=begun)
         state.head.open_steps += 1
         hold(state, path, event.revision)
 

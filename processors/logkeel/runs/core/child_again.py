@@ -5,13 +5,18 @@ from hashlib import blake2b
 from logkeel.records import Parent
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.state import RunInfo, RunState
+from logkeel.runs.core.state import RunInfo, RunState, StepState
 
 
 def child_run_id(info: RunInfo, path: str, workflow: str) -> str:
     """The run id of the child that this run starts at this path."""
     identity = f"{info.run_id}\x00{info.incarnation}\x00{path}".encode()
     return f"{workflow}-{blake2b(identity, digest_size=12).hexdigest()}"
+
+
+def code_child_run_id(info: RunInfo, step: StepState, place: str, workflow: str) -> str:
+    """The same for code of this step, which calls for the child at this place; another one once it has begun anew."""
+    return child_run_id(info, f"{place}\x00{step.restarts}" if step.restarts else place, workflow)
 
 
 def is_again(state: RunState, plan: Plan, path: str) -> bool:

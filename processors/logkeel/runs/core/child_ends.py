@@ -31,18 +31,13 @@ def ended(turn: Activation, message: ChildCompleted) -> None:
         status=message.status,
         writes=_writes(turn, message, placed),
         error=error,
-        attributes={**journal_children.end_facts(turn, message), **_refused(message)},
+        attributes=journal_children.end_facts(turn, message),
         amounts=message.used,
     )
     if error is None:
         go_to(turn, placed.after, path)
     else:
         fail(turn, path, error, f"the child run of {path} did not succeed")
-
-
-def _refused(message: ChildCompleted) -> dict[str, str]:
-    """It has never begun: who tries again starts it."""
-    return {} if message.child_incarnation or message.status == "succeeded" else {"refused": "true"}
 
 
 def _writes(turn: Activation, message: ChildCompleted, placed: PlacedChild) -> tuple[FieldWrite, ...]:

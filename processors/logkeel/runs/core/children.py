@@ -17,7 +17,7 @@ from logkeel.records.limits import MAX_FIELDS_BYTES, fields_bytes, largest_first
 from logkeel.runs.core import child_budgets
 from logkeel.runs.core.actions import CancelChild, StartChild
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.child_again import child_run_id, is_again
+from logkeel.runs.core.child_again import child_run_id, code_child_run_id, is_again
 from logkeel.runs.core.paths import place_in_code
 from logkeel.runs.core.places import PlacedChild
 from logkeel.runs.core.reading import copied, field_value
@@ -51,10 +51,8 @@ def limits_of(info: RunInfo, document: WorkflowDocument) -> TreeLimits:
 
 
 def child_of_code(turn: Activation, path: str, position: str, workflow: str) -> str:
-    """The run id of the child that code of this step starts at this position, another one once it has begun anew."""
-    restarts = turn.state.steps[path].restarts
-    place = place_in_code(path, position)
-    return child_run_id(turn.state.info, f"{place}\x00{restarts}" if restarts else place, workflow)
+    """The run id of the child that code of this step starts at this position."""
+    return code_child_run_id(turn.state.info, turn.state.steps[path], place_in_code(path, position), workflow)
 
 
 def begin(turn: Activation, path: str) -> ErrorInfo | None:

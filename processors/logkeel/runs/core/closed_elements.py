@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from logkeel.definitions import EachBlock
+from logkeel.runs.core.code_again import has_abandoned
 from logkeel.runs.core.paths import below, is_under, without_element
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.retryable import Ended, Remains, children_of
+from logkeel.runs.core.retryable import Ended, Remains
 from logkeel.runs.core.state import BlockEnd, CutOff, EachState, FailedElement, RunState
 from logkeel.runs.core.targets import ToEnd
 
@@ -149,7 +150,7 @@ class _Closed:
 
     def _goes_on(self, path: str, left: Remains, again: Mapping[str, int]) -> bool:
         element, cut = self._elements[path], self._cut.get(path, [])
-        if element.code in NOT_BY_A_STEP or any(children_of(self._state, self._plan, step) for step in left.steps):
+        if element.code in NOT_BY_A_STEP or any(has_abandoned(self._state, self._plan, step) for step in left.steps):
             return False
         if any(was_abandoned(self._plan, place, each) for place, each in cut):
             return False

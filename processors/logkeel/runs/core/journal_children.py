@@ -32,7 +32,10 @@ def begin(turn: Activation, path: str, entry: JournalEntry) -> None:
     limits = limits_of(replace(info, parent=turn.state.parent), turn.plan.document)
     left = limits.max_descendants - turn.state.head.descendants
     problem = start_problem(place, limits, left, entry.writes)
-    lack = child_budgets.lack_of(turn.state, turn.plan, call.uses, SHARES) if problem is None else None
+    run_id = child_of_code(turn, path, entry.position, call.workflow)
+    again = step.begun.get(entry.position) == run_id
+    needs_share = problem is None and not again
+    lack = child_budgets.lack_of(turn.state, turn.plan, call.uses, SHARES) if needs_share else None
     if lack is not None and lack.waits:
         ask_for_more(turn, place, lack)
         return
@@ -42,16 +45,18 @@ def begin(turn: Activation, path: str, entry: JournalEntry) -> None:
         end_wait(turn, path, outcome, "step_resumed", path=path, attempt=step.attempt, dispatch=step.dispatch)
         return
     share = _share(call, left)
-    run_id = child_of_code(turn, path, entry.position, call.workflow)
     facts = {"workflow": call.workflow, "version": call.version, "descendants": str(1 + share)}
+    if again:
+        facts["again"] = "true"
     # What it begins with stands in the history already, in the event of the intent.
     noted = replace(entry, writes=())
-    budget = child_budgets.share_of(turn.state, turn.plan, call.uses, SHARES)
+    # One that is told to go on has what it got when it was started.
+    budget = {} if again else child_budgets.share_of(turn.state, turn.plan, call.uses, SHARES)
     turn.record(
         "child_started", path=place, step=step.step, name=run_id, attributes=facts, journal=noted, amounts=budget
     )
     request = StartRun(workflow=call.workflow, version=call.version, run_id=run_id, inputs=entry.writes)
-    ask_for(turn, request, parent_of(turn, place, limits, share, budget))
+    ask_for(turn, request, replace(parent_of(turn, place, limits, share, budget), again=again))
 
 
 def _share(call: ChildCall, left: int) -> int:
@@ -107,15 +112,22 @@ def settle_late(turn: Activation, message: ChildCompleted) -> None:
 def end_facts(turn: Activation, message: ChildCompleted) -> dict[str, str]:
     """What the event of its end says of a child."""
     facts = {"descendants": str(message.descendants)}
+    if _never_began(message):
+        facts["refused"] = "true"
     if turn.state.head.claims and share_place(message.number) in turn.state.claims:
         facts[child_budgets.NUMBER] = str(message.number)
     return facts
 
 
+def _never_began(message: ChildCompleted) -> bool:
+    """Whether its start was refused: who tries again starts it."""
+    return not message.child_incarnation and message.status != "succeeded"
+
+
 def _outcome(turn: Activation, intent: JournalEntry, message: ChildCompleted) -> JournalEntry:
     if intent.child is None:
         return outcome_of(turn, intent)
-    call = replace(intent.child, run_id=message.child_run_id)
+    call = replace(intent.child, run_id=None if _never_began(message) else message.child_run_id)
     if message.status == "succeeded":
         return replace(outcome_of(turn, intent), child=replace(call, result=message.result))
     return replace(outcome_of(turn, intent, error=child_error(message, call.workflow)), child=call)

@@ -51,6 +51,9 @@ def outside_word(state: RunState, event: RunEvent) -> None:
 def child_started(state: RunState, event: RunEvent) -> None:
     """A child run is asked for; its number is that of this event, and what it may start counts from now on."""
     key, reserved = _place_in_code(event), reserve_descendants(state, event)
+    step = state.steps[key[0]]
+    if key[1] in step.begun:
+        state.steps[key[0]] = replace(step, begun={at: each for at, each in step.begun.items() if at != key[1]})
     state.journal_waits[key] = replace(state.journal_waits[key], revision=event.revision, reserved=reserved)
 
 

@@ -25,6 +25,7 @@ from logkeel.runs.core.closed_elements import (
     still_too_many,
     was_abandoned,
 )
+from logkeel.runs.core.code_again import has_abandoned
 from logkeel.runs.core.flow import set_timers
 from logkeel.runs.core.limit_asking import may_go
 from logkeel.runs.core.limit_uses import RUN
@@ -33,7 +34,6 @@ from logkeel.runs.core.moving import go_to
 from logkeel.runs.core.paths import static
 from logkeel.runs.core.pausing import release
 from logkeel.runs.core.plan import Plan
-from logkeel.runs.core.retryable import children_of
 from logkeel.runs.core.state import RETRYABLE, EndCause, RunState
 from logkeel.runs.core.taking_up import ask_what_became, waits_again
 from logkeel.runs.core.targets import ToElements, ToEnd
@@ -141,9 +141,9 @@ def _nothing_left(turn: Activation, run: str, again: Again) -> Reject | None:
         name, why = by_block
         return Reject(name, f"{run} cannot go on: {why.format(path=end.path)}; {_FORK}")
     if any(was_abandoned(plan, path, each) for path, each in again.cut.items()) or any(
-        children_of(state, plan, path) for path in left.steps
+        has_abandoned(state, plan, path) for path in left.steps
     ):
-        reason = f"{run} had child runs that its code had started, or that go on by themselves"
+        reason = f"{run} had child runs that go on by themselves"
         return Reject("child_has_ended", f"{reason}; {_FORK}")
     by_step = left.failed is not None or failed_wait(end, left) is not None or failed_child(end, left) is not None
     by_step = by_step or by_elements

@@ -170,6 +170,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     `restarts`: how often its code has begun anew; each time what it calls for has other keys. `reserved`: of budgets,
     by unit, what may be used yet; `counted`: what failed attempts of code with a journal have used.
     `forgiven`: failures from before the run was retried, which do not count any more.
+    `begun`: child runs that its code had waited for before that, by the position of the call: they are told to go on.
     """
 
     step: str
@@ -204,6 +205,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     reserved: Mapping[str, int] = {}
     counted: Mapping[str, int] = {}
     forgiven: int = 0
+    begun: Mapping[str, str] = {}
 
     @property
     def is_open(self) -> bool:
