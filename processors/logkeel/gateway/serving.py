@@ -38,8 +38,8 @@ log = structlog.get_logger("logkeel.gateway", role="gateway")
 class Runner(Protocol):
     """Starts a thread that ends soon after the event it is given was set; the one started last ends first."""
 
-    def start(self, name: str, target: Callable[[threading.Event], None]) -> None:
-        """Run `target(stop)`."""
+    def start(self, name: str, target: Callable[[threading.Event], None]) -> object:
+        """Run `target(stop)`. What it returns is nothing to a gateway."""
         ...
 
 
