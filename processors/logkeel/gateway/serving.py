@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -59,6 +60,7 @@ class Gateway:
         Raises `GatewayUnprotected`, `ConfigInvalid`, `PortTaken`, and as `Projector`.
         """
         refuse_open_door(settings)
+        refuse_bad_tls(settings)
         self._settings = settings
         verifiers = verifiers_of(settings)
         with ExitStack() as opened:
@@ -164,6 +166,21 @@ def verifiers_of(settings: GatewaySettings) -> list[Verifier]:
 
         found.append(OidcTokens(settings))
     return found
+
+
+def refuse_bad_tls(settings: GatewaySettings) -> None:
+    """Raise `ConfigInvalid` if certificate and key are no pair, or there is a key alone: that would be plain HTTP."""
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if key and not certificate:
+        raise ConfigInvalid("gateway.tls_key is given without gateway.tls_certificate: give both, or none")
+    if not certificate:
+        return
+    try:
+        # A password, though a wrong one: else OpenSSL would ask for that of an encrypted key at the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key or None, password="")
+    except OSError as error:
+        place = f"{certificate} and {key}" if key else certificate
+        raise ConfigInvalid(f"gateway.tls_certificate and gateway.tls_key: {place} cannot be used: {error}") from error
 
 
 def _bound(settings: GatewaySettings) -> socket.socket:
