@@ -98,7 +98,7 @@ def serve_here(
     start = HeadStart()
     with (
         watching(client, settings, "serve") as watch,
-        gateway_beside(client, settings, gateway) as door,
+        gateway_beside(client, settings, gateway, watch.calls) as door,
         Team(stop) as team,
     ):
         engine = make_engine(client, settings, lock, listener=start, watch=watch)

@@ -21,7 +21,7 @@ from logkeel.client.deciding import Decision
 from logkeel.client.following import CompletionFollower
 from logkeel.client.forking import ForkOptions, NewConversation, carried, cut, fork_request, in_conversation
 from logkeel.client.schedules import Schedules
-from logkeel.client.sending import AcknowledgedSender
+from logkeel.client.sending import AcknowledgedSender, HeadersOf, no_headers
 from logkeel.client.streams import Emitted, StreamReader, until_ended
 from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, WaitTimedOut
 from logkeel.log import Admin, LogClient, OutputRecord, TopicPartition, described
@@ -81,12 +81,19 @@ class RunHandle:
 class Client:
     """A client of one application; safe to use from several threads. Close it, or use it as a context manager.
 
-    `payloads`: what happens to values on their way; workers need the same keys and blob store.
+    `payloads`: what happens to values on their way; workers need the same keys and blob store. `headers`: what goes
+    with the record of each request, such as the context of a trace; asked on the thread that sends.
     """
 
     def __init__(
-        self, log_client: LogClient, *, prefix: str = TopicNames().prefix, payloads: PayloadChain = PLAIN
+        self,
+        log_client: LogClient,
+        *,
+        prefix: str = TopicNames().prefix,
+        payloads: PayloadChain = PLAIN,
+        headers: HeadersOf = no_headers,
     ) -> None:
+        self._headers = headers
         self._log = log_client
         self._payloads = payloads
         self._names = TopicNames(prefix)
@@ -447,9 +454,8 @@ class Client:
 
     def _send(self, request: Request | ScheduleRequest, routing_key: str) -> str:
         """Produce, and wait until it is acknowledged."""
-        output = OutputRecord(
-            self._names.run_requests, routing_key.encode(), encode(request), self.home_of(routing_key)
-        )
+        topic, home = self._names.run_requests, self.home_of(routing_key)
+        output = OutputRecord(topic, routing_key.encode(), encode(request), home, self._headers(request))
         request_id = request.request_id or ""
         if not self._sender.send(output, SEND_TIMEOUT_S):
             message = f"request {request_id} was not acknowledged in {SEND_TIMEOUT_S:.0f} s; it may still arrive:"

@@ -23,6 +23,7 @@ from logkeel.gateway.limits import RateLimit
 from logkeel.gateway.parts import Parts, Pulse
 from logkeel.gateway.published import Published
 from logkeel.gateway.settings import GatewaySettings, refuse_open_door
+from logkeel.gateway.tracing import CallTracer, headers_of_call
 from logkeel.log import LogClient
 from logkeel.payloads import PayloadChain
 from logkeel.readmodel import FILE_NAME, Projector, ReadModel, Touched
@@ -54,8 +55,9 @@ class Gateway:
         payloads: PayloadChain,
         settings: GatewaySettings,
         folder: Path,
+        tracer: CallTracer | None = None,
     ) -> None:
-        """`folder`: of the read model, whose lock the caller holds.
+        """`folder`: of the read model, whose lock the caller holds. `tracer`: None sends no spans.
 
         Raises `GatewayUnprotected`, `ConfigInvalid`, `PortTaken`, and as `Projector`.
         """
@@ -67,7 +69,8 @@ class Gateway:
             self._socket = opened.enter_context(closing(_bound(settings)))
             self._projector = opened.enter_context(closing(Projector(log_client, names, folder / FILE_NAME)))
             hub = opened.enter_context(closing(StreamHub(log_client, names, payloads)))
-            client = opened.enter_context(closing(Client(log_client, prefix=names.prefix, payloads=payloads)))
+            client = Client(log_client, prefix=names.prefix, payloads=payloads, headers=headers_of_call)
+            opened.enter_context(closing(client))
             model = opened.enter_context(closing(ReadModel(folder / FILE_NAME)))
             self._parts = Parts(
                 settings=settings,
@@ -84,6 +87,7 @@ class Gateway:
                 rate=RateLimit(settings.rate_per_s, settings.rate_burst),
                 pulse=Pulse(turned_s=time.monotonic()),
                 began_ms=time.time_ns() // 1_000_000,
+                tracer=tracer,
             )
             self._opened = opened.pop_all()
 

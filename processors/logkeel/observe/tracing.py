@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from opentelemetry import context, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -19,8 +20,8 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from logkeel.observe import spans
-from logkeel.records import StepFailed
-from logkeel.records.tracing import SpanPlace, call_span_id, span_id_of, trace_id_of_command
+from logkeel.records import StepFailed, TraceContext
+from logkeel.records.tracing import SpanPlace, call_span_id, cause_of, span_id_of, trace_id_of_command, traceparent
 from logkeel.steps.attempt import Attempt
 from logkeel.steps.execution import Outcome
 from logkeel.steps.journal.calls import CallSeen
@@ -100,6 +101,43 @@ class StepTracing(Unwatched):
             raise
         finally:
             span.end()
+
+
+@dataclass(frozen=True, slots=True)
+class CallInGateway:
+    """Implements `logkeel.gateway.tracing.CallSpan`."""
+
+    span: Span
+    context: TraceContext
+
+    def end(self, *, method: str, route: str, status: int, run_id: str, request_id: str) -> None:
+        """See `CallSpan`."""
+        self.span.update_name(f"{method} {route}")
+        self.span.set_attributes(spans.http_attributes(method, route, status))
+        self.span.set_attributes(spans.request_attributes(run_id, request_id))
+        if status >= spans.SERVER_ERROR:
+            _failed(self.span, str(status))
+        self.span.end()
+
+
+class CallTracing:
+    """Implements `logkeel.gateway.tracing.CallTracer`. A call is made once: its span has a random id."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self._tracer = provider.get_tracer("logkeel.gateway")
+
+    def begin(self, caller: TraceContext | None) -> CallInGateway:
+        """See `CallTracer`."""
+        above, place = context.Context(), cause_of(caller)
+        if place is not None:
+            above = trace.set_span_in_context(trace.NonRecordingSpan(_context_of(place)), above)
+        span = self._tracer.start_span("POST", context=above, kind=SpanKind.SERVER)
+        here = span.get_span_context()
+        flags = bool(here.trace_flags & TraceFlags.SAMPLED)
+        header = traceparent(SpanPlace(f"{here.trace_id:032x}", f"{here.span_id:016x}", flags))
+        return CallInGateway(
+            span, TraceContext(traceparent=header, tracestate=None if caller is None else caller.tracestate)
+        )
 
 
 def make_provider(resource: dict[str, str], exporter: SpanExporter | None = None) -> TracerProvider:
