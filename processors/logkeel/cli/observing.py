@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from logkeel.exactly_once import TransactionalLoop
     from logkeel.observe.engine import EngineMetrics
     from logkeel.observe.registry import Metrics
-    from logkeel.observe.tracing import CallTracing, TracerProvider
+    from logkeel.observe.tracing import CallTracing, NotificationTracing, TracerProvider
     from logkeel.observe.worker import StepMetrics
     from logkeel.runs import RunSettings
     from logkeel.steps import StepObserver
@@ -37,9 +37,11 @@ class Runs(Protocol):
 
 
 class Counted(Protocol):
-    """A notifier that tells what becomes of deliveries: channel and outcome."""
+    """A notifier that tells what becomes of deliveries: channel and outcome; and of each attempt, for its span."""
 
     def counted_by(self, counted: Callable[[str, str], None]) -> None: ...
+
+    def traced_by(self, tracer: "NotificationTracing") -> None: ...
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class Watch:
     metrics: "Metrics | None" = None
     traces: "Callable[[str], StepObserver] | None" = None
     calls: "CallTracing | None" = None
+    notifications: "NotificationTracing | None" = None
     run_settings: "RunSettings | None" = None
     _closing: ExitStack = field(default_factory=ExitStack)
     _of_queue: "dict[str, StepMetrics]" = field(default_factory=dict)
@@ -88,7 +91,9 @@ class Watch:
         self._watch_lag(names.engine_group, names.run_requests, names.step_results)
 
     def notifier_made(self, notifier: Counted) -> None:
-        """As `loop_made`; what becomes of deliveries is counted."""
+        """As `loop_made`; what becomes of deliveries is counted, and each attempt is a span."""
+        if self.notifications is not None:
+            notifier.traced_by(self.notifications)
         if self.metrics is None:
             return
         from logkeel.observe import catalogue
@@ -154,13 +159,14 @@ def _trace(watch: Watch, role: str) -> None:
     if not _asked(role):
         return
     watch.run_settings = RunSettings(traces_causes=True)
-    if role in ("engine", "notifier"):
-        return  # They make no spans.
+    if role == "engine":
+        return  # It makes no spans.
     provider = _provider(role, watch._closing)
     if provider is None:
         return
-    from logkeel.observe.tracing import CallTracing, StepTracing
+    from logkeel.observe.tracing import CallTracing, NotificationTracing, StepTracing
 
+    watch.notifications = NotificationTracing(provider)
     watch.traces = lambda group: StepTracing(provider, group)
     watch.calls = CallTracing(provider)
 

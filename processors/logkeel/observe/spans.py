@@ -7,6 +7,7 @@ No content is recorded: no input, no result, no message of an error.
 | span | name | kind | parent |
 |---|---|---|---|
 | call of a gateway | `POST <route>` | SERVER | the caller's, if it names one |
+| attempt to notify | `notify <kind>` | CLIENT | none: a tree of its own in the run's trace |
 | execution | `invoke_agent <step>` | CONSUMER | none: a tree of its own in the run's trace |
 | call | `execute_tool <name>` | INTERNAL | the execution, or what its code has opened around the call |
 
@@ -132,3 +133,19 @@ def request_attributes(run_id: str, request_id: str) -> Attributes:
     if run_id:
         found |= {"logkeel.run.id": run_id, "session.id": run_id}
     return found
+
+
+def notification_attributes(facts: Mapping[str, str | int]) -> Attributes:
+    """Of an attempt to notify somebody; who it is and what they are told is left out."""
+    return {
+        "gen_ai.workflow.name": facts["workflow"],
+        "gen_ai.conversation.id": facts["run_id"],
+        "session.id": facts["run_id"],
+        "logkeel.run.id": facts["run_id"],
+        "logkeel.run.incarnation": facts["incarnation"],
+        "logkeel.step.path": facts["path"],
+        "logkeel.notification.kind": facts["kind"],
+        "logkeel.notification.channel": facts["channel"],
+        "logkeel.notification.key": facts["key"],
+        "logkeel.notification.attempt": facts["attempt"],
+    }

@@ -21,11 +21,31 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 
 from logkeel.observe import spans
 from logkeel.records import StepFailed, TraceContext
-from logkeel.records.tracing import SpanPlace, call_span_id, cause_of, span_id_of, trace_id_of_command, traceparent
+from logkeel.records.tracing import (
+    SpanPlace,
+    call_span_id,
+    cause_of,
+    notification_span_id,
+    span_id_of,
+    trace_id_of,
+    trace_id_of_command,
+    traceparent,
+)
 from logkeel.steps.attempt import Attempt
 from logkeel.steps.execution import Outcome
 from logkeel.steps.journal.calls import CallSeen
 from logkeel.steps.observing import Unwatched
+
+__all__ = [
+    "CallInGateway",
+    "CallTracing",
+    "DerivedIds",
+    "NotificationTracing",
+    "StepTracing",
+    "TracerProvider",
+    "make_provider",
+    "share",
+]
 
 _FORCED: ContextVar[tuple[int, int] | None] = ContextVar("logkeel_span", default=None)
 
@@ -138,6 +158,38 @@ class CallTracing:
         return CallInGateway(
             span, TraceContext(traceparent=header, tracestate=None if caller is None else caller.tracestate)
         )
+
+
+class NotificationTracing:
+    """Implements `logkeel.notify.tracing.NotificationTracer`. An attempt that is repeated is the same span."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self._tracer = provider.get_tracer("logkeel.notify")
+
+    @contextmanager
+    def sending(self, facts: dict[str, str | int], traceparent: str | None) -> Iterator[dict[str, str | int]]:
+        """See `NotificationTracer`."""
+        caller = None if traceparent is None else TraceContext(traceparent=traceparent)
+        cause, ended = cause_of(caller), dict[str, str | int]()
+        trace_id = trace_id_of(str(facts["run_id"]), str(facts["incarnation"]), caller)
+        with _forced(trace_id, notification_span_id(str(facts["key"]), int(facts["attempt"]))):
+            span = self._tracer.start_span(
+                f"notify {facts['kind']}",
+                # Without a parent: a tree of its own, as an execution is.
+                context=context.Context(),
+                kind=SpanKind.CLIENT,
+                attributes=spans.notification_attributes(facts),
+                links=[] if cause is None else [Link(_context_of(cause))],
+            )
+        try:
+            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                yield ended
+        finally:
+            outcome = str(ended.get("outcome", "failed"))
+            span.set_attribute("logkeel.notification.outcome", outcome)
+            if outcome != "delivered":
+                _failed(span, outcome)
+            span.end()
 
 
 def make_provider(resource: dict[str, str], exporter: SpanExporter | None = None) -> TracerProvider:
