@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from deploy.checks import tools
+from deploy.checks import strimzi, tools
 from deploy.render import BASE, rendered_base
 
 from logkeel.cli.access import Role
@@ -14,7 +14,7 @@ from logkeel.records.topics import TopicNames
 
 KUBERNETES = ("1.35.0", "1.36.0", "1.37.0")
 OWN_KINDS = {"KafkaTopic", "KafkaUser", "ScaledObject", "TriggerAuthentication", "PodMonitor", "PrometheusRule"}
-"""Custom resources: checked against the code and against their own types."""
+"""Custom resources: checked against the code and against their own types, below."""
 
 VARIANTS = {
     "default": (),
@@ -65,6 +65,13 @@ def test_custom_resources_are_of_their_types(rendered: str) -> None:
         [each for each in tools.documents(rendered) if each["kind"] in OWN_KINDS and "Kafka" not in each["kind"]]
     )
     assert said == f"{wanted} checked\n"
+
+
+def test_topics_and_users_are_of_strimzis_types(rendered: str) -> None:
+    resources = [each for each in tools.documents(rendered) if each["kind"] in strimzi.DEFINITIONS]
+    assert bool(resources) == ("kafka.strimzi.io" in rendered)
+    for resource in resources:
+        assert strimzi.problems(resource) == [], resource["metadata"]["name"]
 
 
 def test_each_queue_has_a_deployment_that_may_take_its_time_to_end(binaries: dict[str, Path]) -> None:

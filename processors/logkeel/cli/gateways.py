@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from logkeel.cli.observing import tracing_calls
 from logkeel.cli.output import say
 from logkeel.cli.payloads import payload_chain
 from logkeel.cli.read_models import read_models
@@ -16,13 +17,14 @@ from logkeel.log import LogClient
 
 if TYPE_CHECKING:
     from logkeel.gateway.serving import Gateway
+    from logkeel.gateway.tracing import CallTracer
 
 Presence = Literal["none", "may", "must"]
 """Whether a gateway is to be there; one that may be is left out where its port is taken or its packages are missing."""
 
 
 @contextmanager
-def opened_gateway(client: LogClient, settings: Settings) -> "Iterator[Gateway]":
+def opened_gateway(client: LogClient, settings: Settings, tracer: "CallTracer | None" = None) -> "Iterator[Gateway]":
     """A gateway that holds the lowest free slot of read models; it has not started. Raises as `Gateway`."""
     try:
         from logkeel.gateway.serving import Gateway
@@ -31,7 +33,7 @@ def opened_gateway(client: LogClient, settings: Settings) -> "Iterator[Gateway]"
 
     lock = take_slot(read_models(settings))
     try:
-        made = Gateway(client, settings.names, payload_chain(settings), settings.gateway, lock.directory)
+        made = Gateway(client, settings.names, payload_chain(settings), settings.gateway, lock.directory, tracer)
         with closing(made):
             yield made
     finally:
@@ -39,13 +41,15 @@ def opened_gateway(client: LogClient, settings: Settings) -> "Iterator[Gateway]"
 
 
 @contextmanager
-def gateway_beside(client: LogClient, settings: Settings, presence: Presence) -> "Iterator[Gateway | None]":
+def gateway_beside(
+    client: LogClient, settings: Settings, presence: Presence, tracer: "CallTracer | None" = None
+) -> "Iterator[Gateway | None]":
     """A gateway beside engine and workers; None where there is to be none, or where it only may be and cannot."""
     with ExitStack() as opened:
         door = None
         if presence != "none":
             try:
-                door = opened.enter_context(opened_gateway(client, settings))
+                door = opened.enter_context(opened_gateway(client, settings, tracer))
             except (PortTaken, ConfigInvalid) as error:
                 if presence == "must":
                     raise
@@ -57,7 +61,11 @@ def run_gateway(settings: Settings, stop: threading.Event, *, ready: Callable[[s
     """Until `stop` is set; `ready` is told the address. Raises what ended it."""
     from logkeel.cli.wiring import connect
 
-    with opened_gateway(connect(settings), settings) as gateway, Team(stop) as team:
+    with (
+        tracing_calls("gateway") as tracer,
+        opened_gateway(connect(settings), settings, tracer) as gateway,
+        Team(stop) as team,
+    ):
         gateway.start(team)
         ready(gateway.address)
         team.wait(lambda: None)

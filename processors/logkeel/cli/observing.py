@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from logkeel.exactly_once import TransactionalLoop
     from logkeel.observe.engine import EngineMetrics
     from logkeel.observe.registry import Metrics
+    from logkeel.observe.tracing import CallTracing, NotificationTracing, TracerProvider
     from logkeel.observe.worker import StepMetrics
     from logkeel.runs import RunSettings
     from logkeel.steps import StepObserver
@@ -36,9 +37,11 @@ class Runs(Protocol):
 
 
 class Counted(Protocol):
-    """A notifier that tells what becomes of deliveries: channel and outcome."""
+    """A notifier that tells what becomes of deliveries: channel and outcome; and of each attempt, for its span."""
 
     def counted_by(self, counted: Callable[[str, str], None]) -> None: ...
+
+    def traced_by(self, tracer: "NotificationTracing") -> None: ...
 
 
 @dataclass(slots=True)
@@ -49,6 +52,8 @@ class Watch:
     client: LogClient
     metrics: "Metrics | None" = None
     traces: "Callable[[str], StepObserver] | None" = None
+    calls: "CallTracing | None" = None
+    notifications: "NotificationTracing | None" = None
     run_settings: "RunSettings | None" = None
     _closing: ExitStack = field(default_factory=ExitStack)
     _of_queue: "dict[str, StepMetrics]" = field(default_factory=dict)
@@ -86,7 +91,9 @@ class Watch:
         self._watch_lag(names.engine_group, names.run_requests, names.step_results)
 
     def notifier_made(self, notifier: Counted) -> None:
-        """As `loop_made`; what becomes of deliveries is counted."""
+        """As `loop_made`; what becomes of deliveries is counted, and each attempt is a span."""
+        if self.notifications is not None:
+            notifier.traced_by(self.notifications)
         if self.metrics is None:
             return
         from logkeel.observe import catalogue
@@ -132,26 +139,57 @@ def watching(client: LogClient, settings: Settings, role: str) -> Iterator[Watch
         yield watch
 
 
+@contextmanager
+def tracing_calls(role: str) -> "Iterator[CallTracing | None]":
+    """What makes the spans of a gateway alone; None if no traces are asked for, or they cannot be sent."""
+    with ExitStack() as stack:
+        provider = _provider(role, stack) if _asked(role) else None
+        if provider is None:
+            yield None
+            return
+        from logkeel.observe.tracing import CallTracing
+
+        yield CallTracing(provider)
+
+
 def _trace(watch: Watch, role: str) -> None:
     """Send traces if the variables of OpenTelemetry say so. What is in the way of that stops nobody from working."""
-    from logkeel.observe.switches import wanted
     from logkeel.runs import RunSettings
+
+    if not _asked(role):
+        return
+    watch.run_settings = RunSettings(traces_causes=True)
+    if role == "engine":
+        return  # It makes no spans.
+    provider = _provider(role, watch._closing)
+    if provider is None:
+        return
+    from logkeel.observe.tracing import CallTracing, NotificationTracing, StepTracing
+
+    watch.notifications = NotificationTracing(provider)
+    watch.traces = lambda group: StepTracing(provider, group)
+    watch.calls = CallTracing(provider)
+
+
+def _asked(role: str) -> bool:
+    """Whether traces are to be sent."""
+    from logkeel.observe.switches import wanted
 
     asked = wanted(os.environ)
     if asked.refusal is not None:
         log.warning("traces_not_sent", role=role, reason=asked.refusal)
-    if not asked.traces:
-        return
-    watch.run_settings = RunSettings(traces_causes=True)
-    if role in ("engine", "notifier"):
-        return  # They make no spans.
+    return asked.traces
+
+
+def _provider(role: str, closing: ExitStack) -> "TracerProvider | None":
+    """What sends spans until `closing` is closed; None if its packages are missing."""
     try:
-        from logkeel.observe.tracing import StepTracing, make_provider, share
+        from logkeel.observe.tracing import make_provider, share
     except ImportError as error:
         reason = f"{error.name} is not installed: pip install 'logkeel[otel]', or set OTEL_SDK_DISABLED=true"
         log.warning("traces_not_sent", role=role, reason=reason)
-        return
+        return None
     provider = make_provider({"service.name": f"logkeel-{role}", "service.version": version("logkeel")})
     share(provider)
-    watch._closing.callback(provider.shutdown)
-    watch.traces = lambda group: StepTracing(provider, group)
+    closing.callback(provider.shutdown)
+    return provider

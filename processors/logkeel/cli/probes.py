@@ -10,10 +10,10 @@ The answers are read from another thread, off what the loop keeps anyway: the lo
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from logkeel.cli.output import say
 from logkeel.cli.watchdog import Beats
@@ -25,9 +25,17 @@ PATHS: Final = (LIVE, READY, STARTED)
 _REQUEST_TIMEOUT_S: Final = 5.0
 
 
+class Probed(Protocol):
+    """Knows how a process is."""
+
+    def answer(self, path: str, now_s: float) -> tuple[bool, str]:
+        """(whether it is so, why) for one of `PATHS`. `now_s` is monotonic. From any thread."""
+        ...
+
+
 @dataclass
 class Health:
-    """What is known of one loop. `limit_s`: how long a turn may take, as the watchdog has it."""
+    """Implements `Probed`: what is known of one loop. `limit_s`: how long a turn may take, as the watchdog has it."""
 
     beats: Beats
     limit_s: float
@@ -51,7 +59,28 @@ class Health:
         )
 
 
-def serve_probes(health: Health, host: str, port: int) -> ThreadingHTTPServer:
+@dataclass(frozen=True)
+class JointHealth:
+    """Implements `Probed`: several loops of one process, by name. It is so once it is so of each of them.
+
+    `is_ending`: whether the process is to end. That is true of the process before the loops hear of it, one by one.
+    """
+
+    loops: Mapping[str, Health]
+    is_ending: Callable[[], bool]
+
+    def answer(self, path: str, now_s: float) -> tuple[bool, str]:
+        """See `Probed`."""
+        # All are asked each time: each remembers whether it was ready.
+        answers = [(name, *health.answer(path, now_s)) for name, health in self.loops.items()]
+        if path == READY and self.is_ending():
+            return False, "the process is ending"
+        missing = [(name, why) for name, fine, why in answers if not fine]
+        shown = missing or [(name, why) for name, _, why in answers]
+        return not missing, "; ".join(f"{name}: {why}" for name, why in shown)
+
+
+def serve_probes(health: Probed, host: str, port: int) -> ThreadingHTTPServer:
     """Answer on threads of their own until the process ends. Raises `PortTaken`."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -85,7 +114,7 @@ def serve_probes(health: Health, host: str, port: int) -> ThreadingHTTPServer:
     return server
 
 
-def offer_probes(health: Health, host: str, port: int) -> None:
+def offer_probes(health: Probed, host: str, port: int) -> None:
     """As `serve_probes`, if a port is given."""
     if port:
         server = serve_probes(health, host, port)

@@ -15,6 +15,8 @@ from logkeel.cli.options import (
     PayloadCompression,
     PayloadKeys,
     Prefix,
+    ProbeHost,
+    ProbePort,
     StateDir,
 )
 from logkeel.cli.output import say
@@ -37,6 +39,8 @@ def serve(
     concurrency: Annotated[int | None, typer.Option(help="Steps at once, in each queue.")] = None,
     gateway: Annotated[bool, typer.Option("--gateway", help="Serve HTTP, too: docs/gateway.md.")] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    probe_port: ProbePort = None,
+    probe_host: ProbeHost = None,
     payload_keys: PayloadKeys = None,
     payload_compression: PayloadCompression = None,
     blob_store: BlobStoreUrl = None,
@@ -61,6 +65,8 @@ def serve(
         "kafka_config": kafka_config,
         "concurrency": concurrency,
         "log_level": log_level,
+        "probe_port": probe_port,
+        "probe_host": probe_host,
         "payload_keys": payload_keys,
         "payload_compression": payload_compression,
         "blob_store": blob_store,

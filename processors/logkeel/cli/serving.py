@@ -8,6 +8,7 @@ engine closes.
 import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,12 @@ from logkeel.cli.gateways import Presence, gateway_beside
 from logkeel.cli.logged_loop import logged
 from logkeel.cli.observing import watching
 from logkeel.cli.output import say
+from logkeel.cli.probes import Health, JointHealth, offer_probes
 from logkeel.cli.publishing import publish
 from logkeel.cli.settings import Settings
 from logkeel.cli.slots import slot_of
 from logkeel.cli.team import Team
+from logkeel.cli.watchdog import ENGINE_LIMIT_S
 from logkeel.cli.wiring import make_engine, make_worker
 from logkeel.exactly_once import Produced, take_slot
 from logkeel.kafka import KafkaLogClient
@@ -87,7 +90,7 @@ def serve_here(
 
     `debug`: workers do not end steps whose time is over, since a person may stand at a breakpoint.
 
-    Raises what ended one of them, after the others have ended too, and what `look` raises.
+    Raises what ended one of them, after the others have ended too, and what `look` raises; `PortTaken`.
     """
     publish(client, settings, workflows)
     lock = take_slot(Path(settings.state_dir) / "engines", slot_of(settings))
@@ -95,19 +98,26 @@ def serve_here(
     start = HeadStart()
     with (
         watching(client, settings, "serve") as watch,
-        gateway_beside(client, settings, gateway) as door,
+        gateway_beside(client, settings, gateway, watch.calls) as door,
         Team(stop) as team,
     ):
         engine = make_engine(client, settings, lock, listener=start, watch=watch)
-        team.start("engine", logged(engine, lock))
+        beats = team.start("engine", logged(engine, lock))
+        loops = {"engine": Health(beats, ENGINE_LIMIT_S, lambda: engine.is_ready)}
         for queue in queues_of(workflows):
             of_queue = msgspec.structs.replace(settings, queue=queue)
             worker = make_worker(client, of_queue, workflows, drain_s=drain_s, debug=debug, watch=watch)
             start.add(settings.names.step_commands(queue), worker)
-            team.start(f"worker {queue}", worker.run)
+            name = f"worker {queue}"
+            loops[name] = Health(team.start(name, worker.run), ENGINE_LIMIT_S, partial(_is_ready, worker))
         if door is not None:
             door.start(team)
             say(f"gateway on {door.address}; its description: {door.address}/openapi.json")
+        offer_probes(JointHealth(loops, stop.is_set), settings.probe_host, settings.probe_port)
         collect_less_often()
         ready(lock.slot)
         team.wait(look)
+
+
+def _is_ready(worker: "StepWorker") -> bool:
+    return worker.is_ready

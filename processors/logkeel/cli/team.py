@@ -39,8 +39,11 @@ class Team:
         if kind is None and self._failures:
             raise self._failures[0]
 
-    def start(self, name: str, target: Callable[[threading.Event], None]) -> None:
-        """Run `target(stop)` on a thread of its own; it must return soon after its event was set."""
+    def start(self, name: str, target: Callable[[threading.Event], None]) -> Beats:
+        """Run `target(stop)` on a thread of its own; it must return soon after its event was set.
+
+        Returns that event: its owner may look when the thread asked for it last.
+        """
         stop = Beats()
         watch(stop, ENGINE_LIMIT_S)
 
@@ -56,6 +59,7 @@ class Team:
         member = _Member(stop, threading.Thread(target=run, name=name, daemon=True))
         self._members.append(member)
         member.thread.start()
+        return stop
 
     def wait(self, look: Callable[[], None]) -> None:
         """Until they are to end; raises what `look` raises, which is called again and again until then."""

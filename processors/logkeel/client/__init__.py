@@ -3,7 +3,8 @@
 from logkeel.client.answers import Answer
 from logkeel.client.asynchronous import AsyncClient, AsyncRunHandle
 from logkeel.client.client import Client, RunHandle
-from logkeel.client.forking import NewConversation
+from logkeel.client.deciding import Decision
+from logkeel.client.forking import ForkOptions, NewConversation
 from logkeel.client.streams import Emitted, StreamReader
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "AsyncClient",
     "AsyncRunHandle",
     "Client",
+    "Decision",
     "Emitted",
+    "ForkOptions",
     "NewConversation",
     "RunHandle",
     "StreamReader",

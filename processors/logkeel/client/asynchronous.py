@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.client import Client, RunHandle, accepted, result_of, timed_out
+from logkeel.client.deciding import Decision
 from logkeel.client.forking import NewConversation
 from logkeel.client.schedules import Schedules
 from logkeel.client.streams import Emitted, until_ended
@@ -194,9 +195,12 @@ class AsyncClient:
         """See `Client.questions`."""
         return await self._do(lambda: self._client.questions(run_id, assignee=assignee))
 
-    async def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+    async def cancel(
+        self, run_id: str, *, reason: str | None = None, request_id: str | None = None, routing_key: str | None = None
+    ) -> str:
         """See `Client.cancel`."""
-        return await self._do(lambda: self._client.cancel(run_id, reason=reason, routing_key=routing_key))
+        ids = {"request_id": request_id, "routing_key": routing_key}
+        return await self._do(lambda: self._client.cancel(run_id, reason=reason, **ids))
 
     async def fork(
         self,
@@ -230,13 +234,19 @@ class AsyncClient:
         )
         return AsyncRunHandle(self, handle)
 
-    async def pause(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+    async def pause(
+        self, run_id: str, *, reason: str | None = None, request_id: str | None = None, routing_key: str | None = None
+    ) -> str:
         """See `Client.pause`."""
-        return await self._do(lambda: self._client.pause(run_id, reason=reason, routing_key=routing_key))
+        ids = {"request_id": request_id, "routing_key": routing_key}
+        return await self._do(lambda: self._client.pause(run_id, reason=reason, **ids))
 
-    async def resume(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+    async def resume(
+        self, run_id: str, *, reason: str | None = None, request_id: str | None = None, routing_key: str | None = None
+    ) -> str:
         """See `Client.resume`."""
-        return await self._do(lambda: self._client.resume(run_id, reason=reason, routing_key=routing_key))
+        ids = {"request_id": request_id, "routing_key": routing_key}
+        return await self._do(lambda: self._client.resume(run_id, reason=reason, **ids))
 
     async def retry(
         self,
@@ -271,6 +281,10 @@ class AsyncClient:
                 run_id, path, decision, result=result, comment=comment, routing_key=routing_key
             )
         )
+
+    async def decide(self, decided: Decision, *, request_id: str | None = None, routing_key: str | None = None) -> str:
+        """See `Client.decide`."""
+        return await self._do(lambda: self._client.decide(decided, request_id=request_id, routing_key=routing_key))
 
     async def opened(self, completed: RunCompleted) -> RunCompleted:
         """See `Client.opened`."""

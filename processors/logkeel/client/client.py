@@ -17,10 +17,11 @@ from msgspec.structs import replace
 from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
+from logkeel.client.deciding import Decision
 from logkeel.client.following import CompletionFollower
-from logkeel.client.forking import NewConversation, carried, cut, fork_request, in_conversation
+from logkeel.client.forking import ForkOptions, NewConversation, carried, cut, fork_request, in_conversation
 from logkeel.client.schedules import Schedules
-from logkeel.client.sending import AcknowledgedSender
+from logkeel.client.sending import AcknowledgedSender, HeadersOf, no_headers
 from logkeel.client.streams import Emitted, StreamReader, until_ended
 from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, WaitTimedOut
 from logkeel.log import Admin, LogClient, OutputRecord, TopicPartition, described
@@ -35,7 +36,6 @@ from logkeel.records import (
     Payload,
     Request,
     RequestRejected,
-    ResolveStep,
     ResumeRun,
     RetryRun,
     RunCompleted,
@@ -81,12 +81,19 @@ class RunHandle:
 class Client:
     """A client of one application; safe to use from several threads. Close it, or use it as a context manager.
 
-    `payloads`: what happens to values on their way; workers need the same keys and blob store.
+    `payloads`: what happens to values on their way; workers need the same keys and blob store. `headers`: what goes
+    with the record of each request, such as the context of a trace; asked on the thread that sends.
     """
 
     def __init__(
-        self, log_client: LogClient, *, prefix: str = TopicNames().prefix, payloads: PayloadChain = PLAIN
+        self,
+        log_client: LogClient,
+        *,
+        prefix: str = TopicNames().prefix,
+        payloads: PayloadChain = PLAIN,
+        headers: HeadersOf = no_headers,
     ) -> None:
+        self._headers = headers
         self._log = log_client
         self._payloads = payloads
         self._names = TopicNames(prefix)
@@ -257,19 +264,28 @@ class Client:
             reader.close()
         return [dataclasses.replace(each, shown=tuple(map(self._opened_value, each.shown))) for each in found]
 
-    def cancel(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+    def cancel(
+        self, run_id: str, *, reason: str | None = None, request_id: str | None = None, routing_key: str | None = None
+    ) -> str:
         """Ask to cancel a run; returns the request id. Raises as `start` does."""
-        request = CancelRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
+        request_id = request_id or uuid4().hex
+        request = CancelRun(run_id=run_id, request_id=request_id, routing_key=routing_key, reason=reason)
         return self._send(request, routing_key or run_id)
 
-    def pause(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+    def pause(
+        self, run_id: str, *, reason: str | None = None, request_id: str | None = None, routing_key: str | None = None
+    ) -> str:
         """Ask a run to send no more commands until it is resumed; returns the request id. Raises as `start` does."""
-        request = PauseRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
+        request_id = request_id or uuid4().hex
+        request = PauseRun(run_id=run_id, request_id=request_id, routing_key=routing_key, reason=reason)
         return self._send(request, routing_key or run_id)
 
-    def resume(self, run_id: str, *, reason: str | None = None, routing_key: str | None = None) -> str:
+    def resume(
+        self, run_id: str, *, reason: str | None = None, request_id: str | None = None, routing_key: str | None = None
+    ) -> str:
         """Let a paused run go on; returns the request id. Raises as `start` does."""
-        request = ResumeRun(run_id=run_id, request_id=uuid4().hex, routing_key=routing_key, reason=reason)
+        request_id = request_id or uuid4().hex
+        request = ResumeRun(run_id=run_id, request_id=request_id, routing_key=routing_key, reason=reason)
         return self._send(request, routing_key or run_id)
 
     def retry(
@@ -309,15 +325,36 @@ class Client:
         `InvalidInput`, `PayloadTooLarge`, `BlobStoreUnavailable`, `RecordTooLarge` before anything is sent, and as
         `start`.
         """
-        request = fork_request(
-            cut(history, at),
+        options = ForkOptions(at=at, edits=edits or {}, version=version, reason=reason)
+        request = carried(self._fork_request(history, options, run_id))
+        return self._begin(request, request.run_id, request.run_id, request.workflow)
+
+    def submit_fork(
+        self,
+        history: Sequence[RunEvent],
+        options: ForkOptions,
+        *,
+        run_id: str | None = None,
+        request_id: str | None = None,
+    ) -> tuple[str, str]:
+        """As `fork`, without a handle: for those who learn of the run elsewhere. Returns the ids of request and run.
+
+        Sent again with the same `run_id` and `request_id` it is the same fork.
+        """
+        request = carried(self._fork_request(history, options, run_id, request_id))
+        return self._send(request, request.run_id), request.run_id
+
+    def _fork_request(
+        self, history: Sequence[RunEvent], options: ForkOptions, run_id: str | None, request_id: str | None = None
+    ) -> ForkRun:
+        return fork_request(
+            cut(history, options.at),
             run_id=run_id or uuid4().hex,
-            request_id=uuid4().hex,
-            edits=self._payloads.wrap_writes(plain_writes(edits or {}), "the edits of a fork"),
-            version=version,
-            reason=reason,
+            request_id=request_id or uuid4().hex,
+            edits=self._payloads.wrap_writes(plain_writes(options.edits), "the edits of a fork"),
+            version=options.version,
+            reason=options.reason,
         )
-        return self._begin(carried(request), request.run_id, request.run_id, request.workflow)
 
     def fork_turn(
         self,
@@ -330,13 +367,8 @@ class Client:
         reason: str | None = None,
     ) -> RunHandle:
         """As `fork`, of a turn: the new run is the first turn of the conversation `talk`, refused if that has begun."""
-        request = fork_request(
-            cut(history, at),
-            run_id=run_id or uuid4().hex,
-            request_id=uuid4().hex,
-            edits=self._payloads.wrap_writes(plain_writes(edits or {}), "the edits of a fork"),
-            reason=reason,
-        )
+        options = ForkOptions(at=at, edits=edits or {}, reason=reason)
+        request = self._fork_request(history, options, run_id)
         request = carried(in_conversation(request, talk))
         return self._begin(request, request.run_id, talk.conversation_id, request.workflow)
 
@@ -354,16 +386,14 @@ class Client:
 
         Returns the request id. Raises as `start` does.
         """
-        request = ResolveStep(
-            run_id=run_id,
-            path=path,
-            decision=decision,
-            request_id=uuid4().hex,
-            routing_key=routing_key,
-            writes=self._payloads.wrap_writes(plain_writes(result or {}), f"the result of {path}"),
-            comment=comment,
-        )
-        return self._send(request, routing_key or run_id)
+        decided = Decision(run_id=run_id, path=path, decision=decision, result=result or {}, comment=comment)
+        return self.decide(decided, routing_key=routing_key)
+
+    def decide(self, decided: Decision, *, request_id: str | None = None, routing_key: str | None = None) -> str:
+        """As `resolve`; sent again with the same `request_id` it is the same decision."""
+        request = decided.request(request_id or uuid4().hex, routing_key)
+        writes = self._payloads.wrap_writes(request.writes, f"the result of {decided.path}")
+        return self._send(replace(request, writes=writes), routing_key or decided.run_id)
 
     def opened(self, completed: RunCompleted) -> RunCompleted:
         """A completion with its result as serialized: decrypted, decompressed, and fetched from the blob store.
@@ -424,9 +454,8 @@ class Client:
 
     def _send(self, request: Request | ScheduleRequest, routing_key: str) -> str:
         """Produce, and wait until it is acknowledged."""
-        output = OutputRecord(
-            self._names.run_requests, routing_key.encode(), encode(request), self.home_of(routing_key)
-        )
+        topic, home = self._names.run_requests, self.home_of(routing_key)
+        output = OutputRecord(topic, routing_key.encode(), encode(request), home, self._headers(request))
         request_id = request.request_id or ""
         if not self._sender.send(output, SEND_TIMEOUT_S):
             message = f"request {request_id} was not acknowledged in {SEND_TIMEOUT_S:.0f} s; it may still arrive:"

@@ -4,8 +4,9 @@ The request carries the history of the other run, up to the end of a turn: the e
 only, and on the partition of that run. So what one record holds is the limit of a fork.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -22,6 +23,19 @@ class NewConversation:
 
     conversation_id: str
     kept: tuple[FieldWrite, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkOptions:
+    """`at`: the revision behind which the new run begins; None: the last one. `edits`: fields with other values.
+
+    `version`: another one of the workflow. `reason` stands in the history of the new run.
+    """
+
+    at: int | None = None
+    edits: Mapping[str, Any] = field(default_factory=dict)
+    version: str | None = None
+    reason: str | None = None
 
 
 def cut(history: Sequence[RunEvent], at: int | None = None) -> tuple[RunEvent, ...]:

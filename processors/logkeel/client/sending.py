@@ -6,10 +6,20 @@ one would take the acknowledgement that another is waiting for, who would then w
 
 import threading
 import time
+from collections.abc import Callable
+from typing import TypeAlias
 
-from logkeel.log import OutputRecord, Producer, TopicPartition
+from logkeel.log import Header, OutputRecord, Producer, TopicPartition
+from logkeel.records import Request, ScheduleRequest
 
 POLL_S = 0.05
+
+HeadersOf: TypeAlias = Callable[[Request | ScheduleRequest], tuple[Header, ...]]
+
+
+def no_headers(request: Request | ScheduleRequest) -> tuple[Header, ...]:
+    """None."""
+    return ()
 
 
 class AcknowledgedSender:

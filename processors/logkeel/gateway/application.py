@@ -21,6 +21,7 @@ from logkeel.gateway.dependencies import only_known_parameters
 from logkeel.gateway.models import Problem
 from logkeel.gateway.parts import Parts
 from logkeel.gateway.problems import MEDIA_TYPE, headers_of, problem, status_of
+from logkeel.gateway.tracing import Traced
 from logkeel.gateway.ui import files, inbox, run_pages, signing_in
 from logkeel.readmodel import Touched
 
@@ -59,6 +60,7 @@ def make_application(parts: Parts) -> FastAPI:
     application.add_exception_handler(RequestValidationError, _on_invalid)
     application.add_exception_handler(HTTPException, _on_http)
     application.add_exception_handler(Exception, _on_bug)
+    application.add_middleware(Traced, tracer=parts.tracer)
     application.add_middleware(Counted, count=parts.calls.count)
     application.add_middleware(BodyLimit, max_bytes=parts.settings.max_body_bytes)
     application.add_middleware(SlashesInIds)

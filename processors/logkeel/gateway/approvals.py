@@ -26,7 +26,8 @@ from logkeel.gateway.dependencies import (
 )
 from logkeel.gateway.models import LONGEST_ID, AnswerBody, Asked, Question, QuestionPage
 from logkeel.gateway.parts import Parts, answered, in_thread
-from logkeel.gateway.steering import ASKED, WaitQuery, tell
+from logkeel.gateway.request_ids import keyed
+from logkeel.gateway.steering import ASKED, WaitQuery, outcome_before, tell
 from logkeel.projection import OpenQuestion
 
 router = APIRouter(prefix="/v1/approvals", tags=["approvals"])
@@ -74,10 +75,17 @@ async def answer_approval(
     parts: P, principal: Approver, place: Place, body: AnswerBody, key: IdempotencyKey = None, wait_s: WaitQuery = 0.0
 ) -> Response:
     """Answer a question, or hand it on with `delegate`. The first valid answer counts."""
-    answer = await answer_for(parts, principal, place, body)
+    request_id = keyed("answer_approval", place[0], key)
+    try:
+        answer = await answer_for(parts, principal, place, body)
+    except QuestionNotFound:
+        before = await outcome_before(parts, place[0], request_id)
+        if before is None:
+            raise
+        return before
 
     def send(client: Client, routing_key: str | None) -> str:
-        return client.answer(answer, request_id=key, routing_key=routing_key)
+        return client.answer(answer, request_id=request_id, routing_key=routing_key)
 
     return await tell(parts, answer.run_id, send, wait_s)
 

@@ -86,6 +86,6 @@ IdempotencyKey: TypeAlias = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
-        description="The request id: sent again with it, it is the same request.",
+        description="Sent again with it, it is the same request. It counts for this operation on this run.",
     ),
 ]

@@ -1,10 +1,12 @@
-"""Tokens of an OpenID provider: signed JWTs, verified by PyJWT with the provider's keys. A shell: fetches them.
+"""Tokens of an OpenID provider: signed JWTs, verified by PyJWT with the provider's keys. A shell: has them read.
 
 Only asymmetric algorithms are taken, so that no public key can serve as a secret (RFC 8725, 3.1). Issuer, audience and
 expiry are required.
 """
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,27 +14,26 @@ import jwt
 
 from logkeel.errors import ConfigInvalid
 from logkeel.gateway.access import Principal, roles_of
+from logkeel.gateway.provider_keys import ProviderKeys
 from logkeel.gateway.settings import GatewaySettings
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 LEEWAY_S: Final = 30
-FETCH_S: Final = 5.0
-KEYS_KEPT_S: Final = 300.0
 
 
 class OidcTokens:
     """Implements `logkeel.gateway.access.Verifier`."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, now_s: Callable[[], float] = time.monotonic) -> None:
         """Reads keys that are a file; a URL is asked when the first token comes. Raises `ConfigInvalid`."""
         if not (settings.oidc_issuer and settings.oidc_audience):
             raise ConfigInvalid("with gateway.oidc_jwks give gateway.oidc_issuer and gateway.oidc_audience too")
         self._settings = settings
         place = settings.oidc_jwks
-        self._remote: jwt.PyJWKClient | None = None
+        self._remote: ProviderKeys | None = None
         self._keys: list[jwt.PyJWK] = []
         if place.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
-            self._remote = jwt.PyJWKClient(place, timeout=FETCH_S, lifespan=KEYS_KEPT_S)
+            self._remote = ProviderKeys(place, now_s)
         elif "://" in place:
             raise ConfigInvalid(f"gateway.oidc_jwks is {place}: keys are fetched by https only, or read from a file")
         else:
@@ -56,9 +57,9 @@ class OidcTokens:
 
     def _key(self, token: str) -> jwt.PyJWK:
         """Raises `jwt.PyJWTError` if there is none."""
-        if self._remote is not None:
-            return self._remote.get_signing_key_from_jwt(token)
         wanted = jwt.get_unverified_header(token).get("kid")
+        if self._remote is not None:
+            return self._remote.find(wanted)
         found = [key for key in self._keys if wanted is None or key.key_id == wanted]
         if len(found) != 1:
             raise jwt.PyJWKSetError("the token names no key that is known")

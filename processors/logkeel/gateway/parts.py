@@ -16,6 +16,7 @@ from logkeel.gateway.hub import StreamHub
 from logkeel.gateway.limits import RateLimit
 from logkeel.gateway.published import Published
 from logkeel.gateway.settings import GatewaySettings
+from logkeel.gateway.tracing import CallTracer
 from logkeel.log import TopicPartition
 from logkeel.payloads import PayloadChain
 from logkeel.projection import RunView
@@ -72,6 +73,7 @@ class Parts:
     pulse: Pulse
     began_ms: int
     calls: Calls = field(default_factory=Calls)
+    tracer: CallTracer | None = None
     bulletin: Bulletin = field(init=False)
     """Made with the event loop."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from logkeel.gateway.limits import RateLimit
 from logkeel.gateway.parts import Parts, Pulse
 from logkeel.gateway.published import Published
 from logkeel.gateway.settings import GatewaySettings, refuse_open_door
+from logkeel.gateway.tracing import CallTracer, headers_of_call
 from logkeel.log import LogClient
 from logkeel.payloads import PayloadChain
 from logkeel.readmodel import FILE_NAME, Projector, ReadModel, Touched
@@ -38,8 +40,8 @@ log = structlog.get_logger("logkeel.gateway", role="gateway")
 class Runner(Protocol):
     """Starts a thread that ends soon after the event it is given was set; the one started last ends first."""
 
-    def start(self, name: str, target: Callable[[threading.Event], None]) -> None:
-        """Run `target(stop)`."""
+    def start(self, name: str, target: Callable[[threading.Event], None]) -> object:
+        """Run `target(stop)`. What it returns is nothing to a gateway."""
         ...
 
 
@@ -53,19 +55,22 @@ class Gateway:
         payloads: PayloadChain,
         settings: GatewaySettings,
         folder: Path,
+        tracer: CallTracer | None = None,
     ) -> None:
-        """`folder`: of the read model, whose lock the caller holds.
+        """`folder`: of the read model, whose lock the caller holds. `tracer`: None sends no spans.
 
         Raises `GatewayUnprotected`, `ConfigInvalid`, `PortTaken`, and as `Projector`.
         """
         refuse_open_door(settings)
+        refuse_bad_tls(settings)
         self._settings = settings
         verifiers = verifiers_of(settings)
         with ExitStack() as opened:
             self._socket = opened.enter_context(closing(_bound(settings)))
             self._projector = opened.enter_context(closing(Projector(log_client, names, folder / FILE_NAME)))
             hub = opened.enter_context(closing(StreamHub(log_client, names, payloads)))
-            client = opened.enter_context(closing(Client(log_client, prefix=names.prefix, payloads=payloads)))
+            client = Client(log_client, prefix=names.prefix, payloads=payloads, headers=headers_of_call)
+            opened.enter_context(closing(client))
             model = opened.enter_context(closing(ReadModel(folder / FILE_NAME)))
             self._parts = Parts(
                 settings=settings,
@@ -82,6 +87,7 @@ class Gateway:
                 rate=RateLimit(settings.rate_per_s, settings.rate_burst),
                 pulse=Pulse(turned_s=time.monotonic()),
                 began_ms=time.time_ns() // 1_000_000,
+                tracer=tracer,
             )
             self._opened = opened.pop_all()
 
@@ -164,6 +170,21 @@ def verifiers_of(settings: GatewaySettings) -> list[Verifier]:
 
         found.append(OidcTokens(settings))
     return found
+
+
+def refuse_bad_tls(settings: GatewaySettings) -> None:
+    """Raise `ConfigInvalid` if certificate and key are no pair, or there is a key alone: that would be plain HTTP."""
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if key and not certificate:
+        raise ConfigInvalid("gateway.tls_key is given without gateway.tls_certificate: give both, or none")
+    if not certificate:
+        return
+    try:
+        # A password, though a wrong one: else OpenSSL would ask for that of an encrypted key at the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key or None, password="")
+    except OSError as error:
+        place = f"{certificate} and {key}" if key else certificate
+        raise ConfigInvalid(f"gateway.tls_certificate and gateway.tls_key: {place} cannot be used: {error}") from error
 
 
 def _bound(settings: GatewaySettings) -> socket.socket:

@@ -7,10 +7,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from logkeel.client import ForkOptions
 from logkeel.gateway.dependencies import IdempotencyKey, Operator, P, RunId, Wait
 from logkeel.gateway.models import Asked, ForkBody, RunDocument, StartBody
 from logkeel.gateway.outcomes import refuse_rejected
 from logkeel.gateway.parts import Parts, answered, in_thread
+from logkeel.gateway.request_ids import keyed
 from logkeel.gateway.runs import document
 from logkeel.projection import RunView
 
@@ -39,21 +41,32 @@ async def start_run(
 
 @router.post("/{run_id}/fork", status_code=202, response_model=Asked, responses=STARTED, operation_id="fork_run")
 async def fork_run(
-    parts: P, _: Operator, run_id: RunId, body: ForkBody, wait_s: Annotated[Wait, Query()] = 0.0
+    parts: P,
+    _: Operator,
+    run_id: RunId,
+    body: ForkBody,
+    key: IdempotencyKey = None,
+    wait_s: Annotated[Wait, Query()] = 0.0,
 ) -> Response:
     """Start a new run from the history of this one; nothing of this one changes."""
+    request_id = keyed("fork_run", run_id, key)
+    new_id = body.run_id or (None if request_id is None else request_id[:32])
+    told = -1 if new_id is None or wait_s == 0 else await in_thread(parts.model.end_announced_at, new_id)
+    if new_id and request_id and await _has_begun(parts, new_id, request_id):
+        # Sent again it would change nothing, and its end would not be told again.
+        return await started(parts, new_id, request_id, wait_s)
     await parts.known(run_id)
     history = await in_thread(parts.model.history, run_id)
-    handle = await in_thread(
-        parts.client.fork,
-        history.value,
-        at=body.at,
-        edits=body.edits,
-        version=body.version,
-        run_id=body.run_id,
-        reason=body.reason,
-    )
-    return await started(parts, handle.run_id, handle.request_id, wait_s)
+    options = ForkOptions(at=body.at, edits=body.edits, version=body.version, reason=body.reason)
+    ids = {"run_id": new_id, "request_id": request_id}
+    asked, begun = await in_thread(parts.client.submit_fork, history.value, options, **ids)
+    return await started(parts, begun, asked, wait_s, told=told)
+
+
+async def _has_begun(parts: Parts, run_id: str, request_id: str) -> bool:
+    """Whether this request was accepted, and the run is the one that it began."""
+    outcome = await in_thread(parts.model.request, request_id)
+    return outcome is not None and (outcome.state, outcome.run_id) == ("accepted", run_id)
 
 
 async def started(parts: Parts, run_id: str, request_id: str, wait_s: float, *, told: int = -1) -> Response:

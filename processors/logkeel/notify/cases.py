@@ -80,7 +80,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One question of one run. `answer`: how it was answered; `over_ms`: when it ended, also without an answer."""
+    """One question of one run. `answer`: how it was answered; `over_ms`: when it ended, also without an answer.
+
+    `traceparent`: of who started the run, if they said so.
+    """
 
     run_id: str
     incarnation: str
@@ -93,6 +96,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deliveries: tuple[Delivery, ...] = ()
     answer: AnswerView | None = None
     over_ms: int | None = None
+    traceparent: str | None = None
 
     @property
     def case_id(self) -> str:

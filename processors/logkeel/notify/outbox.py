@@ -7,6 +7,7 @@ a partition that was synced anew: without them it would send what this process h
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from typing import Final, Protocol
 
@@ -17,6 +18,7 @@ from logkeel.exactly_once import SideEvent
 from logkeel.notify.cases import ENDING, Case, Outcome, Refused, Retry, receipt_of
 from logkeel.notify.channels import Channel, Message
 from logkeel.notify.processor import OUTCOME, Errand, Settled
+from logkeel.notify.tracing import Facts, NotificationTracer, facts_of
 from logkeel.notify.values import ShownValues
 
 THREADS: Final = 8
@@ -59,6 +61,7 @@ class Outbox:
         self._under_way: set[str] = set()
         self._fresh: list[SideEvent] = []
         self.counted: Callable[[str, str], None] = _uncounted
+        self.tracer: NotificationTracer | None = None
         self._draining = False
         self._known: deque[SideEvent] = deque(maxlen=REMEMBERED)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="logkeel-outbox") if threads else None
@@ -106,7 +109,9 @@ class Outbox:
 
     def _carry(self, errand: Errand) -> None:
         delivery = errand.delivery
-        outcome = self._delivered(errand)
+        with self._traced(errand) as ended:
+            outcome = self._delivered(errand)
+            ended["outcome"] = type(outcome).__name__.lower()
         self.counted(delivery.channel, type(outcome).__name__.lower())
         facts = {"key": delivery.key, "kind": delivery.kind, "to": str(delivery.target), "run_id": errand.case.run_id}
         if isinstance(outcome, Retry | Refused):
@@ -117,6 +122,11 @@ class Outbox:
         with self._lock:
             self._under_way.discard(delivery.key)
             self._fresh.append(SideEvent(OUTCOME, said))
+
+    def _traced(self, errand: Errand) -> AbstractContextManager[Facts]:
+        if self.tracer is None:
+            return nullcontext({})
+        return self.tracer.sending(facts_of(errand.case, errand.delivery), errand.case.traceparent)
 
     def _delivered(self, errand: Errand) -> Outcome:
         channel = self._channels.get(errand.delivery.channel)

@@ -111,6 +111,8 @@ class NotifyProcessor:
             return
         if event.writes:
             turn.put(rows.write_key(event, event.revision), record.offset.to_bytes(8, "big"))
+        if event.kind == "run_started" and event.trace is not None:
+            turn.put(rows.trace_key(event.run_id, event.incarnation), event.trace.traceparent.encode())
         if event.kind == "question_asked":
             self._asked(event, turn)
         elif event.kind == "run_retried":
@@ -174,6 +176,7 @@ class NotifyProcessor:
             routing_key=event.routing_key,
             question=question,
             places=tuple(_place(name, event, turn) for name in question.shows),
+            traceparent=_trace(event, turn),
         )
         turn.put(rows.asking_key(event), b"")
         self._announce(case, "asked", event, turn)
@@ -260,6 +263,7 @@ class NotifyProcessor:
                 turn.set_timer(turn.now_ms, timer.timer_id, timer.payload)
                 return
             turn.delete(key)
+        turn.delete(rows.trace_of_writes(scope))
 
     def _case(self, key: bytes, turn: Turn) -> Case | None:
         data = turn.get(key)
@@ -286,6 +290,11 @@ def _place(name: str, event: RunEvent, turn: Turn) -> Place:
     revision = next((each.revision for each in event.reads if each.field == name), 0)
     found = turn.get(rows.write_key(event, revision)) if revision else None
     return Place(field=name, revision=revision, offset=None if found is None else int.from_bytes(found, "big"))
+
+
+def _trace(event: RunEvent, turn: Turn) -> str | None:
+    found = turn.get(rows.trace_key(event.run_id, event.incarnation))
+    return None if found is None else found.decode()
 
 
 def _answers(event: RunEvent, question: WaitView) -> bool:

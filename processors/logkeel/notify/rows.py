@@ -7,6 +7,7 @@
 | `12` | run, incarnation | empty: the run was retried after its end, and goes on |
 | `13` | channel | fingerprint of the address that has said it is gone |
 | `14` | run, incarnation | empty: it may have open questions; most events are of runs that have none |
+| `15` | run, incarnation | `traceparent` of who started the run; none if they said nothing |
 
 Fields of a case are only added, with defaults: notifiers of two versions share a table during an upgrade.
 """
@@ -22,6 +23,7 @@ WRITES = b"\x11"
 GOING_ON = b"\x12"
 GONE = b"\x13"
 ASKING = b"\x14"
+TRACE = b"\x15"
 
 _DECODER = msgspec.msgpack.Decoder(Case)
 _ENCODER = msgspec.msgpack.Encoder()
@@ -51,6 +53,16 @@ def writes_of(run_id: str, incarnation: str) -> bytes:
 def write_key(event: RunEvent, revision: int) -> bytes:
     """Where the offset of a revision of the event's run stands."""
     return writes_of(event.run_id, event.incarnation) + number(revision)
+
+
+def trace_key(run_id: str, incarnation: str) -> bytes:
+    """Of the trace that a run is part of."""
+    return TRACE + text(run_id) + text(incarnation)
+
+
+def trace_of_writes(scope: bytes) -> bytes:
+    """The same key, of the run whose offsets `writes_of` names."""
+    return TRACE + scope[len(WRITES) :]
 
 
 def going_on_key(event: RunEvent) -> bytes:

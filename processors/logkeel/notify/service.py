@@ -31,6 +31,7 @@ from logkeel.notify.processor import NotifyProcessor
 from logkeel.notify.replies import Forms
 from logkeel.notify.schedule import DRAIN_S, PAGES_S
 from logkeel.notify.slack import SlackChannel
+from logkeel.notify.tracing import NotificationTracer
 from logkeel.notify.values import ShownValues
 from logkeel.notify.webhooks import HookChannel
 from logkeel.payloads import PLAIN, PayloadChain
@@ -116,6 +117,10 @@ class Notifier:
     def counted_by(self, counted: Callable[[str, str], None]) -> None:
         """From now on this hears of each delivery: its channel, and what became of it in a word, on any thread."""
         self._outbox.counted = counted
+
+    def traced_by(self, tracer: NotificationTracer) -> None:
+        """From now on each attempt to notify somebody is a span."""
+        self._outbox.tracer = tracer
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Raises what ends the loop."""

@@ -6,6 +6,8 @@ No content is recorded: no input, no result, no message of an error.
 
 | span | name | kind | parent |
 |---|---|---|---|
+| call of a gateway | `POST <route>` | SERVER | the caller's, if it names one |
+| attempt to notify | `notify <kind>` | CLIENT | none: a tree of its own in the run's trace |
 | execution | `invoke_agent <step>` | CONSUMER | none: a tree of its own in the run's trace |
 | call | `execute_tool <name>` | INTERNAL | the execution, or what its code has opened around the call |
 
@@ -25,6 +27,9 @@ from logkeel.steps.logged import outcome_of
 Attributes: TypeAlias = dict[str, str | int | bool | float]
 
 PROVIDER: Final = "logkeel"
+
+SERVER_ERROR: Final = 500
+"""A status from which on a call is a fault of the one who is called, as the HTTP conventions have it."""
 
 USAGE: Final[Mapping[str, str]] = {
     "input_tokens": "gen_ai.usage.input_tokens",
@@ -109,4 +114,38 @@ def call_attributes(call: CallSeen) -> Attributes:
         "logkeel.call.position": call.position,
         "logkeel.call.number": call.number,
         "logkeel.call.effect": call.effect,
+    }
+
+
+def http_attributes(method: str, route: str, status: int) -> Attributes:
+    """Of a call of a gateway: the HTTP conventions, which are stable. The route, never the path."""
+    found: Attributes = {
+        "http.request.method": method,
+        "http.route": route,
+        "http.response.status_code": status,
+    }
+    return found
+
+
+def request_attributes(run_id: str, request_id: str) -> Attributes:
+    """Of the request that a call put on the log; one for a schedule has no run."""
+    found: Attributes = {"logkeel.request.id": request_id}
+    if run_id:
+        found |= {"logkeel.run.id": run_id, "session.id": run_id}
+    return found
+
+
+def notification_attributes(facts: Mapping[str, str | int]) -> Attributes:
+    """Of an attempt to notify somebody; who it is and what they are told is left out."""
+    return {
+        "gen_ai.workflow.name": facts["workflow"],
+        "gen_ai.conversation.id": facts["run_id"],
+        "session.id": facts["run_id"],
+        "logkeel.run.id": facts["run_id"],
+        "logkeel.run.incarnation": facts["incarnation"],
+        "logkeel.step.path": facts["path"],
+        "logkeel.notification.kind": facts["kind"],
+        "logkeel.notification.channel": facts["channel"],
+        "logkeel.notification.key": facts["key"],
+        "logkeel.notification.attempt": facts["attempt"],
     }

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from opentelemetry import context, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -19,12 +20,32 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from logkeel.observe import spans
-from logkeel.records import StepFailed
-from logkeel.records.tracing import SpanPlace, call_span_id, span_id_of, trace_id_of_command
+from logkeel.records import StepFailed, TraceContext
+from logkeel.records.tracing import (
+    SpanPlace,
+    call_span_id,
+    cause_of,
+    notification_span_id,
+    span_id_of,
+    trace_id_of,
+    trace_id_of_command,
+    traceparent,
+)
 from logkeel.steps.attempt import Attempt
 from logkeel.steps.execution import Outcome
 from logkeel.steps.journal.calls import CallSeen
 from logkeel.steps.observing import Unwatched
+
+__all__ = [
+    "CallInGateway",
+    "CallTracing",
+    "DerivedIds",
+    "NotificationTracing",
+    "StepTracing",
+    "TracerProvider",
+    "make_provider",
+    "share",
+]
 
 _FORCED: ContextVar[tuple[int, int] | None] = ContextVar("logkeel_span", default=None)
 
@@ -99,6 +120,75 @@ class StepTracing(Unwatched):
             _failed(span, type(error).__qualname__)
             raise
         finally:
+            span.end()
+
+
+@dataclass(frozen=True, slots=True)
+class CallInGateway:
+    """Implements `logkeel.gateway.tracing.CallSpan`."""
+
+    span: Span
+    context: TraceContext
+
+    def end(self, *, method: str, route: str, status: int, run_id: str, request_id: str) -> None:
+        """See `CallSpan`."""
+        self.span.update_name(f"{method} {route}")
+        self.span.set_attributes(spans.http_attributes(method, route, status))
+        self.span.set_attributes(spans.request_attributes(run_id, request_id))
+        if status >= spans.SERVER_ERROR:
+            _failed(self.span, str(status))
+        self.span.end()
+
+
+class CallTracing:
+    """Implements `logkeel.gateway.tracing.CallTracer`. A call is made once: its span has a random id."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self._tracer = provider.get_tracer("logkeel.gateway")
+
+    def begin(self, caller: TraceContext | None) -> CallInGateway:
+        """See `CallTracer`."""
+        above, place = context.Context(), cause_of(caller)
+        if place is not None:
+            above = trace.set_span_in_context(trace.NonRecordingSpan(_context_of(place)), above)
+        span = self._tracer.start_span("POST", context=above, kind=SpanKind.SERVER)
+        here = span.get_span_context()
+        flags = bool(here.trace_flags & TraceFlags.SAMPLED)
+        header = traceparent(SpanPlace(f"{here.trace_id:032x}", f"{here.span_id:016x}", flags))
+        return CallInGateway(
+            span, TraceContext(traceparent=header, tracestate=None if caller is None else caller.tracestate)
+        )
+
+
+class NotificationTracing:
+    """Implements `logkeel.notify.tracing.NotificationTracer`. An attempt that is repeated is the same span."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self._tracer = provider.get_tracer("logkeel.notify")
+
+    @contextmanager
+    def sending(self, facts: dict[str, str | int], traceparent: str | None) -> Iterator[dict[str, str | int]]:
+        """See `NotificationTracer`."""
+        caller = None if traceparent is None else TraceContext(traceparent=traceparent)
+        cause, ended = cause_of(caller), dict[str, str | int]()
+        trace_id = trace_id_of(str(facts["run_id"]), str(facts["incarnation"]), caller)
+        with _forced(trace_id, notification_span_id(str(facts["key"]), int(facts["attempt"]))):
+            span = self._tracer.start_span(
+                f"notify {facts['kind']}",
+                # Without a parent: a tree of its own, as an execution is.
+                context=context.Context(),
+                kind=SpanKind.CLIENT,
+                attributes=spans.notification_attributes(facts),
+                links=[] if cause is None else [Link(_context_of(cause))],
+            )
+        try:
+            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                yield ended
+        finally:
+            outcome = str(ended.get("outcome", "failed"))
+            span.set_attribute("logkeel.notification.outcome", outcome)
+            if outcome != "delivered":
+                _failed(span, outcome)
             span.end()
 
 

@@ -72,5 +72,10 @@ def call_span_id(identity: StepIdentity, position: str, number: int) -> str:
     )
 
 
+def notification_span_id(key: str, attempt: int) -> str:
+    """The span of one attempt to send the notification with this idempotency key."""
+    return _digest(8, "notification", key, str(attempt))
+
+
 def _digest(size: int, *parts: str) -> str:
     return blake2b("\x00".join(parts).encode(), digest_size=size).hexdigest()

@@ -1,6 +1,9 @@
 """`logkeel serve`: killed -9 and stopped under load, two of them side by side, judged by the world outside."""
 
+import json
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +13,7 @@ import pytest
 from tests.chaos import judge, outside
 from tests.chaos.load import Load
 from tests.chaos.processes import Victim
+from tests.integration.gateway.processes import free_port
 
 from logkeel.cli.provisioning import apply_application
 from logkeel.cli.settings import Settings
@@ -67,6 +71,37 @@ def served(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Served]:
     for process in both.processes:
         if process.alive:
             process.kill()
+
+
+def asked(port: int, path: str) -> tuple[int, str]:
+    """(status, why) of a probe; status 0 while nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, json.load(answer)["why"]
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)["why"]
+    except OSError as error:
+        return 0, str(error)
+
+
+def test_probes_speak_for_engine_and_worker_and_say_so_when_it_ends(served: Served) -> None:
+    port = free_port()
+    first, second = served.processes
+    second.kill()
+    second.environment["LOGKEEL_PROBE_PORT"] = str(port)
+    second.start()
+    served.until(lambda: asked(port, "/startupz")[0] == 200)
+    served.until(lambda: asked(port, "/readyz")[0] == 200)
+    code, why = asked(port, "/livez")
+    assert code == 200
+    assert "engine: " in why
+    assert "worker default: " in why
+    served.load.request(60)
+    served.until_in_a_step(second)
+    assert second.stop() == 0
+    assert asked(port, "/livez")[0] == 0
+    assert first.stop() == 0
 
 
 def test_killed_under_load_nothing_is_lost_and_nothing_happens_twice(served: Served) -> None:

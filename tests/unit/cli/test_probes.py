@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from logkeel.cli.grace import DRAIN_S, engine_grace_s, worker_grace_s
-from logkeel.cli.probes import LIVE, READY, STARTED, Health, serve_probes
+from logkeel.cli.probes import LIVE, READY, STARTED, Health, JointHealth, Probed, serve_probes
 from logkeel.cli.settings import Settings
 from logkeel.cli.slots import slot_of
 from logkeel.cli.watchdog import Beats
@@ -19,7 +19,7 @@ from logkeel.exactly_once import LoopSettings
 
 
 @contextmanager
-def answering(health: Health) -> Iterator[Callable[[str], tuple[int, str]]]:
+def answering(health: Probed) -> Iterator[Callable[[str], tuple[int, str]]]:
     server = serve_probes(health, "127.0.0.1", 0)
     host, port = server.server_address[:2]
 
@@ -62,6 +62,33 @@ def test_a_loop_that_stands_still_is_not_live() -> None:
     assert beats.beat_s is not None
     assert health.answer(LIVE, beats.beat_s + 59.0)[0]
     assert health.answer(LIVE, beats.beat_s + 61.0) == (False, "the loop turned 61.0 s ago")
+
+
+def test_several_loops_are_ready_when_each_is_and_the_one_that_is_not_is_named() -> None:
+    engine, worker, ending = threading.Event(), threading.Event(), threading.Event()
+    loops = {"engine": Health(Beats(), 60.0, engine.is_set), "worker slow": Health(Beats(), 60.0, worker.is_set)}
+    with answering(JointHealth(loops, ending.is_set)) as ask:
+        engine.set()
+        assert [ask(path)[0] for path in (LIVE, READY, STARTED)] == [200, 503, 503]
+        assert ask(READY)[1] == "worker slow: partitions are not all assigned and restored"
+        engine.clear()  # each was ready once, though never both at a time
+        worker.set()
+        assert [ask(path)[0] for path in (READY, STARTED)] == [503, 200]
+        engine.set()
+        assert ask(READY)[0] == 200
+        ending.set()  # before the loops hear of it: workers are told to end first, the engine last
+        assert ask(READY) == (503, "the process is ending")
+        assert [ask(path)[0] for path in (LIVE, STARTED)] == [200, 200]
+
+
+def test_one_loop_that_stands_still_is_enough() -> None:
+    turning, standing = Beats(), Beats()
+    standing.is_set()
+    assert standing.beat_s is not None
+    turning.beat_s = standing.beat_s + 61.0
+    loops = {"engine": Health(turning, 60.0, lambda: True), "worker": Health(standing, 60.0, lambda: True)}
+    joint = JointHealth(loops, lambda: False)
+    assert joint.answer(LIVE, standing.beat_s + 61.0) == (False, "worker: the loop turned 61.0 s ago")
 
 
 def test_a_port_that_is_taken_is_said_so() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from deploy.checks import strimzi
 from deploy.render import BASE, CHART, CODE, HERE, METRICS_PORT, PROBE_PORT, RULES, rendered_code
 
 from logkeel.cli.access import Role
@@ -71,6 +72,39 @@ def test_users_have_the_rights_of_the_code() -> None:
         wanted = user_resource(role, SETTINGS.names, QUEUES, cluster="kafka")
         assert found.pop(wanted["metadata"]["name"])["spec"] == wanted["spec"]
     assert found == {}
+
+
+def test_topics_and_users_are_of_strimzis_types() -> None:
+    topics, users = of_kind("KafkaTopic").values(), of_kind("KafkaUser").values()
+    assert len(topics) > 5
+    assert len(users) > 3
+    made = [topic_resource(plan, cluster="kafka") for plan in wanted_topics(SETTINGS, QUEUES)]
+    made += [user_resource(role, SETTINGS.names, QUEUES, cluster="kafka") for role in Role]
+    for resource in (*topics, *users, *made):
+        assert strimzi.problems(resource) == [], resource["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("KafkaTopic", {"spec": {"partition": 4}}, "$.spec: Additional properties"),
+        ("KafkaTopic", {"spec": {"partitions": "4"}}, "$.spec.partitions: '4' is not of type 'integer'"),
+        ("KafkaTopic", {"spec": {"replicas": 0}}, "$.spec.replicas: 0 is less than the minimum"),
+        ("KafkaTopic", {"apiVersion": "kafka.strimzi.io/v1beta2"}, "apiVersion is kafka.strimzi.io/v1beta2"),
+        ("KafkaUser", {"spec": {"authentication": {"type": "scram"}}}, "$.spec.authentication.type: 'scram'"),
+        ("KafkaUser", {"spec": {"authorization": {"type": "simple"}}}, "'acls' is a required property"),
+        (
+            "KafkaUser",
+            {"spec": {"authorization": {"type": "simple", "acls": [{"resource": {"type": "topic"}, "operation": 1}]}}},
+            "$.spec.authorization.acls[0]: 'operations' is a required property",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_not_of_strimzis_types_is_noticed(kind: str, change: dict[str, Any], said: str) -> None:
+    resource = next(iter(of_kind(kind).values()))
+    spec = {**resource["spec"], **change.get("spec", {})}
+    assert any(said in problem for problem in strimzi.problems({**resource, **change, "spec": spec}))
 
 
 def test_probes_and_endings_fit_the_processes() -> None:

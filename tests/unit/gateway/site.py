@@ -17,6 +17,7 @@ from logkeel.gateway.parts import Parts, Pulse
 from logkeel.gateway.published import Published
 from logkeel.gateway.serving import verifiers_of
 from logkeel.gateway.settings import GatewaySettings
+from logkeel.gateway.tracing import CallTracer, headers_of_call
 from logkeel.payloads import PLAIN
 from logkeel.readmodel import FILE_NAME, Projector, ReadModel
 from logkeel.records import StepCommand
@@ -25,7 +26,14 @@ from logkeel.records import StepCommand
 class Site:
     """An application with an engine, a projector and a gateway; nothing moves but by a call."""
 
-    def __init__(self, folder: Path, opened: ExitStack, settings: GatewaySettings, partitions: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        opened: ExitStack,
+        settings: GatewaySettings,
+        partitions: int,
+        tracer: CallTracer | None = None,
+    ) -> None:
         self.engine = Engine(partitions)
         names, client = self.engine.names, self.engine.client
         self.projector = opened.enter_context(closing(Projector(client, names, folder / FILE_NAME)))
@@ -34,7 +42,7 @@ class Site:
         self.parts = Parts(
             settings=settings,
             names=names,
-            client=opened.enter_context(closing(Client(client, prefix=names.prefix))),
+            client=opened.enter_context(closing(Client(client, prefix=names.prefix, headers=headers_of_call))),
             model=opened.enter_context(closing(ReadModel(folder / FILE_NAME))),
             hub=self.hub,
             published=Published(client, names, lambda: self.seconds),
@@ -46,6 +54,7 @@ class Site:
             rate=RateLimit(settings.rate_per_s, settings.rate_burst),
             pulse=Pulse(caught_up=True),
             began_ms=T0,
+            tracer=tracer,
         )
 
     def settle(self) -> None:
@@ -70,11 +79,13 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, partitions: int = 1, **given: Any) -> Iterator[tuple[Site, TestClient]]:
+def site(
+    folder: Path, partitions: int = 1, tracer: CallTracer | None = None, **given: Any
+) -> Iterator[tuple[Site, TestClient]]:
     """A site and an HTTP client of it. `given`: settings of the gateway."""
     settings = GatewaySettings(**{"appear_s": 0.0, **given})
     with ExitStack() as opened:
-        made = Site(folder, opened, settings, partitions)
+        made = Site(folder, opened, settings, partitions, tracer)
         application = make_application(made.parts)
         client = opened.enter_context(
             TestClient(application, base_url="http://127.0.0.1", raise_server_exceptions=False)

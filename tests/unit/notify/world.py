@@ -15,6 +15,7 @@ from logkeel.notify.channels import Message
 from logkeel.notify.outbox import Linking, Outbox
 from logkeel.notify.processor import NotifyProcessor
 from logkeel.notify.routing import Routes
+from logkeel.notify.tracing import NotificationTracer
 from logkeel.notify.values import ShownValues
 from logkeel.records import EventKind, FieldReference, FieldWrite, RunEvent
 from logkeel.records.topics import TopicNames
@@ -76,6 +77,7 @@ class World:
         self.client = self.cluster.client()
         self.routes = routes
         self.links = links
+        self.tracer: NotificationTracer | None = None
         self.postbox = Postbox()
         topics = (NAMES.run_events, NAMES.notifier_state, NAMES.dead_letters, NAMES.run_requests, NAMES.run_completions)
         self.client.admin().create_topics([TopicPlan(topic, 1) for topic in topics])
@@ -123,6 +125,7 @@ class World:
         channel = StrikingPostbox(self.postbox, plan)
         values = ShownValues(process, NAMES.run_events)
         outbox = Outbox({"mail": channel, "hook": channel}, values, self.links, threads=0)
+        outbox.tracer = self.tracer
         processor = NotifyProcessor(NAMES, self.routes, outbox.send)
         ports = LoopPorts(client, self.cluster.clock, stores)
         loop = TransactionalLoop(ports, processor, SETTINGS, side_source=outbox)

@@ -23,9 +23,10 @@ from logkeel.gateway.approvals import answer_for, question_at
 from logkeel.gateway.dependencies import Cursor, P, QuestionPath, RunId
 from logkeel.gateway.models import AnswerBody
 from logkeel.gateway.parts import Parts, in_thread
+from logkeel.gateway.request_ids import request_id_of
 from logkeel.gateway.steering import tell
 from logkeel.gateway.ui.answering import OwnForm, PageRoute, V, page
-from logkeel.gateway.ui.sessions import Visitor, request_id_of
+from logkeel.gateway.ui.sessions import Visitor
 from logkeel.gateway.ui.views import question_line, run_path, with_cursor
 
 router = APIRouter(prefix="/ui", route_class=PageRoute, include_in_schema=False)

@@ -66,12 +66,3 @@ def own_path(text: str) -> str:
     """Where to go behind the sign-in: a page of ours."""
     is_ours = text.startswith("/ui/") and text.isascii() and text.isprintable() and "\\" not in text
     return text if is_ours else "/ui/"
-
-
-def request_id_of(*words: str) -> str:
-    """The id of the request that a form asks for: sent again unchanged, it is the same request."""
-    digest = hashlib.sha256()
-    for word in words:
-        data = word.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return digest.hexdigest()
