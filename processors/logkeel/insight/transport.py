@@ -17,7 +17,7 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
         consumer: Any = super()._create_worker_consumer(transport)
         # Read when it is started. Faust has no setting for it; the test of aborted records keeps this true.
         consumer._isolation_level = "read_committed"
-        return cast(AIOKafkaConsumer, consumer)
+        return cast("AIOKafkaConsumer", consumer)
 
 
 class CommittedConsumer(driver.Consumer):

@@ -55,6 +55,8 @@ def counted(tally: Tally, event: RunEvent, offset: int, *, run_started_ms: int |
             tally = _ended(tally, event.status or "other", event.at_ms, run_started_ms)
         case "step_succeeded" | "step_failed":
             tally = _ended(tally, event.kind.removeprefix("step_"), event.at_ms, event.started_at_ms)
+        case _:
+            pass
     if not _settles(event):
         return tally
     used = dict(tally.used)

@@ -15,14 +15,15 @@ from logkeel.records import ErrorInfo, RunEvent
 
 ERROR = ErrorInfo(code="http", message="no answer of 'a' after 12 s", kind="retryable")
 STEP = {"path": "0/ask", "step": "ask", "attempt": 1}
+AGAIN = {"path": "0/ask", "step": "ask", "attempt": 2}
 LIFE = (
     event("r", 1, "run_started", 1_000),
     event("r", 2, "step_dispatched", 1_000, **STEP, amounts={"tokens": 90}),
     event("r", 3, "step_failed", 3_000, **STEP, started_at_ms=1_500, error=ERROR, amounts={"tokens": 5}),
-    event("r", 4, "step_dispatched", 3_000, path="0/ask", step="ask", attempt=2),
-    event("r", 5, "step_succeeded", 9_000, path="0/ask", step="ask", attempt=2, started_at_ms=4_000, amounts={"tokens": 7}),
+    event("r", 4, "step_dispatched", 3_000, **AGAIN),
+    event("r", 5, "step_succeeded", 9_000, **AGAIN, started_at_ms=4_000, amounts={"tokens": 7}),
     event("r", 6, "run_completed", 9_000, status="succeeded"),
-)  # fmt: skip
+)
 MINUTE_MS = 60_000
 
 
