@@ -31,6 +31,7 @@ class Placed(LoggedLoop):
     """Writes the last place it passed into a byte."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._file = path.open("r+b")
         self._byte = mmap.mmap(self._file.fileno(), 1)
 

@@ -22,7 +22,7 @@ ROUNDS = (60, 400, 2_000)
 START = 1
 HEADER = "# What the simulator's seeds make of the mutations of `tests/protocol.toml`; `make sim-mutants` writes it."
 COMMENTS = {
-    "shown": "# The first seed that failed under the mutation, counted from 1, and what was wrong with it.",
+    "shown": "# The first seed that was seen to fail under the mutation, from 1 on, and what was wrong with it.",
     "survived": "# Mutations that so many seeds from 1 on did not show.",
     "unseen": "# Mutations that no seed can show, and why.",
 }

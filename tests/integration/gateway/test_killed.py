@@ -29,7 +29,7 @@ from logkeel.wire import encode
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 KILLS = 6
-COPIES = 12
+COPIES = 30
 PARTITIONS = 4
 SEED = 11
 
@@ -59,6 +59,7 @@ class Teller(threading.Thread):
         self._names = names
         self._events = events
         self.may_go_on = threading.Semaphore(0)
+        self.has_told = threading.Semaphore(0)
 
     def run(self) -> None:
         share = len(self._events) // KILLS + 1
@@ -70,6 +71,7 @@ class Teller(threading.Thread):
                 self._producer.produce(OutputRecord(self._names.run_events, key, encode(event), home))
                 self._producer.poll(0.0)
             self._producer.flush(30.0)
+            self.has_told.release()
         self._producer.close()
 
 
@@ -84,14 +86,18 @@ def test_killed_amid_its_projection_it_counts_every_event_once(kafka_bootstrap: 
     teller.start()
     port = free_port()
     killed_amid = 0
-    for _ in range(KILLS):
+    for number in range(KILLS):
         process = application.start("gateway", "--port", str(port))
+        # The share comes while the gateway reads: what is there before would be one transaction.
+        until_ready(port, application).close()
         before = shown(application, names)
         teller.may_go_on.release()
         _until(partial(_has_moved, application, names, before), application)
-        time.sleep(chance.uniform(0.0, 0.15))
+        # Half of the kills come as soon as the file moves, which is amid the share.
+        time.sleep(chance.uniform(0.0, 0.15) if number % 2 else 0.0)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+        assert teller.has_told.acquire(timeout=60.0)
         killed_amid += shown(application, names) < _end(kafka_bootstrap, names)
     teller.join(60.0)
     with application.running(("gateway", "--port", str(port))), closing(until_ready(port, application)) as client:
