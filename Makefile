@@ -11,7 +11,7 @@ PROMTOOL := v0.316.0
 SOURCES := streams schemas processors tests examples deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sdks lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants deploy-check pods promtool clean
+.PHONY: help demo test sdks browser lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants deploy-check pods promtool clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -79,6 +79,17 @@ bench-recovery: $(DEV_READY) ## measure takeover, restart, restore, hand-over an
 
 sdks: .venv-sdks/.ready ## test how approvals map to LangChain, Pydantic AI and OpenAI Agents, against the packages
 	@.venv-sdks/bin/python -m pytest tests/sdks $(ARGS)
+
+BROWSER = $(or $(LOGKEEL_BROWSER),$(shell command -v chromium-headless-shell || command -v chromium || command -v google-chrome))
+BROWSER_READY := $(VENV)/.ready-browser
+
+$(BROWSER_READY): tests/browser/requirements.txt | $(DEV_READY)
+	@$(PIP) -r tests/browser/requirements.txt
+	@touch $@
+
+browser: $(BROWSER_READY) ## walk through the gateway's pages in headless Chromium; screenshots in build/browser
+	@test -n "$(BROWSER)" || { echo "no browser: apt-get install chromium-headless-shell, or set LOGKEEL_BROWSER" >&2; exit 1; }
+	@LOGKEEL_BROWSER="$(BROWSER)" $(BIN)/python -m pytest tests/browser $(ARGS)
 
 chaos: $(DEV_READY) ## a siege, judged by an outside ledger: make chaos MINUTES=20 [SEED=...]; or ARGS="--kills 60"
 	@$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -40,7 +40,7 @@ ROOM_OF_LIBRARY: dict[str, str | tuple[str, ...]] = {
     "starlette": ("processors/logkeel/gateway/", "processors/logkeel/notify/"),
     "fastapi": "processors/logkeel/gateway/",
     "uvicorn": ("processors/logkeel/gateway/", "processors/logkeel/notify/"),
-    "jinja2": "processors/logkeel/notify/",
+    "jinja2": "processors/logkeel/approvals/",
     "jwt": "processors/logkeel/gateway/",
     "sqlite3": "processors/logkeel/readmodel/",
     "opentelemetry": "processors/logkeel/observe/",

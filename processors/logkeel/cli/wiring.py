@@ -9,10 +9,10 @@ import msgspec
 
 from logkeel.cli.provisioning import DELETE_RETENTION_MS
 from logkeel.cli.settings import Settings
-from logkeel.errors import PartitionCountChanged, TopicMissing
+from logkeel.errors import PartitionCountChanged
 from logkeel.exactly_once import CommitListener, LoopPorts, LoopSettings, Observer, Repair, SlotLock, TransactionalLoop
 from logkeel.kafka import KafkaLogClient, SystemClock
-from logkeel.log import LogClient
+from logkeel.log import LogClient, all_described
 from logkeel.runs import DefinitionReader, RunProcessor
 from logkeel.tables import RocksStoreDirectory
 
@@ -131,13 +131,7 @@ def partition_count(client: LogClient, settings: Settings) -> int:
     """The one count of the co-partitioned topics. Raises `TopicMissing` and `PartitionCountChanged`."""
     names = settings.names
     wanted = (names.run_requests, names.step_results, names.run_state, names.run_events, names.run_completions)
-    found = client.admin().describe_topics(wanted)
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        raise TopicMissing(
-            f"topics are missing: {', '.join(missing)}; run `logkeel topics apply --prefix {settings.prefix}`",
-            topic=missing[0],
-        )
+    found = all_described(client.admin(), wanted, prefix=settings.prefix)
     counts = {name: found[name].partitions for name in wanted}
     if len(set(counts.values())) > 1:
         said = ", ".join(f"{name} has {count}" for name, count in counts.items())

@@ -18,12 +18,12 @@ from logkeel.client.answers import Answer
 from logkeel.client.book import Wait
 from logkeel.client.building import input_digest, inputs_of, payload_of, plain_result, plain_writes
 from logkeel.client.following import CompletionFollower
-from logkeel.client.forking import NewConversation, cut, fork_request, in_conversation
+from logkeel.client.forking import NewConversation, carried, cut, fork_request, in_conversation
 from logkeel.client.schedules import Schedules
 from logkeel.client.sending import AcknowledgedSender
 from logkeel.client.streams import Emitted, StreamReader, until_ended
-from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, TopicMissing, WaitTimedOut
-from logkeel.log import Admin, LogClient, OutputRecord, TopicPartition
+from logkeel.errors import LogkeelError, LogTimeout, RequestWasRejected, RunFailed, WaitTimedOut
+from logkeel.log import Admin, LogClient, OutputRecord, TopicPartition, described
 from logkeel.log.partitioner import partition_for
 from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.projection import HistoryReader, OpenQuestion
@@ -317,7 +317,7 @@ class Client:
             version=version,
             reason=reason,
         )
-        return self._begin(request, request.run_id, request.run_id, request.workflow)
+        return self._begin(carried(request), request.run_id, request.run_id, request.workflow)
 
     def fork_turn(
         self,
@@ -337,7 +337,8 @@ class Client:
             edits=self._payloads.wrap_writes(plain_writes(edits or {}), "the edits of a fork"),
             reason=reason,
         )
-        return self._begin(in_conversation(request, talk), request.run_id, talk.conversation_id, request.workflow)
+        request = carried(in_conversation(request, talk))
+        return self._begin(request, request.run_id, talk.conversation_id, request.workflow)
 
     def resolve(
         self,
@@ -383,11 +384,7 @@ class Client:
     def home_of(self, routing_key: str) -> int:
         """The partition a routing key lives on (P27). Raises `TopicMissing`."""
         if self._partitions is None:
-            topic = self._names.run_requests
-            found = self._admin.describe_topics([topic])
-            if topic not in found:
-                raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-            self._partitions = found[topic].partitions
+            self._partitions = described(self._admin, self._names.run_requests).partitions
         return partition_for(routing_key.encode(), self._partitions)
 
     def from_start(self, run_id: str, routing_key: str | None = None) -> Wait:

@@ -50,12 +50,9 @@ def fork_request(
     version: str | None = None,
     reason: str | None = None,
 ) -> ForkRun:
-    """The request for a run that begins from `history`, which `cut` gave.
-
-    Raises `RecordTooLarge` where one record cannot carry it.
-    """
+    """The request for a run that begins from `history`, which `cut` gave."""
     first, last = history[0], history[-1]
-    request = ForkRun(
+    return ForkRun(
         run_id=run_id,
         workflow=first.workflow,
         origin=Origin(run_id=first.run_id, incarnation=first.incarnation, revision=last.revision),
@@ -65,15 +62,15 @@ def fork_request(
         edits=edits,
         reason=reason,
     )
-    return _checked(request)
 
 
 def in_conversation(request: ForkRun, talk: NewConversation) -> ForkRun:
-    """The same for a turn: the new run is the first one of this conversation. Raises as `fork_request`."""
-    return _checked(replace(request, routing_key=talk.conversation_id, kept=talk.kept))
+    """The same for a turn: the new run is the first one of this conversation."""
+    return replace(request, routing_key=talk.conversation_id, kept=talk.kept)
 
 
-def _checked(request: ForkRun) -> ForkRun:
+def carried(request: ForkRun) -> ForkRun:
+    """The request, if one record can carry it. Raises `RecordTooLarge`."""
     size_bytes, origin = len(encode(request)), request.origin.run_id
     if size_bytes > MAX_RECORD_BYTES:
         raise RecordTooLarge(

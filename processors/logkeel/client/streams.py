@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from logkeel.errors import InvalidInput, LogkeelError, TopicMissing
-from logkeel.log import LogClient, TopicPartition
+from logkeel.errors import InvalidInput, LogkeelError
+from logkeel.log import LogClient, TopicPartition, described
 from logkeel.log.partitioner import partition_for
 from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records import StepEmitted
@@ -63,11 +63,8 @@ class StreamReader:
         self._after = (-1, -1) if after is None else place_of(after)
         self._payloads = payloads
         self._admin = log_client.admin()
-        found = self._admin.describe_topics([names.run_streams])
-        if names.run_streams not in found:
-            topic = names.run_streams
-            raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-        self._source = TopicPartition(names.run_streams, partition_for(self._key, found[names.run_streams].partitions))
+        partitions = described(self._admin, names.run_streams).partitions
+        self._source = TopicPartition(names.run_streams, partition_for(self._key, partitions))
         # What is not kept any more is lost without harm.
         self._position = max(self._admin.start_offsets([self._source])[self._source], self._after[0])
         self._reader = log_client.reader("read_committed")

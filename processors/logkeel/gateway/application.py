@@ -21,9 +21,13 @@ from logkeel.gateway.dependencies import only_known_parameters
 from logkeel.gateway.models import Problem
 from logkeel.gateway.parts import Parts
 from logkeel.gateway.problems import MEDIA_TYPE, headers_of, problem, status_of
+from logkeel.gateway.ui import files, inbox, run_pages, signing_in
 from logkeel.readmodel import Touched
 
 PROBLEM_STATUSES: Final = (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503, 504)
+
+PAGES: Final = (signing_in, inbox, run_pages, files)
+"""The last one says of all other pages that they are not there."""
 
 log = structlog.get_logger("logkeel.gateway", role="gateway")
 
@@ -49,6 +53,8 @@ def make_application(parts: Parts) -> FastAPI:
     application.state.parts = parts
     for module in (starting, runs, steering, approvals, looking, health):
         application.include_router(module.router, dependencies=[Depends(only_known_parameters)])
+    for module in PAGES:
+        application.include_router(module.router)
     application.add_exception_handler(LogkeelError, _on_error)
     application.add_exception_handler(RequestValidationError, _on_invalid)
     application.add_exception_handler(HTTPException, _on_http)

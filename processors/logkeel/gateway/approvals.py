@@ -6,11 +6,13 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from logkeel.approvals.documents import question_json, question_summary
+from logkeel.approvals.entries import WITH_VALUE
 from logkeel.approvals.forms import refuse_misfit
 from logkeel.client import Answer, Client
 from logkeel.client.answers import DELEGATE, NOTHING
 from logkeel.client.opening import readable_values
 from logkeel.errors import InvalidInput, QuestionNotFound
+from logkeel.gateway.access import Principal
 from logkeel.gateway.dependencies import (
     Approver,
     Cursor,
@@ -28,8 +30,6 @@ from logkeel.gateway.steering import ASKED, WaitQuery, tell
 from logkeel.projection import OpenQuestion
 
 router = APIRouter(prefix="/v1/approvals", tags=["approvals"])
-
-WITH_VALUE = ("edit", "respond")
 
 
 async def _place(run_id: RunId, path: QuestionPath) -> tuple[str, str]:
@@ -62,7 +62,7 @@ async def list_approvals(
 async def show_approval(parts: P, _: Viewer, place: Place, min_offset: MinOffset = None) -> Response:
     """One question: what is asked, what is to be seen, and the JSON Schema of an answer."""
     await parts.settle(min_offset)
-    asked = await in_thread(readable_values, await _asked(parts, *place), parts.payloads)
+    asked = await in_thread(readable_values, await question_at(parts, *place), parts.payloads)
     form = await in_thread(parts.published.form, asked.definition_digest, asked.path)
     return answered(question_json(asked, form, parts.now_ms()))
 
@@ -74,13 +74,23 @@ async def answer_approval(
     parts: P, principal: Approver, place: Place, body: AnswerBody, key: IdempotencyKey = None, wait_s: WaitQuery = 0.0
 ) -> Response:
     """Answer a question, or hand it on with `delegate`. The first valid answer counts."""
+    answer = await answer_for(parts, principal, place, body)
+
+    def send(client: Client, routing_key: str | None) -> str:
+        return client.answer(answer, request_id=key, routing_key=routing_key)
+
+    return await tell(parts, answer.run_id, send, wait_s)
+
+
+async def answer_for(parts: Parts, principal: Principal, place: tuple[str, str], body: AnswerBody) -> Answer:
+    """The answer to the open question there. Raises `RunNotFound`, `QuestionNotFound`, `InvalidInput`."""
     run_id, path = place
-    asked = await _asked(parts, run_id, path)
+    asked = await question_at(parts, run_id, path)
     refuse_unfit(asked, body)
     if body.verb in WITH_VALUE:
         form = await in_thread(parts.published.form, asked.definition_digest, path)
         await in_thread(refuse_misfit, body.value, form.schema, where="GET of the approval")
-    answer = Answer(
+    return Answer(
         run_id=run_id,
         path=path,
         verb=body.verb,
@@ -92,11 +102,6 @@ async def answer_approval(
         comment=body.comment,
         grant=body.grant,
     )
-
-    def send(client: Client, routing_key: str | None) -> str:
-        return client.answer(answer, request_id=key, routing_key=routing_key)
-
-    return await tell(parts, run_id, send, wait_s)
 
 
 def refuse_unfit(asked: OpenQuestion, body: AnswerBody) -> None:
@@ -119,7 +124,8 @@ def refuse_unfit(asked: OpenQuestion, body: AnswerBody) -> None:
         raise InvalidInput(f"{body.verb} takes no value; edit and respond do", field="value")
 
 
-async def _asked(parts: Parts, run_id: str, path: str) -> OpenQuestion:
+async def question_at(parts: Parts, run_id: str, path: str) -> OpenQuestion:
+    """The open question there. Raises `RunNotFound`, `QuestionNotFound`."""
     await parts.known(run_id)
     answer = await in_thread(parts.model.question, run_id, path)
     if answer is None:

@@ -7,11 +7,12 @@ from fastapi import Depends, Header, Path, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator
 
-from logkeel.errors import InvalidInput, Unauthenticated
-from logkeel.gateway.access import ANYBODY, Principal, Role, authenticated
+from logkeel.errors import InvalidInput
+from logkeel.gateway.access import Principal, Role
 from logkeel.gateway.bounding import unescaped
+from logkeel.gateway.callers import caller_of
 from logkeel.gateway.models import LONGEST_ID, OFFSETS
-from logkeel.gateway.parts import MAX_WAIT_S, Parts, in_thread
+from logkeel.gateway.parts import MAX_WAIT_S, Parts
 
 _bearer = HTTPBearer(auto_error=False, description="a token of the list, or a JWT of the OpenID provider")
 
@@ -44,17 +45,7 @@ def allowed(role: Role) -> Callable[..., Awaitable[Principal]]:
     async def caller(
         request: Request, parts: P, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
     ) -> Principal:
-        host = request.client.host if request.client else "nowhere"
-        if not parts.verifiers:
-            parts.rate.take(host, parts.monotonic_s())
-            return ANYBODY
-        try:
-            header = request.headers.get("authorization")
-            principal = await in_thread(authenticated, header, parts.verifiers)
-        except Unauthenticated:
-            parts.rate.take(host, parts.monotonic_s())
-            raise
-        parts.rate.take(f"{principal.name} of {host}", parts.monotonic_s())
+        principal = await caller_of(request, parts, request.headers.get("authorization"))
         principal.require(role)
         return principal
 

@@ -14,8 +14,8 @@ from typing import Final
 import structlog
 
 from logkeel.client.streams import Emitted, StreamReader, emitted_in, place_of
-from logkeel.errors import LogkeelError, PositionOutOfRange, TopicMissing
-from logkeel.log import LogClient, Record, TopicPartition
+from logkeel.errors import LogkeelError, PositionOutOfRange
+from logkeel.log import LogClient, Record, TopicPartition, places_of
 from logkeel.log.partitioner import partition_for
 from logkeel.payloads import PayloadChain
 from logkeel.records.topics import TopicNames
@@ -53,13 +53,8 @@ class StreamHub:
         self._lock = threading.Lock()
         self._listeners: dict[bytes, list[Listener]] = {}
         self._first: OrderedDict[bytes, int] = OrderedDict()
-        topic = names.run_streams
         with closing(log_client.admin()) as admin:
-            found = admin.describe_topics([topic])
-            if topic not in found:
-                raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-            places = [TopicPartition(topic, number) for number in range(found[topic].partitions)]
-            self._began = dict(admin.end_offsets(places, committed_only=True))
+            self._began = dict(admin.end_offsets(places_of(admin, names.run_streams), committed_only=True))
         self._positions = dict(self._began)
         self._reader = log_client.reader("read_committed")
         self._reader.assign(self._positions)

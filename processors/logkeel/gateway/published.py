@@ -6,6 +6,7 @@ from typing import Final
 
 from logkeel.approvals.forms import Form, form_of
 from logkeel.client.published import published
+from logkeel.definitions import WorkflowDocument, decode_document
 from logkeel.log import LogClient
 from logkeel.records import WorkflowDefinition
 from logkeel.records.topics import TopicNames
@@ -33,6 +34,10 @@ class Published:
                 self._found = published(self._log, self._names)
                 self._read_s = now_s
             return self._found
+
+    def document(self, digest: str) -> WorkflowDocument | None:
+        """The definition with this digest; None if it is not published any more."""
+        return next((decode_document(each.document) for each in self.all() if each.digest == digest), None)
 
     def form(self, digest: str, path: str) -> Form:
         """The form of a question at this path of runs of this definition; an empty one if it is not published."""

@@ -24,7 +24,16 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"])
 async def list_runs(parts: P, _: Viewer, asked: Annotated[RunQuery, Query()]) -> Response:
     """Runs that meet every filter, the youngest first. `step`: is open now; age by the times of the start."""
     await parts.settle(asked.min_offset)
-    filters = Filters(
+    answer = await in_thread(parts.model.runs, filters_of(asked), cursor=asked.cursor, limit=asked.limit)
+    now_ms = parts.now_ms()
+    items = [summary(view, now_ms) for view in answer.value.items]
+    reflects = parts.reflects(answer.reflects)
+    return answered({"items": items, "next_cursor": answer.value.next_cursor, "reflects": reflects})
+
+
+def filters_of(asked: RunQuery) -> Filters:
+    """The filters of a call. Raises `CallerError` for an attribute that is no pair."""
+    return Filters(
         workflow=asked.workflow,
         status=asked.status,
         step=asked.step,
@@ -36,11 +45,6 @@ async def list_runs(parts: P, _: Viewer, asked: Annotated[RunQuery, Query()]) ->
         started_before_ms=asked.started_before_ms,
         attributes=_pairs(asked.attribute),
     )
-    answer = await in_thread(parts.model.runs, filters, cursor=asked.cursor, limit=asked.limit)
-    now_ms = parts.now_ms()
-    items = [summary(view, now_ms) for view in answer.value.items]
-    reflects = parts.reflects(answer.reflects)
-    return answered({"items": items, "next_cursor": answer.value.next_cursor, "reflects": reflects})
 
 
 @router.get("/{run_id}", response_model=RunDocument, operation_id="show_run")
@@ -103,6 +107,11 @@ async def follow_run(
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=100)] = None,
 ) -> Response:
     """What happens to a run and what its steps emit, as Server-Sent Events, until it ends; resumable."""
+    return await stream_of(parts, run_id, last_event_id)
+
+
+async def stream_of(parts: Parts, run_id: str, last_event_id: str | None) -> Response:
+    """The event stream of a run, from a place on. Raises `RunNotFound`, `CallerError`, `TooManyRequests`."""
     place = place_from(last_event_id)
     run = await parts.known(run_id)
     stream = RunStream(parts, run, place)

@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 import structlog
 
-from logkeel.errors import LogkeelError, TopicMissing
-from logkeel.log import Admin, LogClient, LogReader, Record, TopicPartition
+from logkeel.errors import LogkeelError
+from logkeel.log import Admin, LogClient, LogReader, Record, places_of
 from logkeel.notify import rows
 from logkeel.notify.cases import Case
 
@@ -39,10 +39,7 @@ class CaseBook:
         """Connects. Raises `TopicMissing`, `LogUnavailable`."""
         admin: Admin = client.admin()
         try:
-            topics = admin.describe_topics([topic])
-            if topic not in topics:
-                raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-            places = [TopicPartition(topic, number) for number in range(topics[topic].partitions)]
+            places = places_of(admin, topic)
             starts = dict(admin.start_offsets(places))
             self._ends = dict(admin.end_offsets(places, committed_only=True))
         finally:

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from logkeel.approvals.texts import one_line
 from logkeel.errors import LogkeelError
 from logkeel.notify.book import CaseBook
 from logkeel.notify.config import Slack, is_loopback
@@ -26,7 +27,7 @@ from logkeel.notify.pages import Links, Send, bounded_body
 from logkeel.notify.replies import NoForms, Said, Unfit, reply
 from logkeel.notify.signing import SignatureInvalid, verify_slack
 from logkeel.notify.slack import ACTION, OPEN, post
-from logkeel.notify.texts import ending, one_line
+from logkeel.notify.texts import ending
 
 RESPONSE_HOST: Final = "hooks.slack.com"
 

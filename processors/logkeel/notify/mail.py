@@ -11,12 +11,13 @@ from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import Final
 
+from logkeel.approvals.rendering import render
+from logkeel.approvals.texts import value_text
 from logkeel.notify.cases import ENDING, Outcome, Refused, Retry
 from logkeel.notify.cases import Delivered as Sent
 from logkeel.notify.channels import Message
 from logkeel.notify.config import Mail, server_of
-from logkeel.notify.rendering import render
-from logkeel.notify.texts import ending, facts, question_line, subject, value_text
+from logkeel.notify.texts import ending, facts, question_line, subject
 
 TIMEOUT_S: Final = 20.0
 
@@ -91,8 +92,8 @@ def letter(message: Message, sender: str) -> EmailMessage:
         "verbs": ", ".join(case.question.allow),
         "command": "" if over or message.link else f"logkeel approvals show {case.run_id} --path {case.question.path}",
     }
-    mail.set_content(render("mail.txt", **values))
-    mail.add_alternative(render("mail.html", **values), subtype="html")
+    mail.set_content(render("logkeel.notify", "mail.txt", **values))
+    mail.add_alternative(render("logkeel.notify", "mail.html", **values), subtype="html")
     return mail
 
 

@@ -15,14 +15,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from logkeel.approvals.entries import WITH_VALUE, entries_for, refilled, takes_text
+from logkeel.approvals.rendering import render
+from logkeel.approvals.texts import VALUE_CHARACTERS, one_line, value_text
 from logkeel.client import Answer
+from logkeel.client.answers import NOTHING
 from logkeel.errors import DataError, LogkeelError
 from logkeel.notify.book import CaseBook, Kept
 from logkeel.notify.cases import Case
 from logkeel.notify.links import Grant, LinkExpired, LinkInvalid, answer_request_id, grant_for, signed, verified
-from logkeel.notify.rendering import render
-from logkeel.notify.replies import WITH_VALUE, Forms, NoForms, Said, Unfit, reply, takes_text
-from logkeel.notify.texts import ending, facts, one_line, question_line, value_text
+from logkeel.notify.replies import Forms, NoForms, Said, Unfit, reply
+from logkeel.notify.texts import ending, facts, question_line
 
 BODY_BYTES: Final = 1_048_576
 SETTLE_S: Final = 5.0
@@ -123,9 +126,8 @@ class AnswerPages:
         said = Said(
             verb=form.get("verb", ""),
             who=grant.who or one_line(form.get("name", "")),
-            value=form.get("value", ""),
             comment=form.get("comment", "").strip(),
-            is_json="json" in form,
+            posted=form,
         )
         try:
             answer = reply(case, said, self._forms)
@@ -151,6 +153,11 @@ class AnswerPages:
             schema = self._forms.schema(case) if takes_value else None
         except LogkeelError:
             return _page(question_line(case), note="The log does not answer now: try again soon.", status=503)
+        label = f"To {' or '.join(verb for verb in verbs if verb in WITH_VALUE)}, write here"
+        if said is None:
+            entries = entries_for(schema, label, _prefilled(case, shown))
+        else:
+            entries = refilled(schema, label, said.posted)
         return _page(
             question_line(case),
             note=note or ("" if case.is_open else ending(case)),
@@ -160,11 +167,9 @@ class AnswerPages:
             verbs=verbs,
             who=grant.who,
             ask_name=not grant.who,
-            takes_value=takes_value,
-            value_label=f"To {' or '.join(verb for verb in verbs if verb in WITH_VALUE)}, write here",
+            entries=entries if takes_value else (),
             schema="" if schema is None or takes_text(schema) else value_text(schema),
             ask_json=takes_value and schema is None,
-            value=_prefilled(case, shown) if said is None else said.value,
             comment="" if said is None else said.comment,
         )
 
@@ -191,16 +196,17 @@ def application(routes: list[BaseRoute], ready: Callable[[], bool]) -> Starlette
     return Starlette(routes=[*routes, Route("/livez", livez), Route("/readyz", readyz)])
 
 
-def _prefilled(case: Case, shown: Mapping[str, Any]) -> str:
+def _prefilled(case: Case, shown: Mapping[str, Any]) -> Any:
     """What is to be edited, as it stands, unless it is too long to be whole."""
-    name = case.question.answer or ""
-    text = value_text(shown[name]) if name in shown else ""
-    return "" if text.endswith("…") else text
+    value = shown.get(case.question.answer or "", NOTHING)
+    return NOTHING if value is NOTHING or len(value_text(value)) >= VALUE_CHARACTERS else value
 
 
 def _page(title: str, *, status: int = 200, note: str = "", **values: Any) -> Response:
-    blank: dict[str, Any] = {"facts": [], "shown": [], "verbs": (), "who": "", "ask_name": False, "takes_value": False}
-    blank |= {"value_label": "", "value": "", "comment": "", "schema": "", "ask_json": False}
+    blank: dict[str, Any] = {"facts": [], "shown": [], "verbs": (), "who": "", "ask_name": False, "entries": ()}
+    blank |= {"comment": "", "schema": "", "ask_json": False}
     return HTMLResponse(
-        render("page.html", title=title, note=note, **blank | values), status_code=status, headers=dict(HEADERS)
+        render("logkeel.notify", "page.html", title=title, note=note, **blank | values),
+        status_code=status,
+        headers=dict(HEADERS),
     )

@@ -1,21 +1,18 @@
 """What a form on a page brings, and the answer that it means. Pure but for the lookup of forms, which is handed in.
 
-An answer's text is read by the form of the question: a text where a text is wanted, else JSON that has to fit the
-schema. Where no form is known, as for questions of code, whoever answers says whether it is JSON.
+Entries are read by the form of the question, and what they mean has to fit its schema. Where no form is known, as for
+questions of code, whoever answers says whether it is JSON.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-import msgspec
-
+from logkeel.approvals.entries import WITH_VALUE, value_of
 from logkeel.client import Answer
 from logkeel.client.answers import NOTHING
+from logkeel.errors import InvalidInput
 from logkeel.notify.cases import Case
-
-WITH_VALUE: Final = ("edit", "respond")
-"""The verbs that bring a value."""
 
 Schema = Mapping[str, Any]
 
@@ -46,13 +43,12 @@ class NoForms:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a form brought. `is_json`: who answers says that the value is."""
+    """What a form brought. `posted`: its entries (`logkeel.approvals.entries`)."""
 
     verb: str
     who: str
-    value: str = ""
     comment: str = ""
-    is_json: bool = False
+    posted: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +66,14 @@ def reply(case: Case, said: Said, forms: Forms) -> Answer | Unfit:
         return Unfit("Say who you are: it is kept in the history.")
     value: Any = NOTHING
     if said.verb in WITH_VALUE:
-        if not said.value.strip():
-            return Unfit(f"To {said.verb}, write what it is to be.")
-        value = _value(said, forms.schema(case), forms)
-        if isinstance(value, Unfit):
-            return value
+        schema = forms.schema(case)
+        try:
+            value = value_of(said.posted, schema)
+        except InvalidInput as error:
+            return Unfit(f"To {said.verb}: {error.message}.")
+        problems = [] if schema is None else forms.problems(value, schema)
+        if problems:
+            return Unfit(f"The answer does not fit: {'; '.join(problems)}")
     return Answer(
         run_id=case.run_id,
         path=case.question.path,
@@ -85,22 +84,3 @@ def reply(case: Case, said: Said, forms: Forms) -> Answer | Unfit:
         answered_by=said.who,
         comment=said.comment or None,
     )
-
-
-def takes_text(schema: Schema | None) -> bool:
-    """Whether an answer is a text, so that nobody has to write quotes around it."""
-    if schema is None:
-        return False
-    kinds = [schema.get("type"), *(each.get("type") for each in schema.get("anyOf", ()) if isinstance(each, Mapping))]
-    return "string" in kinds
-
-
-def _value(said: Said, schema: Schema | None, forms: Forms) -> Any:
-    text = said.value.replace("\r\n", "\n")
-    as_text = takes_text(schema) if schema is not None else not said.is_json
-    try:
-        value = text if as_text else msgspec.json.decode(text.encode())
-    except msgspec.DecodeError as error:
-        return Unfit(f"The answer has to be JSON: {error}")
-    problems = [] if schema is None else forms.problems(value, schema)
-    return Unfit(f"The answer does not fit: {'; '.join(problems)}") if problems else value

@@ -15,9 +15,9 @@ import uvicorn
 from starlette.routing import BaseRoute
 
 from logkeel.client import Answer, Client
-from logkeel.errors import ConfigInvalid, TopicMissing
+from logkeel.errors import ConfigInvalid
 from logkeel.exactly_once import LoopPorts, LoopSettings, Observer, TransactionalLoop
-from logkeel.log import LogClient
+from logkeel.log import LogClient, all_described
 from logkeel.notify.book import CaseBook
 from logkeel.notify.channels import Channel
 from logkeel.notify.clicks import SlackClicks
@@ -211,12 +211,9 @@ def require_topics(client: LogClient, names: TopicNames) -> None:
     admin = client.admin()
     try:
         wanted = (names.run_events, names.notifier_state, names.dead_letters)
-        missing = [name for name in wanted if name not in admin.describe_topics(wanted)]
+        all_described(admin, wanted, prefix=names.prefix)
     finally:
         admin.close()
-    if missing:
-        said = f"run `logkeel topics apply --prefix {names.prefix}`"
-        raise TopicMissing(f"topics are missing: {', '.join(missing)}; {said}", topic=missing[0])
 
 
 def _channel(config: Mail | Hook | Slack, environment: Mapping[str, str]) -> Channel:

@@ -15,10 +15,11 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
+from logkeel.approvals.texts import one_line, value_text
 from logkeel.notify.cases import ENDING, Delivered, Outcome, Refused, Retry
 from logkeel.notify.channels import Message
 from logkeel.notify.config import Slack
-from logkeel.notify.texts import ending, facts, one_line, question_line, subject, value_text
+from logkeel.notify.texts import ending, facts, question_line, subject
 
 TIMEOUT_S: Final = 20.0
 ANSWER_BYTES: Final = 1_048_576

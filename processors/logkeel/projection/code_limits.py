@@ -4,22 +4,10 @@ from typing import TYPE_CHECKING
 
 from logkeel.projection import waits
 from logkeel.records import RunEvent
+from logkeel.records.executions import CODE_ENDS, UNBEGUN
 
 if TYPE_CHECKING:
     from logkeel.projection.views import RunView
-
-_ENDS = frozenset(
-    {
-        "step_succeeded",
-        "step_failed",
-        "step_revoked",
-        "step_restarted",
-        "step_in_doubt",
-        "step_refused",
-        "step_held",
-    }
-)
-_UNBEGUN = ("not started", "state needed")
 
 
 def is_over(place: str, event: RunEvent) -> bool:
@@ -31,8 +19,8 @@ def is_over(place: str, event: RunEvent) -> bool:
         is_end = entry is not None and (entry.state == "failed" if event.kind == "step_resumed" else _is_end(event))
         return entry is not None and is_end and place == f"{path}?{entry.position.removesuffix('.s')}.s"
     lost = event.kind == "step_reclaimed" and event.reason == "lost"
-    back = event.kind == "step_released" and (event.reason not in _UNBEGUN or event.due_ms is not None)
-    return event.kind in _ENDS or lost or back
+    back = event.kind == "step_released" and (event.reason not in UNBEGUN or event.due_ms is not None)
+    return event.kind in CODE_ENDS or lost or back
 
 
 def _is_end(event: RunEvent) -> bool:

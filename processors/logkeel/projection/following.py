@@ -3,8 +3,8 @@
 import time
 from collections.abc import Mapping
 
-from logkeel.errors import LogkeelError, LogTimeout, TopicMissing
-from logkeel.log import LogClient, Record, TopicPartition
+from logkeel.errors import LogkeelError, LogTimeout
+from logkeel.log import LogClient, Record, TopicPartition, places_of
 from logkeel.projection.projection import Projection
 from logkeel.records import RunEvent, ScheduleEvent
 from logkeel.records.topics import TopicNames
@@ -24,12 +24,8 @@ class HistoryReader:
         """Connects. Raises `TopicMissing`, `LogUnavailable`."""
         self.projection = Projection()
         self._key = None if run_id is None else run_id.encode()
-        topic = names.run_events
         admin = log_client.admin()
-        topics = admin.describe_topics([topic])
-        if topic not in topics:
-            raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-        places = [TopicPartition(topic, number) for number in range(topics[topic].partitions)]
+        places = places_of(admin, names.run_events)
         self._admin = admin
         self._positions = dict(admin.start_offsets(places))
         self._ends: dict[TopicPartition, int] = {}

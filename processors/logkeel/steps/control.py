@@ -1,7 +1,7 @@
 """Reads `step-control` whole, without a group: a worker that is full must still hear a cancel (P36)."""
 
-from logkeel.errors import LogkeelError, TopicMissing
-from logkeel.log import Admin, LogReader, Record, TopicPartition
+from logkeel.errors import LogkeelError
+from logkeel.log import Admin, LogReader, Record, TopicPartition, places_of
 from logkeel.records import StepRevoked
 from logkeel.wire import decode_as
 
@@ -13,10 +13,7 @@ class ControlReader:
 
     def __init__(self, reader: LogReader, admin: Admin, topic: str) -> None:
         self._reader = reader
-        topics = admin.describe_topics([topic])
-        if topic not in topics:
-            raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-        partitions = [TopicPartition(topic, number) for number in range(topics[topic].partitions)]
+        partitions = places_of(admin, topic)
         self._ends = dict(admin.end_offsets(partitions, committed_only=True))
         positions = dict(admin.start_offsets(partitions))
         self._reader.assign(positions)

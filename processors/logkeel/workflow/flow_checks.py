@@ -59,6 +59,15 @@ class _Loop:
     ways_out: list[Written] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """A branch of a parallel, with the fields that it may read and write: each branch is compared with every other."""
+
+    block: Block
+    reads: set[str]
+    writes: set[str]
+
+
 @dataclass(slots=True)
 class FlowCheck:
     """One walk over a flow. `problems` is filled on the way."""
@@ -205,19 +214,20 @@ class FlowCheck:
 
     def _check_branches(self, block: ParallelBlock, place: str) -> None:
         contents = Contents(self.steps)
-        for left, right in combinations(block.branches, 2):
-            for name in sorted(contents.writes(left) & contents.writes(right)):
+        branches = [_Branch(each, contents.reads(each), contents.writes(each)) for each in block.branches]
+        for left, right in combinations(branches, 2):
+            for name in sorted(left.writes & right.writes):
                 plain = name in self.fields and self.fields[name].definition.reducer == "replace"
-                together = (contents.adds(each, name, plain=plain) for each in (left, right))
+                together = (contents.adds(each.block, name, plain=plain) for each in (left, right))
                 if block.wait not in ("first", 1) and not all(together):
-                    what = f"branches {left.id!r} and {right.id!r} both write {name!r}"
+                    what = f"branches {left.block.id!r} and {right.block.id!r} both write {name!r}"
                     self.problems.append(Problem(what, place, _SEPARATE))
-            self._check_sibling(contents, left, right, place)
-            self._check_sibling(contents, right, left, place)
+            self._check_sibling(left, right, place)
+            self._check_sibling(right, left, place)
 
-    def _check_sibling(self, contents: Contents, reader: Block, writer: Block, place: str) -> None:
-        for name in sorted((contents.reads(reader) & contents.writes(writer)) - contents.writes(reader)):
-            what = f"branch {reader.id!r} reads {name!r}, which its sibling {writer.id!r} writes"
+    def _check_sibling(self, reader: "_Branch", writer: "_Branch", place: str) -> None:
+        for name in sorted((reader.reads & writer.writes) - reader.writes):
+            what = f"branch {reader.block.id!r} reads {name!r}, which its sibling {writer.block.id!r} writes"
             remedy = "siblings do not see each other's writes: put the reader behind the block, or both in one branch"
             self.problems.append(Problem(what, place, remedy))
 

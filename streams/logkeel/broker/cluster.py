@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
+from logkeel.broker.block import RunsInBlock
 from logkeel.broker.embedded import EmbeddedBroker
 from logkeel.broker.launch import LaunchRequest
 from logkeel.broker.membership import HEAP_MB, NODES, ClusterPlan, plan_cluster
 
 
-class EmbeddedCluster:
+class EmbeddedCluster(RunsInBlock):
     """Real Apache Kafka, several nodes, owned by this process. Not thread-safe; different nodes may be used by threads.
 
     `data_dir` None: a temporary one, removed on leaving the context. `advertised`: by node id, where clients are told
@@ -95,13 +96,3 @@ class EmbeddedCluster:
         atexit.unregister(self.close)
         if self._temporary:
             shutil.rmtree(self.plan.data_dir, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()

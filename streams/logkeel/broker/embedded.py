@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from logkeel.broker import java, state
+from logkeel.broker.block import RunsInBlock
 from logkeel.broker.launch import BrokerProcess, LaunchRequest, launch
 from logkeel.broker.settings import HOST
 from logkeel.broker.state import BrokerNote
@@ -28,7 +29,7 @@ _SUPERVISOR: Final = Path(__file__).with_name("supervisor.py")
 _STOP_TIMEOUT_S: Final = 30.0
 
 
-class EmbeddedBroker:
+class EmbeddedBroker(RunsInBlock):
     """Real Apache Kafka, one node, owned by this process. Not thread-safe.
 
     `data_dir` None: a temporary one, removed on leaving the context. `port` 0: a free one, kept over restarts.
@@ -125,16 +126,6 @@ class EmbeddedBroker:
     def log_tail(self, lines: int = 20) -> list[str]:
         """The last lines of the broker's output."""
         return state.log_tail(self._data_dir, lines=lines)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def _started(self) -> BrokerNote:
         if self._note is None:

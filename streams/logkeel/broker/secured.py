@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from logkeel.broker.block import RunsInBlock
 from logkeel.broker.embedded import EmbeddedBroker
 from logkeel.broker.launch import LaunchRequest
 from logkeel.broker.security import ADMIN, Security
 
 
-class SecuredBroker:
+class SecuredBroker(RunsInBlock):
     """Real Apache Kafka, one node, that lets nobody in without a password and nobody do what no ACL allows.
 
     `users`: those known from the first start, beside `ADMIN`; their passwords are by chance. `valid_days` of the
@@ -60,13 +61,3 @@ class SecuredBroker:
         self.broker.close()
         if self._temporary:
             shutil.rmtree(self.broker.data_dir, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()

@@ -16,8 +16,8 @@ read. So a letter is redriven once, however many redrivers run, repeat, die or w
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
 
-from logkeel.errors import LogTimeout, TopicMissing
-from logkeel.log import Clock, Header, LogClient, OutputRecord, Record, TopicPartition
+from logkeel.errors import LogTimeout
+from logkeel.log import Clock, Header, LogClient, OutputRecord, Record, places_of
 
 APPENDED = 5
 """How many headers a letter has behind those of the original."""
@@ -101,10 +101,7 @@ def read_letters(client: LogClient, clock: Clock, topic: str) -> list[Letter]:
     """Every letter on the topic now. Raises `TopicMissing`, `LogUnavailable`."""
     admin = client.admin()
     try:
-        found = admin.describe_topics([topic]).get(topic)
-        if found is None:
-            raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-        places = [TopicPartition(topic, number) for number in range(found.partitions)]
+        places = places_of(admin, topic)
         starts = admin.start_offsets(places)
         # Read uncommitted: what another redriver is committing now must be seen, too.
         ends = admin.end_offsets(places, committed_only=False)

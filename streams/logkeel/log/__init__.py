@@ -17,7 +17,7 @@ from logkeel.log.consumer import (
 )
 from logkeel.log.producer import NO_METADATA, DeliveryCallback, Producer, TransactionalProducer
 from logkeel.log.reader import Changes, LogReader, changes_of
-from logkeel.log.reading import read_topic
+from logkeel.log.reading import all_described, described, places_of, read_topic
 from logkeel.log.records import Header, OutputRecord, Record, TopicPartition
 from logkeel.log.store import Store, StoreDirectory
 
@@ -47,5 +47,8 @@ __all__ = [
     "TopicPlan",
     "TransactionalProducer",
     "changes_of",
+    "all_described",
+    "described",
+    "places_of",
     "read_topic",
 ]

@@ -19,8 +19,7 @@ def measure(kind: Kind, directory: Path, chains: Mapping[str, Chain], *, scale: 
     """Rows of figures. A chain that a system cannot carry gives a row that says why."""
     rows = []
     with System(kind, directory) as system:
-        warm = Chain("W1", "", 3, 16)
-        system.ask(_command("closed", warm, in_flight=64, seconds=FIRST_WARM_UP_S * scale, warm_up_s=0.0))
+        warm_up(system, in_flight=64, seconds=FIRST_WARM_UP_S * scale)
         for chain in chains.values():
             try:
                 rows += _chain(system, chain, scale)
@@ -28,6 +27,11 @@ def measure(kind: Kind, directory: Path, chains: Mapping[str, Chain], *, scale: 
                 rows.append({"workload": chain.name, "failed": str(error)[:500]})
                 break
     return [{"system": kind.name, **row} for row in rows]
+
+
+def warm_up(system: System, *, in_flight: int, seconds: float) -> None:
+    """Short chains, so that compilers and caches have done their work before anything counts."""
+    system.ask(_command("closed", Chain("W1", "", 3, 16), in_flight=in_flight, seconds=seconds, warm_up_s=0.0))
 
 
 def _chain(system: System, chain: Chain, scale: float) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.peers.judging import judge
+from tests.bench.peers.measuring import warm_up
 from tests.bench.peers.systems import Kind, System
 from tests.bench.peers.workloads import Race
 
@@ -53,6 +54,7 @@ def race(kind: Kind, directory: Path, workload: Race, *, plan: str, effect: str)
     kills: list[float] = []
     began = time.monotonic()
     with System(kind, place, history=effect == "ONCE", **given) as system:  # type: ignore[arg-type]  # of one TypedDict
+        warm_up(system, in_flight=workload.in_flight, seconds=workload.warm_up_s)
         command = {
             "do": "race",
             "workload": f"race-{effect}",

@@ -97,6 +97,7 @@ class Race:
     seed: int
     stuck_after_s: float
     step_timeout_s: float
+    warm_up_s: float
 
     def kill_plan(self) -> list[tuple[int, float]]:
         """(effects in the ledger, seconds to wait from then) of each kill, drawn from the seed.

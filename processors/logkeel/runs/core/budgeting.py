@@ -8,11 +8,10 @@ from logkeel.runs.core.activation import Activation
 from logkeel.runs.core.asking import DELEGATE, reassign, refusal
 from logkeel.runs.core.budget_asking import ALLOWED, wait
 from logkeel.runs.core.budgets import Lack, exhausted, lack_of, run_budgets, unit_asked_for
-from logkeel.runs.core.flow import dispatch, leave_waiting
+from logkeel.runs.core.flow import leave_waiting
 from logkeel.runs.core.journal_children import begin_held
-from logkeel.runs.core.moving import fail, go_to
-from logkeel.runs.core.paths import is_in_code, static
-from logkeel.runs.core.targets import ToChild
+from logkeel.runs.core.moving import fail, send_held
+from logkeel.runs.core.paths import is_in_code
 
 
 def may_spend(turn: Activation, path: str) -> bool:
@@ -70,16 +69,9 @@ def go_on(turn: Activation) -> None:
             if is_in_code(path):
                 journal_limits.go_on(turn, path)
             elif _may_send(turn) and path in turn.state.held:
-                _send(turn, path)
+                send_held(turn, path)
         if _may_send(turn):
             begin_held(turn)
-
-
-def _send(turn: Activation, path: str) -> None:
-    if static(path) in turn.plan.children:
-        go_to(turn, ToChild(static(path)), path)
-    else:
-        dispatch(turn, path)
 
 
 def _may_send(turn: Activation) -> bool:

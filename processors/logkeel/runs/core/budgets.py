@@ -17,6 +17,7 @@ from msgspec import UnsetType
 
 from logkeel.definitions import BudgetDefinition, StepDefinition
 from logkeel.records import ErrorInfo, EventKind, JournalEntry
+from logkeel.records.executions import UNBEGUN
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import Account, RunInfo, RunState, StepState
 
@@ -35,9 +36,6 @@ RESERVES: Final = frozenset({"step_dispatched", "child_started", *FOR_CALLS})
 _BACK: Final = frozenset({"step_refused", "step_held"})
 """Here nothing was executed."""
 
-
-UNBEGUN: Final = ("not started", "state needed")
-"""Reasons for which an execution is given back that has not begun."""
 
 _ASKED: Final = "budget:"
 """Before the unit, the path of the question for more of it; no block has such a name."""

@@ -11,32 +11,19 @@ What a claim may use counts as used when it ends, unless the try says how much i
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from msgspec.structs import replace
 
 from logkeel.errors import InvariantViolation
 from logkeel.records import EventKind, JournalEntry, RunEvent
-from logkeel.runs.core.budgets import UNBEGUN, Told, most_of, units_of
+from logkeel.records.executions import CODE_ENDS, UNBEGUN
+from logkeel.runs.core.budgets import Told, most_of, units_of
 from logkeel.runs.core.changing import free, path_of
 from logkeel.runs.core.limit_claims import LimitClaim
 from logkeel.runs.core.limit_uses import uses_of_call
 from logkeel.runs.core.paths import is_slot, place_in_code, slot_of, split_place
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import Account, RunState
-
-_ENDS: Final[frozenset[EventKind]] = frozenset(
-    {
-        "step_succeeded",
-        "step_failed",
-        "step_revoked",
-        "step_restarted",
-        "step_in_doubt",
-        "step_refused",
-        "step_held",
-    }
-)
-"""Behind these the step's code does not go on from where it was."""
 
 
 def begin(state: RunState, event: RunEvent, plan: Plan) -> None:
@@ -161,7 +148,7 @@ def _ended(
         return
     lost = kind == "step_reclaimed" and reason == "lost"
     back = kind == "step_released" and (reason not in UNBEGUN or due_ms is not None)
-    if kind not in _ENDS and not lost and not back:
+    if kind not in CODE_ENDS and not lost and not back:
         return
     for position, _ in sorted(state.journal.of(path)):
         if is_slot(position):

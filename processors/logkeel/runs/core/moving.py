@@ -92,6 +92,14 @@ def _work_off(turn: Activation, following: _Following) -> None:
             pending.extend(reversed(_go(turn, target, inside)))
 
 
+def send_held(turn: Activation, path: str) -> None:
+    """Go on with a step or child that was held back."""
+    if static(path) in turn.plan.children:
+        go_to(turn, ToChild(static(path)), path)
+    else:
+        dispatch(turn, path)
+
+
 def _is_stopped(turn: Activation, target: Target, inside: str) -> bool:
     """Whether it lies in what is being undone."""
     if not turn.state.head.open_undos or isinstance(target, ToUndone):

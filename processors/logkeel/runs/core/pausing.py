@@ -7,11 +7,8 @@ back. So a pause costs a run nothing but time. Its children are runs of their ow
 from logkeel.records import PauseRun, ResumeRun
 from logkeel.runs.core.actions import Reject
 from logkeel.runs.core.activation import Activation
-from logkeel.runs.core.flow import dispatch
 from logkeel.runs.core.journal_children import begin_held
-from logkeel.runs.core.moving import go_to
-from logkeel.runs.core.paths import static
-from logkeel.runs.core.targets import ToChild
+from logkeel.runs.core.moving import send_held
 
 
 def pause(turn: Activation, request: PauseRun, request_id: str) -> None:
@@ -42,16 +39,9 @@ def release(turn: Activation) -> None:
     held = sorted((revision, path) for path, revision in turn.state.held.items()) if turn.state.head.held_steps else []
     for _, path in held:
         if turn.state.running and path in turn.state.held:
-            _send(turn, path)
+            send_held(turn, path)
     if turn.state.running:
         begin_held(turn)
-
-
-def _send(turn: Activation, path: str) -> None:
-    if static(path) in turn.plan.children:
-        go_to(turn, ToChild(static(path)), path)
-    else:
-        dispatch(turn, path)
 
 
 def _is_running(turn: Activation, request: PauseRun | ResumeRun) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from logkeel.definitions import decode_document, digest_of
-from logkeel.errors import InvariantViolation, LogkeelError, LogUnavailable, TopicMissing
+from logkeel.errors import InvariantViolation, LogkeelError, LogUnavailable
 from logkeel.exactly_once import SideEvent
-from logkeel.log import Admin, LogReader, TopicPartition
+from logkeel.log import Admin, LogReader, places_of
 from logkeel.records import WorkflowDefinition
 from logkeel.runs.core.plan import Plan
 from logkeel.runs.core.state import RunInfo
@@ -79,10 +79,7 @@ class DefinitionReader:
         self._reader = reader
         self._fresh: list[SideEvent] = []
         self._known: list[SideEvent] = []
-        topics = admin.describe_topics([topic])
-        if topic not in topics:
-            raise TopicMissing(f"topic {topic} does not exist: run `logkeel topics apply`", topic=topic)
-        partitions = [TopicPartition(topic, number) for number in range(topics[topic].partitions)]
+        partitions = places_of(admin, topic)
         self._positions = dict(admin.start_offsets(partitions))
         self._ends = dict(admin.end_offsets(partitions, committed_only=True))
         reader.assign(dict(self._positions))
