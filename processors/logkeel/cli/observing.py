@@ -18,6 +18,7 @@ from logkeel.log import LogClient
 
 if TYPE_CHECKING:
     from logkeel.exactly_once import TransactionalLoop
+    from logkeel.insight.application import Insight
     from logkeel.observe.engine import EngineMetrics
     from logkeel.observe.registry import Metrics
     from logkeel.observe.worker import StepMetrics
@@ -95,6 +96,17 @@ class Watch:
         notifier.counted_by(lambda channel, outcome: metrics.add(catalogue.NOTIFICATIONS, 1, (channel, outcome)))
         self._watch_lag(names.notifier_group, names.run_events)
 
+    def insight_made(self, insight: "Insight") -> None:
+        """As `loop_made`: the figures of its last sweep."""
+        if self.metrics is None:
+            return
+        from logkeel.observe import catalogue
+
+        for metric, name in catalogue.INSIGHT_FIGURES.items():
+            self.metrics.read(metric, lambda name=name: getattr(insight.figures, name))
+        names = self.settings.names
+        self._watch_lag(names.insight_group, names.run_events, names.run_completions)
+
     def worker_made(self, worker: Runs, queue: str) -> None:
         """As `loop_made`."""
         if self.metrics is None:
@@ -143,7 +155,7 @@ def _trace(watch: Watch, role: str) -> None:
     if not asked.traces:
         return
     watch.run_settings = RunSettings(traces_causes=True)
-    if role in ("engine", "notifier"):
+    if role in ("engine", "notifier", "insight"):
         return  # They make no spans.
     try:
         from logkeel.observe.tracing import StepTracing, make_provider, share

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from logkeel.records import RunEvent
+from logkeel.records import RequestRejected, RunEvent
 
 SHOWN_CHARACTERS: Final = 160
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*\b|\d+(?:\.\d+)?|'[^']*'|\"[^\"]*\"")
@@ -55,4 +55,24 @@ def joined(cluster: Cluster, event: RunEvent, offset: int) -> Cluster:
         last_ms=max(cluster.last_ms, event.at_ms),
         example=event.error.message[:SHOWN_CHARACTERS],
         run_id=event.run_id,
+    )
+
+
+def same_refusals(record: RequestRejected) -> Cluster:
+    """The empty cluster that a refused request belongs to. Its `step` is the type of the request."""
+    return Cluster(workflow="", step=record.request_type, code=record.code, shape="")
+
+
+def refused(cluster: Cluster, record: RequestRejected, offset: int) -> Cluster:
+    """As `joined`, of a refused request."""
+    if offset <= cluster.through:
+        return cluster
+    return msgspec.structs.replace(
+        cluster,
+        through=offset,
+        count=cluster.count + 1,
+        first_ms=cluster.first_ms or record.rejected_at_ms,
+        last_ms=max(cluster.last_ms, record.rejected_at_ms),
+        example=record.reason[:SHOWN_CHARACTERS],
+        run_id=record.run_id or "",
     )

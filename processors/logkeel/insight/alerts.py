@@ -1,0 +1,17 @@
+"""What a webhook is told of a run that is stuck. Pure; sent by the notifier's channel, which signs it."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from logkeel.insight.standing import Stuck
+
+TYPE: Final = "run.stuck"
+
+
+def body_of(stuck: Stuck) -> bytes:
+    """JSON as Standard Webhooks recommends it: type, timestamp, data. The timestamp is since when."""
+    since = datetime.fromtimestamp(stuck.since_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    data = msgspec.structs.asdict(stuck)
+    return msgspec.json.encode({"type": TYPE, "timestamp": since.replace("+00:00", "Z"), "data": data})
