@@ -43,8 +43,8 @@ def insight(
     outside: Annotated[str, typer.Option(help="Stuck: a signal or child run waited for so long.")] = "1d",
     late: Annotated[str, typer.Option(help="Stuck: a timer that is so late.")] = "1m",
     alert_url: Annotated[str | None, typer.Option(help="Webhook that hears of runs that are stuck.")] = None,
-    alert_secret_env: Annotated[
-        str, typer.Option(help="Variable with the webhook's whsec_… secret.")
+    alert_key: Annotated[
+        str, typer.Option("--alert-secret-env", help="Variable with the webhook's whsec_… secret.")
     ] = "LOGKEEL_INSIGHT_SECRET",
     alert_private: Annotated[bool, typer.Option(help="The webhook may lie in a private network.")] = False,
     bootstrap_servers: Bootstrap = None,
@@ -80,7 +80,7 @@ def insight(
     times = {"window": window, "keep": keep, "sweep": sweep, "pickup": pickup, "running": running}
     times |= {"limit": limit, "human": human, "outside": outside, "late": late}
     wanted = insight_settings(settings, times)
-    tell = None if alert_url is None else _telling(alert_url, alert_secret_env, allow_private=alert_private)
+    tell = None if alert_url is None else _telling(alert_url, alert_key, allow_private=alert_private)
     configure_logs(settings.log_level)
 
     from logkeel.insight.application import Insight
@@ -148,7 +148,7 @@ def _milliseconds(name: str, text: str) -> int:
 
 def _telling(url: str, secret_env: str, *, allow_private: bool) -> "Callable[[Stuck], bool]":
     """Sends a standstill as a webhook, signed as the notifier's. Raises `ConfigInvalid`."""
-    from logkeel.insight.alerts import body_of
+    from logkeel.insight.alerts import body_of, id_of
     from logkeel.notify.cases import Delivered, Refused
     from logkeel.notify.config import Hook
     from logkeel.notify.webhooks import HookChannel
@@ -159,6 +159,6 @@ def _telling(url: str, secret_env: str, *, allow_private: bool) -> "Callable[[St
 
     def tell(stuck: "Stuck") -> bool:
         # What the endpoint refuses for good is not sent again; anything else with the next sweep.
-        return isinstance(channel.post(stuck.key, body_of(stuck)), Delivered | Refused)
+        return isinstance(channel.post(id_of(stuck), body_of(stuck)), Delivered | Refused)
 
     return tell

@@ -1,5 +1,6 @@
 """What a webhook is told of a run that is stuck. Pure; sent by the notifier's channel, which signs it."""
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Final
 
@@ -8,6 +9,11 @@ import msgspec
 from logkeel.insight.standing import Stuck
 
 TYPE: Final = "run.stuck"
+
+
+def id_of(stuck: Stuck) -> str:
+    """The webhook's id: the same however often this standstill is told of, and of characters that an id may have."""
+    return f"stuck-{hashlib.sha256(stuck.key.encode()).hexdigest()[:32]}"
 
 
 def body_of(stuck: Stuck) -> bytes:

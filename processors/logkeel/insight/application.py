@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import faust
 import structlog
@@ -98,7 +98,7 @@ class Insight:
         self._letters = self.app.topic(names.dead_letters, allow_empty=True, **raw)
         state = self.app.topic(names.insight_state, allow_empty=True, acks=False, maxsize=131_072, **raw)
         self._table = self.app.Table("state", key_type=bytes, value_type=bytes, changelog_topic=state)
-        self._unconfirmed: asyncio.Queue[tuple[EventT, list[FutureMessage]]] | None = None
+        self._unconfirmed: asyncio.Queue[tuple[EventT[Any], list[FutureMessage]]] | None = None
         self._read: Any = None
         self._changed: set[bytes] = set()
         self._shown_partitions: frozenset[int] = frozenset()
@@ -118,7 +118,7 @@ class Insight:
 
     async def _follow(self, stream: StreamT[bytes]) -> None:
         self._read = stream.channel
-        async for event in stream.noack().events():
+        async for event in cast("faust.Stream[bytes]", stream).noack().events():
             try:
                 sent = self._handled(event)
             # Faust would log it, pass over the event and go on: end instead, and read it again.
@@ -127,7 +127,7 @@ class Insight:
                 raise
             await self._waiting().put((event, sent))
 
-    def _handled(self, event: EventT) -> list[FutureMessage]:
+    def _handled(self, event: EventT[Any]) -> list[FutureMessage]:
         """What has been sent for this event."""
         message = event.message
         try:
@@ -159,7 +159,7 @@ class Insight:
             sent.append(self._table.send_changelog(partition, key, value, key_serializer="raw", value_serializer="raw"))
         return sent
 
-    def _letter(self, event: EventT, error: Exception) -> FutureMessage:
+    def _letter(self, event: EventT[Any], error: Exception) -> FutureMessage:
         message = event.message
         stamp_ms = int((message.timestamp or 0) * 1000)
         headers = tuple((str(name), bytes(value)) for name, value in _pairs(message.headers))
@@ -169,7 +169,7 @@ class Insight:
         letter = dead_letter(self._settings.names.dead_letters, culprit, error, table="insight")
         return self._letters.send_soon(key=letter.key, value=letter.value, headers=dict(letter.headers))
 
-    def _waiting(self) -> asyncio.Queue[tuple[EventT, list[FutureMessage]]]:
+    def _waiting(self) -> asyncio.Queue[tuple[EventT[Any], list[FutureMessage]]]:
         if self._unconfirmed is None:
             self._unconfirmed = asyncio.Queue(UNCONFIRMED_EVENTS)
         return self._unconfirmed

@@ -59,7 +59,7 @@ async def _run(insight: Insight, stop: threading.Event) -> None:
     try:
         # Asking the event is a sign of life of this loop.
         while not stop.is_set() and not app.crashed and not (starting.done() and starting.exception()):
-            await asyncio.sleep(LOOK_S)
+            await (app.sleep(LOOK_S) if starting.done() else asyncio.wait({starting}, timeout=LOOK_S))
     finally:
         if not starting.done():
             starting.cancel()

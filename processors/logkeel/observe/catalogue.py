@@ -140,7 +140,7 @@ WINDOW_ENDED = Metric(
 )
 WINDOW_MEAN = Metric("logkeel_window_mean_seconds", "gauge", "How long those that ended took, on average", _STEP)
 WINDOW_MAX = Metric("logkeel_window_max_seconds", "gauge", "How long the longest of those that ended took", _STEP)
-WINDOW_USED = Metric("logkeel_window_used", "gauge", "Tokens, cost and other units used in that window", (*_STEP, "unit"))
+WINDOW_USED = Metric("logkeel_window_used", "gauge", "Tokens, cost and other units used in it", (*_STEP, "unit"))
 ERROR_CLUSTERS = Metric("logkeel_error_clusters", "gauge", "Different shapes of errors that are kept", _STEP)
 INSIGHT_FIGURES = {
     RUNS_STUCK: "stuck",

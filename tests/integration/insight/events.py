@@ -10,13 +10,20 @@ from logkeel.wire import encode
 DIGEST = "0" * 64
 
 
-def write(bootstrap: str, topic: str, records: Sequence[RunEvent | RunCompleted], *, committed: bool = True) -> None:
-    """All of them in one transaction, on partition 0."""
+def write(
+    bootstrap: str,
+    topic: str,
+    records: Sequence[RunEvent | RunCompleted],
+    *,
+    committed: bool = True,
+    partition: int = 0,
+) -> None:
+    """All of them in one transaction, on one partition."""
     producer = KafkaLogClient(bootstrap).transactional_producer(f"{topic}.writer", transaction_timeout_ms=10_000)
     producer.init_transactions(30)
     producer.begin()
     for each in records:
-        producer.produce(OutputRecord(topic, each.run_id.encode(), encode(each), 0, ()))
+        producer.produce(OutputRecord(topic, each.run_id.encode(), encode(each), partition, ()))
     producer.flush(30)
     if committed:
         producer.commit(30)
