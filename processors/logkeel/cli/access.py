@@ -79,7 +79,7 @@ def acls_of(role: Role, names: TopicNames, queues: Sequence[str]) -> tuple[Acl, 
             return _insight(names)
         case Role.READER:
             own = Acl(Resource.GROUP, f"{names.prefix}.reader.", ("READ",), prefixed=True)
-            read = (names.run_events, names.run_completions, names.run_streams, names.workflow_definitions)
+            read = (names.run_events, names.run_completions, names.run_streams, names.workflow_definitions, names.insight)
             return (*_topics("READ", *read), own, _ASKING)
         case Role.AUTOSCALER:
             served = list(dict.fromkeys(queues))

@@ -87,6 +87,7 @@ def insight(
     from logkeel.insight.service import Cluster, run
 
     stop = stop_on_signals()
+    wanted.directory.mkdir(parents=True, exist_ok=True)
     client = connect(settings)
     admin = client.admin()
     try:

@@ -24,6 +24,7 @@ import structlog
 from faust.types import TP, EventT, StreamT
 from faust.types.tuples import FutureMessage
 
+from logkeel.errors import LogkeelError
 from logkeel.exactly_once.poison import dead_letter
 from logkeel.insight.engines import Look, standing_partitions
 from logkeel.insight.folding import Change, Windows, expired, of_event, of_refusal
@@ -89,6 +90,9 @@ class Insight:
     def __init__(self, settings: InsightSettings, outside: Outside) -> None:
         names = settings.names
         self._settings, self._outside = settings, outside
+        # Faust pins an application to the loop that its thread has when it is made.
+        self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
         self.app = _made_app(settings)
         # Names are ours and the topics are there.
         raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw"}
@@ -185,8 +189,11 @@ class Insight:
     async def _sweep_again_and_again(self) -> None:
         while not self.app.should_stop:
             if not self.app.in_recovery and not self.app.rebalancing:
-                await self._sweep()
-                self.sweeps += 1
+                try:
+                    await self._sweep()
+                    self.sweeps += 1
+                except LogkeelError as error:
+                    log.warning("not_swept", error=error.code, message=error.message)
             await self.app.sleep(self._settings.sweep_ms / 1000)
 
     async def _sweep(self) -> None:

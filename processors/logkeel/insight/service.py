@@ -4,11 +4,16 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 
+import structlog
+
+from logkeel.errors import LogUnavailable
 from logkeel.insight.application import Insight
 from logkeel.insight.engines import Look
 from logkeel.insight.standing import Stuck
 from logkeel.log import Admin, TopicPartition, all_described
 from logkeel.records.topics import TopicNames
+
+log = structlog.get_logger("logkeel.insight", role="insight")
 
 LOOK_S = 0.2
 
@@ -49,8 +54,12 @@ class Cluster:
 
 
 def run(insight: Insight, stop: threading.Event) -> None:
-    """Until `stop` is set. Raises what ends the application: it is started again by whoever runs the process."""
-    asyncio.run(_run(insight, stop))
+    """Until `stop` is set. Raises `LogUnavailable` when Faust ends by itself: whoever runs the process starts it again."""
+    try:
+        insight.loop.run_until_complete(_run(insight, stop))
+    except Exception as error:
+        log.exception("insight_ended")
+        raise LogUnavailable(f"insight has ended: {type(error).__name__}: {error}; start it again") from error
 
 
 async def _run(insight: Insight, stop: threading.Event) -> None:
