@@ -79,8 +79,8 @@ def acls_of(role: Role, names: TopicNames, queues: Sequence[str]) -> tuple[Acl, 
             return _insight(names)
         case Role.READER:
             own = Acl(Resource.GROUP, f"{names.prefix}.reader.", ("READ",), prefixed=True)
-            read = (names.run_events, names.run_completions, names.run_streams, names.workflow_definitions, names.insight)
-            return (*_topics("READ", *read), own, _ASKING)
+            read = (names.run_events, names.run_completions, names.run_streams, names.workflow_definitions)
+            return (*_topics("READ", *read, names.insight), own, _ASKING)
         case Role.AUTOSCALER:
             served = list(dict.fromkeys(queues))
             looked_at = (Acl(Resource.GROUP, names.worker_group(queue), ("DESCRIBE",)) for queue in served)

@@ -49,7 +49,8 @@ def of_event(rows: Rows, event: RunEvent, partition: int, offset: int, windows: 
         cluster = cluster_of(event)
         if cluster is not None:
             key = key_of("cluster", partition, cluster.workflow, cluster.step, cluster.code, cluster.shape)
-            changes += _if_new(rows, key, lambda found: joined_failure(found or cluster, event, offset))
+            found = _kept(rows(key), mark, windows)
+            changes += _if_new(key, found, joined_failure(found or cluster, event, offset))
     after = standing.advanced(view, event)
     if after is not None:
         changes.append((run_key, standing.packed(after)))
@@ -64,7 +65,8 @@ def of_refusal(rows: Rows, record: RequestRejected, partition: int, offset: int,
     if windows.is_late(record.rejected_at_ms, mark):
         return changes
     key = key_of("refusals", partition, record.request_type, record.code)
-    return changes + _if_new(rows, key, lambda found: refused(found or same_refusals(record), record, offset))
+    found = _kept(rows(key), mark, windows)
+    return changes + _if_new(key, found, refused(found or same_refusals(record), record, offset))
 
 
 def expired(key: bytes, value: bytes, mark: Mark, windows: Windows) -> bool:
@@ -96,8 +98,11 @@ def _tallied(
     return [] if after is tally else [(key, packed(after))]
 
 
-def _if_new(rows: Rows, key: bytes, join: Callable[[Cluster | None], Cluster]) -> list[Change]:
-    row = rows(key)
-    found = None if row is None else cluster_in(row)
-    after = join(found)
-    return [] if after is found else [(key, packed(after))]
+def _kept(row: Row, mark: Mark, windows: Windows) -> Cluster | None:
+    """The cluster in a row, unless a sweep might have deleted it: then it begins anew, whether one did or not."""
+    cluster = None if row is None else cluster_in(row)
+    return None if cluster is None or windows.is_late(cluster.last_ms, mark) else cluster
+
+
+def _if_new(key: bytes, before: Cluster | None, after: Cluster) -> list[Change]:
+    return [] if after is before else [(key, packed(after))]

@@ -54,7 +54,7 @@ class Cluster:
 
 
 def run(insight: Insight, stop: threading.Event) -> None:
-    """Until `stop` is set. Raises `LogUnavailable` when Faust ends by itself: whoever runs the process starts it again."""
+    """Until `stop` is set. Raises `LogUnavailable` when Faust ends by itself: start the process again."""
     try:
         insight.loop.run_until_complete(_run(insight, stop))
     except Exception as error:
