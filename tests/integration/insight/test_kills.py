@@ -5,21 +5,15 @@
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import pytest
 from tests.integration.insight.events import write
+from tests.integration.insight.process import PARTITIONS, Process
 from tests.unit.insight.events import event
 
-from logkeel.cli.provisioning import apply_application
 from logkeel.cli.settings import Settings
 from logkeel.cli.wiring import connect
 from logkeel.insight.windows import window_start
@@ -30,10 +24,8 @@ from logkeel.records import ErrorInfo, RunEvent
 KILLS = int(os.environ.get("INSIGHT_KILLS", "2"))
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180 + 60 * KILLS)]
 
-PARTITIONS = 2
 RUNS_A_ROUND = 40
 WINDOW_MS = 60_000
-WAIT_S = 100.0
 ERROR = ErrorInfo(code="http", message="no answer after 12 s", kind="retryable")
 
 
@@ -96,50 +88,8 @@ def said(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class Process:
-    """`logkeel insight`, started as often as needed."""
-
-    def __init__(self, settings: Settings, log: Path) -> None:
-        self._settings, self._log = settings, log
-        self._running: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-c", "from logkeel.cli.main import run; run()", "insight", "--sweep", "1s"]
-        environment = {
-            **os.environ,
-            "LOGKEEL_BOOTSTRAP_SERVERS": self._settings.bootstrap_servers,
-            "LOGKEEL_PREFIX": self._settings.prefix,
-            "LOGKEEL_STATE_DIR": str(self._log.parent / "state"),
-            "LOGKEEL_SESSION_TIMEOUT_MS": "6000",
-        }
-        with self._log.open("ab") as written:
-            self._running = subprocess.Popen(command, env=environment, stdout=written, stderr=written)
-
-    def kill(self) -> None:
-        if self._running is not None:
-            self._running.send_signal(signal.SIGKILL)
-            self._running.wait(30)
-
-    def wait_for(self, done: Callable[[], bool]) -> None:
-        deadline_s = time.monotonic() + WAIT_S
-        while not done():
-            assert self._running is not None
-            assert self._running.poll() is None, self._log.read_text()[-6000:]
-            assert time.monotonic() < deadline_s, self._log.read_text()[-6000:]
-            time.sleep(0.05)
-
-
-@pytest.fixture
-def process(kafka_bootstrap: str, tmp_path: Path) -> Iterator[tuple[Process, Settings]]:
-    settings = Settings(bootstrap_servers=kafka_bootstrap, prefix=f"kill{uuid4().hex[:6]}", partitions=PARTITIONS)
-    apply_application(connect(settings).admin(), settings, ["default"])
-    made = Process(settings, tmp_path / "log")
-    yield made, settings
-    made.kill()
-
-
-def test_no_maximum_is_wrong_and_no_stuck_run_is_missed(process: tuple[Process, Settings]) -> None:
-    insight, settings = process
+def test_no_maximum_is_wrong_and_no_stuck_run_is_missed(insight: Process) -> None:
+    settings = insight.settings
     client, chance = connect(settings), random.Random(41)
     expected, index = Expected(), 0
     # Old enough for every reason but a human's, and within what is kept.
