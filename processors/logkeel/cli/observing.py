@@ -1,9 +1,10 @@
 """Puts metrics and traces beside a process: nothing unless a port, or the variables of OpenTelemetry, ask for it."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from logkeel.exactly_once import TransactionalLoop
     from logkeel.insight.application import Insight
     from logkeel.observe.engine import EngineMetrics
-    from logkeel.observe.registry import Metrics
+    from logkeel.observe.registry import Labels, Metrics
     from logkeel.observe.worker import StepMetrics
     from logkeel.runs import RunSettings
     from logkeel.steps import StepObserver
@@ -103,7 +104,7 @@ class Watch:
         from logkeel.observe import catalogue
 
         for metric, name in catalogue.INSIGHT_FIGURES.items():
-            self.metrics.read(metric, lambda name=name: getattr(insight.figures, name))
+            self.metrics.read(metric, partial(_figure, insight, name))
         names = self.settings.names
         self._watch_lag(names.insight_group, names.run_events, names.run_completions)
 
@@ -123,6 +124,11 @@ class Watch:
             lag = LagWatch(self.metrics, self.client.admin(), group, topics)
             self._closing.callback(lag.close)
             lag.start()
+
+
+def _figure(insight: "Insight", name: str) -> "Mapping[Labels, float]":
+    found: Mapping[Labels, float] = getattr(insight.figures, name)
+    return found
 
 
 @contextmanager

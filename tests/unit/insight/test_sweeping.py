@@ -79,7 +79,7 @@ def test_logins_are_carried_over_or_refused() -> None:
     options = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-512", "sasl.username": "ada"}
     found = credentials_of({**options, "sasl.password": "p"})
     assert (found.protocol.value, found.mechanism.value, found.username) == ("SASL_PLAINTEXT", "SCRAM-SHA-512", "ada")  # type: ignore[union-attr]
-    with pytest.raises(ConfigInvalid, match="ssl.keystore.location"):
+    with pytest.raises(ConfigInvalid, match=r"ssl\.keystore\.location"):
         credentials_of({"ssl.keystore.location": "k"})
     with pytest.raises(ConfigInvalid, match="GSSAPI"):
         credentials_of({"security.protocol": "SASL_SSL", "sasl.mechanism": "GSSAPI"})
