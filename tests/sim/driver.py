@@ -214,7 +214,8 @@ class Human:
             self.children.add(event.name or "")
         elif event.kind in ("step_succeeded", "step_resolved", "step_revoked"):
             self._doubts.pop(key, None)
-        elif event.kind == "run_completed":
+        elif event.kind in ("run_completed", "run_forked"):
+            # What a fork begins with was asked in the other run: it asks anew what it has to know.
             self._doubts = {each: due_ms for each, due_ms in self._doubts.items() if each[0] != event.run_id}
 
     def _consider(self, event: RunEvent) -> None:

@@ -101,6 +101,7 @@ class StepCommand(msgspec.Struct, frozen=True, kw_only=True):
     trace: TraceContext | None = None
     run_summary: RunSummary | None = None
     journal_since_ms: int | None = None
+    key_valid_for_ms: int | None = None
 
 
 class StepRevoked(msgspec.Struct, frozen=True, kw_only=True):

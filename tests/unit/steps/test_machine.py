@@ -65,6 +65,17 @@ def test_a_step_with_a_journal_starts_after_its_claim_only() -> None:
     assert started == [m.StartStep(SOURCE, 0, journaled, claimed=True)]
 
 
+def test_a_key_that_is_forgotten_some_day_is_used_after_a_claim_only() -> None:
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    keyed = replace(command(0, effect="KEYED"), key_valid_for_ms=4_000)
+    arrive(it, 0, keyed)
+    assert at(it, 10) == [m.Commit(((SOURCE, 0, mark(0)),), (key(0),))]
+    started = it.handle(m.Committed(m.Commit(((SOURCE, 0, mark(0)),), (key(0),))))
+    assert started == [m.StartStep(SOURCE, 0, keyed, claimed=True)]
+
+
 def test_a_once_command_starts_after_its_claim_only() -> None:
     it = machine()
     assigned(it)

@@ -183,6 +183,7 @@ def _released(turn: Activation, message: StepReleased, step: StepState) -> None:
     limited = not_after_ms(definition, step) is not None
     # The others are claimed: surely not started.
     repeatable = definition.effect in ("NONE", "IDEMPOTENT", "KEYED") and definition.journaled is not True
+    repeatable = repeatable and definition.key_valid_for_ms is None
     due_ms = turn.now_ms + NOT_STARTED_AGAIN_MS if limited and not message.was_started else None
     leave_waiting(turn, path, step)
     if step.given_back >= GIVEN_BACK_TO_COUNT and due_ms is None and not message.was_started and repeatable:

@@ -51,6 +51,7 @@ def command_of(
         run_summary=action.summary,
         journal=action.journal,
         journal_since_ms=step.first_dispatched_ms if definition.journaled is True else None,
+        key_valid_for_ms=definition.key_valid_for_ms,
     )
 
 

@@ -47,7 +47,9 @@ class Execution:
     def effectful(self) -> bool:
         """Whether a second execution could do harm: it starts only after a committed claim (P31)."""
         has_journal = self.command.journal_since_ms is not None or bool(self.command.journal)
-        return self.command.effect in ("ONCE", "CHECKED") or has_journal
+        # A key that is forgotten some day repeats only until then: when it was used first has to be known (P35).
+        forgotten_some_day = self.command.key_valid_for_ms is not None
+        return self.command.effect in ("ONCE", "CHECKED") or has_journal or forgotten_some_day
 
 
 @dataclass(slots=True)
