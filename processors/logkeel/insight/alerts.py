@@ -1,4 +1,4 @@
-"""What a webhook is told of a run that is stuck. Pure; sent by the notifier's channel, which signs it."""
+"""What a webhook is told of a run that is stuck. The notifier's channel signs and sends it."""
 
 import hashlib
 from datetime import UTC, datetime

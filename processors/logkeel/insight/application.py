@@ -263,13 +263,18 @@ class Insight:
         found = await self._stuck(rows, current)
         told = {key: told_in(row) for key, row in rows.items() if _is(key, "stuck", current)}
         news, over, unsent = standstills(found, told)
+        answers = True  # who does not, is asked again with the next sweep
         for key, stuck_run in {**news, **unsent}.items():
             if key in news:
                 await self._output.send_soon(key=key, value=shown("stuck", stuck_run, 0))
-            delivered = True
-            if key in unsent:
-                delivered = await asyncio.get_running_loop().run_in_executor(None, self._outside.alert, stuck_run)
-            await self._row(key, packed(Told(stuck=stuck_run, alerted=delivered)))
+            alerted = key not in unsent
+            if not alerted and answers:
+                alerted = answers = await asyncio.get_running_loop().run_in_executor(
+                    None, self._outside.alert, stuck_run
+                )
+            told_now = Told(stuck=stuck_run, alerted=alerted)
+            if told.get(key) != told_now:
+                await self._row(key, packed(told_now))
         for key in over:
             await self._output.send_soon(key=key, value=None)
             await self._row(key, None)
