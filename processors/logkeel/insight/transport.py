@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers import aiokafka as driver
+from faust.types import Message
 
 
 class CommittedThread(driver.AIOKafkaConsumerThread):
@@ -21,7 +22,17 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
 
 
 class CommittedConsumer(driver.Consumer):
-    """Runs `CommittedThread`."""
+    """Runs `CommittedThread`, and takes no acknowledgement from before a rebalance.
+
+    Faust passes over what it had fetched before one, and acknowledges it: a crash before it has read that again would
+    leave it out. An acknowledgement that is dropped here only makes the event come again.
+    """
+
+    def ack(self, message: Message) -> bool:
+        """Whether it counts."""
+        if not self.app.flow_control.is_active() or message.generation_id != self.app.consumer_generation_id:
+            return False
+        return super().ack(message)
 
     def _new_consumer_thread(self) -> CommittedThread:
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
