@@ -128,6 +128,7 @@ def test_a_second_process_comes_and_goes(insight: Process, tmp_path: Path) -> No
             if part == 10:
                 second.start()
             if part == 20:
+                second.wait_for(lambda: len(client.admin().group_members(settings.names.insight_group)) == 2)
                 second.kill()
             batch: list[RunEvent] = []
             for index in range(part * 10, part * 10 + 10):
