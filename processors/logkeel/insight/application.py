@@ -8,8 +8,8 @@ log has confirmed every row it changed; and a handler that fails sends the event
 - one table with one changelog, made beforehand (`logkeel topics apply`): Faust makes no topic here;
 - rows are written with `send_changelog` and not by assignment, since only that hands out the future to wait for, and
   may be done by the sweep, which stands in no stream;
-- two processes share partitions, but a process that was suspended and wakes up may overwrite rows of who has taken
-  its partitions over: nothing in this mode fences it (decision 0041).
+- one process at a time: nothing fences one that was suspended and wakes up in this mode, and its rows may overwrite
+  those of its successor (decision 41).
 """
 
 import asyncio

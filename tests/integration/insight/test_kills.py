@@ -6,7 +6,6 @@
 import os
 import random
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -117,28 +116,6 @@ def test_no_maximum_is_wrong_and_no_stuck_run_is_missed(insight: Process) -> Non
     counts = [document["count"] for document in documents(client, settings, "cluster").values()]
     assert sorted(counts) == sorted(expected.failures.values())
     assert_nothing_was_ever_too_much(client, settings, expected)
-
-
-def test_a_second_process_comes_and_goes(insight: Process, tmp_path: Path) -> None:
-    settings, expected, second = insight.settings, Expected(), Process(insight.settings, tmp_path / "second.log")
-    client, began_ms = connect(settings), int(time.time() * 1000) - 2 * 3_600_000
-    insight.start()
-    try:
-        for part in range(30):
-            if part == 10:
-                second.start()
-            if part == 20:
-                second.wait_for(lambda: len(client.admin().group_members(settings.names.insight_group)) == 2)
-                second.kill()
-            batch: list[RunEvent] = []
-            for index in range(part * 10, part * 10 + 10):
-                events, reason = lives(index, began_ms + index * 500)
-                expected.add(part % PARTITIONS, events, reason)
-                batch += events
-            write(settings.bootstrap_servers, settings.names.run_events, batch, partition=part % PARTITIONS)
-        insight.wait_for(lambda: all_told(client, settings, expected))
-    finally:
-        second.kill()
 
 
 def all_told(client: LogClient, settings: Settings, expected: Expected) -> bool:
