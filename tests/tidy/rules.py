@@ -36,6 +36,7 @@ ROOM_OF_LIBRARY: dict[str, str | tuple[str, ...]] = {
     "click": "processors/logkeel/cli/",
     "jsonschema": "processors/logkeel/approvals/",
     "faust": "processors/logkeel/insight/",
+    "aiokafka": "processors/logkeel/insight/",
     "starlette": ("processors/logkeel/gateway/", "processors/logkeel/notify/"),
     "fastapi": "processors/logkeel/gateway/",
     "uvicorn": ("processors/logkeel/gateway/", "processors/logkeel/notify/"),

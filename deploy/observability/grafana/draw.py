@@ -255,6 +255,30 @@ PLATFORM = (
         ),
     ),
     Panel(
+        "Stuck runs",
+        "short",
+        (("sum by (workflow, reason) (logkeel_runs_stuck)", "{{workflow}}: {{reason}}"),),
+        "By `logkeel insight`; which ones they are stands on its output topic.",
+    ),
+    Panel(
+        "The last whole window",
+        "short",
+        (
+            ("sum by (workflow, step) (logkeel_window_started)", "{{workflow}} {{step}} started"),
+            ("sum by (workflow, step, outcome) (logkeel_window_ended)", "{{workflow}} {{step}} {{outcome}}"),
+            ("sum by (workflow, step, unit) (logkeel_window_used)", "{{workflow}} {{step}} {{unit}}"),
+            ("sum by (workflow, step) (logkeel_error_clusters)", "{{workflow}} {{step}} shapes of errors"),
+        ),
+    ),
+    Panel(
+        "Durations in it",
+        "s",
+        (
+            ("max by (workflow, step) (logkeel_window_mean_seconds)", "{{workflow}} {{step}} mean"),
+            ("max by (workflow, step) (logkeel_window_max_seconds)", "{{workflow}} {{step}} longest"),
+        ),
+    ),
+    Panel(
         "What goes wrong",
         "short",
         (

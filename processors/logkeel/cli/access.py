@@ -36,6 +36,7 @@ class Role(StrEnum):
     CLIENT = "client"
     GATEWAY = "gateway"
     NOTIFIER = "notifier"
+    INSIGHT = "insight"
     READER = "reader"
     AUTOSCALER = "autoscaler"
     OPERATOR = "operator"
@@ -74,10 +75,12 @@ def acls_of(role: Role, names: TopicNames, queues: Sequence[str]) -> tuple[Acl, 
             return (*_client(names), *_topics("READ", names.run_events, names.workflow_definitions))
         case Role.NOTIFIER:
             return _notifier(names)
+        case Role.INSIGHT:
+            return _insight(names)
         case Role.READER:
             own = Acl(Resource.GROUP, f"{names.prefix}.reader.", ("READ",), prefixed=True)
             read = (names.run_events, names.run_completions, names.run_streams, names.workflow_definitions)
-            return (*_topics("READ", *read), own, _ASKING)
+            return (*_topics("READ", *read, names.insight), own, _ASKING)
         case Role.AUTOSCALER:
             served = list(dict.fromkeys(queues))
             looked_at = (Acl(Resource.GROUP, names.worker_group(queue), ("DESCRIBE",)) for queue in served)
@@ -128,6 +131,19 @@ def _notifier(names: TopicNames) -> tuple[Acl, ...]:
         *_topics("WRITE", names.dead_letters),
         Acl(Resource.GROUP, names.notifier_group, ("READ",)),
         Acl(Resource.TRANSACTIONAL_ID, f"{names.notifier_group}-", ("WRITE",), prefixed=True),
+    )
+
+
+def _insight(names: TopicNames) -> tuple[Acl, ...]:
+    looked_at = Acl(Resource.GROUP, names.engine_group, ("DESCRIBE",))
+    return (
+        *_topics("READ", names.run_events, names.run_completions),
+        *_topics("READ", names.insight_state, also="WRITE"),
+        *_topics("WRITE", names.insight, names.dead_letters),
+        # How far engines have read says whether a run waits for one.
+        *_topics("DESCRIBE", names.run_requests, names.step_results),
+        Acl(Resource.GROUP, names.insight_group, ("READ",)),
+        looked_at,
     )
 
 

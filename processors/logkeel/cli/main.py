@@ -37,6 +37,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "workflow": Section("logkeel.cli.workflow"),
     "approvals": Section("logkeel.cli.approvals"),
     "notifier": Section("logkeel.cli.notifier", grouped=False),
+    "insight": Section("logkeel.cli.insight", grouped=False),
     "sql": Section("logkeel.cli.sql", grouped=False),
     "gateway": Section("logkeel.cli.gateway"),
     "limits": Section("logkeel.cli.limits"),

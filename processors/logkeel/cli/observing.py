@@ -1,9 +1,10 @@
 """Puts metrics and traces beside a process: nothing unless a port, or the variables of OpenTelemetry, ask for it."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,8 +19,9 @@ from logkeel.log import LogClient
 
 if TYPE_CHECKING:
     from logkeel.exactly_once import TransactionalLoop
+    from logkeel.insight.application import Insight
     from logkeel.observe.engine import EngineMetrics
-    from logkeel.observe.registry import Metrics
+    from logkeel.observe.registry import Labels, Metrics
     from logkeel.observe.tracing import CallTracing, NotificationTracing, TracerProvider
     from logkeel.observe.worker import StepMetrics
     from logkeel.runs import RunSettings
@@ -102,6 +104,17 @@ class Watch:
         notifier.counted_by(lambda channel, outcome: metrics.add(catalogue.NOTIFICATIONS, 1, (channel, outcome)))
         self._watch_lag(names.notifier_group, names.run_events)
 
+    def insight_made(self, insight: "Insight") -> None:
+        """As `loop_made`: the figures of its last sweep."""
+        if self.metrics is None:
+            return
+        from logkeel.observe import catalogue
+
+        for metric, name in catalogue.INSIGHT_FIGURES.items():
+            self.metrics.read(metric, partial(_figure, insight, name))
+        names = self.settings.names
+        self._watch_lag(names.insight_group, names.run_events, names.run_completions)
+
     def worker_made(self, worker: Runs, queue: str) -> None:
         """As `loop_made`."""
         if self.metrics is None:
@@ -118,6 +131,11 @@ class Watch:
             lag = LagWatch(self.metrics, self.client.admin(), group, topics)
             self._closing.callback(lag.close)
             lag.start()
+
+
+def _figure(insight: "Insight", name: str) -> "Mapping[Labels, float]":
+    found: Mapping[Labels, float] = getattr(insight.figures, name)
+    return found
 
 
 @contextmanager
@@ -159,8 +177,8 @@ def _trace(watch: Watch, role: str) -> None:
     if not _asked(role):
         return
     watch.run_settings = RunSettings(traces_causes=True)
-    if role == "engine":
-        return  # It makes no spans.
+    if role in ("engine", "insight"):
+        return  # They make no spans.
     provider = _provider(role, watch._closing)
     if provider is None:
         return

@@ -72,8 +72,11 @@ class HookChannel:
 
     def deliver(self, message: Message) -> Outcome:
         """One attempt."""
-        body = msgspec.json.encode(payload_of(message))
-        headers = webhook_headers(self._keys, message.delivery.key, int(self._now_s()), body)
+        return self.post(message.delivery.key, msgspec.json.encode(payload_of(message)))
+
+    def post(self, key: str, body: bytes) -> Outcome:
+        """One attempt with any body; `key` is the webhook's id, by which receivers know what comes twice."""
+        headers = webhook_headers(self._keys, key, int(self._now_s()), body)
         try:
             addresses = self._resolve(self._host, self._port)
             address = allowed_address(self._host, addresses, allow_private=self._config.allow_private)

@@ -30,6 +30,8 @@ class Metric:
     buckets: tuple[float, ...] = ()
 
 
+_STEP = ("workflow", "step")
+
 PROCESS_INFO = Metric("logkeel_process_info", "gauge", "1: what this process is", ("role", "version"))
 LAG = Metric(
     "logkeel_lag_records",
@@ -127,6 +129,30 @@ NOTIFICATIONS = Metric(
     ("channel", "outcome"),
 )
 
+RUNS_STUCK = Metric(
+    "logkeel_runs_stuck", "gauge", "Runs that get no further, as of the last sweep", ("workflow", "reason")
+)
+WINDOW_STARTED = Metric(
+    "logkeel_window_started", "gauge", "Runs (step empty) or attempts begun in the last whole window", _STEP
+)
+WINDOW_ENDED = Metric(
+    "logkeel_window_ended", "gauge", "Runs or attempts that ended in the last whole window", (*_STEP, "outcome")
+)
+WINDOW_MEAN = Metric("logkeel_window_mean_seconds", "gauge", "How long those that ended took, on average", _STEP)
+WINDOW_MAX = Metric("logkeel_window_max_seconds", "gauge", "How long the longest of those that ended took", _STEP)
+WINDOW_USED = Metric("logkeel_window_used", "gauge", "Tokens, cost and other units used in it", (*_STEP, "unit"))
+ERROR_CLUSTERS = Metric("logkeel_error_clusters", "gauge", "Different shapes of errors that are kept", _STEP)
+INSIGHT_FIGURES = {
+    RUNS_STUCK: "stuck",
+    WINDOW_STARTED: "started",
+    WINDOW_ENDED: "ended",
+    WINDOW_MEAN: "mean_s",
+    WINDOW_MAX: "max_s",
+    WINDOW_USED: "used",
+    ERROR_CLUSTERS: "clusters",
+}
+"""The names of insight's figures."""
+
 GATEWAY = (
     Metric("logkeel_runs", "gauge", "Runs by status, as the read model knows them", ("workflow", "status")),
     Metric("logkeel_waits", "gauge", "What runs wait for, as the read model knows it", ("kind",)),
@@ -143,7 +169,8 @@ ENGINE = (
 WORKER = (RUNNING, EXECUTIONS, STEP_SECONDS, TO_START, CALL_SECONDS, DEAD_LETTERS, LAG)
 LOOP = (TRANSACTIONS, COMMIT, BATCH, TIMERS_FIRED, PARTITIONS, RESTORE, RESTORED, LOOP_ERRORS, DEAD_LETTERS, LAG)
 NOTIFIER = (*LOOP, NOTIFICATIONS)
-METRICS = tuple(dict.fromkeys((PROCESS_INFO, *ENGINE, *WORKER, *NOTIFIER, *GATEWAY)))
+INSIGHT = (*INSIGHT_FIGURES, LAG)
+METRICS = tuple(dict.fromkeys((PROCESS_INFO, *ENGINE, *WORKER, *NOTIFIER, *INSIGHT, *GATEWAY)))
 
 
 def series(metric: Metric) -> frozenset[str]:

@@ -64,6 +64,21 @@ class TopicNames:
         return f"{self.prefix}.notifier"
 
     @property
+    def insight(self) -> str:
+        """What runs amount to: the newest value of each key (docs/insight.md)."""
+        return f"{self.prefix}.insight"
+
+    @property
+    def insight_state(self) -> str:
+        """Changelog of insight's table (decision 41)."""
+        return f"{self.prefix}.insight-state"
+
+    @property
+    def insight_group(self) -> str:
+        """Consumer group of insight."""
+        return f"{self.prefix}.insight"
+
+    @property
     def engine_group(self) -> str:
         """Consumer group of the run processors."""
         return f"{self.prefix}.engine"
@@ -117,6 +132,9 @@ def topic_policies(names: TopicNames, queues: Iterable[str]) -> tuple[TopicPolic
         TopicPolicy(names.run_events, _kept(days=90), co_partitioned=True),
         TopicPolicy(names.run_completions, _kept(days=30), co_partitioned=True),
         TopicPolicy(names.notifier_state, co_partitioned=True, changelog=True),
+        TopicPolicy(names.insight_state, co_partitioned=True, changelog=True),
+        # Compacted, and deleted by age as well: a window's row never changes once it is over.
+        TopicPolicy(names.insight, _kept(days=30) | {"cleanup.policy": "compact,delete"}),
         *(TopicPolicy(names.step_commands(queue), _kept(days=6) | limit) for queue in dict.fromkeys(queues)),
         TopicPolicy(names.step_control, _kept(days=REVOCATIONS_KEPT_DAYS) | append_time | limit, partitions=1),
         TopicPolicy(names.run_streams, _kept(days=1)),

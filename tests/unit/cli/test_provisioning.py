@@ -39,5 +39,5 @@ def test_windows_and_retentions_fit_together() -> None:
 def test_inputs_carry_the_time_of_the_log_and_state_is_compacted() -> None:
     inputs = (NAMES.run_requests, NAMES.step_results)
     assert {CONFIG[name]["message.timestamp.type"] for name in inputs} == {"LogAppendTime"}
-    compacted = (NAMES.run_state, NAMES.notifier_state)
+    compacted = (NAMES.run_state, NAMES.notifier_state, NAMES.insight_state)
     assert {CONFIG[name]["cleanup.policy"] for name in compacted} == {"compact"}

@@ -68,7 +68,7 @@ def test_topics_are_those_of_the_code() -> None:
 
 def test_users_have_the_rights_of_the_code() -> None:
     found = of_kind("KafkaUser")
-    for role in set(Role) - {Role.GATEWAY, Role.NOTIFIER}:  # those are off by default
+    for role in set(Role) - {Role.GATEWAY, Role.NOTIFIER, Role.INSIGHT}:  # those are off by default
         wanted = user_resource(role, SETTINGS.names, QUEUES, cluster="kafka")
         assert found.pop(wanted["metadata"]["name"])["spec"] == wanted["spec"]
     assert found == {}

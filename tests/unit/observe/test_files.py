@@ -14,7 +14,7 @@ from tests.unit.observe.application import WatchedApplication, desk
 from tests.unit.observe.chapter import TEXT
 from tests.unit.observe.test_engine_metrics import start
 
-from logkeel.observe.catalogue import ENGINE, GATEWAY, METRICS, NOTIFIER, WORKER, Metric, series
+from logkeel.observe.catalogue import ENGINE, GATEWAY, INSIGHT, METRICS, NOTIFIER, WORKER, Metric, series
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "observability"
@@ -67,7 +67,7 @@ def test_dashboards_are_what_the_drawing_draws() -> None:
         assert all(target["legendFormat"] for panel in board["panels"] for target in panel["targets"])
 
 
-ROLES = {"engine": ENGINE, "worker": WORKER, "notifier": NOTIFIER, "gateway": GATEWAY}
+ROLES = {"engine": ENGINE, "worker": WORKER, "notifier": NOTIFIER, "insight": INSIGHT, "gateway": GATEWAY}
 
 
 def of_roles(metric: Metric) -> str:

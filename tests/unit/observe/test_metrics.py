@@ -15,7 +15,7 @@ from logkeel.simulation import SimulatedCluster
 
 BOUNDED = {
     *("workflow", "step", "queue", "role", "version", "topic", "partition", "status", "phase", "outcome", "state"),
-    *("where", "unit", "channel", "kind", "method", "route"),
+    *("where", "unit", "channel", "kind", "method", "route", "reason"),
 }
 
 
