@@ -52,10 +52,11 @@ class SimulatedClient:
     def thaw(self) -> None:
         """Go on as by SIGCONT, unaware of what happened meanwhile."""
         if self.state == "frozen":
-            self.cluster.expire()
-            for consumer in self._consumers:
-                consumer.fall_silent(None)
             self.state = "running"
+            if self.cut_off_ms is None:
+                self.cluster.expire()
+                for consumer in self._consumers:
+                    consumer.fall_silent(None)
 
     def cut_off(self) -> None:
         """Its network is gone: it goes on, and every call to the cluster waits, fails or brings nothing."""
@@ -66,10 +67,15 @@ class SimulatedClient:
                 producer.disconnected()
 
     def reconnect(self) -> None:
-        """The network is back; what became of its memberships meanwhile it hears with a heartbeat."""
-        if self.state == "running" and self.cut_off_ms is not None:
+        """The network is back; what became of its memberships meanwhile it hears with a heartbeat.
+
+        One that is stopped sends none: it stays silent until it goes on.
+        """
+        if self.cut_off_ms is None:
+            return
+        self.cut_off_ms = None
+        if self.state == "running":
             self.cluster.expire()
-            self.cut_off_ms = None
             for consumer in self._consumers:
                 consumer.reconnected()
 

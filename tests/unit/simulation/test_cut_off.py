@@ -48,6 +48,18 @@ def test_an_acknowledgement_that_was_under_way_comes_when_it_is_back() -> None:
     assert acknowledged == [0]
 
 
+def test_a_network_that_comes_back_while_its_process_is_stopped_is_there_when_it_goes_on() -> None:
+    _, client = _cluster()
+    producer, acknowledged = client.producer(), list[int]()
+    client.cut_off()
+    producer.produce(OutputRecord("answers", b"", b"", 0), lambda _, offset, __: acknowledged.append(offset or 0))
+    client.freeze()
+    client.reconnect()
+    client.thaw()
+    producer.poll(0.0)
+    assert acknowledged == [0]
+
+
 def test_calls_time_out_and_a_commit_is_in_doubt() -> None:
     cluster, client = _cluster()
     producer = client.transactional_producer("writer")
@@ -85,6 +97,17 @@ def test_a_member_that_is_back_in_time_notices_nothing() -> None:
     cluster.advance(SESSION_MS)
     assert member.heard == ["assigned"]
     assert len(cluster.groups.group("group").members) == 1
+
+
+def test_one_that_goes_on_without_its_network_is_counted_out() -> None:
+    cluster = cluster_of(Conditions())
+    member = Member(cluster, "a")
+    member.client.cut_off()
+    member.client.freeze()
+    member.client.thaw()
+    cluster.advance(SESSION_MS + 100)
+    cluster.expire()
+    assert cluster.groups.group("group").members == {}
 
 
 def test_one_that_is_away_for_a_session_gives_up_by_itself_and_joins_anew() -> None:
