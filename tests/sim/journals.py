@@ -49,8 +49,10 @@ def faults_of_late_entries(
     """What a worker did that was thought dead is in the history all the same, of steps that succeeded later (P34)."""
     ends: dict[Place, int] = {}
     for record, each in answers:
-        if isinstance(each, StepSucceeded):
-            ends[each.identity.run_id, each.identity.incarnation, each.identity.path] = record.offset
+        it = each.identity
+        taken = [event.dispatch for event in histories.get((it.run_id, it.incarnation), []) if _ended(event, it.path)]
+        if isinstance(each, StepSucceeded) and it.dispatch in taken:
+            ends[it.run_id, it.incarnation, it.path] = record.offset
     for record, each in answers:
         identity = each.identity
         read_before = record.offset < ends.get((identity.run_id, identity.incarnation, identity.path), 0)
@@ -64,3 +66,7 @@ def faults_of_late_entries(
         if has_succeeded and not is_told and not any(event.kind in DROPS for event in mine):
             what = f"{identity.run_id} {identity.path}#{identity.dispatch}"
             yield f"P34: {each.holder} had {each.entry.name} of {what} done, and the history does not know"
+
+
+def _ended(event: RunEvent, path: str) -> bool:
+    return event.kind == "step_succeeded" and event.path == path
