@@ -138,6 +138,11 @@ def faults_of_families(world: World, histories: Histories) -> list[str]:
     return [*_faults_of_children(world, histories), *_faults_of_turns(world, histories)]
 
 
+def _goes_on(events: list[RunEvent], end: RunEvent) -> bool:
+    """Whether a retry has had the child go on after that end: then it ends once more."""
+    return any(each.kind == "child_started" and each.revision > end.revision for each in events if each.path == end.path)
+
+
 def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
     """A child that was started is one run, and its parent was told what became of it."""
     completions, _ = completions_of(world)
@@ -160,7 +165,7 @@ def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
             parent = known[kid].parent
             if parent is None or (parent.run_id, parent.path, parent.number) != (run_id, event.path, event.revision):
                 yield f"P29: {kid} takes {parent} for its parent, and {run_id} started it"
-            if end is not None and end.status != ends[kid].status:
+            if end is not None and end.status != ends[kid].status and not _goes_on(events, end):
                 yield f"P29: {kid} has ended as {ends[kid].status}, and {run_id} was told {end.status}"
             if end is None and "detached" not in event.attributes and ends[kid].status == "succeeded":
                 # Whoever waits for it no more had it cancelled; it may have been done by then.
