@@ -140,7 +140,8 @@ def faults_of_families(world: World, histories: Histories) -> list[str]:
 
 def _goes_on(events: list[RunEvent], end: RunEvent) -> bool:
     """Whether a retry has had the child go on after that end: then it ends once more."""
-    return any(each.kind == "child_started" and each.revision > end.revision for each in events if each.path == end.path)
+    later = (each for each in events if each.path == end.path and each.revision > end.revision)
+    return any(each.kind == "child_started" for each in later)
 
 
 def _faults_of_children(world: World, histories: Histories) -> Iterator[str]:
