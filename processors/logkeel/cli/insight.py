@@ -58,7 +58,7 @@ def insight(
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = None,
 ) -> None:
-    """Watch runs until SIGTERM. Needs `pip install 'logkeel[insight]'`; at least once, beside the engines."""
+    """Watch runs until SIGTERM. Needs the extra `insight`; at least once, beside the engines."""
     from logkeel.cli.logs import configure_logs
     from logkeel.cli.observing import watching
     from logkeel.cli.probes import Health, offer_probes
