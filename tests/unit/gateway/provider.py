@@ -2,17 +2,17 @@
 
 import json
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
+from tests.unit.local_server import answering
 
 from logkeel.gateway.settings import GatewaySettings
 
@@ -77,15 +77,5 @@ def publishing(tls: ssl.SSLContext | None = None) -> Iterator[Provider]:
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
             """Nothing to tell."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    provider.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with answering(Handler, tls) as provider.port:
         yield provider
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -1,11 +1,12 @@
 """A server on loopback that takes requests and answers as it is told."""
 
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.unit.local_server import answering
 
 
 @dataclass
@@ -47,15 +48,5 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
             """Nothing to tell."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    endpoint.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with answering(Handler, tls) as endpoint.port:
         yield endpoint
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
