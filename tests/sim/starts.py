@@ -28,7 +28,7 @@ def faults_of_starts(world: World, lines: Sequence[Line], answers: Answers) -> l
     zero_ms = world.cluster.clock.now_ms() - world.elapsed_ms
     found = [*_started_in_spite(lines, answers, zero_ms), *_early_checks(world, lines, answers, zero_ms)]
     found += _begun_twice(lines)
-    if not any(worker.stalls or worker.cuts for worker in world.workers):
+    if not any(worker.stalls or worker.cuts or worker.expulsions for worker in world.workers):
         # A process that stands still and wakes, or hears late that it is out, may have read beyond what its successor
         # gives back (decision 0010).
         found += _begun_again(lines, answers, zero_ms)

@@ -301,12 +301,49 @@ def test_a_revoked_command_is_released_unstarted_and_a_running_one_is_cut_off() 
     cut = it.handle(m.RevocationHeard(StepRevoked(**words, dispatch=1, reason="cancelled")))
     assert cut == [m.CancelStep(key(0), "cancelled")]
     it.handle(m.RevocationHeard(StepRevoked(**{**words, "run_id": "run-1"}, dispatch=1, reason="cancelled")))
-    arrive(it, 1, command(1, effect="ONCE"))
-    arrive(it, 2, command(1, effect="ONCE", dispatch=2))
-    actions = at(it, 10)
-    assert actions[0] == m.SendReleased(command(1, effect="ONCE"), was_started=False, started_at_ms=None)
-    assert isinstance(actions[1], m.Commit)
-    assert [claim.dispatch for claim in actions[1].claims] == [2]
+    arrive(it, 1, command(1))
+    arrive(it, 2, command(1, dispatch=2))
+    released, started = at(it, 10)
+    assert released == m.SendReleased(command(1), was_started=False, started_at_ms=None)
+    assert isinstance(started, m.StartStep)
+    assert started.command.identity.dispatch == 2
+
+
+def test_a_once_command_that_was_called_off_is_given_back_after_a_claim_only() -> None:
+    """Who was out without hearing of it would call unstarted what its successor has begun."""
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    off = StepRevoked(run_id="run-1", incarnation="i", path="flow/charge", dispatch=1, reason="cancelled")
+    it.handle(m.RevocationHeard(off))
+    once, again = command(1, effect="ONCE"), command(1, effect="ONCE", dispatch=2)
+    arrive(it, 1, once)
+    arrive(it, 2, again)
+    (claim,) = at(it, 10)
+    assert isinstance(claim, m.Commit)
+    assert it.handle(m.CommitFailed(claim)) == ()
+    assert at(it, 20) == [claim]
+    released, started = it.handle(m.Committed(claim))
+    assert released == m.SendReleased(once, was_started=False, started_at_ms=None)
+    assert started == m.StartStep(SOURCE, 2, again, claimed=True)
+    assert it.busy == 1
+
+
+def test_what_this_process_ran_while_it_was_out_is_given_back() -> None:
+    """The owners between never heard of it, so their mark lies below it and they left in order."""
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    for offset in range(3):
+        arrive(it, offset, command(offset))
+    at(it, 10)
+    for number in range(3):
+        finish(it, number)
+    it.handle(m.Revoked((SOURCE,)))
+    assigned(it, low=1, mark="started=0 holder=worker-01/a since=-1 left", end=4)
+    assert arrive(it, 1, command(1)) == (m.SendReleased(command(1), was_started=False, started_at_ms=None),)
+    assert arrive(it, 2, command(2)) == (m.SendReleased(command(2), was_started=False, started_at_ms=None),)
+    assert arrive(it, 3, command(3)) == ()
 
 
 def test_a_command_past_its_last_start_is_released_unstarted() -> None:

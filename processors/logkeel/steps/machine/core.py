@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from logkeel.log import TopicPartition
-from logkeel.steps.machine.marks import Holder, Mark, parse_mark
+from logkeel.steps.machine.marks import Holder, parse_mark
 from logkeel.steps.machine.messages import (
     Acknowledged,
     Action,
@@ -51,14 +51,7 @@ from logkeel.steps.machine.messages import (
     StrangerArrived,
     TimeAdvanced,
 )
-from logkeel.steps.machine.tables import Execution, PartitionTable, Phase, Revocations, new_execution
-
-UNMARKED_OFFSETS = 4_096
-"""More than a worker starts of a partition while a mark is being committed: some thousand steps a second for 0.2 s,
-
-with the markers of transactions between them. What lies further on was not started, or may run twice by its contract.
-"""
-
+from logkeel.steps.machine.tables import Execution, PartitionTable, Phase, Revocations, assigned_table, new_execution
 
 @dataclass(frozen=True, slots=True)
 class MachineSettings:
@@ -79,6 +72,7 @@ class StepMachine:
         self._settings = settings
         self._tables: dict[TopicPartition, PartitionTable] = {}
         self._begun: dict[TopicPartition, int] = {}
+        self._ran: dict[TopicPartition, int] = {}
         self._held: dict[Key, Execution] = {}
         self._revocations = Revocations()
         self._busy = 0
@@ -129,34 +123,13 @@ class StepMachine:
     # Assignment -------------------------------------------------------------------------------------------------
 
     def _assigned(self, message: Assigned) -> Sequence[Action]:
-        low, metadata = message.committed or (message.start, "")
-        # A retention that outran the group leaves the offset below the log start: what is gone cannot be asked about.
-        low = max(low, message.start)
-        mark = parse_mark(metadata) or Mark(message.end - 1)
-        inherited = max(mark.started, -1)
-        # While the mark is this process's, nobody else has claimed since: what it did not start itself is not started.
-        mine = mark.holder == self._settings.holder
-        begun = max(mark.since, self._begun.get(message.source, -1)) if mine else inherited
-        unmarked = min(message.end - 1, inherited + UNMARKED_OFFSETS) if mark.unannounced else inherited
-        self._tables[message.source] = PartitionTable(
-            source=message.source,
-            position=low,
-            inherited=inherited,
-            begun=min(begun, inherited),
-            started=inherited,
-            claimed=inherited,
-            dead_above=mark.since if self._is_dead(mark.holder) else None,
-            unmarked=max(unmarked, inherited),
-            committed=message.committed,
-        )
+        source = message.source
+        begun, ran = self._begun.get(source, -1), self._ran.get(source, -1)
+        table = assigned_table(message, self._settings.holder, begun=begun, ran=ran)
+        self._tables[source] = table
         if self._drain_deadline_ms is not None:
             return ()
-        return (Resume(((message.source, low),)),)
-
-    def _is_dead(self, holder: Holder | None) -> bool:
-        """This process holds the slot's lock, so an earlier life of the slot is over (P13, P32)."""
-        mine = self._settings.holder
-        return holder is not None and holder.slot == mine.slot and holder.incarnation != mine.incarnation
+        return (Resume(((source, table.position),)),)
 
     def _revoking(self, message: Revoking) -> Sequence[Action]:
         gone = set(message.sources)
@@ -201,9 +174,9 @@ class StepMachine:
         if message.offset > (table.inherited if entry.effectful else table.unmarked):
             table.queue.append(entry)
             return ()
-        entry.phase = Phase.ANSWERED
         if message.offset > (table.begun if entry.effectful else table.inherited):
-            return (SendReleased(message.command, was_started=False, started_at_ms=None),)
+            return (self._unstarted(entry),)
+        entry.phase = Phase.ANSWERED
         dead = table.dead_above is not None and message.offset > table.dead_above
         return (SendReclaimed(message.command, dead),)
 
@@ -302,10 +275,8 @@ class StepMachine:
         return actions
 
     def _take_one(self, entry: Execution, actions: list[Action], claims: dict[TopicPartition, list[Execution]]) -> None:
-        late = entry.command.not_after_ms is not None and self._now_ms > entry.command.not_after_ms
-        if late or self._revocations.covers(entry.key):
-            entry.phase = Phase.ANSWERED
-            actions.append(SendReleased(entry.command, was_started=False, started_at_ms=None))
+        if not entry.effectful and self._is_called_off(entry):
+            actions.append(self._unstarted(entry))
             return
         self._busy += 1
         if entry.source is not None and (entry.effectful or not self._tables[entry.source].named):
@@ -314,11 +285,21 @@ class StepMachine:
         else:
             actions.append(self._start(entry))
 
+    def _is_called_off(self, entry: Execution) -> bool:
+        late = entry.command.not_after_ms is not None and self._now_ms > entry.command.not_after_ms
+        return late or self._revocations.covers(entry.key)
+
+    @staticmethod
+    def _unstarted(entry: Execution) -> SendReleased:
+        entry.phase = Phase.ANSWERED
+        return SendReleased(entry.command, was_started=False, started_at_ms=None)
+
     def _start(self, entry: Execution) -> StartStep:
         source = entry.source or TopicPartition("", -1)
         table = self._tables.get(source)
         if table is not None and entry.offset not in table.ahead:
             table.started = max(table.started, entry.offset)
+        self._ran[source] = max(self._ran.get(source, -1), entry.offset)
         if entry.effectful:
             self._begun[source] = max(self._begun.get(source, -1), entry.offset)
         entry.phase = Phase.RUNNING
@@ -343,10 +324,14 @@ class StepMachine:
                 table.committed, table.named = (low, metadata), True
         return [self._start_claimed(entry) for entry in self._claiming(message.commit)]
 
-    def _start_claimed(self, entry: Execution) -> StartStep:
+    def _start_claimed(self, entry: Execution) -> StartStep | SendReleased:
+        """Or give it back: not before it is claimed, since another who owns it by now may have begun it."""
         if entry.source is not None:
             table = self._tables[entry.source]
             table.claimed = max(table.claimed, entry.offset)
+        if self._is_called_off(entry):
+            self._busy -= 1
+            return self._unstarted(entry)
         return self._start(entry)
 
     def _commit_failed(self, message: CommitFailed) -> Sequence[Action]:
@@ -369,8 +354,7 @@ class StepMachine:
         # One whose lease was taken over stays with us when its partition goes: there is nothing to claim it on.
         if entry.source not in self._tables or entry.cancelled or self._drain_deadline_ms is not None:
             self._busy -= 1
-            entry.phase = Phase.ANSWERED
-            return (SendReleased(entry.command, was_started=False, started_at_ms=None),)
+            return (self._unstarted(entry),)
         entry.phase, entry.since_ms = Phase.CLAIMING, message.started_at_ms
         return (self._claim({entry.source: [entry]}),)
 

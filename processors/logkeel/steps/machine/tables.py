@@ -12,8 +12,14 @@ from hashlib import blake2b
 from logkeel.log import TopicPartition
 from logkeel.records import StepCommand, StepRevoked
 from logkeel.records.topics import DAY_MS, REVOCATIONS_KEPT_DAYS
-from logkeel.steps.machine.marks import Holder, Mark
-from logkeel.steps.machine.messages import Key, key_of
+from logkeel.steps.machine.marks import Holder, Mark, parse_mark
+from logkeel.steps.machine.messages import Assigned, Key, key_of
+
+UNMARKED_OFFSETS = 4_096
+"""More than a worker starts of a partition while a mark is being committed: some thousand steps a second for 0.2 s,
+
+with the markers of transactions between them. What lies further on was not started, or may run twice by its contract.
+"""
 
 AHEAD_OFFSETS = 1_024
 """Far below what a successor gives back above a mark, which follows within the commit interval."""
@@ -124,6 +130,38 @@ class PartitionTable:
     def offsets(self, started: int, holder: Holder, *, left: bool = False) -> tuple[TopicPartition, int, str]:
         """What to commit for this partition with `started` as the mark."""
         return self.source, self.low(), Mark(started, holder, self.inherited, left).encode()
+
+
+def assigned_table(message: Assigned, holder: Holder, *, begun: int, ran: int) -> PartitionTable:
+    """The table of a partition that `holder` gets; `begun` and `ran` are the highest offsets of it that this process
+
+    has started: of commands that need a claim, and of any. It may have been out without hearing of it, so that the
+    owners between know nothing of what it ran.
+    """
+    low, metadata = message.committed or (message.start, "")
+    # A retention that outran the group leaves the offset below the log start: what is gone cannot be asked about.
+    low = max(low, message.start)
+    mark = parse_mark(metadata) or Mark(message.end - 1)
+    inherited = max(mark.started, -1)
+    # While the mark is this process's, nobody else has claimed since: what it did not start itself is not started.
+    begun = max(mark.since, begun) if mark.holder == holder else inherited
+    unmarked = inherited + UNMARKED_OFFSETS if mark.unannounced else inherited
+    return PartitionTable(
+        source=message.source,
+        position=low,
+        inherited=inherited,
+        begun=min(begun, inherited),
+        started=inherited,
+        claimed=inherited,
+        dead_above=mark.since if _is_dead(mark.holder, holder) else None,
+        unmarked=max(min(message.end - 1, max(unmarked, ran)), inherited),
+        committed=message.committed,
+    )
+
+
+def _is_dead(former: Holder | None, holder: Holder) -> bool:
+    """`holder` has the slot's lock, so an earlier life of the slot is over (P13, P32)."""
+    return former is not None and former.slot == holder.slot and former.incarnation != holder.incarnation
 
 
 class Revocations:

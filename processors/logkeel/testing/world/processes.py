@@ -51,7 +51,7 @@ class Outsider(Protocol):
 class Process:
     """What engines and workers share. `stalls` counts how often it was stopped and woken, `cuts` how often its network
 
-    was gone, `life` its starts; `connected_at_ms` is when its network came back last.
+    was gone, `expulsions` how often its group counted it out, `life` its starts; `connected_at_ms` is when its network came back last.
     """
 
     def __init__(self, world: "World", name: str, slot: int) -> None:
@@ -63,6 +63,7 @@ class Process:
         self.life = 0
         self.stalls = 0
         self.cuts = 0
+        self.expulsions = 0
         self.connected_at_ms = 0.0
         self.struck: list[EffectStrike] = []
         self.is_busy = False

@@ -234,6 +234,7 @@ def _expel(world: "World", strike: TimedStrike) -> None:
     if living and not world.cluster.is_down:
         process = living[strike.target % len(living)]
         world.trace.note(world.elapsed_ms, process.name, "EXPELLED")
+        process.expulsions += 1
         if process.client is not None:
             process.client.be_expelled()
 
