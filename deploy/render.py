@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from logkeel.cli.access import Role
-from logkeel.cli.grace import engine_grace_s, notifier_grace_s, worker_grace_s
+from logkeel.cli.grace import engine_grace_s, insight_grace_s, notifier_grace_s, worker_grace_s
 from logkeel.cli.probes import LIVE, READY, STARTED
 from logkeel.cli.provisioning import wanted_topics
 from logkeel.cli.settings import Settings
@@ -60,6 +60,7 @@ def code() -> dict[str, Any]:
             "engineSeconds": engine_grace_s(engine_settings(Settings(), 0)),
             "workerSecondsBesideDrain": worker_grace_s(0),
             "notifierSeconds": notifier_grace_s(notifier_settings(Settings(), 0)),
+            "insightSeconds": insight_grace_s(Settings().session_timeout_ms),
         },
         "groups": {"engine": names.engine_group, "worker": names.worker_group(QUEUE)},
         "commands": names.step_commands(QUEUE),

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from deploy.checks import strimzi, tools
 from deploy.render import BASE, rendered_base
+from typer.main import get_command
 
 from logkeel.cli.access import Role
-from logkeel.cli.grace import worker_grace_s
+from logkeel.cli.grace import insight_grace_s, worker_grace_s
+from logkeel.cli.insight import app
+from logkeel.cli.settings import Settings
 from logkeel.cli.strimzi import user_resource
 from logkeel.records.topics import TopicNames
 
@@ -85,6 +88,21 @@ def test_each_queue_has_a_deployment_that_may_take_its_time_to_end(binaries: dic
     wanted = user_resource(Role.WORKER, TopicNames("logkeel"), ["default", "heavy"], cluster="kafka")["spec"]
     rules = users["logkeel-worker"]["authorization"]["acls"]
     assert sorted(map(str, rules)) == sorted(map(str, wanted["authorization"]["acls"]))
+
+
+def test_insight_runs_one_process_and_takes_its_options(binaries: dict[str, Path]) -> None:
+    text = tools.template(binaries["helm"], *tools.EVERYTHING, release="app")
+    (found,) = [each["spec"] for each in tools.documents(text, "Deployment") if "insight" in each["metadata"]["name"]]
+    assert (found["replicas"], found["strategy"]) == (1, {"type": "Recreate"})
+    pod = found["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == insight_grace_s(Settings().session_timeout_ms)
+    (container,) = pod["containers"]
+    alert = ["--alert-url", "https://alerts.example.com/logkeel"]
+    assert container["args"] == ["insight", "--keep", "12h", "--pickup", "10m", *alert]
+    known = {option for parameter in get_command(app).params for option in parameter.opts}
+    assert {word for word in container["args"] if word.startswith("--")} <= known
+    users = {each["metadata"]["name"] for each in tools.documents(text, "KafkaUser")}
+    assert "logkeel-insight" in users
 
 
 def test_the_base_is_the_chart_with_its_default_values(binaries: dict[str, Path]) -> None:

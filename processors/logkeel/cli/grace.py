@@ -36,3 +36,8 @@ def engine_grace_s(settings: LoopSettings) -> int:
 def notifier_grace_s(settings: LoopSettings) -> int:
     """Let messages under way end, then as an engine; and the pages."""
     return engine_grace_s(settings) + math.ceil(NOTIFIER_DRAIN_S + PAGES_S)
+
+
+def insight_grace_s(session_timeout_ms: int) -> int:
+    """Stop reading, and let what was sent be confirmed: a session at most. It has nothing to hand over."""
+    return math.ceil(session_timeout_ms / 1_000 + LINGER_S + SPARE_S)

@@ -170,3 +170,10 @@ def test_compose_and_image_agree_with_the_code() -> None:
     assert f"LOGKEEL_PROBE_PORT={PROBE_PORT}" in image
     assert re.search(r"^USER 10001:10001$", image, re.MULTILINE)
     assert re.search(r'^ENTRYPOINT \["logkeel"\]$', image, re.MULTILINE)
+
+
+def test_the_image_has_what_every_role_of_the_chart_needs() -> None:
+    installed = re.search(r"'\.\[(.+)\]'", (HERE / "Dockerfile").read_text())
+    assert installed is not None
+    # Payloads and traces are asked for by settings, the others by roles.
+    assert {"gateway", "insight", "notify", "otel", "payloads"} == set(installed[1].split(","))
