@@ -25,8 +25,10 @@ def values(rows: Iterable[Row], system: str, name: str, **picked: Any) -> list[A
 
 
 def spread(values: Sequence[float], form: str) -> str:
-    """min / median / max; `-` for none."""
+    """min / median / max; one figure alone, `-` for none."""
     if not values:
         return "-"
+    if len(values) == 1:
+        return form.format(values[0])
     low, middle, high = (form.format(value) for value in (min(values), median(values), max(values)))
     return f"{low} / **{middle}** / {high}"

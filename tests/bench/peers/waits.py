@@ -8,13 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench.peers.measuring import FIRST_WARM_UP_S, warm_up
 from tests.bench.peers.systems import Kind, System
 from tests.bench.peers.workloads import Waiting
 
 BUDGET_S = 60.0
-WARMING = 64
-"""Not counted: a system that has just started is ten times slower, and the sample is what the pace is taken from."""
-
 SAMPLE = 64
 LIMIT_BYTES = 250_000
 """logkeel's inline payload; larger values are given to more runs."""
@@ -33,13 +31,13 @@ def measure(kind: Kind, directory: Path, workload: Waiting, *, scale: float = 1.
     row: dict[str, Any] = {"system": kind.name, "workload": workload.name, "payload_bytes": payload_bytes}
     with System(kind, directory, history=True) as system:
         command = {"do": "wait", "workload": "wait", "payload_bytes": payload_bytes, "in_flight": 16}
-        system.ask({**command, "runs": WARMING})
+        # The sample is what the pace is taken from.
+        warm_up(system, in_flight=64, seconds=FIRST_WARM_UP_S)
         took = system.ask({**command, "runs": SAMPLE})["seconds"]
-        begun = WARMING + SAMPLE
         affordable = int(SAMPLE * BUDGET_S * scale / took)
-        rest = min(runs, max(affordable, begun)) - begun
+        rest = min(runs, max(affordable, SAMPLE)) - SAMPLE
         system.ask({**command, "runs": rest})
-        row["runs"] = rest + begun
+        row["runs"] = rest + SAMPLE
         if row["runs"] < runs:
             row["note"] = f"of {runs}: {SAMPLE / took:.0f} runs/s"
         if workload.idle_seconds:
