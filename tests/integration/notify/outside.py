@@ -61,13 +61,14 @@ def free_port() -> int:
 
 @dataclass
 class Outside:
-    """All of it. `pages`: where the notifier serves."""
+    """All of it. `pages`, `gateway`: the ports where the notifier and the gateway serve."""
 
     inbox: Inbox
     smtp_port: int
     hook: Endpoint
     slack: Endpoint
     pages: int
+    gateway: int
     verified: list[dict[str, Any]] = field(default_factory=list)
 
     def config(self) -> str:
@@ -136,7 +137,7 @@ verb = "verb"
             "audit": [each.headers["webhook-id"] for each in hooks],
         }
 
-    # Answers; False: the notifier is not there
+    # Answers; False: the notifier, or the gateway, is not there
 
     def by_mail(self, run_id: str, verb: str) -> bool:
         """Ada opens her link, as a scanner did before her, and presses a button."""
@@ -167,10 +168,25 @@ verb = "verb"
         }
         return self._asked("POST", f"http://127.0.0.1:{self.pages}/webhooks/decisions", body, headers) == 202
 
+    def by_gateway(self, run_id: str, verb: str) -> bool:
+        """Somebody answers by HTTP. Where the question is open no more, the history says who has answered it."""
+        place = f"http://127.0.0.1:{self.gateway}/v1"
+        body = json.dumps({"verb": verb, "answered_by": "carol"})
+        headers = {"content-type": "application/json", "idempotency-key": f"carol-{run_id}"}
+        told = self._asked("POST", f"{place}/approvals/{run_id}/approve/answer", body, headers)
+        return told == 202 or (told == 404 and "question_answered" in self._read(f"{place}/runs/{run_id}/history"))
+
+    @staticmethod
+    def _read(url: str) -> str:
+        try:
+            return httpx.get(url, timeout=10).text
+        except httpx.HTTPError:
+            return ""
+
     def _asked(
         self, method: str, url: str, body: str | dict[str, str] | None = None, headers: dict[str, str] | None = None
     ) -> int:
-        assert urlsplit(url).port == self.pages
+        assert urlsplit(url).port in (self.pages, self.gateway)
         data, content = (body, None) if isinstance(body, dict) else (None, body)
         try:
             return httpx.request(method, url, data=data, content=content, headers=headers, timeout=10).status_code
@@ -188,4 +204,4 @@ def outside() -> Iterator[Outside]:
         stack.callback(controller.stop)
         hook, slack = stack.enter_context(serving()), stack.enter_context(serving())
         slack.usual = SLACK_SAYS
-        yield Outside(inbox, port, hook, slack, free_port())
+        yield Outside(inbox, port, hook, slack, free_port(), free_port())

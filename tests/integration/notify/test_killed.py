@@ -1,8 +1,8 @@
 """Questions reach people by mail, Slack and webhook while everything is killed -9 again and again.
 
-The notifier dies right before messages, right after them and before that is recorded; it, the engine and the worker at
-any other time. In each round three answers come at once, by three ways, each repeated until it is taken: one decision,
-one resume.
+The notifier dies right before messages, right after them and before that is recorded; it, the engine, the worker and
+the gateway at any other time. In each round four answers come at once, by four ways, each repeated until it is taken:
+one decision, one resume.
 """
 
 import os
@@ -81,6 +81,7 @@ def everything(bootstrap: str, directory: Path) -> Iterator[Stage]:
             Mortal("notifier", directory / "notifier.log", deadly, ENVIRONMENT),
             Mortal("engine", directory / "engine.log", command("engine"), {}),
             Mortal("worker", directory / "worker.log", command("worker", WORKFLOW), {}),
+            Mortal("gateway", directory / "gateway.log", command("gateway", "--port", str(world.gateway)), {}),
         ]
         stage = Stage(application, world, [stack.enter_context(each) for each in made])
         yield stage
@@ -88,6 +89,7 @@ def everything(bootstrap: str, directory: Path) -> Iterator[Stage]:
             f"http://127.0.0.1:{probes}/readyz",
             f"http://127.0.0.1:{metrics}/metrics",
             f"http://{pages}/readyz",
+            f"http://127.0.0.1:{world.gateway}/readyz",
         ):
             stage.until(partial(answers, url), f"an answer of {url}")
 
@@ -119,11 +121,11 @@ def told(application: Application, run_id: str) -> set[str]:
 
 
 def one_round(run_id: str, stage: Stage, rng: random.Random) -> None:
-    """Everybody hears of the question, and three answer at once, each until it is taken; meanwhile some die."""
+    """Everybody hears of the question, and four answer at once, each until it is taken; meanwhile some die."""
     world = stage.world
     heard = (world.link, world.button, world.hooked)
     stage.until(lambda: all(look(run_id) for look in heard), f"the question of {run_id}")
-    ways = [world.by_mail, world.by_slack, world.by_webhook]
+    ways = [world.by_mail, world.by_slack, world.by_webhook, world.by_gateway]
     rng.shuffle(ways)
     verbs = [rng.choice(("approve", "reject")) for _ in ways]
     failures: list[BaseException] = []
@@ -138,7 +140,7 @@ def one_round(run_id: str, stage: Stage, rng: random.Random) -> None:
     threads = [threading.Thread(target=answer, args=pair) for pair in zip(ways, verbs, strict=True)]
     for thread in threads:
         thread.start()
-    for victim in rng.sample(list(stage.mortals), rng.randint(1, 3)):
+    for victim in rng.sample(list(stage.mortals), rng.randint(1, 4)):
         time.sleep(rng.random() / 2)
         victim.kill()
     for thread in threads:
