@@ -11,7 +11,8 @@ from tests.bench.peers.workloads import Chain
 
 WARM_UP_S = 2.0
 FIRST_WARM_UP_S = 12.0
-"""Whatever `--scale` says: a server that its compiler has not reached yet shows the compiler, four-fold at low rates."""
+"""Whatever `--scale` says: a server that is not compiled yet is four times as slow at low rates."""
+
 SUSTAINED = 0.75
 """Below this part of an open-loop rate a system has fallen behind, and higher rates are not tried."""
 

@@ -53,6 +53,7 @@ from logkeel.steps.machine.messages import (
 )
 from logkeel.steps.machine.tables import Execution, PartitionTable, Phase, Revocations, assigned_table, new_execution
 
+
 @dataclass(frozen=True, slots=True)
 class MachineSettings:
     """Limits. `buffered` commands beyond the running ones pause the partitions; half of it resumes them."""

@@ -51,7 +51,8 @@ class Outsider(Protocol):
 class Process:
     """What engines and workers share. `stalls` counts how often it was stopped and woken, `cuts` how often its network
 
-    was gone, `expulsions` how often its group counted it out, `life` its starts; `connected_at_ms` is when its network came back last.
+    was gone, `expulsions` how often its group counted it out, `life` its starts; `connected_at_ms` is when its
+    network came back last.
     """
 
     def __init__(self, world: "World", name: str, slot: int) -> None:
