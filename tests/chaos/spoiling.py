@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from confluent_kafka.admin import AdminClient
 from tests.chaos.attacks import Steps
 from tests.chaos.camp import Camp
 from tests.chaos.plan import Move
@@ -31,7 +30,6 @@ class Spoiling:
 
     def __init__(self, camp: Camp, done: Counter[str], faults: list[str], tell: Callable[[str], None]) -> None:
         self._camp, self._done, self._faults, self._tell = camp, done, faults, tell
-        self._admin = AdminClient({"bootstrap.servers": camp.settings.bootstrap_servers, "log_level": 0})
 
     def expire_offsets(self, members: list[Victim], group: str, move: Move) -> Steps:
         """All members leave, the group is deleted, and they come back."""
@@ -117,11 +115,12 @@ class Spoiling:
         yield from self._until(lambda: not any(member.alive for member in members), "members do not leave")
 
     def _deleted(self, group: str) -> bool:
+        """Whether it is gone. Members whose sessions last keep it for a while."""
+        command = [sys.executable, "-m", "tests.chaos.forgetting", self._camp.settings.bootstrap_servers, group]
         try:
-            self._admin.delete_consumer_groups([group], request_timeout=10)[group].result(15)
-        except Exception as error:  # noqa: BLE001 - members whose sessions last: tried again until the deadline
-            return "GROUP_ID_NOT_FOUND" in str(error)
-        return True
+            return subprocess.run(command, capture_output=True, check=False, timeout=20).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
 
     def _until(self, met: Callable[[], bool], fault: str) -> Steps:
         deadline = time.monotonic() + GONE_S

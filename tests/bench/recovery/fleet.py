@@ -50,6 +50,9 @@ class Fleet:
         self._turn = 0
         self.sent = self.completed = 0
         self.last = dict.fromkeys(range(partitions), 0.0)
+        self._sent_at: dict[str, float] = {}
+        self._since_s = float("inf")
+        self._moved: dict[int, float] = {}
         self._victims: list[Victim] = []
 
     @property
@@ -100,7 +103,9 @@ class Fleet:
             assert isinstance(message, RunCompleted), message
             assert message.status == "succeeded", message
             self.completed += 1
-            self.last[record.partition] = time.perf_counter()
+            self.last[record.partition] = now_s = time.perf_counter()
+            if self._sent_at.pop(message.run_id, 0.0) > self._since_s:
+                self._moved.setdefault(record.partition, now_s)
 
     def _send(self) -> None:
         wanted = self._turn = (self._turn + 1) % self.partitions
@@ -109,6 +114,7 @@ class Fleet:
             run_id = uuid4().hex
         request = StartRun(workflow="noop", run_id=run_id, request_id=run_id, inputs=(NUMBER,))
         self._producer.produce(OutputRecord(self.names.run_requests, run_id.encode(), encode(request), wanted))
+        self._sent_at[run_id] = time.perf_counter()
         self.sent += 1
 
     def start_waiting(self, count: int) -> None:
@@ -152,17 +158,13 @@ class Fleet:
         self.until(met, "it does not settle")
 
     def gap_after(self, since_s: float, partitions: list[int]) -> float:
-        """Seconds from `since_s` until every one of these partitions has completed a run since."""
-        first: dict[int, float] = {}
+        """Seconds from `since_s` until every one of these partitions has completed a run that was asked for since.
 
-        def met() -> bool:
-            for partition in partitions:
-                if partition not in first and self.last[partition] > since_s + QUIET_S:
-                    first[partition] = self.last[partition]
-            return len(first) == len(partitions)
-
-        self.until(met, f"partitions {partitions} do not go on")
-        return max(first.values(), default=since_s) - since_s
+        An earlier one may have been on its way.
+        """
+        self._since_s, self._moved = since_s, {}
+        self.until(lambda: self._moved.keys() >= set(partitions), f"partitions {partitions} do not go on")
+        return max(self._moved[partition] for partition in partitions) - since_s
 
     def fill(self, partition: int, size_bytes: int, row_bytes: int) -> int:
         """Write rows into a changelog partition; how many. Call while no engine runs."""
@@ -186,8 +188,5 @@ class Fleet:
             if victim.alive:
                 victim.stop()
 
-
-QUIET_S = 0.15
-"""Completions within that time of an event may have been on their way before it."""
 
 __all__ = ["FILLER", "Fleet", "size_of"]
