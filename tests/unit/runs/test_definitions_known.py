@@ -51,6 +51,21 @@ def test_what_waited_while_no_engine_was_there_is_not_refused_before_definitions
     assert [command.version for command in engine.commands()] == ["3999"]
 
 
+def test_who_waits_in_a_long_line_for_a_workflow_that_is_known_is_not_refused() -> None:
+    """More starts than an engine begins in a minute came before their workflow did."""
+    engine = Engine(settings=RunSettings(unpark_requests=1))
+    for number in range(9):
+        engine.ask(a_start(f"run-{number}", request_id=f"q{number}"))
+    engine.put(version("1"))
+    while not engine.commands():
+        engine.turns(1)
+    assert len(engine.commands()) < 9
+    engine.cluster.advance(61_000)
+    engine.turns(60)
+    assert engine.rejections() == []
+    assert len(engine.commands()) == 9
+
+
 def test_what_nobody_publishes_is_refused_by_a_new_engine_too() -> None:
     engine = Engine()
     engine.ask(a_start())

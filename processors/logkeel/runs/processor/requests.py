@@ -19,6 +19,7 @@ from logkeel.records import (
     ForkRun,
     Parent,
     PauseRun,
+    Request,
     RequestRejected,
     ResolveStep,
     ResumeRun,
@@ -127,10 +128,18 @@ class RequestHandler:
             self.refuse_unprocessable(parked.record(turn.partition), code, message, turn)
 
     def reject_overdue(self, turn: Turn) -> None:
-        """Reject what has waited too long, and wake up for the next one."""
-        ledger = Ledger(turn)
-        for parked in ledger.overdue_parked(turn.now_ms, self._settings.sweep_rows):
+        """Reject what has waited too long, and wake up for the next one.
+
+        What can begin by now only waits in a long line, and begins. Its workflow may have come with this very batch.
+        """
+        ledger, begins = Ledger(turn), False
+        for tail, parked in ledger.overdue_parked(turn.now_ms, self._settings.sweep_rows):
             what = self._identified(parked.record(turn.partition))
+            if self._can_begin(what.request):
+                turn.set_wakeup(turn.now_ms, UNPARK + tail)
+                begins = True
+                continue
+            ledger.take_parked(tail)
             if isinstance(what.request, StartRun | ForkRun):
                 name = what.request.workflow
                 self._reject(
@@ -138,7 +147,17 @@ class RequestHandler:
                 )
             else:
                 self._reject(what, Reject("run_not_found", f"there is no run {what.run_id!r}"), turn)
-        self.wake_for_parked(turn)
+        # Behind those that begin.
+        self.wake_for_parked(turn, not_before_ms=turn.now_ms + 1 if begins else 0)
+
+    def _can_begin(self, request: Request) -> bool:
+        match request:
+            case StartRun(workflow=workflow, version=version):
+                return self._definitions.find(workflow, version) is not None
+            case ForkRun(workflow=workflow):
+                return self._definitions.find(workflow, forks.read_fork(request).version) is not None
+            case _:
+                return False
 
     def wake_for_parked(self, turn: Turn, *, not_before_ms: int = 0) -> None:
         """Set the wake-up of the first parked request."""

@@ -128,15 +128,11 @@ class Ledger:
         row = self._rows.get(keys.PARKED + tail)
         return None if row is None else self._taken(keys.PARKED + tail, row)
 
-    def overdue_parked(self, now_ms: int, limit: int) -> list[ParkedRequest]:
-        """Take what has waited too long."""
-        taken = []
-        for key in self._due(keys.PARKED_EXPIRY, now_ms, limit):
-            parked = keys.PARKED + key[9:]
-            row = self._rows.get(parked)
-            if row is not None:
-                taken.append(self._taken(parked, row))
-        return taken
+    def overdue_parked(self, now_ms: int, limit: int) -> list[tuple[bytes, ParkedRequest]]:
+        """What has waited too long, with the ends of its keys."""
+        tails = [key[9:] for key in self._due(keys.PARKED_EXPIRY, now_ms, limit)]
+        rows = [(tail, self._rows.get(keys.PARKED + tail)) for tail in tails]
+        return [(tail, _PARKED.decode(row)) for tail, row in rows if row is not None]
 
     def next_parked_ms(self) -> int | None:
         """When the first parked request is overdue."""
