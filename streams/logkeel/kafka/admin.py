@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -20,19 +21,25 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    GroupMetadata,
     NewTopic,
     OffsetSpec,
     ResourceType,
 )
+from confluent_kafka.cimpl import _AdminClientImpl
 
 from logkeel.errors import LogTimeout
 from logkeel.kafka.classification import call_error, error_of
 from logkeel.kafka.client_log import ClientLog
+from logkeel.kafka.membership import instance_of, read_assignment
 from logkeel.kafka.refusals import first_contact, is_secured
 from logkeel.kafka.rights import Right
 from logkeel.log import GroupMember, TopicDescription, TopicPartition, TopicPlan
 
 REQUEST_TIMEOUT_S = 10.0
+LISTING_TIMEOUT_S = 2.0
+"""So long for the answer of every broker; one that is away gives none."""
+
 COORDINATOR_TIMEOUT_S = 3600.0
 """Of requests to a group's coordinator, as the client sees it; we wait as long as for any other. When such a request
 times out inside of the client and the coordinator comes up later, the client ends the process by an assertion
@@ -207,6 +214,25 @@ class KafkaAdmin:
         return found
 
     def group_members(self, group_id: str) -> Sequence[GroupMember]:
+        # Of every broker, which needs all of them; asking the coordinator ends the process when its connection breaks
+        # at the wrong moment (librdkafka 5397). A group without members may also be one that we may not see.
+        with contextlib.suppress(KafkaException):
+            listed = self._groups_of_all_brokers(group_id)
+            members = [member for group in listed if group.id == group_id for member in group.members]
+            if members and all(group.error is None and group.state == "Stable" for group in listed):
+                return [
+                    GroupMember(each.id, instance_of(each.id, each.client_id), read_assignment(each.assignment))
+                    for each in members
+                ]
+        return self._described_members(group_id)
+
+    def _groups_of_all_brokers(self, group_id: str) -> Sequence[GroupMetadata]:
+        with warnings.catch_warnings():
+            # Deprecated for what ends processes.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return _AdminClientImpl.list_groups(self._admin, group_id, timeout=LISTING_TIMEOUT_S)
+
+    def _described_members(self, group_id: str) -> Sequence[GroupMember]:
         futures = self._admin.describe_consumer_groups([group_id], request_timeout=COORDINATOR_TIMEOUT_S)
         try:
             group = _answer(futures[group_id], f"describing group {group_id}")

@@ -1,6 +1,6 @@
-"""Reads the group metadata that librdkafka serializes, in this one place (P4).
+"""Reads what the client hands out about groups as bytes, in this one place: group metadata (P4), assignments.
 
-The bytes have a private layout, fixed by librdkafka's `rd_kafka_consumer_group_metadata_write`:
+Group metadata has a private layout, fixed by librdkafka's `rd_kafka_consumer_group_metadata_write`:
 
 | bytes | meaning |
 |---|---|
@@ -10,15 +10,28 @@ The bytes have a private layout, fixed by librdkafka's `rd_kafka_consumer_group_
 | up to `00` | member id, empty for none |
 | 1 | 1: no instance id |
 | up to `00` | instance id, if there is one |
+
+An assignment is Kafka's `ConsumerProtocolAssignment`, big-endian:
+
+| bytes | meaning |
+|---|---|
+| 2 | version |
+| 4 | number of topics |
+| 2, text, 4, 4 each | a topic: length of its name, name, number of partitions, partitions |
+| rest | of the assignor |
 """
 
 import struct
 
 from logkeel.errors import InvariantViolation
-from logkeel.log import GroupMetadata
+from logkeel.log import GroupMetadata, TopicPartition
 
 _MAGIC = b"CGMDv2:"
 _GENERATION = struct.Struct("=i")
+_HEAD = struct.Struct(">hi")
+_SHORT = struct.Struct(">h")
+_LONG = struct.Struct(">i")
+_UNIQUE_CHARACTERS = len("-00000000-0000-0000-0000-000000000000")
 
 
 def read_group_metadata(serialized: bytes) -> GroupMetadata:
@@ -39,3 +52,26 @@ def read_group_metadata(serialized: bytes) -> GroupMetadata:
 def _read_text(data: bytes, start: int) -> tuple[str, int]:
     end = data.index(b"\x00", start)
     return data[start:end].decode(), end + 1
+
+
+def read_assignment(serialized: bytes) -> tuple[TopicPartition, ...]:
+    """The partitions that a member was given; none while it waits for its first."""
+    if not serialized:
+        return ()
+    _, topics = _HEAD.unpack_from(serialized)
+    at, found = _HEAD.size, []
+    for _ in range(topics):
+        (length,) = _SHORT.unpack_from(serialized, at)
+        at += _SHORT.size
+        topic = serialized[at : at + length].decode()
+        (count,) = _LONG.unpack_from(serialized, at + length)
+        at += length + _LONG.size
+        found += [TopicPartition(topic, _LONG.unpack_from(serialized, at + n * _LONG.size)[0]) for n in range(count)]
+        at += count * _LONG.size
+    return tuple(found)
+
+
+def instance_of(member_id: str, client_id: str) -> str | None:
+    """A broker names a member after its instance id, or else its client id, and adds a UUID (KIP-345, KIP-394)."""
+    named = member_id[:-_UNIQUE_CHARACTERS]
+    return None if named == client_id else named or None
