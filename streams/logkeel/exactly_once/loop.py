@@ -151,6 +151,8 @@ class TransactionalLoop:
         progressed = self._owned.advance()
         if self._must_hold_up():
             return self._hold_up() or progressed
+        if self._held_up:
+            self._go_on()
         if not self._queue:
             progressed = self._fetch(0.0 if progressed else self._wait_s()) or progressed
         if self._must_hold_up():
@@ -218,9 +220,12 @@ class TransactionalLoop:
         return self._owned.stale_since_s is not None or not self._pair.any_ready()
 
     def _hold_up(self) -> bool:
-        """Serve callbacks only. When a producer is back, partitions go on from the position map."""
-        active = self._owned.active
-        if not self._held_up and active:
+        """Serve callbacks only. What is fetched is dropped: the turn that need not hold up any more goes on behind it.
+
+        Whether it must is asked once a turn: producers come back at any time, and one that came between two questions
+        had what was dropped passed over.
+        """
+        if not self._held_up and (active := self._owned.active):
             self._parts.consumer.pause(self._parts.inputs_of(active))
         self._held_up = True
         self._drop_queue()
@@ -228,10 +233,13 @@ class TransactionalLoop:
         self._fetch(self._settings.fetch_wait_ms / 1000 if self._owned.stale_since_s is not None else 0.005)
         self._drop_queue()
         self._owned.rejoin_if_forgotten(self._rejoin)
-        if self._owned.assignment.epoch == epoch and not self._must_hold_up():
-            self._held_up = False
-            self._owned.go_on()
         return self._owned.assignment.epoch != epoch
+
+    def _go_on(self) -> None:
+        """A producer is back: partitions go on from the position map."""
+        self._held_up = False
+        self._drop_queue()
+        self._owned.go_on()
 
     def _rejoin(self) -> None:
         self._parts.consumer.close()

@@ -217,8 +217,9 @@ class KafkaAdmin:
         # Of every broker, which needs all of them; asking the coordinator ends the process when its connection breaks
         # at the wrong moment (librdkafka 5397). A group without members may also be one that we may not see.
         with contextlib.suppress(KafkaException):
-            listed = self._groups_of_all_brokers(group_id)
-            members = [member for group in listed if group.id == group_id for member in group.members]
+            # The client's stubs type what a group has as None.
+            listed: list[Any] = [each for each in self._groups_of_all_brokers(group_id) if each.id == group_id]
+            members = [member for group in listed for member in group.members]
             if members and all(group.error is None and group.state == "Stable" for group in listed):
                 return [
                     GroupMember(each.id, instance_of(each.id, each.client_id), read_assignment(each.assignment))

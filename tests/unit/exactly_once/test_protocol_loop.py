@@ -256,6 +256,24 @@ def test_a_revoke_in_doubt_replaces_both_producers_before_offsets_are_read() -> 
     assert world.books() == []
 
 
+def test_what_comes_while_no_producer_is_there_is_read_once_one_is_back() -> None:
+    """P11: both are retired again and again, and come back between two looks at them."""
+    world = World()
+    process = Process(world)
+    process.turns()
+    for _ in range(4):
+        for fault in ("disturbed", "disturbed", "init_times_out", "init_times_out", "init_times_out"):
+            world.cluster.faults.plan(fault)
+        for _ in range(40):
+            world.deposit()
+            process.turns(1)
+            world.cluster.advance(20)
+        process.turns()
+    assert world.cluster.faults.left == 0
+    assert world.books() == []
+    assert world.offset_lag() == 0
+
+
 class DiesAfterWriting:
     """A probe that kills its process as soon as a log has a record."""
 
