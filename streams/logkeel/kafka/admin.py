@@ -21,7 +21,6 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    GroupMetadata,
     NewTopic,
     OffsetSpec,
     ResourceType,
@@ -217,8 +216,7 @@ class KafkaAdmin:
         # Of every broker, which needs all of them; asking the coordinator ends the process when its connection breaks
         # at the wrong moment (librdkafka 5397). A group without members may also be one that we may not see.
         with contextlib.suppress(KafkaException):
-            # The client's stubs type what a group has as None.
-            listed: list[Any] = [each for each in self._groups_of_all_brokers(group_id) if each.id == group_id]
+            listed = [each for each in self._groups_of_all_brokers(group_id) if each.id == group_id]
             members = [member for group in listed for member in group.members]
             if members and all(group.error is None and group.state == "Stable" for group in listed):
                 return [
@@ -227,7 +225,8 @@ class KafkaAdmin:
                 ]
         return self._described_members(group_id)
 
-    def _groups_of_all_brokers(self, group_id: str) -> Sequence[GroupMetadata]:
+    def _groups_of_all_brokers(self, group_id: str) -> Sequence[Any]:
+        """`GroupMetadata`, whose stubs type what it has as None."""
         with warnings.catch_warnings():
             # Deprecated for what ends processes.
             warnings.simplefilter("ignore", DeprecationWarning)
