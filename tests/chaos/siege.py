@@ -270,5 +270,5 @@ class Siege:
         outcome.done["runs"], outcome.done["human asked"] = load.sent, load.asked
         outcome.done["stuck runs"] = load.unfinished
         said = [engine.log.read_text(errors="replace") for engine in camp.engines]
-        outcome.done["commits in doubt"] = sum(text.count('"where": "transaction in_doubt"') for text in said)
-        outcome.done["producers retired"] = sum(text.count('"where": "producer retired"') for text in said)
+        for what, where in (("commits in doubt", "transaction in_doubt"), ("producers retired", "producer retired")):
+            outcome.done[what] = sum(len(re.findall(rf'"where": ?"{where}"', text)) for text in said)
