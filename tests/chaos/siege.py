@@ -4,6 +4,7 @@ One thread polls the load and drives all moves that are under way; a move begins
 seed decides is the order of the moves and their details; when they meet what, the machine decides.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
