@@ -1,5 +1,6 @@
 """Turns what the client polls into records, ends of partitions and errors. Shared by group members and readers."""
 
+import contextlib
 from collections.abc import Collection
 from typing import Any
 
@@ -51,12 +52,14 @@ def _messages(consumer: Consumer, max_records: int, timeout_s: float) -> "list[M
         first = consumer.poll(timeout_s)
         if first is None:
             return []
-        messages = [first]
-        if max_records > 1:
-            messages += consumer.consume(max_records - 1, 0)
     except KafkaException as exception:
         raise _raised(error_of(exception)) from exception
-    return messages
+    if max_records == 1:
+        return [first]
+    # What fails here fails at the next poll, too; what is in hand is not lost for it.
+    with contextlib.suppress(KafkaException):
+        return [first, *consumer.consume(max_records - 1, 0)]
+    return [first]
 
 
 def _raised(error: KafkaError) -> LogkeelError:
