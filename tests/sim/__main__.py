@@ -5,6 +5,7 @@ code is 1 if any failed.
 """
 
 import argparse
+import contextlib
 import secrets
 import sys
 import time
@@ -19,6 +20,8 @@ from tests.sim.plan import plan_of
 from tests.sim.report import Report
 from tests.sim.shrinking import Shrunk, shrink
 
+TOLD_EVERY_S = 30.0
+
 
 def main() -> int:
     """See the module."""
@@ -31,17 +34,28 @@ def main() -> int:
     start = secrets.randbelow(10**9) if options.start is None else options.start
     print(f"seeds {start} to {start + options.seeds - 1} on {options.processes} processes", flush=True)
     began_s, report = time.monotonic(), Report()
-    for verdict in verdicts(start, options.seeds, options.processes, size=4 if options.first else CHUNK):
-        report.add(verdict)
-        if verdict.faults:
-            print(f"seed {verdict.seed} FAILED: {verdict.faults[0]}", flush=True)
-            if options.first:
-                break
+    with contextlib.suppress(KeyboardInterrupt):
+        _play(start, options, report, began_s)
     if not options.first:
         for verdict in report.failed[:3]:
             print(_told(shrink(verdict.seed)), flush=True)
     print(report.text(time.monotonic() - began_s), flush=True)
     return 1 if report.failed else 0
+
+
+def _play(start: int, options: argparse.Namespace, report: Report, began_s: float) -> None:
+    """All seeds; what an interrupt leaves is reported all the same."""
+    told_s = began_s
+    for verdict in verdicts(start, options.seeds, options.processes, size=4 if options.first else CHUNK):
+        report.add(verdict)
+        if verdict.faults:
+            print(f"seed {verdict.seed} FAILED: {verdict.faults[0]}", flush=True)
+            if options.first:
+                return
+        now_s = time.monotonic()
+        if now_s - told_s >= TOLD_EVERY_S:
+            told_s = now_s
+            print(f"{report.played} of {options.seeds} seeds in {now_s - began_s:.0f} s", file=sys.stderr, flush=True)
 
 
 def _one(options: argparse.Namespace) -> int:

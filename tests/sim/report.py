@@ -17,6 +17,11 @@ class Report:
         self._verdicts: list[Verdict] = []
         self.failed: list[Verdict] = []
 
+    @property
+    def played(self) -> int:
+        """How many there are."""
+        return len(self._verdicts)
+
     def add(self, verdict: Verdict) -> None:
         """One more."""
         self._verdicts.append(verdict)
