@@ -74,11 +74,13 @@ class Replay:
         came = False
         while self._missing:
             changes = self._reader.fetch_changes(FETCH_ROWS, 0.0 if came else WAIT_S)
+            # What runs by now goes on writing its changelog, which says nothing of those that wait.
+            wanted = any(tp.partition in self._missing for tp in changes.rows)
             for tp, rows in changes.rows.items():
                 self._write(tp.partition, rows, changes.positions[tp])
-            came = came or bool(changes.rows)
+            came = came or wanted
             done += self._reached(changes)
-            if not changes.rows or clock.monotonic_s() >= until_s:
+            if not wanted or clock.monotonic_s() >= until_s:
                 break
         if came or done:
             self._patience.moved()

@@ -405,3 +405,22 @@ def test_a_successor_reads_up_to_what_is_not_stable_yet(monkeypatch: pytest.Monk
     assert successor.active() == (0,)
     successor.assert_store_is_the_changelog()
     assert world.books() == []
+
+
+def test_a_busy_neighbour_does_not_keep_the_outputs_of_a_dead_slot_pinned() -> None:
+    """P18: what a partition writes that runs again is no news of the one beside it that waits."""
+    world = World(partitions=2)
+    first = Process(world, transaction_timeout_ms=600_000)
+    first.turns()
+    world.deposit()
+    receipts = world.cluster.log(TopicPartition(TOPICS.receipts, 0))
+    first.machine.probe = DiesAfterWriting(first.machine, receipts)
+    with pytest.raises(ProcessDied):
+        first.turns()
+    successor = Process(world, slot=1)
+    for _ in range(400):
+        world.deposit(partition=1)
+        successor.turns(1)
+        world.cluster.advance(50)
+    assert successor.active() == (0, 1)
+    assert receipts.last_stable == receipts.end
