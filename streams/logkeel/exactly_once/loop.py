@@ -152,7 +152,8 @@ class TransactionalLoop:
         if self._must_hold_up():
             return self._hold_up() or progressed
         if self._held_up:
-            self._go_on()
+            self._held_up = False
+            self._owned.go_on()
         if not self._queue:
             progressed = self._fetch(0.0 if progressed else self._wait_s()) or progressed
         if self._must_hold_up():
@@ -234,12 +235,6 @@ class TransactionalLoop:
         self._drop_queue()
         self._owned.rejoin_if_forgotten(self._rejoin)
         return self._owned.assignment.epoch != epoch
-
-    def _go_on(self) -> None:
-        """A producer is back: partitions go on from the position map."""
-        self._held_up = False
-        self._drop_queue()
-        self._owned.go_on()
 
     def _rejoin(self) -> None:
         self._parts.consumer.close()

@@ -54,12 +54,12 @@ def _messages(consumer: Consumer, max_records: int, timeout_s: float) -> "list[M
             return []
     except KafkaException as exception:
         raise _raised(error_of(exception)) from exception
-    if max_records == 1:
-        return [first]
-    # What fails here fails at the next poll, too; what is in hand is not lost for it.
-    with contextlib.suppress(KafkaException):
-        return [first, *consumer.consume(max_records - 1, 0)]
-    return [first]
+    messages = [first]
+    if max_records > 1:
+        # What fails here fails at the next poll, too; what is in hand is not lost for it.
+        with contextlib.suppress(KafkaException):
+            messages += consumer.consume(max_records - 1, 0)
+    return messages
 
 
 def _raised(error: KafkaError) -> LogkeelError:

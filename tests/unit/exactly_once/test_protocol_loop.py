@@ -289,9 +289,8 @@ class DiesAfterWriting:
             raise ProcessDied(effect)
 
 
-def test_outputs_of_a_dead_slot_are_not_pinned_longer_than_its_successor_needs() -> None:
-    """P18: it died between two records of its transaction, before all of them were on the log."""
-    world = World()
+def pinned_by_a_dead_slot(world: World) -> PartitionLog:
+    """The receipts of partition 0, behind the open transaction of slot 0, which died within it."""
     first = Process(world, transaction_timeout_ms=600_000)
     first.turns()
     world.deposit()
@@ -299,6 +298,13 @@ def test_outputs_of_a_dead_slot_are_not_pinned_longer_than_its_successor_needs()
     first.machine.probe = DiesAfterWriting(first.machine, receipts)
     with pytest.raises(ProcessDied):
         first.turns()
+    return receipts
+
+
+def test_outputs_of_a_dead_slot_are_not_pinned_longer_than_its_successor_needs() -> None:
+    """P18: it died between two records of its transaction, before all of them were on the log."""
+    world = World()
+    receipts = pinned_by_a_dead_slot(world)
     assert receipts.end == 1
     successor = Process(world, slot=1)
     for _ in range(300):
@@ -410,13 +416,7 @@ def test_a_successor_reads_up_to_what_is_not_stable_yet(monkeypatch: pytest.Monk
 def test_a_busy_neighbour_does_not_keep_the_outputs_of_a_dead_slot_pinned() -> None:
     """P18: what a partition writes that runs again is no news of the one beside it that waits."""
     world = World(partitions=2)
-    first = Process(world, transaction_timeout_ms=600_000)
-    first.turns()
-    world.deposit()
-    receipts = world.cluster.log(TopicPartition(TOPICS.receipts, 0))
-    first.machine.probe = DiesAfterWriting(first.machine, receipts)
-    with pytest.raises(ProcessDied):
-        first.turns()
+    receipts = pinned_by_a_dead_slot(world)
     successor = Process(world, slot=1)
     for _ in range(400):
         world.deposit(partition=1)

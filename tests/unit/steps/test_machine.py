@@ -165,6 +165,17 @@ def test_what_an_unanswered_claim_of_its_own_covers_was_surely_not_started() -> 
     assert arrive(it, 1, second) == (m.SendReleased(second, was_started=False, started_at_ms=None),)
 
 
+def with_three_running() -> StepMachine:
+    """A machine that has started commands 0 to 2 at these offsets."""
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    for offset in range(3):
+        arrive(it, offset, command(offset))
+    at(it, 10)
+    return it
+
+
 def with_a_claim() -> tuple[StepMachine, StepCommand, m.Commit]:
     """A machine that has claimed a `ONCE` command at offset 0, the command, and the commit that claimed it."""
     it = machine()
@@ -230,12 +241,7 @@ def test_a_missing_mark_means_doubt_up_to_the_end() -> None:
 
 
 def test_the_low_water_passes_acknowledged_answers_and_first_heartbeats_only() -> None:
-    it = machine()
-    assigned(it)
-    at(it, 0)
-    for offset in range(3):
-        arrive(it, offset, command(offset))
-    at(it, 10)
+    it = with_three_running()
     finish(it, 1)
     assert at(it, 210) == [m.Commit(((SOURCE, 0, mark(2)),))]
     it.handle(m.Acknowledged(key(0), final=False))
@@ -331,12 +337,7 @@ def test_a_once_command_that_was_called_off_is_given_back_after_a_claim_only() -
 
 def test_what_this_process_ran_while_it_was_out_is_given_back() -> None:
     """The owners between never heard of it, so their mark lies below it and they left in order."""
-    it = machine()
-    assigned(it)
-    at(it, 0)
-    for offset in range(3):
-        arrive(it, offset, command(offset))
-    at(it, 10)
+    it = with_three_running()
     for number in range(3):
         finish(it, number)
     it.handle(m.Revoked((SOURCE,)))
