@@ -1,5 +1,6 @@
 """The engines' changelog, followed with read_committed, and what a store on disk must be: a prefix of it."""
 
+import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,9 @@ from logkeel.records.topics import TopicNames
 from logkeel.runs import RunProcessor
 from logkeel.runs.core.state import RunState
 from logkeel.tables import RocksStoreDirectory
+
+MARKERS_S = 30.0
+"""Longer than a transaction that nobody ends stays open (10 s) and the broker's scan for such (10 s)."""
 
 
 class Changelog:
@@ -41,17 +45,32 @@ class Changelog:
         """All of them."""
         return list(self._records)
 
-    def catch_up(self) -> None:
-        """Read what is committed by now."""
-        ends = self._admin.end_offsets(self._places, committed_only=True)
+    def catch_up(self, below: Mapping[int, int] | None = None) -> None:
+        """Read what is committed by now, and up to where stores are (offset per partition), which may be further.
+
+        A commit is acknowledged once its coordinator has it on record. Its markers, which let others read, follow: for
+        long when a broker dies. A store that claims what never comes is judged by what there is after `MARKERS_S`.
+        """
+        self._read_to(self._admin.end_offsets(self._places, committed_only=True))
+        wanted = {self._places[partition]: offset for partition, offset in (below or {}).items()}
+        deadline_s = time.monotonic() + MARKERS_S
+        while any(self._position[place] < offset for place, offset in wanted.items()):
+            if time.monotonic() > deadline_s:
+                return
+            self._take()
+
+    def _read_to(self, ends: Mapping[TopicPartition, int]) -> None:
         for _ in range(3_000):
             if all(self._position[place] >= ends[place] for place in self._places):
                 return
-            fetched = self._reader.fetch(20_000, 0.1)
-            for record in fetched.records:
-                self._records[record.partition].append(record)
-            self._position.update(fetched.ends)
+            self._take()
         raise AssertionError(f"the changelog could not be read to {ends}")
+
+    def _take(self) -> None:
+        fetched = self._reader.fetch(20_000, 0.1)
+        for record in fetched.records:
+            self._records[record.partition].append(record)
+        self._position.update(fetched.ends)
 
     def rows(self, partition: int, below: int | None = None) -> dict[bytes, bytes]:
         """The table that the records make, or those below an offset."""
@@ -74,8 +93,8 @@ class Changelog:
 
         `may_be_corrupt`: somebody spoilt its files, and it may not have noticed yet.
         """
-        self.catch_up()
         stores, checked, found = RocksStoreDirectory(directory), 0, []
+        read: dict[int, tuple[int, dict[bytes, bytes]]] = {}
         for partition in self._records:
             if not stores.exists(self.table, partition) or _never_written(directory / self.table / f"{partition:05d}"):
                 continue
@@ -87,7 +106,9 @@ class Changelog:
                 continue
             if marks is not None and marks.topic_id != self.topic_id():
                 continue  # left over from a changelog that was deleted: nobody uses it any more
-            below = 0 if marks is None else marks.offset
+            read[partition] = (0 if marks is None else marks.offset, rows)
+        self.catch_up({partition: below for partition, (below, _) in read.items()})
+        for partition, (below, rows) in read.items():
             checked += 1
             if rows != (wanted := self.rows(partition, below)):
                 place = f"{directory}: partition {partition} is not the changelog below {below}"

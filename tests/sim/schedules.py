@@ -183,7 +183,10 @@ def faults_of_schedules(world: World, plans: Sequence[SchedulePlan], histories: 
             counted[event.kind] += event.count
         if counted["put"] != 1:
             yield f"{name}: it was put {counted['put']} times"
-        if plan.overlap in ("allow", "queue") and list(dict.fromkeys(each for each in started if each in due)) != due:
+        in_time = list(dict.fromkeys(each for each in started if each in due))
+        if world.clock_jumps:
+            in_time.sort()  # what is backfilled may be due later by the clock of the engine that came to hear of it
+        if plan.overlap in ("allow", "queue") and in_time != due:
             yield f"{name}: due were {due}, started {started}"
         if counted["started"] + counted["skipped"] + counted["missed"] < len(due):
             yield f"{name}: nobody told of some of {due}"
