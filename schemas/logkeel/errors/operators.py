@@ -132,6 +132,12 @@ class TransactionsUnavailable(OperatorError):
     code: ClassVar[str] = "transactions_unavailable"
 
 
+class TransactionHangs(OperatorError):
+    """A transaction that is over keeps its partitions from being read: its markers were never written (KAFKA-20734)."""
+
+    code: ClassVar[str] = "transaction_hangs"
+
+
 class UnknownPayloadKey(OperatorError):
     """A payload is encrypted with a key that this process does not have; `key_id` names it."""
 
@@ -208,6 +214,7 @@ __all__ = [
     "StoreStale",
     "TopicMismatch",
     "TopicMissing",
+    "TransactionHangs",
     "TransactionsUnavailable",
     "UnknownPayloadKey",
 ]

@@ -64,6 +64,7 @@
         ├── CertificateRefused      certificate_refused
         ├── AuthorizationFailed     authorization_failed
         ├── TransactionsUnavailable transactions_unavailable
+        ├── TransactionHangs        transaction_hangs
         ├── UnknownPayloadKey       unknown_payload_key
         ├── GatewayUnprotected      gateway_unprotected
         └── BrokerError             the embedded broker
@@ -111,6 +112,7 @@ from logkeel.errors.operators import (
     StoreStale,
     TopicMismatch,
     TopicMissing,
+    TransactionHangs,
     TransactionsUnavailable,
     UnknownPayloadKey,
 )
@@ -456,6 +458,7 @@ __all__ = [
     "TopicMismatch",
     "TopicMissing",
     "TransactionAbortable",
+    "TransactionHangs",
     "TransactionsUnavailable",
     "Unauthenticated",
     "UndecodableRecord",

@@ -18,7 +18,6 @@ from logkeel.broker.launch import LaunchRequest, launch
 from logkeel.broker.membership import ClusterPlan, read_plan
 from logkeel.errors import BrokerLocked
 
-_STOP_TIMEOUT_S: Final = 30.0
 _KILL_TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.05
 
@@ -104,9 +103,10 @@ def _status_of_cluster(plan: ClusterPlan) -> BrokerStatus:
     return BrokerStatus(running, str(plan.data_dir), ",".join(found) or None, nodes=nodes)
 
 
-def stop(data_dir: Path, *, patience_s: float = _STOP_TIMEOUT_S) -> bool:
+def stop(data_dir: Path, *, patience_s: float = 0.0) -> bool:
     """Stop the broker of the data directory (SIGTERM, after `patience_s` SIGKILL) and wait; False if none runs.
 
+    Without patience it is killed at once, as one must be that has no other to hand its partitions to: decision 0042.
     Raises: BrokerLocked when the directory is held by a process that is not the noted broker.
     """
     data_dir = data_dir.resolve()
@@ -119,7 +119,8 @@ def stop(data_dir: Path, *, patience_s: float = _STOP_TIMEOUT_S) -> bool:
             data_dir=str(data_dir),
             pid=None,
         )
-    for number, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, _KILL_TIMEOUT_S)):
+    in_order = [(signal.SIGTERM, patience_s)] if patience_s else []
+    for number, wait_s in (*in_order, (signal.SIGKILL, _KILL_TIMEOUT_S)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(note.pid, number)
         if wait_until_free(data_dir, timeout_s=wait_s):

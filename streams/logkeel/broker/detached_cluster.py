@@ -11,6 +11,9 @@ from logkeel.broker.detached import BrokerStatus
 from logkeel.broker.launch import LaunchRequest
 from logkeel.broker.membership import ClusterPlan
 
+STOP_PATIENCE_S = 30.0
+"""A node hands its partitions over one after the other; tens of them take a second."""
+
 
 def start(plan: ClusterPlan, wanted: LaunchRequest, nodes: Sequence[int] = ()) -> BrokerStatus:
     """Start these nodes (default: all) at once; those that run are left as they are. Returns the cluster's status.
@@ -35,5 +38,7 @@ def stop(plan: ClusterPlan, nodes: Sequence[int] = ()) -> bool:
     stopped = False
     for node in nodes or plan.ids:
         living = sum(detached.status(plan.directory(each)).running for each in plan.ids)
-        stopped = detached.stop(plan.directory(node), patience_s=30.0 if living >= majority else 0.0) or stopped
+        stopped = (
+            detached.stop(plan.directory(node), patience_s=STOP_PATIENCE_S if living >= majority else 0.0) or stopped
+        )
     return stopped

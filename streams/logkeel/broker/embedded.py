@@ -105,8 +105,14 @@ class EmbeddedBroker(RunsInBlock):
         return self
 
     def stop(self) -> None:
-        """Stop in order (SIGTERM; SIGKILL after 20 s) and wait; the data stay."""
-        if self._process is not None:
+        """Stop and wait; the data stay. A node of a cluster stops in order (SIGTERM; SIGKILL after 20 s).
+
+        One that is alone is killed (decision 0042): Kafka 4.1 and later, while they stop in order, forget the markers
+        of transactions that are being committed (KAFKA-20734), and what those wrote can never be read.
+        """
+        if self._request.member is None:
+            self.kill()
+        elif self._process is not None:
             self._process.stop()
             self._process = None
 

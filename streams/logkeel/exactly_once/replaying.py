@@ -8,7 +8,7 @@ dropped, or killed, goes on where it was. Knows no producers, no positions and n
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from logkeel.errors import InvariantViolation
+from logkeel.errors import InvariantViolation, TransactionHangs
 from logkeel.exactly_once.orphans import break_orphans
 from logkeel.exactly_once.partition import PartitionState
 from logkeel.exactly_once.parts import Parts
@@ -19,28 +19,47 @@ from logkeel.log.keyspace import LOCAL
 
 FETCH_ROWS = 5_000
 WAIT_S = 0.02
+BROKERS_SCAN_S = 20.0
+"""Twice `transaction.abort.timed.out.transaction.cleanup.interval.ms`: how late a broker may end what timed out."""
 _LOCAL = LOCAL[0]
 
 
 class Patience:
-    """Notices that partitions wait for stability for too long, and then fences dead slots (P18)."""
+    """Notices that partitions wait for stability for too long: fences dead slots (P18), then says what is wrong."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._since_s: float | None = None
+        self._said_s: float | None = None
 
     def moved(self) -> None:
         """Something came: the wait is over."""
-        self._since_s = None
+        self._since_s = self._said_s = None
 
     def waits(self, partitions: list[int]) -> None:
         """Nothing came for these. Raises `LogUnavailable`."""
+        settings = self._parts.settings
         now_s = self._parts.clock.monotonic_s()
-        if self._since_s is None:
-            self._since_s = now_s
-        elif now_s - self._since_s >= self._parts.settings.orphan_wait_ms / 1000:
+        if self._since_s is None or self._said_s is None:
+            self._since_s = self._said_s = now_s
+            return
+        if now_s - self._since_s >= settings.orphan_wait_ms / 1000:
             self._since_s = now_s
             break_orphans(self._parts, partitions)
+        if now_s - self._said_s >= 2 * settings.transaction_timeout_ms / 1000 + BROKERS_SCAN_S:
+            waited_s, self._said_s = now_s - self._said_s, now_s
+            self._parts.observer.error("stability", _hanging(settings.group_id, partitions, waited_s))
+
+
+def _hanging(group_id: str, partitions: list[int], waited_s: float) -> TransactionHangs:
+    """Longer than any open transaction can take to be ended by its coordinator."""
+    return TransactionHangs(
+        f"{group_id} waits for its partitions {partitions}: for {waited_s:.0f} s their changelog or their committed "
+        "offsets have been held back by a transaction, longer than one can stay open. Some Kafka brokers forget the "
+        "markers of a transaction that ends while a partition has no leader (KAFKA-20734). Nothing is lost and the "
+        "engine goes on waiting. See `kafka-transactions.sh find-hanging`, and docs/operate.md for what to do",
+        partitions=partitions,
+    )
 
 
 class Target(NamedTuple):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -40,13 +40,25 @@ time.sleep(600)
 
 def write(bootstrap_servers: str, topic: str, value: bytes) -> None:
     if topic not in AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=PATIENCE_S).topics:
-        admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-        admin.create_topics([NewTopic(topic, 1)])[topic].result(PATIENCE_S)
+        create(bootstrap_servers, topic)
     producer = Producer({"bootstrap.servers": bootstrap_servers, "transactional.id": topic, "log_level": 0})
     producer.init_transactions(PATIENCE_S)
     producer.begin_transaction()
     producer.produce(topic, value)
     producer.commit_transaction(PATIENCE_S)
+
+
+def create(bootstrap_servers: str, topic: str) -> None:
+    """A client that was told of a controller which has just died waits for that one: ask with a new client."""
+    for attempts_left in reversed(range(6)):
+        admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        try:
+            admin.create_topics([NewTopic(topic, 1)], request_timeout=PATIENCE_S / 6)[topic].result()
+        except KafkaException as exception:
+            if attempts_left == 0 or exception.args[0].code() != KafkaError._TIMED_OUT:
+                raise
+        else:
+            return
 
 
 def read(bootstrap_servers: str, topic: str, count: int) -> list[bytes | str | None]:

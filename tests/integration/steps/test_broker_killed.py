@@ -1,5 +1,6 @@
 """The broker dies and comes back under engine and worker, which wait for it: nothing is asked, nothing runs twice."""
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -68,6 +69,7 @@ def serving(
         process.start()
     yield made
     for process in made:
+        sys.stdout.write(f"{process.name} {process.tail()}\n")  # is seen if a test failed
         if process.alive:
             process.abort()
 
