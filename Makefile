@@ -9,6 +9,8 @@ DEPLOY_TOOLS := $(VENV)/deploy-tools
 DEPLOY_READY := $(VENV)/.ready-deploy
 PROMTOOL := v0.316.0
 SOURCES := streams schemas processors tests examples deploy
+# As installed: pip compiles what it installs. Without its bytecode this checkout is compiled at every start of a process.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test sdks browser lint types fmt bench bench-peers bench-recovery chaos crashes sim sim-mutants mutants deploy-check pods promtool clean

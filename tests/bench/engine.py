@@ -17,7 +17,7 @@ from uuid import UUID
 from tests.bench.application import NUMBER
 from tests.bench.workflow import noop
 
-from logkeel.cli.garbage import collect_less_often
+from logkeel.cli.garbage import settle
 from logkeel.exactly_once.batch import Batch
 from logkeel.exactly_once.cache import RowCache
 from logkeel.exactly_once.changelog import add_position_rows
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--metrics", action="store_true", help="count as an engine with --metrics-port does")
     options = parser.parse_args()
-    collect_less_often()
+    settle()
     times = sorted(measure(options.runs, options.width, metrics=options.metrics) for _ in range(options.rounds))
     print(f"{times[0]:.1f} - {times[len(times) // 2]:.1f} - {times[-1]:.1f} us of the run processor per step")
 

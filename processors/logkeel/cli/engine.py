@@ -47,7 +47,7 @@ def engine(
     metrics_host: MetricsHost = None,
 ) -> None:
     """Run a run processor until SIGTERM: it keeps each run's state and routes its steps."""
-    from logkeel.cli.garbage import collect_less_often
+    from logkeel.cli.garbage import settle
     from logkeel.cli.logged_loop import logged
     from logkeel.cli.logs import configure_logs
     from logkeel.cli.observing import watching
@@ -78,7 +78,7 @@ def engine(
     with watching(client, settings, "engine") as seen:
         loop = make_engine(client, settings, lock, watch=seen)
         say(f"engine {lock.slot} of {settings.prefix!r} on {settings.bootstrap_servers}; state in {lock.directory}")
-        collect_less_often()
+        settle()
         watch(stop, ENGINE_LIMIT_S)
         offer_probes(Health(stop, ENGINE_LIMIT_S, lambda: loop.is_ready), settings.probe_host, settings.probe_port)
         logged(loop, lock)(stop)

@@ -63,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run() -> None:
     """`main` as a process: it ends soon after its command has, whatever still runs in threads of user code."""
     from logkeel.cli.ending import end_within
+    from logkeel.cli.garbage import collect_rarely
 
+    collect_rarely()
     try:
         main()
     except SystemExit as ending:

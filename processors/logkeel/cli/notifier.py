@@ -55,7 +55,7 @@ def notifier(
     metrics_host: MetricsHost = None,
 ) -> None:
     """Run a notifier until SIGTERM. Several share the work."""
-    from logkeel.cli.garbage import collect_less_often
+    from logkeel.cli.garbage import settle
     from logkeel.cli.logged_loop import told
     from logkeel.cli.logs import configure_logs
     from logkeel.cli.observing import watching
@@ -97,7 +97,7 @@ def notifier(
         made = Notifier(parts, wanted, environment=os.environ, address=address)
         seen.notifier_made(made)
         say(f"notifier {lock.slot} of {settings.prefix!r}; channels: {', '.join(sorted(wanted.channels)) or 'none'}")
-        collect_less_often()
+        settle()
         watch(stop, ENGINE_LIMIT_S)
         offer_probes(Health(stop, ENGINE_LIMIT_S, lambda: made.is_ready), settings.probe_host, settings.probe_port)
         made.run(stop)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from logkeel.cli.garbage import collect_less_often
+from logkeel.cli.garbage import settle
 from logkeel.cli.gateways import Presence, gateway_beside
 from logkeel.cli.logged_loop import logged
 from logkeel.cli.observing import watching
@@ -114,7 +114,7 @@ def serve_here(
             door.start(team)
             say(f"gateway on {door.address}; its description: {door.address}/openapi.json")
         offer_probes(JointHealth(loops, stop.is_set), settings.probe_host, settings.probe_port)
-        collect_less_often()
+        settle()
         ready(lock.slot)
         team.wait(look)
 

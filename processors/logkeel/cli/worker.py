@@ -52,7 +52,7 @@ def worker(
 ) -> None:
     """Run the steps of a workflow until SIGTERM; what still runs then has 25 s to end, or what `--drain` says."""
     from logkeel.cli.applications import load_workflows
-    from logkeel.cli.garbage import collect_less_often
+    from logkeel.cli.garbage import settle
     from logkeel.cli.logs import configure_logs
     from logkeel.cli.observing import watching
     from logkeel.cli.probes import Health, offer_probes
@@ -89,7 +89,7 @@ def worker(
         member = make_worker(client, settings, workflows, slot=settings.slot, drain_s=drain, watch=seen)
         names = ", ".join(f"{each.name}@{each.version}" for each in workflows)
         say(f"worker {member.holder.slot} runs {names} from queue {settings.queue!r} on {settings.bootstrap_servers}")
-        collect_less_often()
+        settle()
         watch(stop, WORKER_LIMIT_S)
         offer_probes(Health(stop, WORKER_LIMIT_S, lambda: member.is_ready), settings.probe_host, settings.probe_port)
         member.run(stop)

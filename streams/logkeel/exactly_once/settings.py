@@ -40,7 +40,7 @@ class LoopSettings:
     caught_up_stamp_ms: int = 60_000
     delete_retention_ms: int = 24 * 3600 * 1000
     """Of the changelog: a store last caught up longer ago than half of it may have missed tombstones (P17)."""
-    cache_rows: int = 20_000
+    cache_rows: int = 10_000
     """Per partition, about 0.6 KB each: rows of a thousand runs in flight, not of those that wait (W9)."""
     crashes_before_single: int = 3
     crashes_before_skip: int = 5

@@ -17,6 +17,8 @@ from logkeel.records import RunCompleted, StartRun
 from logkeel.wire import decode, encode
 
 LIVENESS_S = 180.0
+NOBODY_STARTS_WITHIN_S = 0.2
+"""What comes earlier behind the start of a process is its predecessor's."""
 ROWS_PER_FLUSH = 50_000
 FILLER = b"\xf0filler/"
 
@@ -44,7 +46,8 @@ class Fleet:
         }
         self._producer = self.client.producer()
         self._reader = self.client.reader("read_committed")
-        self._reader.assign({TopicPartition(self.names.run_completions, n): 0 for n in range(partitions)})
+        topics = (self.names.run_completions, self.names.run_events)
+        self._reader.assign({TopicPartition(topic, n): 0 for topic in topics for n in range(partitions)})
         self._interval_s = 1 / rate
         self._next_s = time.perf_counter()
         self._turn = 0
@@ -53,6 +56,7 @@ class Fleet:
         self._sent_at: dict[str, float] = {}
         self._since_s = float("inf")
         self._moved: dict[int, float] = {}
+        self._committed: dict[int, float] = {}
         self._victims: list[Victim] = []
 
     @property
@@ -99,6 +103,10 @@ class Fleet:
             self._send()
         self._producer.poll(0.0)
         for record in self._reader.fetch(5_000, timeout_s).records:
+            if record.topic == self.names.run_events:
+                if (heard_s := time.perf_counter()) > self._since_s + NOBODY_STARTS_WITHIN_S:
+                    self._committed.setdefault(record.partition, heard_s)
+                continue
             message = decode(record.value or b"")
             assert isinstance(message, RunCompleted), message
             assert message.status == "succeeded", message
@@ -162,9 +170,14 @@ class Fleet:
 
         An earlier one may have been on its way.
         """
-        self._since_s, self._moved = since_s, {}
+        self._since_s, self._moved, self._committed = since_s, {}, {}
         self.until(lambda: self._moved.keys() >= set(partitions), f"partitions {partitions} do not go on")
         return max(self._moved[partition] for partition in partitions) - since_s
+
+    @property
+    def first_commit_s(self) -> float:
+        """Of the last `gap_after`, for processes that were dead by then: until something was committed everywhere."""
+        return max(self._committed[partition] for partition in range(self.partitions)) - self._since_s
 
     def fill(self, partition: int, size_bytes: int, row_bytes: int) -> int:
         """Write rows into a changelog partition; how many. Call while no engine runs."""
