@@ -9,7 +9,6 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Final
 
 import typer
@@ -96,6 +95,8 @@ def assemble(names: Sequence[str], sections: Mapping[str, Section] = SECTIONS) -
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(version("logkeel"))
         raise typer.Exit
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from logkeel.cli.payloads import payload_chain
 from logkeel.cli.settings import Settings
-from logkeel.client import Client
 from logkeel.log import LogClient
 from logkeel.steps import publish_definitions
 from logkeel.workflow import Workflow
@@ -19,5 +18,7 @@ def publish(client: LogClient, settings: Settings, workflows: "Sequence[Workflow
     publish_definitions(client, settings.names, workflows)
     schedules = [schedule for workflow in workflows for schedule in workflow.schedules.values()]
     if schedules:
+        from logkeel.client import Client
+
         with Client(client, prefix=settings.prefix, payloads=payload_chain(settings)) as sender:
             sender.schedules.put_all(schedules)

@@ -1,4 +1,7 @@
-"""Puts ports and rooms together: the one place of the command line that knows Kafka and RocksDB."""
+"""Puts ports and rooms together: the one place of the command line that knows Kafka and RocksDB.
+
+The rooms of a role load where it is made: a worker starts sooner without an engine's, and the other way round.
+"""
 
 import os
 from collections.abc import Sequence
@@ -13,8 +16,6 @@ from logkeel.errors import PartitionCountChanged
 from logkeel.exactly_once import CommitListener, LoopPorts, LoopSettings, Observer, Repair, SlotLock, TransactionalLoop
 from logkeel.kafka import KafkaLogClient, SystemClock
 from logkeel.log import LogClient, all_described
-from logkeel.runs import DefinitionReader, RunProcessor
-from logkeel.tables import RocksStoreDirectory
 
 if TYPE_CHECKING:
     from logkeel.cli.observing import Watch
@@ -60,6 +61,9 @@ def make_engine(
     `watch`: who looks on in place of `observer`. Raises `TopicMissing`, and `PartitionCountChanged` when co-partitioned
     topics do not have one partition count.
     """
+    from logkeel.runs import DefinitionReader, RunProcessor
+    from logkeel.tables import RocksStoreDirectory
+
     names = settings.names
     if watch is not None:
         observer = watch.of_loop()
@@ -90,6 +94,9 @@ def engine_settings(settings: Settings, slot: int) -> LoopSettings:
 
 def make_repair(client: LogClient, settings: Settings, lock: SlotLock) -> Repair:
     """What repairs the state of one engine's slot. Raises as `make_engine`."""
+    from logkeel.runs import RunProcessor
+    from logkeel.tables import RocksStoreDirectory
+
     return Repair(
         LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
         RunProcessor(settings.names, partitions=partition_count(client, settings)),
@@ -104,6 +111,7 @@ def notifier_parts(
     from logkeel.cli.notifier_forms import PublishedForms
     from logkeel.cli.payloads import payload_chain
     from logkeel.notify.service import NotifierParts
+    from logkeel.tables import RocksStoreDirectory
 
     return NotifierParts(
         ports=LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
@@ -152,7 +160,7 @@ def make_worker(
     debug: bool = False,
     watch: "Watch | None" = None,
 ) -> "StepWorker":
-    """A worker of these workflows; `watch`: who looks on. Its rooms load here: an engine starts sooner without them."""
+    """A worker of these workflows; `watch`: who looks on."""
     from logkeel.cli.payloads import payload_chain
     from logkeel.steps import StepWorker, WorkerOptions
 
