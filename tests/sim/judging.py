@@ -23,7 +23,7 @@ from tests.sim.uses import faults_of_calls
 from tests.sim.versions import rolled
 from tests.sim.within import faults_of_time_limits
 
-from logkeel.log import Record
+from logkeel.log import Record, TopicPartition
 from logkeel.records import (
     ChildCompleted,
     LimitAnswered,
@@ -256,16 +256,17 @@ def _faults_of_revocations(world: World, lines: Iterable[Line]) -> Iterator[str]
     began = {(event.process, event.detail): event.ms for event in world.trace.events if event.event == "STARTS"}
     zero_ms = world.cluster.clock.now_ms() - world.elapsed_ms
     revoked: dict[tuple[str, str, str], list[tuple[float, int]]] = defaultdict(list)
-    for record in world.records_of_one(world.names.step_control):
+    control = TopicPartition(world.names.step_control, 0)
+    readable_ms = world.archive.readable_ms(control)
+    for record in world.archive.of(control):
         message = read_as(record.value or b"", StepRevoked)
         place = (message.run_id, message.incarnation, message.path)
-        revoked[place].append((record.timestamp_ms - zero_ms, message.dispatch))
+        revoked[place].append((readable_ms[record.offset] - zero_ms, message.dispatch))
     for line in lines:
         if line.what != "begin":
             continue
         life_ms = began.get((line.process, f"life {line.life}"), 0.0)
         for at_ms, dispatch in revoked.get((line.run_id, line.incarnation, line.path), ()):
-            # Markers are written later than the record: what was not visible yet cannot be heard.
             if dispatch >= line.dispatch and at_ms + UNREAD_MS < life_ms:
                 yield f"P36: {line.process} ran {line.run_id} {line.path}#{line.dispatch}, revoked before it lived"
 

@@ -1,6 +1,6 @@
 """Reads `step-control` whole, without a group: a worker that is full must still hear a cancel (P36)."""
 
-from logkeel.errors import LogkeelError
+from logkeel.errors import LogkeelError, LogUnavailable
 from logkeel.log import Admin, LogReader, Record, TopicPartition, places_of
 from logkeel.records import StepRevoked
 from logkeel.wire import decode_as
@@ -13,19 +13,44 @@ class ControlReader:
 
     def __init__(self, reader: LogReader, admin: Admin, topic: str) -> None:
         self._reader = reader
+        self._admin = admin
         partitions = places_of(admin, topic)
+        self._positions = dict(admin.start_offsets(partitions))
         self._ends = dict(admin.end_offsets(partitions, committed_only=True))
-        positions = dict(admin.start_offsets(partitions))
-        self._reader.assign(positions)
-        self._pending = {source for source, end in self._ends.items() if positions[source] < end}
+        self._reader.assign(dict(self._positions))
+        self._began = False
+        self._unsure = False
 
     @property
     def caught_up(self) -> bool:
-        """Whether a command may start."""
-        return not self._pending
+        """Whether a command may be read at all: once true, it stays so."""
+        self._began = self._began or self._is_at_ends()
+        return self._began
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something may have been revoked while this process stood still, that it has not heard of."""
+        return self._unsure or not self._is_at_ends()
+
+    def stood_still(self) -> None:
+        """The process did: it is behind until it has read to where the topic ends now."""
+        self._unsure = True
+        self._look()
+
+    def _look(self) -> None:
+        try:
+            self._ends = dict(self._admin.end_offsets(list(self._positions), committed_only=True))
+        except LogUnavailable:
+            return  # it stays unsure, and looks again when it reads
+        self._unsure = False
+
+    def _is_at_ends(self) -> bool:
+        return all(self._positions[source] >= end for source, end in self._ends.items())
 
     def read(self, timeout_s: float) -> list[tuple[StepRevoked, int]]:
         """What has come since, each with the time (ms) at which the log took it. Raises as `LogReader.fetch`."""
+        if self._unsure:
+            self._look()
         fetched = self._reader.fetch(BATCH, timeout_s)
         for record in fetched.records:
             self._reached(record.source, record.offset + 1)
@@ -39,8 +64,7 @@ class ControlReader:
         self._reader.close()
 
     def _reached(self, source: TopicPartition, position: int) -> None:
-        if position >= self._ends.get(source, 0):
-            self._pending.discard(source)
+        self._positions[source] = max(position, self._positions.get(source, 0))
 
 
 def _decoded(record: Record) -> StepRevoked | None:

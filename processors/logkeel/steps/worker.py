@@ -52,6 +52,8 @@ from logkeel.wire import decode_as
 IDLE_WAIT_S = 0.1
 BUSY_WAIT_S = 0.02
 CONTROL_EVERY_MS = 100
+STANDSTILL_S = 1.0
+"""Between two turns, or in one call: longer ago than what a worker has heard of revocations may be (P36)."""
 FETCH_RECORDS = 500
 REVOKE_FLUSH_S = 1.0
 LEAVE_FLUSH_S = 5.0
@@ -127,6 +129,7 @@ class StepWorker:
         self._starts: list[tuple[float, m.StartStep]] = []
         self._claimed_at_s = 0.0
         self._control_due_ms = 0
+        self._turned_s = clock.monotonic_s()
         self._draining = self._drained = self._closed = False
         self._progress = 0
         self._sender = AnswerSender(client.producer(), names.step_results)
@@ -203,6 +206,8 @@ class StepWorker:
         Inline, call it from a thread without a running event loop.
         """
         before = self._progress
+        self._notice_standstill(self._turned_s)
+        self._turned_s = self._clock.monotonic_s()
         self._hear_revocations()
         if self._control.caught_up:
             self._fetch()
@@ -284,11 +289,17 @@ class StepWorker:
             self._observer.dead_letter(record.topic, record.partition, record.offset)
             return m.StrangerArrived(record.source, record.offset, letter_of(record, error, self._names.dead_letters))
 
+    def _notice_standstill(self, since_s: float) -> None:
+        """A process that was stopped has heard nothing since: what it claims starts when it has caught up (P36)."""
+        if self._clock.monotonic_s() - since_s > STANDSTILL_S:
+            self._control.stood_still()
+
     def _hear_revocations(self) -> None:
         now_ms = self._elapsed_ms()
-        if now_ms >= self._control_due_ms or not self._control.caught_up:
+        behind = self._control.is_behind
+        if now_ms >= self._control_due_ms or behind:
             self._control_due_ms = now_ms + CONTROL_EVERY_MS
-            for revoked, at_ms in self._control.read(0.0 if self._control.caught_up else IDLE_WAIT_S):
+            for revoked, at_ms in self._control.read(IDLE_WAIT_S if behind else 0.0):
                 self._handle(m.RevocationHeard(revoked, at_ms))
 
     def _post(self, message: Input) -> None:
@@ -371,7 +382,9 @@ class StepWorker:
                 answer = self._member.commit(action)
                 # What starts now was claimed then: a later commit, refused perhaps, makes no claim younger (P39).
                 self._claimed_at_s = asked_at_s
-                self._handle(answer)
+                self._notice_standstill(asked_at_s)
+                # As if it had failed: claimed again by the next turn, which reads on.
+                self._handle(m.CommitFailed(action) if action.claims and self._control.is_behind else answer)
             case m.CancelStep(key, reason):
                 self._executor.cancel(key, reason)
             case m.Pause(sources):

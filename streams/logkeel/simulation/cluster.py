@@ -236,6 +236,7 @@ class SimulatedCluster:
 
     def _mark(self, place: TopicPartition, transaction: Transaction) -> None:
         transaction.unmarked -= 1
+        transaction.marked_ms = self.clock.now_ms()
         if place.topic in self._topics:
             self.log(place).mark(transaction)
 

@@ -26,6 +26,8 @@ class Transaction:
     offsets_order: dict[str, int] = field(default_factory=dict)
     unmarked: int = 0
     """Markers under way: one per partition, one per group."""
+    marked_ms: int = 0
+    """When the last marker so far was written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Each test is the one that `tests/protocol.toml` names for its rule, so it fails under that rule's mutation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -88,10 +88,11 @@ class Desk:
 
 
 class StandsStill:
-    """Stops a process where its next commit is answered, for longer than its session."""
+    """Stops a process where its next commit is answered, by default for longer than its session."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, for_ms: float = 30_000, meanwhile: Callable[[], None] = lambda: None) -> None:
         self._desk = desk
+        self._for_ms, self._meanwhile = for_ms, meanwhile
         self.stopped = False
 
     def before(self, effect: EffectName) -> None:
@@ -102,7 +103,8 @@ class StandsStill:
         if effect == "commit_offsets" and not self.stopped:
             self.stopped = True
             self._desk.client.freeze()
-            self._desk.cluster.advance(30_000)
+            self._meanwhile()
+            self._desk.cluster.advance(self._for_ms)
             self._desk.client.thaw()
 
 
@@ -148,6 +150,26 @@ def test_a_claim_is_as_old_as_its_own_commit(desk: Desk) -> None:
     assert desk.client.probe.stopped
     assert desk.charged == []
     assert [type(answer) for answer in desk.answers()] == [StepReclaimed]
+
+
+def test_a_claim_starts_when_what_was_revoked_meanwhile_is_heard(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P36: a process stood still behind its claim, which is good still or made again; its step was called off since."""
+    monkeypatch.setattr(control, "BATCH", 1)
+    desk.boot()
+    desk.turns()
+
+    def revoke() -> None:
+        for number in (*range(1, 10), 0):
+            desk.revoke(number)
+
+    desk.client.probe = StandsStill(desk, for_ms=SETTINGS.session_timeout_ms * 0.8, meanwhile=revoke)
+    desk.dispatch(0)
+    desk.turns(40)
+    assert desk.client.probe.stopped
+    assert desk.charged == []
+    (released,) = desk.answers()
+    assert isinstance(released, StepReleased)
+    assert not released.was_started
 
 
 def test_workers_of_two_state_directories_are_two_members(desk: Desk, tmp_path: Path) -> None:

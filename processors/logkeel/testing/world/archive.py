@@ -1,5 +1,7 @@
 """What was ever committed, kept past compaction and retention, for judges."""
 
+from itertools import accumulate
+
 from logkeel.log import Record, TopicPartition
 from logkeel.simulation import SimulatedCluster
 from logkeel.simulation.partition_log import PartitionLog
@@ -11,6 +13,7 @@ class Archive:
     def __init__(self, cluster: SimulatedCluster) -> None:
         self._cluster = cluster
         self._kept: dict[TopicPartition, dict[int, Record]] = {}
+        self._marked: dict[TopicPartition, dict[int, int]] = {}
 
     def keep(self) -> None:
         """Remember everything that is committed now."""
@@ -18,6 +21,7 @@ class Archive:
             kept = self._kept.setdefault(log.place, {})
             for record in _committed(log):
                 kept[record.offset] = record
+            self._marked.setdefault(log.place, {}).update(_marked(log))
 
     def records(self, topic: str, partitions: int) -> list[Record]:
         """By partition and offset."""
@@ -31,6 +35,16 @@ class Archive:
             return present
         merged = {**kept, **{record.offset: record for record in present}}
         return [merged[offset] for offset in sorted(merged)]
+
+    def readable_ms(self, place: TopicPartition) -> dict[int, int]:
+        """By offset, when a reader of committed records could read it: all up to there were decided and marked."""
+        known = {record.offset: record.timestamp_ms for record in self.of(place)}
+        known |= self._marked.get(place, {}) | _marked(self._cluster.log(place))
+        return dict(zip(sorted(known), accumulate((known[offset] for offset in sorted(known)), max), strict=True))
+
+
+def _marked(log: PartitionLog) -> dict[int, int]:
+    return {entry.offset: entry.transaction.marked_ms for entry in log.entries if entry.transaction is not None}
 
 
 def _committed(log: PartitionLog) -> list[Record]:
