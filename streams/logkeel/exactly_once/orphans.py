@@ -1,6 +1,7 @@
 """Aborting what a dead slot left open (P18), so that its successor need not wait for the transaction to time out.
 
 Reads the changelog's unstable tail uncommitted to learn who wrote it; fences only slots that are no longer members.
+An orphan may have sent its offsets and nothing else yet: it shows in no log, but it is whoever wrote there last.
 Fencing a living slot by mistake is safe: it loses its producers, resyncs and goes on.
 """
 
@@ -13,6 +14,9 @@ from logkeel.exactly_once.settings import slot_of_instance, transactional_ids
 from logkeel.log import Record, TopicPartition
 
 _FETCH_S = 0.1
+_LAST_OFFSETS = 200
+"""Some of the newest rows of a changelog partition: all of its last owner, and the markers between them."""
+
 _FETCHES_EMPTY = 20
 """A new reader connects first: it is given two seconds of silence, and any time while records come."""
 
@@ -29,6 +33,10 @@ def break_orphans(parts: Parts, partitions: list[int]) -> tuple[int, ...]:
     stable = parts.admin.end_offsets(changelogs, committed_only=True)
     ends = parts.admin.end_offsets(changelogs, committed_only=False)
     blocked = {tp: (stable[tp], ends[tp]) for tp in changelogs if stable[tp] < ends[tp]}
+    if not blocked:
+        starts = parts.admin.start_offsets(changelogs)
+        begins = {tp: max(starts[tp], ends[tp] - _LAST_OFFSETS) for tp in changelogs}
+        blocked = {tp: (begins[tp], ends[tp]) for tp in changelogs if begins[tp] < ends[tp]}
     if not blocked:
         return ()
     settings = parts.settings

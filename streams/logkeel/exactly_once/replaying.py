@@ -32,6 +32,11 @@ class Patience:
         self._since_s: float | None = None
         self._said_s: float | None = None
 
+    def begins(self) -> None:
+        """A call begins that may wait: if it does, the time counts from here."""
+        if self._since_s is None:
+            self._since_s = self._said_s = self._parts.clock.monotonic_s()
+
     def moved(self) -> None:
         """Something came: the wait is over."""
         self._since_s = self._said_s = None

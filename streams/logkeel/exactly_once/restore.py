@@ -81,6 +81,7 @@ class Resync:
         inputs = self.parts.inputs_of(self.partitions)
         patience = Patience(self.parts)
         while True:
+            patience.begins()
             try:
                 return self.parts.consumer.committed(inputs, self._barrier_timeout_s())
             except LogTimeout:

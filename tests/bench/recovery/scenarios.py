@@ -120,6 +120,10 @@ def scale_out(fleet: Fleet) -> dict[str, float]:
         ):
             found[name] = _worst_pause(fleet, group, victim.start)
             fleet.settle()
+        # Before the others go: who stayed would have the next repeat's slots.
+        worker.stop()
+        engine.stop()
+        fleet.settle()
     return found
 
 

@@ -315,6 +315,28 @@ def test_outputs_of_a_dead_slot_are_not_pinned_longer_than_its_successor_needs()
     assert world.books() == []
 
 
+def test_an_orphan_that_has_only_sent_its_offsets_is_found_by_what_it_wrote_last() -> None:
+    """P18: records and offsets of a transaction travel side by side, and it died when the offsets had arrived."""
+    world = World()
+    world.deposit()
+    first = Process(world)
+    first.turns()
+    group = first.loop._owned.assignment.group
+    assert group is not None
+    orphan = first.machine.transactional_producer("sim-0000-a", transaction_timeout_ms=600_000)
+    orphan.init_transactions(1.0)
+    orphan.begin()
+    orphan.send_offsets({DEPOSITS: 1, TRANSFERS: 0}, group, 1.0)
+    first.machine.kill()
+    world.deposit()
+    successor = Process(world, slot=1)
+    for _ in range(300):
+        successor.turns(1)
+        world.cluster.advance(50)
+    assert successor.active() == (0,)
+    assert world.books() == []
+
+
 def test_a_group_that_lost_its_offsets_is_told_them_again() -> None:
     """P2, P15: they expired while nobody was there; nothing new comes, and the lag would be the whole log."""
     world = World()
