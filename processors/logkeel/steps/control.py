@@ -33,15 +33,14 @@ class ControlReader:
         return self._unsure or not self._is_at_ends()
 
     def stood_still(self) -> None:
-        """The process did: it is behind until it has read to where the topic ends now."""
+        """The process did: it is behind until it has read to where the topic ends now, which the next `read` asks."""
         self._unsure = True
-        self._look()
 
     def _look(self) -> None:
         try:
             self._ends = dict(self._admin.end_offsets(list(self._positions), committed_only=True))
         except LogUnavailable:
-            return  # it stays unsure, and looks again when it reads
+            return  # it stays unsure, and the next read asks again
         self._unsure = False
 
     def _is_at_ends(self) -> bool:
