@@ -35,7 +35,11 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            length = int(self.headers.get("content-length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:  # its sender died: no request has come
+                self.close_connection = True
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             endpoint.taken.append(Taken(self.path, headers, body))
             status, more, said = endpoint.answers.pop(0) if endpoint.answers else endpoint.usual
