@@ -86,15 +86,20 @@ def why_stale(evidence: Evidence) -> str | None:
     """Why the store at hand is not the newest state of its partition; None if it is, as far as anybody can tell.
 
     Position rows and group offsets are written in one transaction (P2), so the newest store is not behind the group. It
-    is not behind the changelog offset either that stands beside them: a batch of timers moves no position.
+    is not behind the changelog offset either that stands beside them: a batch of timers moves no position. One that is
+    behind is as good as the newest if the changelog still has everything behind it: a repair catches up first.
     """
-    marks = evidence.marks
+    marks, view = evidence.marks, evidence.view
     if marks is None or evidence.corrupt:
         return "there is no readable store of this partition here"
-    if marks.topic_id == evidence.view.topic_id and marks.offset < evidence.view.start:
+    if marks.topic_id == view.topic_id and marks.offset < view.start:
         return "the changelog lost records that this store never saw"
+    catches_up = marks.topic_id == view.topic_id and marks.offset <= view.end
+    reached = view.end if catches_up else marks.offset
+    logged = evidence.logged if catches_up else {}
+    positions = {topic: max(position, logged.get(topic, position)) for topic, position in evidence.stored.items()}
     for topic in evidence.bounds:
-        position, committed = evidence.stored.get(topic), evidence.committed.get(topic)
+        position, committed = positions.get(topic), evidence.committed.get(topic)
         if position is None:
             return f"the store holds no position of {topic}"
         if committed is None:
@@ -102,8 +107,8 @@ def why_stale(evidence: Evidence) -> str | None:
         if position < committed:
             return f"the group is at {committed} of {topic} and the store at {position}: a newer store is elsewhere"
         needed = evidence.needed.get(topic)
-        if needed is not None and needed.topic_id == marks.topic_id and marks.offset < needed.offset:
-            return f"the store ends at {marks.offset} of its changelog, and {needed.offset} was reached elsewhere"
+        if needed is not None and needed.topic_id == marks.topic_id and reached < needed.offset:
+            return f"the store ends at {reached} of its changelog, and {needed.offset} was reached elsewhere"
     return None
 
 

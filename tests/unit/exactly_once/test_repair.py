@@ -221,6 +221,29 @@ def test_a_truncated_changelog_is_rebuilt_and_whole_for_everybody(site: Site) ->
     assert site.books() == []
 
 
+def test_an_older_store_is_good_enough_if_the_changelog_still_has_what_it_lacks(site: Site) -> None:
+    """The newest store was lost, and then the changelog's beginning: neither is whole, both together are."""
+    site.deposit(4, settle_after_ms=1)
+    site.work(MemoryStoreDirectory(), slot=1)
+    site.admin.delete_records({CHANGELOG: 3})
+    with pytest.raises(ChangelogTruncated):
+        site.work()
+    site.repaired(rebuild)
+    site.deposit(2)
+    site.work()
+    assert site.books() == []
+    site.work(MemoryStoreDirectory(), slot=1)
+    assert site.books() == []
+
+
+def test_an_older_store_that_the_changelog_does_not_reach_stays_stale(site: Site) -> None:
+    site.deposit(4)
+    site.work(MemoryStoreDirectory(), slot=1)
+    site.admin.delete_records({CHANGELOG: site.cluster.log(CHANGELOG).end})
+    with pytest.raises(StoreStale, match="lost records that this store never saw"):
+        site.repaired(rebuild)
+
+
 def test_keys_that_the_store_does_not_know_are_deleted(site: Site) -> None:
     site.replace_changelog()
     site.client.producer().produce(OutputRecord(TOPICS.changelog, b"\x10account/stranger", b"99", 0))
