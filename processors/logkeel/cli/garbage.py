@@ -1,9 +1,9 @@
 """Memory of a process that makes many small objects and hardly any cycles: when to collect, and what to give back."""
 
-import ctypes
 import gc
 import threading
 import time
+from collections.abc import Callable
 
 YOUNG_OBJECTS = 50_000
 """New containers until the young generation is looked through; Python's own default is 700 to 2 000."""
@@ -18,19 +18,22 @@ def collect_rarely() -> None:
 
 
 def settle() -> None:
-    """What a process does before its loop: leave what is loaded by now out of every collection, give memory back."""
+    """What a process does before its loop: leave what is loaded by now out of every collection, give memory back.
+
+    Call once.
+    """
+    import ctypes
+
     gc.collect()
     gc.freeze()
     collect_rarely()
-    if hasattr(_LIBC, "malloc_trim"):
-        threading.Thread(target=_give_back, name="logkeel-memory", daemon=True).start()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        threading.Thread(target=_give_back, args=(trim,), name="logkeel-memory", daemon=True).start()
 
 
-def _give_back() -> None:
+def _give_back(trim: Callable[[int], object]) -> None:
     """What a burst took (messages of the client, rows being written) stays with glibc's arenas, in pieces."""
     while True:
         time.sleep(GIVE_BACK_S)
-        _LIBC.malloc_trim(0)
-
-
-_LIBC = ctypes.CDLL(None)
+        trim(0)

@@ -62,14 +62,13 @@ def make_engine(
     topics do not have one partition count.
     """
     from logkeel.runs import DefinitionReader, RunProcessor
-    from logkeel.tables import RocksStoreDirectory
 
     names = settings.names
     if watch is not None:
         observer = watch.of_loop()
     run_observer, run_settings = (None, None) if watch is None else (watch.engine, watch.run_settings)
     loop = TransactionalLoop(
-        LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables"), listener),
+        _ports(client, lock, listener),
         RunProcessor(names, partitions=partition_count(client, settings), settings=run_settings, observer=run_observer),
         loop_settings or engine_settings(settings, lock.slot),
         side_source=DefinitionReader(client.reader("read_committed"), client.admin(), names.workflow_definitions),
@@ -78,6 +77,13 @@ def make_engine(
     if watch is not None:
         watch.loop_made(loop)
     return loop
+
+
+def _ports(client: LogClient, lock: SlotLock, listener: CommitListener | None = None) -> LoopPorts:
+    """What a loop is connected to, with its tables below the slot's directory."""
+    from logkeel.tables import RocksStoreDirectory
+
+    return LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables"), listener)
 
 
 def engine_settings(settings: Settings, slot: int) -> LoopSettings:
@@ -95,10 +101,9 @@ def engine_settings(settings: Settings, slot: int) -> LoopSettings:
 def make_repair(client: LogClient, settings: Settings, lock: SlotLock) -> Repair:
     """What repairs the state of one engine's slot. Raises as `make_engine`."""
     from logkeel.runs import RunProcessor
-    from logkeel.tables import RocksStoreDirectory
 
     return Repair(
-        LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
+        _ports(client, lock),
         RunProcessor(settings.names, partitions=partition_count(client, settings)),
         engine_settings(settings, lock.slot),
     )
@@ -111,10 +116,9 @@ def notifier_parts(
     from logkeel.cli.notifier_forms import PublishedForms
     from logkeel.cli.payloads import payload_chain
     from logkeel.notify.service import NotifierParts
-    from logkeel.tables import RocksStoreDirectory
 
     return NotifierParts(
-        ports=LoopPorts(client, SystemClock(), RocksStoreDirectory(lock.directory / "tables")),
+        ports=_ports(client, lock),
         settings=notifier_settings(settings, lock.slot),
         names=settings.names,
         payloads=payload_chain(settings),

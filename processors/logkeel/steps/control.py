@@ -18,14 +18,9 @@ class ControlReader:
         self._positions = dict(admin.start_offsets(partitions))
         self._ends = dict(admin.end_offsets(partitions, committed_only=True))
         self._reader.assign(dict(self._positions))
-        self._began = False
-        self._unsure = False
-
-    @property
-    def caught_up(self) -> bool:
+        self.caught_up = self._is_at_ends()
         """Whether a command may be read at all: once true, it stays so."""
-        self._began = self._began or self._is_at_ends()
-        return self._began
+        self._unsure = False
 
     @property
     def is_behind(self) -> bool:
@@ -55,6 +50,7 @@ class ControlReader:
             self._reached(record.source, record.offset + 1)
         for source, end in fetched.ends.items():
             self._reached(source, end)
+        self.caught_up = self.caught_up or self._is_at_ends()
         heard = ((_decoded(record), record.timestamp_ms) for record in fetched.records)
         return [(revoked, at_ms) for revoked, at_ms in heard if revoked is not None]
 

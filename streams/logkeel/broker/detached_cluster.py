@@ -38,7 +38,6 @@ def stop(plan: ClusterPlan, nodes: Sequence[int] = ()) -> bool:
     stopped = False
     for node in nodes or plan.ids:
         living = sum(detached.status(plan.directory(each)).running for each in plan.ids)
-        stopped = (
-            detached.stop(plan.directory(node), patience_s=STOP_PATIENCE_S if living >= majority else 0.0) or stopped
-        )
+        patience_s = STOP_PATIENCE_S if living >= majority else 0.0
+        stopped = detached.stop(plan.directory(node), patience_s=patience_s) or stopped
     return stopped

@@ -5,7 +5,7 @@ An orphan may have sent its offsets and nothing else yet: it shows in no log, bu
 Fencing a living slot by mistake is safe: it loses its producers, resyncs and goes on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from logkeel.exactly_once.changelog import slot_in
 from logkeel.exactly_once.parts import Parts
@@ -32,29 +32,33 @@ def break_orphans(parts: Parts, partitions: list[int]) -> tuple[int, ...]:
     changelogs = parts.changelogs_of(partitions)
     stable = parts.admin.end_offsets(changelogs, committed_only=True)
     ends = parts.admin.end_offsets(changelogs, committed_only=False)
-    blocked = {tp: (stable[tp], ends[tp]) for tp in changelogs if stable[tp] < ends[tp]}
-    if not blocked:
-        starts = parts.admin.start_offsets(changelogs)
-        begins = {tp: max(starts[tp], ends[tp] - _LAST_OFFSETS) for tp in changelogs}
-        blocked = {tp: (begins[tp], ends[tp]) for tp in changelogs if begins[tp] < ends[tp]}
-    if not blocked:
+    unstable = {tp: (stable[tp], ends[tp]) for tp in changelogs if stable[tp] < ends[tp]}
+    ranges = unstable or _newest(parts, ends)
+    if not ranges:
         return ()
     settings = parts.settings
     members = parts.admin.group_members(settings.group_id)
     live = [slot for m in members if (slot := slot_of_instance(settings.application, m.instance_id)) is not None]
-    slots = orphan_slots(_tail(parts, blocked), live=live, own=settings.slot)
+    slots = orphan_slots(_tail(parts, ranges), live=live, own=settings.slot)
     for slot in slots:
         for transactional_id in transactional_ids(settings.application, slot):
             fence(parts.client, transactional_id, timeout_s=settings.init_timeout_ms / 1000)
     return slots
 
 
-def _tail(parts: Parts, blocked: dict[TopicPartition, tuple[int, int]]) -> list[Record]:
+def _newest(parts: Parts, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, tuple[int, int]]:
+    """The last offsets of changelogs that have any."""
+    starts = parts.admin.start_offsets(list(ends))
+    begins = {tp: max(starts[tp], end - _LAST_OFFSETS) for tp, end in ends.items()}
+    return {tp: (begins[tp], end) for tp, end in ends.items() if begins[tp] < end}
+
+
+def _tail(parts: Parts, ranges: Mapping[TopicPartition, tuple[int, int]]) -> list[Record]:
     reader = parts.client.reader("read_uncommitted")
     records: list[Record] = []
-    open_ends = {tp: end for tp, (_, end) in blocked.items()}
+    open_ends = {tp: end for tp, (_, end) in ranges.items()}
     try:
-        reader.assign({tp: start for tp, (start, _) in blocked.items()})
+        reader.assign({tp: start for tp, (start, _) in ranges.items()})
         empty = 0
         while open_ends and empty < _FETCHES_EMPTY:
             fetched = reader.fetch(1000, _FETCH_S)

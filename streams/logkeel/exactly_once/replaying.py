@@ -29,25 +29,24 @@ class Patience:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._since_s: float | None = None
-        self._said_s: float | None = None
+        self._waiting = False
+        self._since_s = self._said_s = 0.0
 
     def begins(self) -> None:
         """A call begins that may wait: if it does, the time counts from here."""
-        if self._since_s is None:
+        if not self._waiting:
+            self._waiting = True
             self._since_s = self._said_s = self._parts.clock.monotonic_s()
 
     def moved(self) -> None:
         """Something came: the wait is over."""
-        self._since_s = self._said_s = None
+        self._waiting = False
 
     def waits(self, partitions: list[int]) -> None:
         """Nothing came for these. Raises `LogUnavailable`."""
+        self.begins()
         settings = self._parts.settings
         now_s = self._parts.clock.monotonic_s()
-        if self._since_s is None or self._said_s is None:
-            self._since_s = self._said_s = now_s
-            return
         if now_s - self._since_s >= settings.orphan_wait_ms / 1000:
             self._since_s = now_s
             break_orphans(self._parts, partitions)

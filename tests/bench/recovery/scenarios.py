@@ -120,10 +120,6 @@ def scale_out(fleet: Fleet) -> dict[str, float]:
         ):
             found[name] = _worst_pause(fleet, group, victim.start)
             fleet.settle()
-        # Before the others go: who stayed would have the next repeat's slots.
-        worker.stop()
-        engine.stop()
-        fleet.settle()
     return found
 
 
@@ -192,6 +188,5 @@ def _running(fleet: Fleet, *victims: object) -> Iterator[None]:
         yield
         fleet.settle()
     finally:
-        for each in reversed(alive):
-            if each.alive:
-                each.stop()
+        # All of them, who joined meanwhile too: who stays has the slot that the next scenario wants.
+        fleet.stop()

@@ -209,13 +209,18 @@ def test_a_store_that_lacks_a_timer_is_stale_though_no_input_moved(site: Site) -
     assert site.books() == [], "the timer does not fire again"
 
 
-def test_a_truncated_changelog_is_rebuilt_and_whole_for_everybody(site: Site) -> None:
+def truncated_and_rebuilt(site: Site) -> None:
+    """The changelog loses its beginning, is rebuilt from the site's store, and the work goes on."""
     site.admin.delete_records({CHANGELOG: 3})
     with pytest.raises(ChangelogTruncated):
         site.work()
     site.repaired(rebuild)
     site.deposit(2)
     site.work()
+
+
+def test_a_truncated_changelog_is_rebuilt_and_whole_for_everybody(site: Site) -> None:
+    truncated_and_rebuilt(site)
     site.deposit(2)
     site.work(MemoryStoreDirectory(), slot=1)
     assert site.books() == []
@@ -225,12 +230,7 @@ def test_an_older_store_is_good_enough_if_the_changelog_still_has_what_it_lacks(
     """The newest store was lost, and then the changelog's beginning: neither is whole, both together are."""
     site.deposit(4, settle_after_ms=1)
     site.work(MemoryStoreDirectory(), slot=1)
-    site.admin.delete_records({CHANGELOG: 3})
-    with pytest.raises(ChangelogTruncated):
-        site.work()
-    site.repaired(rebuild)
-    site.deposit(2)
-    site.work()
+    truncated_and_rebuilt(site)
     assert site.books() == []
     site.work(MemoryStoreDirectory(), slot=1)
     assert site.books() == []

@@ -40,7 +40,8 @@ class Archive:
         """By offset, when a reader of committed records could read it: all up to there were decided and marked."""
         known = {record.offset: record.timestamp_ms for record in self.of(place)}
         known |= self._marked.get(place, {}) | _marked(self._cluster.log(place))
-        return dict(zip(sorted(known), accumulate((known[offset] for offset in sorted(known)), max), strict=True))
+        offsets = sorted(known)
+        return dict(zip(offsets, accumulate((known[offset] for offset in offsets), max), strict=True))
 
 
 def _marked(log: PartitionLog) -> dict[int, int]:
