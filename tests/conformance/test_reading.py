@@ -7,8 +7,8 @@ from tests.conformance.logs import CALL_S, read, values_of, write
 from tests.conformance.members import Member
 from tests.conformance.sides import Side, eventually, new_topic, wait_until_owning
 
-from logkeel.errors import PositionOutOfRange, TopicMissing
-from logkeel.log import LogReader, OutputRecord, TopicPartition
+from logkeel.errors import PositionOutOfRange, RecordTooLarge, TopicMissing
+from logkeel.log import DeliveryCallback, LogReader, OutputRecord, TopicPartition
 from logkeel.log.partitioner import partition_for
 
 COUNT = 200
@@ -35,6 +35,42 @@ def test_a_record_comes_back_as_it_was_written(side: Side, place: TopicPartition
     assert [OutputRecord(r.topic, r.key, r.value, r.partition, r.headers) for r in records] == outputs
     assert [record.offset for record in records] == [0, 1, 2]
     assert all(before_ms - 1_000 <= record.timestamp_ms for record in records)
+
+
+def test_records_queued_together_come_back_in_order(side: Side) -> None:
+    """With and without headers, tombstones and empty values, to two partitions."""
+    topic = new_topic(side, 2)
+    headers = (("h", b"1"),)
+    outputs = [
+        OutputRecord(topic, b"k", b"%d" % number, number % 2, headers if number % 3 else ()) for number in range(COUNT)
+    ]
+    outputs += [OutputRecord(topic, b"k", None, 0), OutputRecord(topic, None, b"", 0)]
+    heard: list[tuple[TopicPartition, int, Exception | None]] = []
+    with closing(side.client.producer()) as producer:
+        producer.produce_all([(output, lambda *report: heard.append(report)) for output in outputs])
+        producer.flush(CALL_S)
+    for partition in (0, 1):
+        place, wanted = TopicPartition(topic, partition), [each for each in outputs if each.partition == partition]
+        records, _ = read(side, place, until=len(wanted))
+        assert [OutputRecord(r.topic, r.key, r.value, r.partition, r.headers) for r in records] == wanted
+        assert [report for report in heard if report[0] == place] == [(place, at, None) for at in range(len(wanted))]
+
+
+def test_what_is_too_large_among_records_queued_together_is_told_to_its_callback_alone(side: Side) -> None:
+    place = TopicPartition(new_topic(side, config={"max.message.bytes": "2000000"}), 0)
+    heard: dict[str, list[tuple[int, Exception | None]]] = {"first": [], "large": [], "last": []}
+
+    def keep(name: str) -> DeliveryCallback:
+        return lambda where, offset, error: heard[name].append((offset, error))
+
+    values = {"first": b"1", "large": bytes(20_000_000), "last": b"3"}
+    with closing(side.client.producer()) as producer:
+        producer.produce_all([(OutputRecord(place.topic, b"k", values[name], 0), keep(name)) for name in values])
+        producer.flush(CALL_S)
+    assert (heard["first"], heard["last"]) == ([(0, None)], [(1, None)])
+    ((offset, error),) = heard["large"]
+    assert offset == -1
+    assert isinstance(error, RecordTooLarge)
 
 
 def test_keys_choose_partitions_as_kafka_does(side: Side) -> None:

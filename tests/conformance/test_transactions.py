@@ -16,7 +16,7 @@ from tests.conformance.logs import (
 )
 from tests.conformance.sides import Side, eventually, new_topic
 
-from logkeel.errors import LogTimeout, ProducerFatal, ProducerFenced
+from logkeel.errors import LogTimeout, ProducerFatal, ProducerFenced, RecordTooLarge
 from logkeel.log import OutputRecord, TopicPartition, TransactionalProducer
 
 TRANSACTION_TIMEOUT_MS = 2_000
@@ -142,6 +142,49 @@ def test_deliveries_name_partition_and_offset(side: Side, place: TopicPartition)
     assert heard == [(place, 2, None), (place, 3, None)]
     producer.abort(CALL_S)
     producer.close()
+
+
+def test_dispatched_records_are_of_the_transaction_and_in_order(side: Side, place: TopicPartition) -> None:
+    """Those of an aborted one are passed over, sent or not."""
+    producer = initialised(side, place.topic)
+    wanted = [
+        OutputRecord(place.topic, b"k", b"%d" % number, 0, (("slot", b"7"),) if number == 0 else ())
+        for number in range(50)
+    ]
+    for ends_well in (False, True):
+        producer.begin()
+        for output in wanted:
+            producer.produce(output)
+        producer.dispatch()
+        producer.produce(OutputRecord(place.topic, b"k", b"last", 0))
+        if ends_well:
+            producer.commit(CALL_S)
+        else:
+            producer.abort(CALL_S)
+    producer.close()
+    end = end_of(side, place, committed_only=True)
+    records, _ = read(side, place, until=end)
+    assert [(record.value, record.headers) for record in records] == [
+        *((output.value, output.headers) for output in wanted),
+        (b"last", ()),
+    ]
+
+
+def test_what_is_too_large_fails_the_transaction_by_dispatch(side: Side, place: TopicPartition) -> None:
+    producer = initialised(side, place.topic)
+    producer.begin()
+    with pytest.raises(RecordTooLarge):
+        send_now(producer, OutputRecord(place.topic, b"k", bytes(20_000_000), 0))
+    producer.abort(CALL_S)
+    begin(producer, place, b"mine")
+    producer.commit(CALL_S)
+    producer.close()
+
+
+def send_now(producer: TransactionalProducer, output: OutputRecord) -> None:
+    """Produce and dispatch: either may notice what is wrong with a record."""
+    producer.produce(output)
+    producer.dispatch()
 
 
 def use(producer: TransactionalProducer, place: TopicPartition) -> None:

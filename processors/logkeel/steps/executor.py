@@ -144,6 +144,14 @@ class StepExecutor:
             self._open[attempt.key] = attempt
         self._soon(self._begin, attempts)
 
+    def soon(self, function: Callable[[], None]) -> None:
+        """Call it on the loop, behind everything that can run there now. From any thread.
+
+        Raises RuntimeError when the loop has ended.
+        """
+        on_loop = self._thread is not None and self._thread.ident == threading.get_ident()
+        (self._loop.call_soon if on_loop else self._loop.call_soon_threadsafe)(function)
+
     def attempt(self, key: Key) -> Attempt | None:
         """An execution that has not reported."""
         return self._open.get(key)

@@ -153,6 +153,8 @@ class StepWorker:
             overrides=options.overrides,
         )
         self._executor.enforces_deadlines = not options.debug
+        if options.threaded:
+            self._sender.gather(self._executor.soon)
         self._observer = SeveralStepObservers((LoggedSteps(), *options.observers))
         self._executor.watched_by(self._observer)
         self._executor.open(self._reported, lambda: self._post(m.SlotFreed()), self, emit=self._streams.emit)

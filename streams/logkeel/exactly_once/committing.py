@@ -89,6 +89,7 @@ class Committer:
         # Rows first: they name their writer, so that who is blocked by a dead slot's outputs learns of it (P18).
         produce_changelog(producer, batch, topic=self._changelog, headers=self._headers, offsets=offsets)
         heard = self._produce_outputs(producer, batch.outputs)
+        producer.dispatch()
         machine.on(Event.PRODUCED)
         at("after_produce")
         # While the records are on their way: one round trip less to wait for.

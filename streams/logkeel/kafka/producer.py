@@ -1,14 +1,14 @@
 """An idempotent producer without transactions, for clients, workers and tests."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as ClientProducer
 
 from logkeel.errors import LogTimeout, LogUnavailable
-from logkeel.kafka.classification import call_error, error_of
+from logkeel.kafka.batching import QueuedRecords, Refused
+from logkeel.kafka.classification import call_error
 from logkeel.kafka.handles import destroy_in_thread
 from logkeel.kafka.partitions import PartitionCounts
 from logkeel.kafka.rights import Right
@@ -45,17 +45,23 @@ class KafkaProducer:
         self._open_handle()
 
     def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
+        for refused in self._queue([(output, on_delivery)]):
+            raise _error_of(refused)
+
+    def produce_all(self, outputs: Sequence[tuple[OutputRecord, DeliveryCallback]]) -> None:
+        for refused in self._queue(outputs):
+            if refused.on_delivery is not None:
+                refused.on_delivery(refused.place, -1, _error_of(refused))
+
+    def _queue(self, outputs: Sequence[tuple[OutputRecord, DeliveryCallback | None]]) -> list[Refused]:
         if self._suspect:
             self._renew()
-        if on_delivery is not None:
-            on_delivery = self._watching(on_delivery)
-        try:
-            queue(self._producer, self._counts, output, on_delivery)
-        except BufferError as error:
-            raise LogUnavailable("the producer's queue is full; poll it, or wait for the broker") from error
-        except KafkaException as exception:
-            rights = (Right("WRITE", "topic", output.topic),)
-            raise call_error(error_of(exception), doing=f"producing to {output.topic}", rights=rights) from exception
+        queued = QueuedRecords()
+        for (topic, key, value, wanted, headers), on_delivery in outputs:
+            partition = self._counts.partition_for(topic, key) if wanted is None else wanted
+            watching = None if on_delivery is None else self._watching(on_delivery)
+            queued.add((topic, partition), key, value, headers, watching)
+        return queued.hand_over(self._producer)
 
     def _watching(self, on_delivery: DeliveryCallback) -> DeliveryCallback:
         def watch(place: TopicPartition, offset: int, error: Exception | None) -> None:
@@ -76,30 +82,8 @@ class KafkaProducer:
         self._producer.flush(CLOSE_TIMEOUT_S)
 
 
-def queue(
-    producer: ClientProducer, counts: PartitionCounts, output: OutputRecord, on_delivery: DeliveryCallback | None
-) -> None:
-    """Hand one record to the client; raises its exceptions."""
-    topic, key, value, partition, headers = output
-    if partition is None:
-        partition = counts.partition_for(topic, key)
-    # By position: half the price of keywords, ten times per step.
-    if on_delivery is None and not headers:
-        producer.produce(topic, value, key, partition)
-        return
-    more: dict[str, Any] = {"headers": list(headers)} if headers else {}
-    if on_delivery is not None:
-        more["on_delivery"] = _adapter(on_delivery)
-    producer.produce(topic, value, key, partition, **more)
-
-
-def _adapter(callback: DeliveryCallback) -> Any:
-    def report(error: KafkaError | None, message: "Message[Any, Any]") -> None:
-        place = TopicPartition(message.topic() or "", message.partition() or 0)
-        if error is None:
-            callback(place, message.offset() or 0, None)
-        else:
-            rights = (Right("WRITE", "topic", place.topic),)
-            callback(place, -1, call_error(error, doing=f"producing to {place.topic}", rights=rights))
-
-    return report
+def _error_of(refused: Refused) -> Exception:
+    if refused.is_full:
+        return LogUnavailable("the producer's queue is full; poll it, or wait for the broker")
+    topic = refused.place.topic
+    return call_error(refused.error, doing=f"producing to {topic}", rights=(Right("WRITE", "topic", topic),))

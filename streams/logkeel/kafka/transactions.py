@@ -9,12 +9,12 @@ from confluent_kafka import Producer as ClientProducer
 from confluent_kafka import TopicPartition as ClientPartition
 
 from logkeel.errors import CommitInDoubt, LogTimeout, ProducerFatal, ProducerFenced, TransactionAbortable
+from logkeel.kafka.batching import QueuedRecords
 from logkeel.kafka.bounded import BoundedCalls
 from logkeel.kafka.classification import FENCED_PRODUCER, error_of, transaction_error
 from logkeel.kafka.disturbance import DisturbanceLog
 from logkeel.kafka.handles import destroy_in_thread
 from logkeel.kafka.partitions import PartitionCounts
-from logkeel.kafka.producer import queue
 from logkeel.kafka.refusals import topics_not_writable
 from logkeel.kafka.rights import Right
 from logkeel.log import NO_METADATA, DeliveryCallback, GroupMetadata, OutputRecord, TopicPartition
@@ -36,6 +36,7 @@ class KafkaTransactionalProducer:
         self._closed = False
         self._bounded = BoundedCalls(f"logkeel-offsets-{self._id}")
         self._topics: set[str] = set()
+        self._queued = QueuedRecords()
         self._open_handle()
 
     def _open_handle(self) -> None:
@@ -75,22 +76,27 @@ class KafkaTransactionalProducer:
             raise LogTimeout(f"no broker answers {self._id}: {error_of(exception).str()}") from exception
 
     def begin(self) -> None:
+        self._queued.clear()
         with self._translated(f"beginning a transaction of {self._id}"):
             self._producer.begin_transaction()
 
     def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
-        self._topics.add(output.topic)
-        try:
-            queue(self._producer, self._counts, output, on_delivery)
-        except BufferError as error:
-            raise TransactionAbortable("the producer's queue is full") from error
-        except KafkaException as exception:
-            rights = (Right("WRITE", "topic", output.topic),)
-            raise transaction_error(
-                error_of(exception), doing=f"producing to {output.topic}", rights=rights
-            ) from exception
+        topic, key, value, partition, headers = output
+        self._topics.add(topic)
+        if partition is None:
+            partition = self._counts.partition_for(topic, key)
+        self._queued.add((topic, partition), key, value, headers, on_delivery)
+
+    def dispatch(self) -> None:
+        for refused in self._queued.hand_over(self._producer):
+            if refused.is_full:
+                raise TransactionAbortable("the producer's queue is full")
+            topic = refused.place.topic
+            rights = (Right("WRITE", "topic", topic),)
+            raise transaction_error(refused.error, doing=f"producing to {topic}", rights=rights)
 
     def flush(self, timeout_s: float) -> None:
+        self.dispatch()
         with self._translated(f"flushing records of {self._id}"):
             left = self._producer.flush(timeout_s)
         if left:
@@ -106,6 +112,7 @@ class KafkaTransactionalProducer:
     ) -> None:
         if not positions or min(positions.values()) < 0:
             raise ValueError("send_offsets wants real offsets: without them the broker checks no generation (P3)")
+        self.dispatch()
         offsets = [ClientPartition(p.topic, p.partition, at, metadata.get(p, "")) for p, at in positions.items()]
         doing, producer = f"sending offsets of {self._id}", self._producer
         try:
@@ -122,6 +129,7 @@ class KafkaTransactionalProducer:
             raise
 
     def commit(self, timeout_s: float) -> None:
+        self.dispatch()
         try:
             self._producer.commit_transaction(timeout_s)
         except KafkaException as exception:
@@ -136,6 +144,7 @@ class KafkaTransactionalProducer:
         return CommitInDoubt(text, kafka_code=error.name())
 
     def abort(self, timeout_s: float) -> None:
+        self._queued.clear()
         try:
             self._producer.abort_transaction(timeout_s)
         except KafkaException as exception:

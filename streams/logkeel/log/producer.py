@@ -1,6 +1,6 @@
 """The producer ports: a plain idempotent one, and a transactional one that admits what it does not know."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias
 
@@ -18,6 +18,14 @@ class Producer(Protocol):
 
     def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
         """Queue a record; callbacks run in `poll` and `flush`. Raises `RecordTooLarge`, `LogUnavailable` (full)."""
+        ...
+
+    def produce_all(self, outputs: Sequence[tuple[OutputRecord, DeliveryCallback]]) -> None:
+        """Queue records as `produce` does one after the other, in fewer requests; in order within a partition.
+
+        What `produce` would raise of a record is told to its callback at once, and the others are queued. Raises
+        `TopicMissing` for a topic that does not exist, with nothing queued.
+        """
         ...
 
     def poll(self, timeout_s: float) -> None:
@@ -54,7 +62,14 @@ class TransactionalProducer(Protocol):
         ...
 
     def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
-        """Queue a record of the open transaction. Raises `RecordTooLarge` too."""
+        """Add a record to the open transaction; it leaves with the next `dispatch`, `send_offsets`, `flush`, `commit`.
+
+        These or this call raise `RecordTooLarge` too.
+        """
+        ...
+
+    def dispatch(self) -> None:
+        """Send what was produced, one batch for each partition; waits for nothing. Errors as those of `produce`."""
         ...
 
     def flush(self, timeout_s: float) -> None:

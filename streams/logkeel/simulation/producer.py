@@ -5,9 +5,10 @@ that meets a broker that is down. Reports come with `poll` and `flush`, once the
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from logkeel.errors import LogTimeout
+from logkeel.errors import LogTimeout, LogUnavailable, RecordTooLarge
 from logkeel.log import DeliveryCallback, OutputRecord, TopicPartition
 from logkeel.simulation.effects import effect
 
@@ -63,6 +64,13 @@ class SimulatedProducer:
         due_ms = max([self._cluster.time_ms + wait_ms, *(due_ms for due_ms, *_ in self._unsent)])
         self._unsent.append((due_ms, output, on_delivery))
         self._cluster.later(due_ms - self._cluster.time_ms, self._send)
+
+    def produce_all(self, outputs: Sequence[tuple[OutputRecord, DeliveryCallback]]) -> None:
+        for output, on_delivery in outputs:
+            try:
+                self.produce(output, on_delivery)
+            except (RecordTooLarge, LogUnavailable) as error:
+                on_delivery(self._cluster.place_of(output), -1, error)
 
     def poll(self, timeout_s: float) -> None:
         self.client.check_running()

@@ -102,6 +102,10 @@ class SimulatedTransactionalProducer:
             place, offset = self._cluster.append(output, self._verified(self._cluster.place_of(output)))
         self._deliveries.add(on_delivery, place, offset)
 
+    def dispatch(self) -> None:
+        """A simulated record is on its log when it is produced."""
+        self._check_in_transaction("dispatch")
+
     @effect("flush")
     def flush(self, timeout_s: float) -> None:
         self._check_in_transaction("flush")

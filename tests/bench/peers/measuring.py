@@ -10,8 +10,11 @@ from tests.bench.peers.systems import Kind, System
 from tests.bench.peers.workloads import Chain
 
 WARM_UP_S = 2.0
-FIRST_WARM_UP_S = 12.0
-"""Whatever `--scale` says: a server that is not compiled yet is four times as slow at low rates."""
+FIRST_WARM_UP_S = 30.0
+"""Whatever `--scale` says: a server that is not compiled yet is four times as slow at low rates. Half of what a Kafka broker
+
+does in its first 20 s under load is compiling.
+"""
 
 SUSTAINED = 0.75
 """Below this part of an open-loop rate a system has fallen behind, and higher rates are not tried."""

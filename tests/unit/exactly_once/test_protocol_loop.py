@@ -188,7 +188,7 @@ def test_a_disturbed_producer_is_replaced_before_the_next_transaction() -> None:
     process.turns()
     following = process.after("sim-0000-a.commit")
     assert following.index("sim-0000-a.init_transactions") < following.index("sim-0000-b.begin")
-    assert late == ["sim-0000-a.produce"]
+    assert late == ["sim-0000-a.dispatch"]
     assert world.books() == []
 
 
