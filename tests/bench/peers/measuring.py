@@ -11,9 +11,9 @@ from tests.bench.peers.workloads import Chain
 
 WARM_UP_S = 2.0
 FIRST_WARM_UP_S = 30.0
-"""Whatever `--scale` says: a server that is not compiled yet is four times as slow at low rates. Half of what a Kafka broker
+"""Whatever `--scale` says: a server that is not compiled yet is four times as slow at low rates. Half of what a Kafka
 
-does in its first 20 s under load is compiling.
+broker does in its first 20 s under load is compiling.
 """
 
 SUSTAINED = 0.75
