@@ -58,7 +58,7 @@ def die_after_result() -> None:
         self: AnswerSender, command: StepCommand, answer: StepAnswer, kept: Callable[[], None] | None = None
     ) -> None:
         send_of(self, command, answer, kept)
-        self._producer.flush(10.0)
+        self.flush(10.0)
         die()
 
     AnswerSender.send = send  # type: ignore[method-assign]
