@@ -33,7 +33,10 @@ class SimulatedClient:
         """Transactional ids, in the order in which this process initialised them; for judges."""
         self.unanswered: set[TopicPartition] = set()
         """Partitions whose committed offset was asked for last without an answer; for judges."""
-        self._consumers: list[SimulatedGroupConsumer] = []
+        self.consumers: list[SimulatedGroupConsumer] = []
+        self.readers: list[SimulatedReader] = []
+        self.senders: list[SimulatedProducer] = []
+        """Plain producers, in the order in which they were made, as all of these."""
         self.state: Literal["running", "frozen", "killed"] = "running"
         self.cut_off_ms: float | None = None
         """Since when no packet passes between it and the cluster; None while they do."""
@@ -55,7 +58,7 @@ class SimulatedClient:
             self.state = "running"
             if self.cut_off_ms is None:
                 self.cluster.expire()
-                for consumer in self._consumers:
+                for consumer in self.consumers:
                     consumer.fall_silent(None)
 
     def cut_off(self) -> None:
@@ -76,7 +79,7 @@ class SimulatedClient:
         self.cut_off_ms = None
         if self.state == "running":
             self.cluster.expire()
-            for consumer in self._consumers:
+            for consumer in self.consumers:
                 consumer.reconnected()
 
     @property
@@ -84,9 +87,16 @@ class SimulatedClient:
         """Whether the cluster would answer."""
         return self.cut_off_ms is None and not self.cluster.is_down
 
+    @property
+    def may_be_passed_over(self) -> bool:
+        """Whether a call now is answered at once, and finds what the last one left: nothing arrives, nothing ends."""
+        cluster = self.cluster
+        is_quiet = cluster.clock.elapsed_ms < cluster.quiet_until_ms and not cluster.is_down
+        return is_quiet and self.state == "running" and self.cut_off_ms is None
+
     def be_expelled(self) -> None:
         """Its groups count it out, as when its heartbeats were lost; it goes on until it hears of it."""
-        for consumer in self._consumers:
+        for consumer in self.consumers:
             if not consumer.is_closed:
                 consumer.be_expelled()
 
@@ -95,11 +105,13 @@ class SimulatedClient:
 
         Raises `ProcessDied` once the process was killed, `InvariantViolation` if a driver lets a frozen one act.
         """
-        if self.state == "killed":
-            raise ProcessDied("a process that was killed calls the cluster")
         if self.state != "running":
+            if self.state == "killed":
+                raise ProcessDied("a process that was killed calls the cluster")
             raise InvariantViolation(f"a process that is {self.state} calls the cluster")
-        self.cluster.expire()
+        cluster = self.cluster
+        if cluster.clock.elapsed_ms >= cluster.quiet_until_ms:  # most calls of a simulation find nothing over
+            cluster.expire()
 
     def check_reachable(self) -> None:
         """As `check_running`. Raises `LogTimeout` while the broker is down, or the network."""
@@ -124,12 +136,18 @@ class SimulatedClient:
             self.cluster.advance(took_ms)
         if self.probe is not None:
             self.probe.before(effect)
-            self.check_running()
+            self._check_again()
 
     def after(self, effect: EffectName) -> None:
         """It has happened."""
         if self.probe is not None:
             self.probe.after(effect)
+            self._check_again()
+
+    def _check_again(self) -> None:
+        """As `check_running`, which would mostly find nothing: effects are many."""
+        cluster = self.cluster
+        if self.state != "running" or cluster.clock.elapsed_ms >= cluster.quiet_until_ms:
             self.check_running()
 
     def group_consumer(
@@ -138,7 +156,7 @@ class SimulatedClient:
         consumer = SimulatedGroupConsumer(
             self, group_id, instance_id=instance_id, session_timeout_ms=session_timeout_ms
         )
-        self._consumers.append(consumer)
+        self.consumers.append(consumer)
         return consumer
 
     def transactional_producer(
@@ -149,15 +167,19 @@ class SimulatedClient:
         return producer
 
     def producer(self) -> SimulatedProducer:
-        return SimulatedProducer(self)
+        sender = SimulatedProducer(self)
+        self.senders.append(sender)
+        return sender
 
     def reader(self, isolation: Literal["read_committed", "read_uncommitted"]) -> SimulatedReader:
-        return SimulatedReader(self, committed_only=isolation == "read_committed")
+        reader = SimulatedReader(self, committed_only=isolation == "read_committed")
+        self.readers.append(reader)
+        return reader
 
     def admin(self) -> SimulatedAdmin:
         return SimulatedAdmin(self)
 
     def _fall_silent(self) -> None:
         self.cluster.expire()
-        for consumer in self._consumers:
+        for consumer in self.consumers:
             consumer.fall_silent(self.cluster.clock.now_ms() - int(self.cluster.conditions.unheard_ms()))

@@ -54,7 +54,8 @@ class SimulatedCluster:
         self._clients: list[SimulatedClient] = []
         self._under_way: list[tuple[float, int, Callable[[], None]]] = []
         self._sent = 0
-        self._quiet_until_ms = 0.0
+        self.quiet_until_ms = 0.0
+        """Before that time nothing arrives and nothing ends by itself: `expire` does nothing."""
 
     @property
     def time_ms(self) -> float:
@@ -71,7 +72,8 @@ class SimulatedCluster:
         """Let time pass: what is under way arrives, sessions and transactions that are over time end."""
         with self.lock:
             self.clock.advance(milliseconds)
-            self.expire()
+            if self.clock.elapsed_ms >= self.quiet_until_ms:
+                self.expire()
 
     def advance_to(self, time_ms: float) -> None:
         """As `advance`, until `time_ms` has come."""
@@ -82,24 +84,25 @@ class SimulatedCluster:
     def expire(self) -> None:
         """End what the clock says is over. Every call of a client begins with it."""
         now_ms = self.clock.elapsed_ms
-        if now_ms < self._quiet_until_ms or self.is_down:
+        if now_ms < self.quiet_until_ms or self.is_down:
             return
         with self.lock:
             while self._under_way and self._under_way[0][0] <= self.time_ms:
                 heapq.heappop(self._under_way)[2]()
             self.groups.expire()
             self.transactions.expire()
-            self._quiet_until_ms = self._next_end_ms(now_ms)
+            self.quiet_until_ms = self._next_end_ms(now_ms)
 
     def _next_end_ms(self, now_ms: float) -> float:
         """Until then nothing arrives and nothing ends by itself."""
-        if self.groups.has_silent:
-            return 0.0
         scan_ms = now_ms + self.transactions.scan_due_ms()
+        if self.groups.has_silent:
+            # Clocks show whole milliseconds, and their sums are rounded: the scan is looked for a little early.
+            scan_ms = min(scan_ms - 2.0, now_ms + self.groups.expels_in_ms)
         return min(scan_ms, self._under_way[0][0]) if self._under_way else scan_ms
 
     def _silenced(self) -> None:
-        self._quiet_until_ms = 0.0
+        self.quiet_until_ms = 0.0
 
     def later(self, milliseconds: float, action: Callable[[], None]) -> None:
         """Let something arrive after a while; at once for 0."""
@@ -109,7 +112,7 @@ class SimulatedCluster:
         self._sent += 1
         due_ms = self.time_ms + milliseconds
         heapq.heappush(self._under_way, (due_ms, self._sent, action))
-        self._quiet_until_ms = min(self._quiet_until_ms, due_ms)
+        self.quiet_until_ms = min(self.quiet_until_ms, due_ms)
 
     @property
     def next_arrival_ms(self) -> float | None:
@@ -129,7 +132,7 @@ class SimulatedCluster:
         """It is back: the coordinator gives every member that fell silent a whole session anew."""
         with self.lock:
             self.is_down = False
-            self._quiet_until_ms = 0.0
+            self.quiet_until_ms = 0.0
             self.groups.restarted()
             self.expire()
 
@@ -149,7 +152,9 @@ class SimulatedCluster:
     def delete_topic(self, name: str) -> None:
         """Delete a topic with its records; made again, it has another id."""
         with self.lock:
-            self._topics.pop(name, None)
+            topic = self._topics.pop(name, None)
+            for log in topic.logs if topic is not None else ():
+                log.changed()
             self.counts.pop(name, None)
 
     def alter_topic(self, name: str, config: Mapping[str, str]) -> None:
@@ -197,26 +202,31 @@ class SimulatedCluster:
         """Append under LogAppendTime; returns where. Raises `TopicMissing`, `RecordTooLarge` (see `check_size`)."""
         with self.lock:
             self.check_size(output)
-            place = self.place_of(output)
-            if transaction is not None:
-                transaction.partitions[place] = None
-            return place, self.log(place).append(output, self.clock.now_ms(), transaction)
+            log = self.log_of(output)
+            return log.place, self.append_at(log, output, transaction)
+
+    def append_at(self, log: PartitionLog, output: OutputRecord, transaction: Transaction | None) -> int:
+        """Append a record whose size was checked, where it goes; returns the offset. Under the lock."""
+        if transaction is not None:
+            transaction.partitions[log.place] = None
+        return log.append(output, self.clock.now_ms(), transaction)
 
     def check_size(self, output: OutputRecord) -> None:
         """Raises `RecordTooLarge` above the topic's `max.message.bytes`."""
-        limit = self._topic(output.topic).max_bytes
-        size = len(output.key or b"") + len(output.value or b"")
-        for name, value in output.headers:
-            size += len(name) + len(value)
+        topic, key, value, _, headers = output
+        limit = self._topic(topic).max_bytes
+        size = len(key or b"") + len(value or b"")
+        for name, content in headers:
+            size += len(name) + len(content)
         if size > limit:
-            raise RecordTooLarge(f"a record of {size} bytes is above {output.topic}'s limit of {limit}", size=size)
+            raise RecordTooLarge(f"a record of {size} bytes is above {topic}'s limit of {limit}", size=size)
 
-    def place_of(self, output: OutputRecord) -> TopicPartition:
-        """Where a record goes."""
-        if output.partition is not None:
-            return TopicPartition(output.topic, output.partition)
-        count = len(self._topic(output.topic).logs)
-        return TopicPartition(output.topic, 0 if output.key is None else partition_for(output.key, count))
+    def log_of(self, output: OutputRecord) -> PartitionLog:
+        """Where a record goes. Raises `TopicMissing`."""
+        logs, number = self._topic(output.topic).logs, output.partition
+        if number is None:
+            number = 0 if output.key is None else partition_for(output.key, len(logs))
+        return logs[number] if 0 <= number < len(logs) else self.log(TopicPartition(output.topic, number))
 
     def _topic(self, name: str) -> _Topic:
         topic = self._topics.get(name)

@@ -64,6 +64,12 @@ class Conditions:
         """How many records a fetch brings at most; at least 1."""
         return max_records
 
+    def pass_over(self, places: int) -> None:
+        """Draw what a fetch of so many partitions draws that brings nothing."""
+        self.part_of(1)
+        for _ in range(places):
+            self.lags()
+
 
 class RandomConditions(Conditions):
     """Everything from one source of chance. `pace` stretches the times: 1 is a quick local broker."""
@@ -110,6 +116,15 @@ class RandomConditions(Conditions):
 
     def lags(self) -> bool:
         return self._random.random() < 0.15
+
+    def pass_over(self, places: int) -> None:
+        # As above, without a call for each: most fetches of a simulation bring nothing. `random` takes 64 bits, and
+        # `randint` three until they are below four.
+        bits = self._random.getrandbits
+        if self._random.random() >= 0.7:
+            while bits(3) >= 4:
+                pass
+        bits(64 * places)
 
     def part_of(self, max_records: int) -> int:
         return max_records if self._random.random() < 0.7 else min(max_records, self._random.randint(1, 4))

@@ -33,7 +33,7 @@ class SimulatedGroupConsumer:
         self._metadata: GroupMetadata | None = None
         self._owned: tuple[TopicPartition, ...] | None = None
         self._active: set[TopicPartition] = set()
-        self._cursors = Cursors(client.cluster, committed_only=True)
+        self.cursors = Cursors(client.cluster, committed_only=True)
         self._closed = False
 
     @property
@@ -55,18 +55,33 @@ class SimulatedGroupConsumer:
             return Fetched([], {})
         if self._cluster.is_down or self._serve_group(listener):
             return Fetched([], {})
-        return self._cursors.fetch(max_records, self._active)
+        return self.cursors.fetch(max_records, self._active)
+
+    def idle_places(self) -> int | None:
+        """See `Cursors.idle_places`; None as well if the group wants something. The cluster must be in reach."""
+        member, groups = self._member, self._cluster.groups
+        if self._closed or self._listener is None or member is None:
+            return None
+        for topic in self._topics:
+            if topic not in self._cluster.counts:
+                return None
+        waits = self._owned is None
+        if not groups.is_content(self._group_id, member, waits=waits):
+            return None
+        return 0 if waits else self.cursors.idle_places(self._active)
 
     def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         self._check_owned(positions)
-        self._cursors.seek(positions)
+        self.cursors.seek(positions)
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         self._active.difference_update(partitions)
+        self.cursors.look_again()
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
         self._check_owned(partitions)
         self._active.update(partitions)
+        self.cursors.look_again()
 
     def committed(self, partitions: Sequence[TopicPartition], timeout_s: float) -> Mapping[TopicPartition, int | None]:
         found = self.committed_metadata(partitions, timeout_s)
@@ -207,7 +222,7 @@ class SimulatedGroupConsumer:
         self._active.clear()
         (listener.on_lost if lost else listener.on_revoked)(owned)
         self._owned = None
-        self._cursors.clear()
+        self.cursors.clear()
 
     def _take_over(self, listener: AssignmentListener, member: Member) -> bool:
         groups = self._cluster.groups

@@ -43,7 +43,7 @@ class SimulatedEventLoop(asyncio.BaseEventLoop):
         outer = events._get_running_loop()
         events._set_running_loop(self)
         try:
-            while self._has_ready():
+            while self.is_ready():
                 self._run_once()  # type: ignore[attr-defined]  # of BaseEventLoop, not in its stubs
         finally:
             events._set_running_loop(outer)
@@ -51,9 +51,17 @@ class SimulatedEventLoop(asyncio.BaseEventLoop):
     def next_due_s(self) -> float | None:
         """When the next timer is due, by the clock's monotonic seconds."""
         timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # as above
+        if timers and not timers[0].cancelled():
+            return timers[0].when()  # they are a heap
         return min((timer.when() for timer in timers if not timer.cancelled()), default=None)
 
-    def _has_ready(self) -> bool:
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether something can run whatever the time is; another process of the thread may have seen to it."""
+        return bool(self._ready)  # type: ignore[attr-defined]  # as above
+
+    def is_ready(self) -> bool:
+        """Whether anything can run before time passes."""
         if self._ready:  # type: ignore[attr-defined]  # as above
             return True
         due_s = self.next_due_s()

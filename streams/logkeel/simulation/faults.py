@@ -39,22 +39,22 @@ class Faults:
     """The plan. `heard`, if set, is told of each fault that strikes."""
 
     def __init__(self) -> None:
-        self._planned: list[_Planned] = []
+        self.planned: list[_Planned] = []
         self.heard: Callable[[Fault, str], None] | None = None
 
     def plan(self, kind: Fault, who: str | None = None) -> None:
         """Let the next call that `kind` concerns fail so; of anybody, or of one transactional id or group member."""
-        self._planned.append(_Planned(kind, who))
+        self.planned.append(_Planned(kind, who))
 
     def clear(self) -> None:
         """Forget what has not struck."""
-        self._planned.clear()
+        self.planned.clear()
 
     def strikes(self, kind: Fault, who: str) -> bool:
         """Whether this call is struck; a fault that struck is used up."""
-        for index, each in enumerate(self._planned):
+        for index, each in enumerate(self.planned):
             if each.kind == kind and each.who in (None, who):
-                del self._planned[index]
+                del self.planned[index]
                 if self.heard is not None:
                     self.heard(kind, who)
                 return True
@@ -63,4 +63,4 @@ class Faults:
     @property
     def left(self) -> int:
         """Planned faults that have not struck."""
-        return len(self._planned)
+        return len(self.planned)

@@ -99,7 +99,10 @@ class GroupCoordinator:
 
     def group(self, group_id: str) -> Group:
         """The group, made if it is unknown."""
-        return self.groups.setdefault(group_id, Group(group_id))
+        group = self.groups.get(group_id)
+        if group is None:
+            group = self.groups[group_id] = Group(group_id)
+        return group
 
     def join(self, group_id: str, topics: Sequence[str], *, instance_id: str | None, session_timeout_ms: int) -> Member:
         """Join; a static member takes over its predecessor's assignment without a rebalance (KIP-345)."""
@@ -111,6 +114,7 @@ class GroupCoordinator:
         if former is not None:
             del group.members[former.member_id]
             group.fenced.add(former.member_id)
+            self._look_again()
             self._tell(former)
         group.members[member.member_id] = member
         if former is not None and not group.joining:
@@ -152,6 +156,7 @@ class GroupCoordinator:
         """The member sends no heartbeats any more, or (None) does again."""
         member.silent_since_ms = since_ms
         if since_ms is None:
+            self._look_again()
             self._silent.pop(member, None)
         else:
             self._silent[member] = self.group(group_id)
@@ -190,6 +195,25 @@ class GroupCoordinator:
             raise ConsumerFenced(f"{member.instance_id} was taken over by another process", instance=member.instance_id)
         return group.members.get(member.member_id) is member
 
+    def is_content(self, group_id: str, member: Member, *, waits: bool) -> bool:
+        """Whether nothing changes for a member: it has its part of the newest generation, or has joined and `waits`, or
+
+        has not heard of what the coordinator wants.
+        """
+        if self._clock.now_ms() < member.hears_ms:
+            return True
+        group = self.groups[group_id]
+        belongs = group.members.get(member.member_id) is member and member.member_id not in group.fenced
+        return belongs and member.joined and group.joining is waits
+
+    @property
+    def expels_in_ms(self) -> float:
+        """Before that time is over nobody is expelled who is silent now, and no sooner forgotten."""
+        now_ms = self._clock.now_ms()
+        dues_ms = [(each.silent_since_ms or 0) + each.session_timeout_ms for each in self._silent]
+        # Clocks show whole milliseconds: one is taken off.
+        return min(dues_ms, default=now_ms) - now_ms - 1.0
+
     def expire(self) -> None:
         """Expel members that have been silent for longer than their session time-out."""
         if not self._silent:
@@ -206,9 +230,15 @@ class GroupCoordinator:
     def remove(self, group: Group, member: Member) -> None:
         """Expel a member; the others share its partitions."""
         del group.members[member.member_id]
+        self._look_again()
         self._tell(member)
         self._start_rebalance(group)
         self._finish_if_all_joined(group)
+
+    def _look_again(self) -> None:
+        """Who is silent may be so no longer, or belong no longer: that shows with the next call."""
+        if self._silent:
+            self._on_silence()
 
     def _tell(self, member: Member) -> None:
         member.hears_ms = self._clock.now_ms() + self._conditions.hearing_ms()

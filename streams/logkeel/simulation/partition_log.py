@@ -7,7 +7,7 @@ and deletion leave gaps.
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from logkeel.log import OutputRecord, Record, TopicPartition
 
@@ -30,13 +30,21 @@ class Transaction:
     """When the last marker so far was written."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Entry:
     """A record, or a marker (`record` None) that ends `transaction` in this partition."""
 
     offset: int
     record: Record | None
     transaction: Transaction | None
+
+
+class Watcher(Protocol):
+    """Who has looked at a log and remembers what was there."""
+
+    def look_again(self) -> None:
+        """The log has changed."""
+        ...
 
 
 class PartitionLog:
@@ -48,20 +56,34 @@ class PartitionLog:
         self.end = 0
         self.entries: list[Entry] = []
         self._open: dict[Transaction, int] = {}
+        self._watchers: dict[Watcher, None] = {}
 
     @property
     def last_stable(self) -> int:
         """The last stable offset: what a read_committed reader may read up to."""
-        return min(self._open.values(), default=self.end)
+        return min(self._open.values()) if self._open else self.end
+
+    def watched_by(self, watcher: Watcher) -> None:
+        """Tell somebody once, when the entries change the next time."""
+        self._watchers[watcher] = None
+
+    def changed(self) -> None:
+        """What watchers have seen is not all that there is, or no more."""
+        watchers, self._watchers = self._watchers, {}
+        for watcher in watchers:
+            watcher.look_again()
 
     def append(self, output: OutputRecord, now_ms: int, transaction: Transaction | None) -> int:
         """Append a record; returns its offset."""
         offset = self.end
-        record = Record(*self.place, offset, now_ms, output.key, output.value, output.headers)
+        topic, partition = self.place
+        record = Record(topic, partition, offset, now_ms, output.key, output.value, output.headers)
         self.entries.append(Entry(offset, record, transaction))
         self.end += 1
         if transaction is not None:
             self._open.setdefault(transaction, offset)
+        if self._watchers:
+            self.changed()
         return offset
 
     def mark(self, transaction: Transaction) -> None:
@@ -69,13 +91,14 @@ class PartitionLog:
         self.entries.append(Entry(self.end, None, transaction))
         self.end += 1
         self._open.pop(transaction, None)
+        self.changed()
 
     def read(self, position: int, max_records: int, *, committed_only: bool) -> tuple[list[Record], int]:
         """(records, next position). The position passes markers and aborted records up to the readable end."""
         limit = self.readable_end(committed_only=committed_only)
         records: list[Record] = []
         entries = self.entries
-        for index in range(bisect_left(entries, position, key=_offset_of), len(entries)):
+        for index in range(self._index_of(position), len(entries)):
             entry = entries[index]
             if entry.offset >= limit:
                 break
@@ -85,6 +108,20 @@ class PartitionLog:
                 records.append(entry.record)
         return records, max(position, limit)
 
+    def entries_between(self, first: int, behind: int) -> list[Entry]:
+        """Those from offset `first` on and before `behind`."""
+        return self.entries[self._index_of(first) : self._index_of(behind)]
+
+    def _index_of(self, offset: int) -> int:
+        """The first entry at or behind an offset; by counting where no gap was left."""
+        entries = self.entries
+        if not entries:
+            return 0
+        first = entries[0].offset
+        if entries[-1].offset - first == len(entries) - 1:
+            return min(max(offset - first, 0), len(entries))
+        return bisect_left(entries, offset, key=_offset_of)
+
     def readable_end(self, *, committed_only: bool) -> int:
         """Up to where a reader of that isolation may read."""
         return self.last_stable if committed_only else self.end
@@ -93,6 +130,7 @@ class PartitionLog:
         """What retention and DeleteRecords do: raise the log start."""
         self.start = max(self.start, min(offset, self.end))
         self.entries = [entry for entry in self.entries if entry.offset >= self.start]
+        self.changed()
 
     def compact(self, tombstones_before_ms: int | None = None) -> None:
         """Keep the last value of each key below the last stable offset; aborted records and markers go.

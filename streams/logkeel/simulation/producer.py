@@ -22,30 +22,31 @@ class Deliveries:
 
     def __init__(self, cluster: "SimulatedCluster") -> None:
         self._cluster = cluster
-        self._waiting: deque[tuple[float, DeliveryCallback, TopicPartition, int]] = deque()
+        self.waiting: deque[tuple[float, DeliveryCallback, TopicPartition, int]] = deque()
+        """Due times first."""
 
     def add(self, on_delivery: DeliveryCallback | None, place: TopicPartition, offset: int) -> None:
         """Keep a report."""
         if on_delivery is not None:
             due_ms = self._cluster.time_ms + self._cluster.conditions.acknowledgement_ms()
-            self._waiting.append((due_ms, on_delivery, place, offset))
+            self.waiting.append((due_ms, on_delivery, place, offset))
 
     def serve(self) -> None:
         """Call what is due."""
-        now_ms = self._cluster.time_ms
-        while self._waiting and self._waiting[0][0] <= now_ms:
-            _, report, place, offset = self._waiting.popleft()
+        now_ms = self._cluster.clock.elapsed_ms
+        while self.waiting and self.waiting[0][0] <= now_ms:
+            _, report, place, offset = self.waiting.popleft()
             report(place, offset, None)
 
     def serve_all(self) -> None:
         """Wait for every report, and call it."""
-        if self._waiting:
-            self._cluster.advance_to(max(due_ms for due_ms, *_ in self._waiting))
+        if self.waiting:
+            self._cluster.advance_to(max(due_ms for due_ms, *_ in self.waiting))
         self.serve()
 
     def drop(self) -> None:
         """Forget what waits."""
-        self._waiting.clear()
+        self.waiting.clear()
 
 
 class SimulatedProducer:
@@ -74,9 +75,19 @@ class SimulatedProducer:
 
     def poll(self, timeout_s: float) -> None:
         self.client.check_running()
-        self._send()
-        if self.client.cut_off_ms is None:
+        if self._unsent:
+            self._send()
+        if self._deliveries.waiting and self.client.cut_off_ms is None:
             self._deliveries.serve()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether `poll` would do nothing. The cluster must be in reach."""
+        now_ms = self._cluster.clock.elapsed_ms
+        if self._unsent and self._unsent[0][0] <= now_ms:
+            return False
+        waiting = self._deliveries.waiting
+        return not waiting or waiting[0][0] > now_ms
 
     def flush(self, timeout_s: float) -> None:
         self.client.check_running()

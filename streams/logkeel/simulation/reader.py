@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from logkeel.errors import PositionOutOfRange
 from logkeel.log import Changes, Fetched, TopicPartition, changes_of
+from logkeel.simulation.partition_log import PartitionLog
 
 if TYPE_CHECKING:
     from logkeel.simulation.client import SimulatedClient
@@ -21,14 +22,18 @@ class Cursors:
         self._reported: dict[TopicPartition, int] = {}
         self._first = 0
         self._connected_ms: float | None = None
+        self._idle_places: int | None = None
+        """What `idle_places` has found, until a position or a log changes."""
 
     def clear(self) -> None:
         """Forget all."""
+        self.look_again()
         self._positions.clear()
         self._reported.clear()
 
     def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         """Set next offsets."""
+        self.look_again()
         for place, offset in positions.items():
             self._positions[place] = offset
             self._reported.pop(place, None)
@@ -36,8 +41,12 @@ class Cursors:
     def fetch(self, max_records: int, active: Collection[TopicPartition]) -> Fetched:
         """What is there, partition after partition, beginning with another one each time."""
         fetched = Fetched([], {})
+        idle_places = self.idle_places(active)
+        if idle_places is not None:
+            self.pass_over(idle_places)
+            return fetched
         places = [place for place in self._positions if place in active]
-        if not places or self._cluster.is_down or self._is_connecting():
+        if self._is_connecting():
             return fetched
         conditions = self._cluster.conditions
         self._first = (self._first + 1) % len(places)
@@ -50,11 +59,54 @@ class Cursors:
                     self._read(place, max_records, fetched)
         return fetched
 
+    def idle_places(self, active: Collection[TopicPartition]) -> int | None:
+        """How many partitions a fetch would ask now and get nothing new from; None if it might bring something.
+
+        Whoever changes `active` calls `look_again`.
+        """
+        cluster = self._cluster
+        if cluster.is_down:
+            return 0
+        if self._idle_places is not None:
+            return self._idle_places
+        places = [place for place in self._positions if place in active]
+        if not places:
+            return 0
+        if self._connected_ms is None:
+            return None
+        if cluster.clock.elapsed_ms < self._connected_ms:
+            return 0
+        with cluster.lock:
+            logs = [cluster.log(place) for place in places]
+            if any(map(self._has_news, logs)):
+                return None
+            for log in logs:
+                log.watched_by(self)
+        self._idle_places = len(places)
+        return self._idle_places
+
+    def look_again(self) -> None:
+        """There may be something to find."""
+        self._idle_places = None
+
+    def pass_over(self, places: int) -> None:
+        """What such a fetch leaves: it has begun with another partition, and drawn what it brings of each."""
+        if places:
+            self._first = (self._first + 1) % places
+            self._cluster.conditions.pass_over(places)
+
+    def _has_news(self, log: PartitionLog) -> bool:
+        """Whether `_read` would do anything."""
+        position, end = self._positions[log.place], log.readable_end(committed_only=self._committed_only)
+        if position == end:
+            return self._reported.get(log.place) != position
+        return not end < position <= log.end
+
     def _is_connecting(self) -> bool:
         """A fresh connection brings nothing for a while."""
         if self._connected_ms is None:
             self._connected_ms = self._cluster.time_ms + self._cluster.conditions.connecting_ms()
-        return self._cluster.time_ms < self._connected_ms
+        return self._cluster.clock.elapsed_ms < self._connected_ms
 
     def _read(self, place: TopicPartition, max_records: int, fetched: Fetched) -> None:
         log = self._cluster.log(place)
@@ -82,12 +134,12 @@ class SimulatedReader:
 
     def __init__(self, client: "SimulatedClient", *, committed_only: bool) -> None:
         self._client = client
-        self._cursors = Cursors(client.cluster, committed_only=committed_only)
+        self.cursors = Cursors(client.cluster, committed_only=committed_only)
         self._assigned: frozenset[TopicPartition] = frozenset()
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
-        self._cursors.clear()
-        self._cursors.seek(positions)
+        self.cursors.clear()
+        self.cursors.seek(positions)
         self._assigned = frozenset(positions)
 
     def fetch(self, max_records: int, timeout_s: float) -> Fetched:
@@ -95,15 +147,20 @@ class SimulatedReader:
         if self._client.cut_off_ms is not None:
             self._client.cluster.advance(min(timeout_s * 1_000, self._client.cluster.conditions.patience_ms))
             return Fetched([], {})
-        fetched = self._cursors.fetch(max_records, self._assigned)
+        fetched = self.cursors.fetch(max_records, self._assigned)
         wait_ms = min(timeout_s * 1_000, self._client.cluster.conditions.patience_ms)
         if wait_ms <= 0 or fetched.records or fetched.ends:
             return fetched
         self._client.cluster.advance(wait_ms)
-        return self._cursors.fetch(max_records, self._assigned)
+        return self.cursors.fetch(max_records, self._assigned)
+
+    def idle_places(self) -> int | None:
+        """See `Cursors.idle_places`; of a fetch that does not wait. The cluster must be in reach."""
+        return self.cursors.idle_places(self._assigned)
 
     def fetch_changes(self, max_records: int, timeout_s: float) -> Changes:
         return changes_of(self.fetch(max_records, timeout_s))
 
     def close(self) -> None:
+        self.cursors.look_again()
         self._assigned = frozenset()

@@ -92,15 +92,24 @@ class SimulatedTransactionalProducer:
     @effect("produce")
     def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
         self._check_in_transaction("produce")
+        cluster = self._cluster
+        if cluster.faults.planned:
+            self._fail_to_produce()
+        with cluster.lock:
+            cluster.check_size(output)
+            if not self.client.is_reachable:
+                self._reach(self._timeout_ms / 1_000)
+            log = cluster.log_of(output)
+            offset = cluster.append_at(log, output, self._verified(log.place))
+        if on_delivery is not None:
+            self._deliveries.add(on_delivery, log.place, offset)
+
+    def _fail_to_produce(self) -> None:
+        """If it is planned."""
         if self._strikes("produce_abortable"):
             self._fail_abortable(TransactionAbortable("planned: a record was not acknowledged"))
         if self._strikes("produce_fatal"):
             self._fail_fatally(ProducerFatal("planned: the producer failed"))
-        with self._cluster.lock:
-            self._cluster.check_size(output)
-            self._reach(self._timeout_ms / 1_000)
-            place, offset = self._cluster.append(output, self._verified(self._cluster.place_of(output)))
-        self._deliveries.add(on_delivery, place, offset)
 
     def dispatch(self) -> None:
         """A simulated record is on its log when it is produced."""
@@ -184,7 +193,8 @@ class SimulatedTransactionalProducer:
             self._fatal = ProducerFatal(f"{self._id} was closed")
 
     def _strikes(self, kind: Fault) -> bool:
-        return self._cluster.faults.strikes(kind, self._id)
+        faults = self._cluster.faults
+        return bool(faults.planned) and faults.strikes(kind, self._id)
 
     def _check_usable(self) -> None:
         for request in self._under_way:
@@ -193,7 +203,8 @@ class SimulatedTransactionalProducer:
             raise self._fatal
 
     def _check_in_transaction(self, name: str) -> None:
-        self._check_usable()
+        if self._under_way or self._fatal is not None:
+            self._check_usable()
         if not self._in_transaction:
             raise InvariantViolation(f"{self._id}: {name} outside of a transaction")
         if self._abortable is not None:
@@ -206,12 +217,16 @@ class SimulatedTransactionalProducer:
 
     def _verified(self, what: TopicPartition | str) -> Transaction:
         """The open transaction. What is new in it is registered, which opens one; what is not, the broker verifies."""
-        epoch = self._initialised()
+        epoch = self._initialised() if self._epoch is None else self._epoch
         transactions = self._cluster.transactions
         if what not in self._registered:
             self._registered.add(what)
             return self._fencing(lambda: transactions.open(self._id, epoch))
-        current = self._fencing(lambda: transactions.current(self._id, epoch))
+        try:
+            current = transactions.current(self._id, epoch)
+        except ProducerFenced as error:
+            self._fatal = error
+            raise
         if current is None or (what not in current.partitions and what not in current.offsets):
             self._fail_abortable(TransactionAbortable(f"{self._id}: {what} is in no transaction (INVALID_TXN_STATE)"))
         return current

@@ -65,7 +65,8 @@ class TransactionCoordinator:
 
     def current(self, transactional_id: str, epoch: int) -> Transaction | None:
         """The open transaction of that epoch, if there is one. Raises `ProducerFenced`."""
-        return self._checked(transactional_id, epoch).transaction
+        identity = self._identities[transactional_id]
+        return (identity if identity.epoch == epoch else self._checked(transactional_id, epoch)).transaction
 
     def ended_as(self, transactional_id: str, epoch: int) -> Outcome | None:
         """How the last transaction of that epoch ended, unless one is open. Raises `ProducerFenced`."""
