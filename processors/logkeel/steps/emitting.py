@@ -171,6 +171,11 @@ class StreamSender:
         elif waits:
             self.turn()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was emitted that is not acknowledged."""
+        return not self._open and not self._under_way_bytes
+
     def turn(self) -> None:
         """Not threaded: send what is due."""
         if not self._threaded and (self._open or self._under_way_bytes):

@@ -50,6 +50,14 @@ class InlineLoop(Protocol):
         """Run what can run now."""
         ...
 
+    def is_ready(self) -> bool:
+        """Whether anything can."""
+        ...
+
+    def next_due_s(self) -> float | None:
+        """When something can, by the monotonic clock."""
+        ...
+
 
 class Report(Protocol):
     """Takes what became of an attempt. `outcome` None: the claim expired; `slot_free` False: a thread still runs."""
@@ -189,6 +197,17 @@ class StepExecutor:
                 self._did_not_end(attempt)
         if self._thread is not None:
             self._watch(now_s)
+
+    def rests_ms(self, now_s: float) -> float | None:
+        """How long until a deadline is over or a step goes on, inline; None if one is, or can."""
+        dues_s = [each.deadline_s for each in self._open.values() if each.cut is None and each.deadline_s is not None]
+        if self._tasks:
+            if self._inline is None or self._inline.is_ready():
+                return None
+            if (due_s := self._inline.next_due_s()) is not None:
+                dues_s.append(due_s)
+        left_s = min(dues_s, default=float("inf")) - now_s
+        return 1_000 * left_s if left_s > 0 else None
 
     def pump(self) -> bool:
         """Inline: run until an attempt ends or a moment has passed. Returns whether one ended."""

@@ -51,6 +51,11 @@ class QueueMember:
         """Whether the group has given partitions, maybe none, and each is read from where it should be."""
         return self._assigned and not self._unplaced
 
+    @property
+    def has_to_place(self) -> bool:
+        """Whether `placed` would do anything."""
+        return bool(self._unplaced)
+
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:
         self._assigned = False
         self._unplaced = tuple(source for source in self._unplaced if source not in set(partitions))

@@ -54,6 +54,11 @@ class LetterSender:
             raise self._fatal
         return [self._kept.popleft() for _ in range(len(self._kept))]
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether `poll` would only serve the producer."""
+        return not self._again and not self._kept and self._fatal is None
+
     def flush(self, timeout_s: float) -> list[LetterKept]:
         """As `poll`, waiting for what is under way."""
         with suppress(LogTimeout):

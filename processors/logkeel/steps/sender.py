@@ -93,6 +93,11 @@ class AnswerSender:
             raise self._fatal
         return [self._acknowledged.popleft() for _ in range(len(self._acknowledged))]
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether `poll` would only serve the producer."""
+        return not self._again and not self._acknowledged and self._fatal is None
+
     def flush(self, timeout_s: float) -> list[Acknowledged]:
         """As `poll`, waiting for what is under way."""
         self.dispatch()

@@ -225,6 +225,39 @@ class StepWorker:
         self._serve()
         return self._progress != before
 
+    def rests_ms(self) -> float | None:
+        """For how long turns do nothing whose fetches bring nothing, and no acknowledgement comes; None: run one.
+
+        For drivers that step a worker: such a turn may be passed over, by `pass_over`. It holds until the next turn
+        that is run, if the worker does not stand still: each turn is run or passed over.
+        """
+        now_s, control = self._clock.monotonic_s(), self._control
+        if self._inbox or self._starts:
+            return None
+        if not control.caught_up or control.is_behind or self._member.has_to_place:
+            return None
+        if not (self._sender.is_idle and self._letters.is_idle and self._streams.is_idle):
+            return None
+        awake_ms = 1_000 * (STANDSTILL_S - (now_s - self._turned_s))
+        steps_ms, machine_ms = self._executor.rests_ms(now_s), self._machine.rests_ms(self._elapsed_ms())
+        if steps_ms is None or machine_ms is None or awake_ms < 0:
+            return None
+        return min(steps_ms, machine_ms, awake_ms)
+
+    @property
+    def hears_revocations(self) -> bool:
+        """Whether the next turn looks for revocations, before it fetches."""
+        return self._elapsed_ms() >= self._control_due_ms
+
+    def pass_over(self) -> None:
+        """What a turn leaves behind in which nothing was to do."""
+        now_s = self._clock.monotonic_s()
+        elapsed_ms = int(now_s * 1_000)
+        self._turned_s = now_s
+        if elapsed_ms >= self._control_due_ms:
+            self._control_due_ms = elapsed_ms + CONTROL_EVERY_MS
+        self._machine.pass_over(self._clock.now_ms(), elapsed_ms)
+
     def close(self) -> None:
         """Leave: commit marks, release consumer, producer, loop and slot. Idempotent."""
         if self._closed:

@@ -165,6 +165,19 @@ class TransactionalLoop:
         self._owned.stamp()
         return progressed
 
+    def rests_ms(self) -> float | None:
+        """For how long turns do nothing whose fetch brings nothing and whose side source gives nothing; None: run one.
+
+        For drivers that step a loop: such a turn may be passed over, by `pass_over`. It holds until the next turn that
+        is run, unless the wall clock is set.
+        """
+        waits = self._held_up or self._queue or self._ends or self._pair.error is not None
+        return None if waits or not self._pair.all_ready() else self._owned.rests_ms()
+
+    def pass_over(self) -> None:
+        """What a turn leaves behind in which nothing was to do."""
+        self._owned.stamp()
+
     def _producers_failed(self, error: LogkeelError) -> None:
         """A missing right ends the loop; everything else may pass, and is named until it does."""
         if isinstance(error, OperatorError):

@@ -184,6 +184,19 @@ class Ownership:
                 except (StoreUnavailable, StoreCorrupt) as error:
                     self.stores_failed([partition], error)
 
+    def rests_ms(self) -> float | None:
+        """How long until something is due of what runs: timer, idle commit, stamp. None: it is, or is to be synced."""
+        if self._unsynced or self._resyncs or self.stale_since_s is not None:
+            return None
+        clock, settings = self._parts.clock, self._parts.settings
+        now_s, now_ms = clock.monotonic_s(), clock.now_ms()
+        left_ms = 1_000 * (settings.caught_up_stamp_ms / 1000 - (now_s - self._stamped_s))
+        for state in self.states.values():
+            if state.active:
+                rests_ms = state.rests_ms(now_ms, now_s, settings.idle_commit_ms / 1000)
+                left_ms = 0.0 if rests_ms is None else min(left_ms, rests_ms)
+        return left_ms if left_ms > 0 else None
+
     def close(self, *, failed: bool = False) -> None:
         """Close every store. Unless the loop `failed`, crash marks go: whoever opens them next finds no crash."""
         self._drop_resyncs()

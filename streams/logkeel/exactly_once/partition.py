@@ -66,6 +66,19 @@ class PartitionState:
         first_ms = self.timers.first_timer_ms()
         return self.positions if first_ms is None else {**self.positions, TIMERS: first_ms}
 
+    def rests_ms(self, now_ms: int, now_s: float, idle_commit_s: float) -> float | None:
+        """How long until a timer or an idle commit is due; None if one is, or the first turn after a resync."""
+        if self.fresh:
+            return None
+        left_ms = float("inf")
+        if self.positions != self.committed_positions:
+            left_ms = 1_000 * (idle_commit_s - (now_s - self.idle_committed_s))
+        due_ms = self.timers.next_due_ms()
+        if due_ms is not None:
+            covered = self.target is not None and due_ms <= self.target.taken_ms
+            left_ms = 0.0 if covered else min(left_ms, due_ms - now_ms)
+        return left_ms if left_ms > 0 else None
+
     def read(self, key: bytes) -> bytes | None:
         """The committed row under `key`."""
         if key in self.cache:

@@ -65,13 +65,18 @@ class ProducerPair:
                 return error
         return None
 
+    @property
+    def error(self) -> LogkeelError | None:
+        """What `take_error` would take."""
+        return self._seats[0].error or self._seats[1].error
+
     def all_ready(self) -> bool:
         """Whether both ids are initialised: only then may a barrier be read (P10, P16)."""
-        return all(seat.producer is not None for seat in self._seats)
+        return self._seats[0].producer is not None and self._seats[1].producer is not None
 
     def any_ready(self) -> bool:
         """Whether a transaction could begin now."""
-        return any(seat.producer is not None for seat in self._seats)
+        return self._seats[0].producer is not None or self._seats[1].producer is not None
 
     def next(self) -> TransactionalProducer | None:
         """The producer for the next transaction, in turn; the other one while a seat is empty; None if both are."""

@@ -107,7 +107,7 @@ class DefinitionReader:
     def take(self) -> Sequence[SideEvent]:
         """See `SideSource.take`."""
         self.poll()
-        if not self.caught_up:
+        if not self._fresh or not self.caught_up:
             return ()
         fresh, self._fresh = self._fresh, []
         return _with_names(fresh)

@@ -121,6 +121,23 @@ class StepMachine:
         """Take one input; returns the actions to do, in order."""
         return self._handlers[type(message)](message)
 
+    def rests_ms(self, elapsed_ms: int) -> float | None:
+        """For how long time alone calls for nothing: no heartbeat, commit, start, resumption, drain. None: it does."""
+        if self._drain_deadline_ms is not None or any(it.queue or it.paused for it in self._tables.values()):
+            return None
+        if self._heartbeat_due_ms is not None and elapsed_ms >= self._heartbeat_due_ms:
+            return None
+        if elapsed_ms >= self._commit_due_ms:
+            return None if self._marks() else 0.0
+        due_ms = self._commit_due_ms if self._heartbeat_due_ms is None else self._heartbeat_due_ms
+        return min(due_ms, self._commit_due_ms) - elapsed_ms
+
+    def pass_over(self, now_ms: int, elapsed_ms: int) -> None:
+        """What `TimeAdvanced` leaves behind when the machine rests."""
+        self._now_ms, self._elapsed_ms = now_ms, elapsed_ms
+        if elapsed_ms >= self._commit_due_ms:
+            self._commit_due_ms = elapsed_ms + self._settings.commit_every_ms
+
     # Assignment -------------------------------------------------------------------------------------------------
 
     def _assigned(self, message: Assigned) -> Sequence[Action]:

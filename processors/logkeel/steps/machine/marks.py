@@ -12,6 +12,7 @@ have started, so nothing above S was started. Without that word it may have gone
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _FORM = re.compile(r"started=(-?\d+)(?: holder=([^ /]+)/([^ ]+) since=(-?\d+)( left)?)?")
 
@@ -48,6 +49,7 @@ class Mark:
         return self.holder is not None and not self.left
 
 
+@lru_cache(maxsize=256)
 def parse_mark(metadata: str) -> Mark | None:
     """The mark in `metadata`; None when there is none, which means doubt, never freshness."""
     found = _FORM.fullmatch(metadata)
