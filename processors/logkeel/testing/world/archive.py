@@ -1,10 +1,11 @@
 """What was ever committed, kept past compaction and retention, for judges."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 
 from logkeel.log import Record, TopicPartition
 from logkeel.simulation import SimulatedCluster
-from logkeel.simulation.partition_log import PartitionLog
+from logkeel.simulation.partition_log import Entry, PartitionLog
 
 
 class Archive:
@@ -36,6 +37,14 @@ class Archive:
         merged = {**kept, **{record.offset: record for record in present}}
         return [merged[offset] for offset in sorted(merged)]
 
+    def between(self, place: TopicPartition, first: int, behind: int) -> list[Record]:
+        """As `of`, those from `first` on and before `behind`."""
+        if first >= behind:
+            return []
+        if self._kept.get(place):
+            return [record for record in self.of(place) if first <= record.offset < behind]
+        return _committed_of(self._cluster.log(place).entries_between(first, behind))
+
     def readable_ms(self, place: TopicPartition) -> dict[int, int]:
         """By offset, when a reader of committed records could read it: all up to there were decided and marked."""
         known = {record.offset: record.timestamp_ms for record in self.of(place)}
@@ -50,8 +59,12 @@ def _marked(log: PartitionLog) -> dict[int, int]:
 
 def _committed(log: PartitionLog) -> list[Record]:
     """What the coordinator has decided, though a marker may still be on its way."""
+    return _committed_of(log.entries)
+
+
+def _committed_of(entries: Sequence[Entry]) -> list[Record]:
     return [
         entry.record
-        for entry in log.entries
+        for entry in entries
         if entry.record is not None and (entry.transaction is None or entry.transaction.outcome == "committed")
     ]

@@ -3,10 +3,13 @@
 A judge returns sentences; an empty list is a good world. Judges of effects belong to whoever knows the outside.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from logkeel.definitions import decode_document
 from logkeel.errors import DataError
 from logkeel.exactly_once.rows import MARKS_KEY, TIMERS_END, TIMERS_START, LocalMarks, position_key, timer_id_of
 from logkeel.exactly_once.rows import decode_position as position_of
@@ -171,7 +174,14 @@ def _faults_of_states(
 
 
 def _plans(world: "World") -> dict[str, Plan]:
-    return {each.definition().digest: Plan(each.document(), each.definition().digest) for each in world.workflows}
+    definitions = [each.definition() for each in world.workflows]
+    return {each.digest: _plan(each.document, each.digest) for each in definitions}
+
+
+@lru_cache(maxsize=256)
+def _plan(document: bytes, digest: str) -> Plan:
+    """The judges' own: equal bytes give the same plan, which is immutable."""
+    return Plan(decode_document(document), digest)
 
 
 def _faults_of_tables(world: "World", tables: Mapping[int, Rows]) -> Iterator[str]:
@@ -276,7 +286,8 @@ class _Frozen:
         raise TypeError("read only")
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return iter([(key, self._rows[key]) for key in self._keys if start <= key < end])
+        keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, end)]
+        return iter([(key, self._rows[key]) for key in keys])
 
     def put(self, key: bytes, value: bytes) -> None:
         raise TypeError("read only")

@@ -139,8 +139,8 @@ class Monitor:
         archive = self._world.archive
         for place, (offset, _) in offsets.items():
             passed, self._passed[place] = self._passed.get(place, 0), offset
-            for record in archive.of(place):
-                if not passed <= record.offset < offset or _is_command(record):
+            for record in archive.between(place, passed, offset):
+                if _is_command(record):
                     continue
                 letters = [letter_of(each) for each in archive.of(TopicPartition(self._world.names.dead_letters, 0))]
                 if not any(each is not None and _is_of(each, record) for each in letters):
