@@ -46,7 +46,8 @@ def main() -> int:
 def _play(start: int, options: argparse.Namespace, report: Report, began_s: float) -> None:
     """All seeds; what an interrupt leaves is reported all the same."""
     told_s = began_s
-    for verdict in verdicts(start, options.seeds, options.processes, size=4 if options.first else CHUNK):
+    size, every_turn = 4 if options.first else CHUNK, options.every_turn
+    for verdict in verdicts(start, options.seeds, options.processes, size=size, every_turn=every_turn):
         report.add(verdict)
         if verdict.faults:
             print(f"seed {verdict.seed} FAILED: {verdict.faults[0]}", flush=True)
@@ -63,7 +64,7 @@ def _one(options: argparse.Namespace) -> int:
         runs=frozenset(_numbers(options.without_runs)), strikes=frozenset(_numbers(options.without_strikes))
     )
     with TemporaryDirectory(prefix="logkeel-sim-") as directory:
-        verdict = play(plan, Path(directory), keep_lines=options.log)
+        verdict = play(plan, Path(directory), keep_lines=options.log, every_turn=options.every_turn)
     if options.log:
         sys.stdout.write("\n".join(verdict.lines) + "\n")
     for number, strike in enumerate(plan.strikes):
@@ -107,6 +108,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first", action="store_true", help="stop at the first seed that fails, and do not shrink it")
     parser.add_argument("--seed", type=int, help="play one seed")
     parser.add_argument("--everywhere", action="store_true", help="crash at every effect of a short history instead")
+    parser.add_argument("--every-turn", action="store_true", help="run turns in which nothing is to do as well")
     parser.add_argument("--log", action="store_true", help="with --seed: print every event")
     parser.add_argument("--without-strikes", default="", metavar="N,N", help="with --seed: leave strikes out")
     parser.add_argument("--without-runs", default="", metavar="N,N", help="with --seed: leave runs out")

@@ -192,9 +192,11 @@ class Human:
                     self.ended.add(message.run_id)
             elif isinstance(message, RequestRejected) and message.code in NEVER_BEGAN:
                 self.ended.add(message.run_id or "")
-        for key in [key for key, due_ms in self._doubts.items() if due_ms <= self._world.elapsed_ms]:
-            self._answer(*key)
-        self._reply()
+        if self._doubts:
+            for key in [key for key, due_ms in self._doubts.items() if due_ms <= self._world.elapsed_ms]:
+                self._answer(*key)
+        if self._replies:
+            self._reply()
         for request in self._retries.due():
             self._producer.produce(
                 OutputRecord(self._world.names.run_requests, request.run_id.encode(), encode(request))

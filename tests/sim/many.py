@@ -17,7 +17,9 @@ SELDOM = (100_000, 20, 100)
 """A world makes many values and few cycles: the collector looks less often than Python's default."""
 
 
-def verdicts(start: int, count: int, processes: int, *, size: int = CHUNK) -> Iterator[Verdict]:
+def verdicts(
+    start: int, count: int, processes: int, *, size: int = CHUNK, every_turn: bool = False
+) -> Iterator[Verdict]:
     """Of all seeds, a few chunks ahead, so that whoever stops listening ends the rest soon."""
     starts = iter(range(start, start + count, size))
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
@@ -25,7 +27,7 @@ def verdicts(start: int, count: int, processes: int, *, size: int = CHUNK) -> It
         try:
             while True:
                 for first in starts:
-                    running.add(pool.submit(chunk, first, min(size, start + count - first)))
+                    running.add(pool.submit(chunk, first, min(size, start + count - first), every_turn))
                     if len(running) >= 2 * processes:
                         break
                 if not running:
@@ -37,14 +39,16 @@ def verdicts(start: int, count: int, processes: int, *, size: int = CHUNK) -> It
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def chunk(first: int, count: int) -> list[Verdict]:
+def chunk(first: int, count: int, every_turn: bool) -> list[Verdict]:
     """Verdicts of some seeds, in a process of its own."""
-    silence()
+    silence(for_good=True)
     gc.set_threshold(*SELDOM)
     with TemporaryDirectory(prefix="logkeel-sim-") as directory:
-        return [play(plan_of(seed), Path(directory)) for seed in range(first, first + count)]
+        seeds = range(first, first + count)
+        return [play(plan_of(seed), Path(directory), every_turn=every_turn) for seed in seeds]
 
 
-def silence() -> None:
-    """What workers and engines log by themselves is in the trace, where it matters."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+def silence(*, for_good: bool = False) -> None:
+    """What workers and engines log by themselves is in the trace, where it matters. `for_good`: in this process."""
+    silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=silent, cache_logger_on_first_use=for_good)

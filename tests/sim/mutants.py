@@ -115,7 +115,8 @@ def _first_failure(copy: Path, seeds: int, processes: int) -> str | None:
     roots = os.pathsep.join(str(copy / name) for name in ("streams", "schemas", "processors", "."))
     environment = {**os.environ, "PYTHONPATH": roots, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "tests.sim", "--start", str(START), "--seeds", str(seeds), "--first"]
-    command += ["--processes", str(processes)]
+    # A mutant may act where the production code rests, and says so.
+    command += ["--every-turn", "--processes", str(processes)]
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     told = FAILED.search(done.stdout)
     if told is not None:

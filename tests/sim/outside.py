@@ -26,7 +26,7 @@ CALM_DISPATCH = 4
 """From this dispatch on a step is quick and does not fail: every run ends."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Line:
     """One entry of the ledger. `stalls`: how often its process had been stopped by then."""
 

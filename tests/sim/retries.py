@@ -144,6 +144,8 @@ class Retries:
 
     def due(self) -> Iterator[RetryRun]:
         """What is to be sent now."""
+        if not self._due:
+            return
         now_ms = self._world.elapsed_ms
         for _, request, sees_to_it in [each for each in self._due if each[0] <= now_ms]:
             for whose in (request.run_id, self._workflows[request.run_id]):

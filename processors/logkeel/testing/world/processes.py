@@ -9,14 +9,13 @@ import inspect
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from logkeel.errors import LogkeelError, OperatorError
-from logkeel.exactly_once import BatchCounts, LoopPorts, LoopSettings, Produced, TransactionalLoop, Unobserved
+from logkeel.exactly_once import LoopPorts, LoopSettings, TransactionalLoop
 from logkeel.log import StoreDirectory, TopicPartition
 from logkeel.runs import DefinitionReader, RunProcessor
 from logkeel.simulation import (
-    EffectName,
     MemoryStoreDirectory,
     ProcessClock,
     ProcessDied,
@@ -29,6 +28,7 @@ from logkeel.testing.world.monitoring import EngineWatch
 from logkeel.testing.world.rocks import RocksDisk
 from logkeel.testing.world.settings import PlayedWorkflow
 from logkeel.testing.world.striking import EffectStrike, EffectStriker
+from logkeel.testing.world.telling import HeadStart, Watched
 
 if TYPE_CHECKING:
     from logkeel.testing.world.world import World
@@ -72,6 +72,8 @@ class Process:
         """It left for good."""
         self.restart_at_ms: float | None = 0.0
         self.started_at_ms = 0.0
+        self._rests_until_ms = 0.0
+        self._clock_was_off_ms = 0.0
 
     @property
     def is_alive(self) -> bool:
@@ -86,10 +88,9 @@ class Process:
     def turn(self) -> bool:
         """Start if that is due, else one turn. Whether anything happened."""
         world = self.world
-        if self.client is None:
-            due_ms = self.restart_at_ms
-            if due_ms is None or world.elapsed_ms < due_ms or world.cluster.is_down:
-                return False
+        if self.client is None and not self._is_to_start():
+            return False
+        self._rests_until_ms = 0.0
         self.is_busy = True
         outer, world.acting = world.acting, self
         try:
@@ -137,8 +138,34 @@ class Process:
         client.cut_off()
         world.later(for_ms, reconnect)
 
-    def at_effect(self, effect: EffectName) -> None:
-        """An effect of this process is about to happen."""
+    def asks_committed(self) -> None:
+        """It is about to read committed offsets."""
+
+    def is_passed_over(self) -> bool:
+        """Leave behind what a turn would in which nothing is to do; False, and nothing is done, if something may be.
+
+        Such a turn changes nothing that anybody else can see. See `docs/simulation.md`.
+        """
+        if self.client is None:
+            return not self._is_to_start()
+        return self.client.may_be_passed_over and self._rests() and self._pass_over()
+
+    def _is_to_start(self) -> bool:
+        world, due_ms = self.world, self.restart_at_ms
+        return due_ms is not None and world.elapsed_ms >= due_ms and not world.cluster.is_down
+
+    def _rests(self) -> bool:
+        """Whether nothing of its own is due. Asked anew after each turn, and when its clock was set."""
+        now_ms = self.world.cluster.clock.elapsed_ms
+        if now_ms < self._rests_until_ms and self.clock.offset_ms == self._clock_was_off_ms:
+            return True
+        left_ms = self._rests_ms()
+        if left_ms is None:
+            return False
+        # Clocks show whole milliseconds, and their sums are rounded.
+        self._rests_until_ms = now_ms + left_ms - 2.0
+        self._clock_was_off_ms = self.clock.offset_ms
+        return True
 
     def _act(self) -> bool:
         if self.client is None:
@@ -169,6 +196,7 @@ class Process:
 
     def _bury(self) -> None:
         self.client = None
+        self._rests_until_ms = 0.0
         self.struck.clear()
         self._released()
 
@@ -178,73 +206,20 @@ class Process:
     def _turn(self) -> bool:
         raise NotImplementedError
 
+    def _pass_over(self) -> bool:
+        """At rest, and in reach of a quiet cluster: whether no fetch brings anything; what they draw is drawn."""
+        raise NotImplementedError
+
+    def _rests_ms(self) -> float | None:
+        """For how long nothing of its own is due; None if something is."""
+        raise NotImplementedError
+
     def _close(self) -> None:
         raise NotImplementedError
 
     def _released(self) -> None:
         """What an operating system does for a dead process."""
         raise NotImplementedError
-
-
-class _Watched(Unobserved):
-    """Puts what a loop reports into the trace."""
-
-    def __init__(self, process: "EngineProcess") -> None:
-        self._process = process
-
-    def _note(self, event: str, detail: str) -> None:
-        world = self._process.world
-        world.trace.note(world.elapsed_ms, self._process.name, event, detail)
-
-    def batch_committed(self, counts: BatchCounts) -> None:
-        """Counted for spin and progress."""
-        self._note("COMMITTED", f"{counts.records} records, {counts.timers} timers, {counts.outputs} outputs")
-
-    def resync_started(self, partitions: Sequence[int]) -> None:
-        """Noted."""
-        self._process.watch.resync_started(partitions)
-        self._note("RESYNC", " ".join(map(str, partitions)))
-
-    def resync_finished(self, partitions: Sequence[int], replayed: int, seconds: float) -> None:
-        """Noted."""
-        self._process.watch.ready(partitions)
-        self._note("READY", f"{' '.join(map(str, partitions))} after {replayed} records")
-
-    def rebalance(self, event: Literal["assigned", "revoked", "lost"], partitions: Sequence[int]) -> None:
-        """Noted."""
-        self._process.watch.regrouped(given_up=event != "assigned")
-        self._note(event.upper(), " ".join(map(str, partitions)))
-
-    def poisoned(self, topic: str, partition: int, offset: int, error: Exception) -> None:
-        """Noted."""
-        self._note("POISON", f"{topic}-{partition}@{offset}: {error!r}")
-
-    def error(self, where: str, error: Exception) -> None:
-        """Noted."""
-        if where.startswith("transaction "):
-            self._process.watch.transaction_failed(where.removeprefix("transaction "))
-        self._note("ERROR", f"{where}: {error!r}"[:300])
-
-
-class _HeadStart:
-    """Tells the worker beside an engine of commands, as `logkeel serve` does. Implements `CommitListener`.
-
-    A hint: a worker that is dead, stands still or is inside of a call does not get it.
-    """
-
-    def __init__(self, engine: "EngineProcess") -> None:
-        self._engine = engine
-
-    @property
-    def topics(self) -> Sequence[str]:
-        """Of commands."""
-        return (self._engine.world.names.step_commands(),)
-
-    def committed(self, records: Sequence[Produced]) -> None:
-        """Handed on at once."""
-        worker = self._engine.world.housemate(self._engine)
-        if worker is not None and not worker.is_busy:
-            worker.hear([(place, offset, output.value) for place, offset, output in records if output.value])
 
 
 class EngineProcess(Process):
@@ -270,9 +245,22 @@ class EngineProcess(Process):
                 self._bury()
         self.kill(back_in_ms=back_in_ms or 0.0)
 
-    def at_effect(self, effect: EffectName) -> None:
-        if effect == "committed":
-            self.watch.asks_committed()
+    def asks_committed(self) -> None:
+        self.watch.asks_committed()
+
+    def _pass_over(self) -> bool:
+        loop, client = self._loop, self.client
+        if loop is None or client is None:
+            return False
+        # The reader of definitions is the first one; the others come and go inside of a turn, or of a resync.
+        consumer, reader = client.consumers[-1], client.readers[0]
+        asked, looked_at = consumer.idle_places(), reader.idle_places()
+        if asked is None or looked_at is None:
+            return False
+        consumer.cursors.pass_over(asked)
+        reader.cursors.pass_over(looked_at)
+        loop.pass_over()
+        return True
 
     def active_partitions(self) -> tuple[int, ...]:
         """Partitions it processes at present."""
@@ -284,7 +272,7 @@ class EngineProcess(Process):
         self.stores.client = client
         stores: StoreDirectory = self.stores
         self._loop = TransactionalLoop(
-            LoopPorts(client, self.clock, stores, listener=_HeadStart(self) if settings.head_starts else None),
+            LoopPorts(client, self.clock, stores, listener=HeadStart(self) if settings.head_starts else None),
             RunProcessor(world.names, partitions=settings.partitions, settings=settings.run_settings),
             LoopSettings(
                 application=APPLICATION,
@@ -302,12 +290,15 @@ class EngineProcess(Process):
             side_source=DefinitionReader(
                 client.reader("read_committed"), client.admin(), world.names.workflow_definitions
             ),
-            observer=_Watched(self),
+            observer=Watched(self),
         )
         self._loop.start()
 
     def _turn(self) -> bool:
         return self._loop is not None and self._loop.turn()
+
+    def _rests_ms(self) -> float | None:
+        return None if self._loop is None else self._loop.rests_ms()
 
     def _close(self) -> None:
         if self._loop is not None:
@@ -345,6 +336,7 @@ class WorkerProcess(Process):
             self.kill(back_in_ms=back_in_ms or 0.0)
             return
         self.world.trace.note(self.world.elapsed_ms, self.name, "DRAINS")
+        self._rests_until_ms = 0.0
         outer, self.world.acting = self.world.acting, self
         self.is_busy = True
         try:
@@ -355,9 +347,27 @@ class WorkerProcess(Process):
             self.world.acting = outer
             self.is_busy = False
 
+    def _pass_over(self) -> bool:
+        worker, client = self._worker, self.client
+        if worker is None or client is None or self._loop is None or self._loop.has_callbacks:
+            return False
+        for sender in client.senders:
+            if not sender.is_idle:
+                return False
+        consumer, control = client.consumers[-1], client.readers[0]
+        heard = control.idle_places() if worker.hears_revocations else 0
+        asked = consumer.idle_places()
+        if asked is None or heard is None:
+            return False
+        control.cursors.pass_over(heard)
+        consumer.cursors.pass_over(asked)
+        worker.pass_over()
+        return True
+
     def hear(self, commands: Sequence[tuple[TopicPartition, int, bytes]]) -> None:
         """The engine of this process has committed these commands."""
         if self._worker is not None and self.is_alive and not self.is_frozen:
+            self._rests_until_ms = 0.0
             outer, self.world.acting = self.world.acting, self
             try:
                 self._worker.hear_committed(commands)
@@ -398,6 +408,9 @@ class WorkerProcess(Process):
             self.kill(back_in_ms=max(0.0, (self.restart_at_ms or 0.0) - self.world.elapsed_ms))
             moved = True
         return moved
+
+    def _rests_ms(self) -> float | None:
+        return None if self._worker is None else self._worker.rests_ms()
 
     def _close(self) -> None:
         if self._worker is not None:

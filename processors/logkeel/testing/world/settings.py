@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from logkeel.definitions import WorkflowDocument
+from logkeel.records import WorkflowDefinition
 from logkeel.runs import RunSettings
-from logkeel.steps.bound import RunnableWorkflow
+from logkeel.steps.bound import BoundStep, RunnableWorkflow
 
 
 class PlayedWorkflow(RunnableWorkflow, Protocol):
@@ -15,6 +16,27 @@ class PlayedWorkflow(RunnableWorkflow, Protocol):
     def document(self) -> WorkflowDocument:
         """The definition that judges replay histories by."""
         ...
+
+
+class Defined:
+    """A workflow whose definition is made once, for worlds that play it again and again. It must not change."""
+
+    def __init__(self, workflow: PlayedWorkflow) -> None:
+        self._workflow = workflow
+        self._definition = workflow.definition()
+
+    def definition(self, *, published_at_ms: int = 0) -> WorkflowDefinition:
+        """As `RunnableWorkflow.definition`."""
+        same = published_at_ms == self._definition.published_at_ms
+        return self._definition if same else self._workflow.definition(published_at_ms=published_at_ms)
+
+    def document(self) -> WorkflowDocument:
+        """See `PlayedWorkflow.document`."""
+        return self._workflow.document()
+
+    def bind(self, step_name: str) -> BoundStep:
+        """As `RunnableWorkflow.bind`."""
+        return self._workflow.bind(step_name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +72,8 @@ class WorldSettings:
     """By slot of a worker: by how much its clock is off in its first life, in ms; then it is set right."""
     lacks: Mapping[int, frozenset[tuple[str, str]]] = field(default_factory=dict)
     """By slot of a worker: names and versions of workflows that it does not know, as in a rolling update."""
+    every_turn: bool = False
+    """Turns in which nothing is to do are run as well: the same happens, it takes longer."""
     head_starts: bool = False
     """Each engine tells the worker of the same place in line of commands, as if they shared a process."""
     resources: Mapping[Any, Any] | None = None

@@ -87,23 +87,28 @@ class EffectStriker:
     def __init__(self, world: "World", process: "Process") -> None:
         self._world = world
         self._process = process
-        self._numbers: dict[EffectName | None, int] = {}
+        self._numbers: tuple[tuple[EffectName | None, int], ...] = ()
 
     def before(self, effect: EffectName) -> None:
         world = self._world
         world.effects += 1
-        world.effects_of[effect] = world.effects_of.get(effect, 0) + 1
-        self._numbers = {None: world.effects, effect: world.effects_of[effect]}
-        world.trace.note(world.elapsed_ms, self._process.name, effect)
-        self._process.at_effect(effect)
-        self._strike(effect, "before")
+        number = world.effects_of[effect] = world.effects_of.get(effect, 0) + 1
+        self._numbers = ((None, world.effects), (effect, number))
+        process = self._process
+        world.trace.note(world.cluster.clock.elapsed_ms, process.name, effect)
+        if effect == "committed":
+            process.asks_committed()
+        if process.struck or world.effect_strikes:
+            self._strike(effect, "before")
 
     def after(self, effect: EffectName) -> None:
-        self._strike(effect, "after")
+        if self._process.struck or self._world.effect_strikes:
+            self._strike(effect, "after")
 
     def _strike(self, effect: EffectName, when: Literal["before", "after"]) -> None:
-        for of, number in self._numbers.items():
-            self._process.struck += self._world.effect_strikes.pop((of, number, when), ())
+        strikes = self._world.effect_strikes
+        for of, number in self._numbers:
+            self._process.struck += strikes.pop((of, number, when), ())
         if not self._process.struck:
             return
         # A process that runs a step is inside of an event loop: it is stopped at its next effect outside of it.

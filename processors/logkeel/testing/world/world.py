@@ -1,8 +1,9 @@
 """The world: one cluster, several processes, one seeded scheduler.
 
 A round lets every process that can act have one turn, in a drawn order. When a whole round moved nothing, the clock
-jumps, at most to the next thing that is known to happen. A process that is frozen or waits inside of a call stands on
-the stack while the others go on: stops nest, and end in reverse order.
+jumps, at most to the next thing that is known to happen. A turn in which nothing is to do is passed over. A process
+that is frozen or waits inside of a call stands on the stack while the others go on: stops nest, and end in reverse
+order.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -78,7 +79,7 @@ class World:
     @property
     def elapsed_ms(self) -> float:
         """Simulated time since the world began."""
-        return self.cluster.time_ms
+        return self.cluster.clock.elapsed_ms
 
     @property
     def client(self) -> SimulatedClient:
@@ -148,8 +149,9 @@ class World:
 
     def run(self, until: Callable[[], bool], *, limit_ms: float) -> bool:
         """Go on until it is so; False if it was not so within the simulated time."""
-        deadline_ms = self.elapsed_ms - self._skipped_ms + limit_ms
-        self._go_on(lambda: until() or self.elapsed_ms - self._skipped_ms >= deadline_ms)
+        clock = self.cluster.clock
+        deadline_ms = clock.elapsed_ms - self._skipped_ms + limit_ms
+        self._go_on(lambda: until() or clock.elapsed_ms - self._skipped_ms >= deadline_ms)
         return until()
 
     def skip(self, milliseconds: float) -> None:
@@ -190,17 +192,24 @@ class World:
         self._agenda.sort(key=lambda each: each[:2], reverse=True)
 
     def _go_on(self, done: Callable[[], bool]) -> None:
-        jump_ms = FIRST_JUMP_MS
+        jump_ms, clock, agenda = FIRST_JUMP_MS, self.cluster.clock, self._agenda
+        passes_over = not self.settings.every_turn
         while not done():
-            moved = False
+            moved = changed = False
             for actor in self._shuffled():
-                while self._agenda and self._agenda[-1][0] <= self.elapsed_ms:
-                    self._agenda.pop()[2]()
-                if isinstance(actor, Process) and actor.is_busy:
+                while agenda and agenda[-1][0] <= clock.elapsed_ms:
+                    agenda.pop()[2]()
+                    changed = True
+                process = actor if isinstance(actor, Process) else None
+                if process is not None and process.is_busy:
                     continue
-                moved = actor.turn() or moved
+                if process is None or not passes_over or not process.is_passed_over():
+                    moved = actor.turn() or moved
+                elif not changed:
+                    continue  # nothing is otherwise than when `done` was asked last
                 if done():
                     return
+                changed = False
             if moved:
                 jump_ms = FIRST_JUMP_MS
                 self.cluster.advance(self.random.random())
@@ -211,7 +220,14 @@ class World:
 
     def _shuffled(self) -> "list[Process | Outsider]":
         actors: list[Process | Outsider] = [*self.engines, *self.workers, *self._outsiders]
-        self.random.shuffle(actors)
+        # As `random.shuffle`, which takes a call for each of them.
+        draw = self.random.getrandbits
+        for last in range(len(actors) - 1, 0, -1):
+            bits = (last + 1).bit_length()
+            other = draw(bits)
+            while other > last:
+                other = draw(bits)
+            actors[last], actors[other] = actors[other], actors[last]
         return actors
 
     def _bounded(self, jump_ms: float) -> float:
