@@ -96,7 +96,7 @@ class AnswerSender:
     @property
     def is_idle(self) -> bool:
         """Whether `poll` would only serve the producer."""
-        return not self._again and not self._acknowledged and self._fatal is None
+        return not (self._unsent or self._again or self._acknowledged) and self._fatal is None
 
     def flush(self, timeout_s: float) -> list[Acknowledged]:
         """As `poll`, waiting for what is under way."""
