@@ -71,7 +71,7 @@ class SimulatedProducer:
             try:
                 self.produce(output, on_delivery)
             except (RecordTooLarge, LogUnavailable) as error:
-                on_delivery(self._cluster.place_of(output), -1, error)
+                on_delivery(self._cluster.log_of(output).place, -1, error)
 
     def poll(self, timeout_s: float) -> None:
         self.client.check_running()
