@@ -185,6 +185,36 @@ def test_a_child_that_is_not_known_any_more_is_never_begun_anew() -> None:
     assert (word.child_run_id, word.child_incarnation, word.error.code) == ("gone", "-", "child_expired")
 
 
+def test_a_retry_waits_behind_the_first_start_for_a_definition_that_is_not_known_yet() -> None:
+    """Seed 279261130: told that it was gone, the parent failed by a child that was about to begin."""
+    family = Family(BESIDE, publish=())
+    family.fail(command(family, "x", family.run_id))
+    retry(family, family.run_id)
+    assert family.words() == []
+    family.publish(TWO)
+    family.turns()
+    assert [kind for kind in family.kinds(family.kid) if kind.startswith("run_")] == [
+        "run_started",
+        "run_completed",
+        "run_retried",
+    ]
+    for step in ("a", "b"):
+        family.work(step, family.kid)
+    family.succeed(command(family, "x", family.run_id))
+    family.work("z", family.run_id)
+    assert family.ends(family.run_id) == ["failed", "succeeded"]
+
+
+def test_a_retry_of_a_child_whose_definition_never_comes_fails_as_its_first_start() -> None:
+    family = Family(BESIDE, publish=())
+    family.fail(command(family, "x", family.run_id))
+    retry(family, family.run_id)
+    family.cluster.advance(60_000)
+    family.turns()
+    assert [word.error and word.error.code for word in family.words()] == ["unknown_workflow", "unknown_workflow"]
+    assert family.ends(family.run_id) == ["failed", "failed"]
+
+
 class CodeFamily(Family):
     """A parent whose code has called for the child."""
 

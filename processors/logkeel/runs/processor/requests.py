@@ -177,15 +177,19 @@ class RequestHandler:
 
     def _start(self, record: Record, what: Identified, request: StartRun, turn: Turn, *, is_next: bool = False) -> None:
         state = load_run(turn, what.run_id)
-        if request.parent is not None and asks_anew(request.parent, state):
-            self._child_again(what, request.parent, state, turn)
-            return
         if state is not None:
-            self._start_again(what, request, state, turn)
+            if request.parent is not None and asks_anew(request.parent, state):
+                self._child_again(what, request.parent, state, turn)
+            else:
+                self._start_again(what, request, state, turn)
             return
         plan = self._definitions.find(request.workflow, request.version)
         if plan is None:
+            # Who asks a child to go on waits as well: its first start may wait here.
             self._park(awaited_workflow(request.workflow, request.version or None), record, what, turn)
+            return
+        if request.parent is not None and asks_anew(request.parent, None):
+            self._child_again(what, request.parent, None, turn)
             return
         if attributes_bytes(request) > MAX_ATTRIBUTES_BYTES:
             reason = f"attributes, trace and names exceed {MAX_ATTRIBUTES_BYTES} bytes; put them into the input"
