@@ -275,13 +275,16 @@ def _faults_of_dead_letters(world: World, plan: Plan) -> Iterator[str]:
     """Exactly what was planted, and the answers that made a record too large.
 
     An engine sets a record aside in the transaction that moves its position. A worker first has the letter
-    acknowledged, then commits its offset: what struck in between, and only that, lets the next one read it again.
+    acknowledged, then commits its offset: what struck in between, and only that, lets the next one read it again. So
+    does a step that kills its worker.
     """
     letters = world.records_of_one(world.names.dead_letters)
     found = Counter(dict(record.headers).get("dead.topic", b"").decode() for record in letters if record.key == GARBAGE)
     planted = Counter(topic_of_garbage(world.names, kind) for kind, _ in plan.garbage if kind not in NO_GARBAGE)
+    workers = {worker.name for worker in world.workers}
+    killed = sum(event.event == "KILLED" and event.process in workers for event in world.trace.events)
     for topic in sorted(found.keys() | planted.keys()):
-        again = world.struck_count if topic == world.names.step_commands() else 0
+        again = world.struck_count + killed if topic == world.names.step_commands() else 0
         if not planted[topic] <= found[topic] <= planted[topic] + again:
             yield f"P21: {planted[topic]} records of {topic} that nobody can read, {found[topic]} dead letters of them"
     for record in letters:
