@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from logkeel.cli.garbage import collect_rarely
 from logkeel.log import TopicPartition
 from logkeel.projection.documents import summary
 from logkeel.readmodel import FILE_NAME, Filters, ReadModel
@@ -52,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="the read model at size")
     parser.add_argument("--runs", type=int, default=1_000_000)
     options = parser.parse_args()
+    collect_rarely()  # As every command does.
     with tempfile.TemporaryDirectory(prefix="logkeel-readmodel-") as scratch:
         path = Path(scratch) / FILE_NAME
         projected = _project(path, options.runs)

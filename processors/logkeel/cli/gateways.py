@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from logkeel.cli.garbage import settle
 from logkeel.cli.observing import tracing_calls
 from logkeel.cli.output import say
 from logkeel.cli.payloads import payload_chain
@@ -67,5 +68,6 @@ def run_gateway(settings: Settings, stop: threading.Event, *, ready: Callable[[s
         Team(stop) as team,
     ):
         gateway.start(team)
+        settle()
         ready(gateway.address)
         team.wait(lambda: None)

@@ -16,7 +16,7 @@ SHOWN_BYTES: Final = 64 * 1024
 
 def opened(view: RunView, chain: PayloadChain) -> RunView:
     """The run with the values that can be read here; the others stay as they are."""
-    return replace(view, fields={name: _opened(field, chain) for name, field in view.fields.items()})
+    return msgspec.structs.replace(view, fields={name: _opened(field, chain) for name, field in view.fields.items()})
 
 
 def readable_values(asked: OpenQuestion, chain: PayloadChain) -> OpenQuestion:
@@ -27,7 +27,7 @@ def readable_values(asked: OpenQuestion, chain: PayloadChain) -> OpenQuestion:
 
 def _opened(field: FieldView, chain: PayloadChain) -> FieldView:
     elements = field.elements and {key: _unwrapped(payload, chain) for key, payload in field.elements.items()}
-    return replace(field, payload=_readable(field.payload, chain), elements=elements)
+    return msgspec.structs.replace(field, payload=_readable(field.payload, chain), elements=elements)
 
 
 def _readable(payload: Payload | None, chain: PayloadChain) -> Payload | None:

@@ -1,7 +1,9 @@
 """Budgets as histories tell of them: what a run has used up by unit, and what its open steps may use yet. Pure."""
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from logkeel.projection.code_limits import is_over
 from logkeel.records import RunEvent
@@ -10,15 +12,14 @@ if TYPE_CHECKING:
     from logkeel.projection.views import RunView
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountView:
+class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     """Of one unit: what has been used up, and what is reserved beyond that, by step path.
 
     `granted`: what humans have given on top of the budget.
     """
 
     spent: int = 0
-    reserved: dict[str, int] = field(default_factory=dict)
+    reserved: dict[str, int] = {}
     granted: int = 0
 
     @property

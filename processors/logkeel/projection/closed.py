@@ -1,8 +1,10 @@
 """Elements of each blocks that have failed, as they were: shown again if they are retried. Pure; part of the views."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec.structs import replace
 
 from logkeel.projection.waits import WaitView
 

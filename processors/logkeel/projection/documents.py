@@ -3,7 +3,6 @@
 Times are milliseconds; `for_ms` and `age_ms` are as of `now_ms`.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -76,7 +75,11 @@ def event_json(event: RunEvent) -> dict[str, Any]:
 
 def wait_json(wait: WaitView, now_ms: int) -> dict[str, Any]:
     """Everything a wait is; what it has not is left out."""
-    known = {name: value for name, value in asdict(wait).items() if name != "reads" and value not in (None, (), "")}
+    known = {
+        name: value
+        for name, value in msgspec.to_builtins(wait).items()
+        if name != "reads" and value not in (None, (), "")
+    }
     return {**known, "for_ms": now_ms - wait.since_ms}
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from logkeel.records import RunEvent
 
 if TYPE_CHECKING:
@@ -19,8 +21,7 @@ RUN_BUDGET = "run_budget"
 """A budget that a run has for itself: nobody else waits there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitView:
+class LimitView(msgspec.Struct, frozen=True, kw_only=True):
     """A limit as an asker named it. `allows`: how many at once, or within `per_ms` if it is a rate; how much of a
     budget.
     """
@@ -55,8 +56,7 @@ class LimitStanding:
     waiting: list[AskerView] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotView:
+class SlotView(msgspec.Struct, frozen=True, kw_only=True):
     """A slot that is held."""
 
     limit: LimitView

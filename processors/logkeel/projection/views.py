@@ -5,8 +5,10 @@ and nothing else. Payloads stay as they are, undecoded.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from logkeel.projection import waits
 from logkeel.projection.budgets import AccountView, account_for, forget_reserved
@@ -21,8 +23,7 @@ Phase = Literal["dispatched", "started", "waiting", "in_doubt", "suspended", "do
 OPEN_PHASES: frozenset[Phase] = frozenset({"dispatched", "started", "waiting", "in_doubt", "suspended"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepView:
+class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """One step occurrence. `since_ms`: when it came into its phase. `due_ms`: when a waiting step goes on."""
 
     path: str
@@ -45,8 +46,7 @@ class StepView:
         return self.phase in OPEN_PHASES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepFailure:
+class StepFailure(msgspec.Struct, frozen=True, kw_only=True):
     """A failed attempt, as the error log keeps it."""
 
     path: str
@@ -55,8 +55,7 @@ class StepFailure:
     error: ErrorInfo
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldView:
+class FieldView(msgspec.Struct, frozen=True, kw_only=True):
     """A state field: the revision that wrote it last, by which step (None: the input), and its value.
 
     `elements` of a field that is kept element by element: by key, or by number in a list; later views of it share them.
@@ -70,8 +69,7 @@ class FieldView:
     elements: dict[str | int, Payload] | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class RunView:
+class RunView(msgspec.Struct, kw_only=True):
     """One run, one incarnation. `completed_steps` are step paths in order of completion.
 
     `waits` is what it waits for beside its steps, by path, the oldest first; `answers` what humans have said so far.
@@ -100,31 +98,31 @@ class RunView:
     deadline_ms: int | None = None
     error: ErrorInfo | None = None
     reason: str | None = None
-    attributes: dict[str, str] = field(default_factory=dict)
-    steps: dict[str, StepView] = field(default_factory=dict)
-    completed_steps: list[str] = field(default_factory=list)
-    errors: list[StepFailure] = field(default_factory=list)
-    fields: dict[str, FieldView] = field(default_factory=dict)
-    signals: list[str] = field(default_factory=list)
-    waits: dict[str, WaitView] = field(default_factory=dict)
-    answers: list[AnswerView] = field(default_factory=list)
+    attributes: dict[str, str] = {}
+    steps: dict[str, StepView] = {}
+    completed_steps: list[str] = []
+    errors: list[StepFailure] = []
+    fields: dict[str, FieldView] = {}
+    signals: list[str] = []
+    waits: dict[str, WaitView] = {}
+    answers: list[AnswerView] = []
     paused_at_ms: int | None = None
-    inner: list[str] = field(default_factory=list)
-    elements: dict[str, int] = field(default_factory=dict)
-    children: dict[str, str] = field(default_factory=dict)
+    inner: list[str] = []
+    elements: dict[str, int] = {}
+    children: dict[str, str] = {}
     parent_run_id: str | None = None
     origin: Origin | None = None
-    slots: dict[str, list[SlotView]] = field(default_factory=dict)
-    accounts: dict[str, AccountView] = field(default_factory=dict)
+    slots: dict[str, list[SlotView]] = {}
+    accounts: dict[str, AccountView] = {}
     retries: int = 0
-    cut: dict[str, WaitView] = field(default_factory=dict)
-    failed_elements: dict[str, ClosedView[FieldView]] = field(default_factory=dict)
+    cut: dict[str, WaitView] = {}
+    failed_elements: dict[str, ClosedView[FieldView]] = {}
     complete: bool = True
 
     @property
     def current_steps(self) -> list[StepView]:
         """Steps the run waits for now."""
-        return [step for step in self.steps.values() if step.is_open]
+        return [step for step in self.steps.values() if step.phase in OPEN_PHASES]
 
     @property
     def questions(self) -> list[WaitView]:

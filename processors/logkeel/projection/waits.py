@@ -1,8 +1,10 @@
 """What a run waits for that is no step: sleeps, signals, humans, blocks with a time limit. Pure; part of the views."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from logkeel.projection.limits import LimitView, limit_in
 from logkeel.records import FieldReference, FieldValue, RunEvent
@@ -13,8 +15,7 @@ NO_ANSWER = "no answer in time"
 """The engine's word for what its author's policy answered, since nobody else did."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitView:
+class WaitView(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is waited for at a path. `number`: the revision at which it began, a question's id.
 
     `due_ms`: when its time is over. `name`: the signal's, the run id of a child, or a limit's (`limit`; the run itself
@@ -45,8 +46,7 @@ class WaitView:
     limit: LimitView | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerView:
+class AnswerView(msgspec.Struct, frozen=True, kw_only=True):
     """How a question was answered, and by whom; `in_time` is False if its author's policy answered for all."""
 
     path: str

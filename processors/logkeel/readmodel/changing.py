@@ -97,8 +97,10 @@ class Changes:
         view, number = entry.view, entry.number
         self._rows[RUN].append((number, *rows.run_row(view)))
         self._different(entry, entry.steps, view.steps, STEP, NO_STEP)
-        self._different(entry, entry.waits, view.waits, WAIT, NO_WAIT)
-        entry.steps, entry.waits = dict(view.steps), dict(view.waits)
+        entry.steps = view.steps.copy()
+        if entry.waits or view.waits:
+            self._different(entry, entry.waits, view.waits, WAIT, NO_WAIT)
+            entry.waits = view.waits.copy()
         self._facets(entry, rows.facets_of(view))
         self._counted(entry, (view.workflow, view.status))
 
@@ -133,6 +135,8 @@ class Changes:
         if begun != entry.started_at_ms:
             self._rows[NO_FACET] += [(*facet, entry.started_at_ms, entry.number) for facet in entry.facets]
             entry.facets, entry.started_at_ms = frozenset(), begun
+        if now == entry.facets:
+            return
         self._rows[NO_FACET] += [(*facet, begun, entry.number) for facet in entry.facets - now]
         self._rows[FACET] += [(*facet, begun, entry.number) for facet in now - entry.facets]
         entry.facets = now

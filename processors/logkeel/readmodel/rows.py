@@ -69,7 +69,7 @@ def run_row(view: RunView) -> tuple[Any, ...]:
         *((None, None) if error is None else (error.code, error.message)),
         *(view.retries, int(view.complete)),
         *((None, None, None) if current is None else (current.step, current.path, current.since_ms)),
-        ",".join(sorted(_waited_for(view))) or None,
+        (",".join(sorted(_waited_for(view))) or None) if waits else None,
         msgspec.json.encode(view.attributes).decode(),
         _encode_detail(Detail(open_steps, waits)),
     )
@@ -145,11 +145,11 @@ def _facets(view: RunView) -> Iterator[Facet]:
         yield "step", step.step
         if step.phase == "in_doubt":
             yield "in_doubt", "true"
-    for kind in _waited_for(view):
-        yield "waiting_for", kind
-    for question in view.questions:
-        if question.assignee is not None:
-            yield "assignee", question.assignee
+    for wait in view.waits.values():
+        if wait.kind != "within":
+            yield "waiting_for", wait.kind
+        if wait.kind == "human" and wait.assignee is not None:
+            yield "assignee", wait.assignee
     if view.paused_at_ms is not None and view.status == "running":
         yield "paused", "true"
     for name, value in view.attributes.items():
