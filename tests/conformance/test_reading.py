@@ -73,6 +73,17 @@ def test_what_is_too_large_among_records_queued_together_is_told_to_its_callback
     assert isinstance(error, RecordTooLarge)
 
 
+def test_a_partition_that_is_not_there_is_told_to_its_callback_alone(side: Side, place: TopicPartition) -> None:
+    heard: list[tuple[TopicPartition, int, Exception | None]] = []
+    with closing(side.client.producer()) as producer:
+        outputs = [OutputRecord(place.topic, b"k", b"%d" % number, number % 2) for number in range(4)]
+        producer.produce_all([(output, lambda *report: heard.append(report)) for output in outputs])
+        producer.flush(CALL_S)
+    assert [report for report in heard if report[0] == place] == [(place, 0, None), (place, 1, None)]
+    refused = [report for report in heard if report[0] != place]
+    assert [(where.partition, offset, type(error)) for where, offset, error in refused] == [(1, -1, TopicMissing)] * 2
+
+
 def test_keys_choose_partitions_as_kafka_does(side: Side) -> None:
     topic = new_topic(side, 3)
     keys = [b"run-%d" % number for number in range(12)]

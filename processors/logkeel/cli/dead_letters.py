@@ -49,7 +49,7 @@ def show(
         print_json(view)
         return
     for name, value in view.items():
-        data.print(f"{name:>16}  {value}", markup=False, soft_wrap=True)
+        data().print(f"{name:>16}  {value}", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -40,9 +40,9 @@ def doctor(
         found.append(check)
         if output is Format.TABLE:
             verdict = Text(f"{check.verdict:>8}", style=_STYLES[check.verdict])
-            data.print(verdict, Text(f" {check.name:<13} {check.detail}"), soft_wrap=True)
+            data().print(verdict, Text(f" {check.name:<13} {check.detail}"), soft_wrap=True)
             if check.remedy:
-                data.print(f"{'':24} → {check.remedy}", markup=False, soft_wrap=True)
+                data().print(f"{'':24} → {check.remedy}", markup=False, soft_wrap=True)
     if output is Format.JSON:
         print_json([asdict(check) for check in found])
     failed = [check.name for check in found if check.verdict == "fail"]

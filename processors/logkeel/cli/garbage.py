@@ -20,11 +20,10 @@ def collect_rarely() -> None:
 def settle() -> None:
     """What a process does before its loop: leave what is loaded by now out of every collection, give memory back.
 
-    Call once.
+    Nothing is collected first: some 50 ms of a start, for the few cycles that imports leave. Call once.
     """
     import ctypes
 
-    gc.collect()
     gc.freeze()
     collect_rarely()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -61,10 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run() -> None:
     """`main` as a process: it ends soon after its command has, whatever still runs in threads of user code."""
+    from logkeel.cli.beginning import log_without_rich
     from logkeel.cli.ending import end_within
     from logkeel.cli.garbage import collect_rarely
 
     collect_rarely()
+    log_without_rich()
     try:
         main()
     except SystemExit as ending:

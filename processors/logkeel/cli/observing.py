@@ -172,10 +172,10 @@ def tracing_calls(role: str) -> "Iterator[CallTracing | None]":
 
 def _trace(watch: Watch, role: str) -> None:
     """Send traces if the variables of OpenTelemetry say so. What is in the way of that stops nobody from working."""
-    from logkeel.runs import RunSettings
-
     if not _asked(role):
         return
+    from logkeel.runs import RunSettings  # A worker starts without the engine's rooms.
+
     watch.run_settings = RunSettings(traces_causes=True)
     if role in ("engine", "insight"):
         return  # They make no spans.

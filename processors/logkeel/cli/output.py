@@ -1,13 +1,16 @@
-"""What the command line prints: data on standard output, prose on standard error."""
+"""What the command line prints: data on standard output, prose on standard error.
+
+rich is loaded by what draws: a process that only speaks starts without it.
+"""
 
 import json
 import sys
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Format(StrEnum):
@@ -17,13 +20,18 @@ class Format(StrEnum):
     JSON = "json"
 
 
-prose = Console(stderr=True, highlight=False)
-data = Console(highlight=False)
+@cache
+def data() -> "Console":
+    """Where data is drawn: standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False)
 
 
 def say(message: str) -> None:
     """A line for the person, on standard error."""
-    prose.print(message, markup=False, soft_wrap=True)
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
 
 
 def print_json(value: Any) -> None:
@@ -51,7 +59,10 @@ def print_rows(columns: tuple[str, ...], rows: list[tuple[Any, ...]], form: Form
     if form is Format.JSON:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(*columns, box=None, header_style="bold")
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    data.print(table)
+    data().print(table)

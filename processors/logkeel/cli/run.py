@@ -217,7 +217,7 @@ def _print_completion(completed: RunCompleted, output: Format) -> None:
 
 
 def _print_run(view: RunView, now_ms: int) -> None:
-    data.print(run_views.tree(view, now_ms))
+    data().print(run_views.tree(view, now_ms))
     if view.fields:
         rows = [
             (name, each.revision, each.path or "input", run_views.short(documents.value_of(each)))
@@ -227,7 +227,7 @@ def _print_run(view: RunView, now_ms: int) -> None:
     if view.errors:
         errors = [(e.path, e.attempt, e.error.code, e.error.message) for e in view.errors]
         print_rows(("failed step", "attempt", "error", "message"), list(errors), Format.TABLE)
-    data.print(
+    data().print(
         f"revision {view.revision}, schema version {view.schema_version},"
         f" completed steps: {', '.join(view.completed_steps) or 'none'}",
         markup=False,

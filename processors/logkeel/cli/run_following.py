@@ -78,7 +78,7 @@ def _print(each: RunEvent | Emitted, began_ms: int, output: Format) -> None:
         print_json(documents.event_json(each) if isinstance(each, RunEvent) else emitted_json(each))
     else:
         text = run_views.event_text(each, began_ms) if isinstance(each, RunEvent) else emitted_text(each, began_ms)
-        data.print(text, markup=False, soft_wrap=True)
+        data().print(text, markup=False, soft_wrap=True)
 
 
 def emitted_json(emitted: Emitted) -> dict[str, object]:

@@ -50,7 +50,7 @@ def first_events(reader: HistoryReader, run_id: str) -> list[RunEvent]:
 
 def _live(reader: HistoryReader, run_id: str) -> None:
     clock = SystemClock()
-    with Live(console=data, refresh_per_second=REFRESH_PER_S) as live:
+    with Live(console=data(), refresh_per_second=REFRESH_PER_S) as live:
         while True:
             view = reader.projection.get(run_id)
             live.update(run_views.tree(view, clock.now_ms()))
@@ -66,7 +66,7 @@ def _lines(reader: HistoryReader, run_id: str, events: list[RunEvent], output: F
             if output is Format.JSON:
                 print_json(documents.event_json(event))
             else:
-                data.print(run_views.event_text(event, started_at_ms), markup=False, soft_wrap=True)
+                data().print(run_views.event_text(event, started_at_ms), markup=False, soft_wrap=True)
         view = reader.projection.get(run_id)
         if _ended(view):
             say(f"run {run_id} {view.status}")

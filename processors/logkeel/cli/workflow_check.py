@@ -135,7 +135,7 @@ def _print_points(workflow: "Workflow[Any]", found: Sequence[Point], output: For
 
 
 def _print_line(word: str, what: str, why: str, remedy: str) -> None:
-    data.print(Text(f"{word:>7}", style=_STYLES[word]), Text(f" {what}"), soft_wrap=True)
-    data.print(f"{'':8} {why}", markup=False, soft_wrap=True)
+    data().print(Text(f"{word:>7}", style=_STYLES[word]), Text(f" {what}"), soft_wrap=True)
+    data().print(f"{'':8} {why}", markup=False, soft_wrap=True)
     if remedy:
-        data.print(f"{'':8} → {remedy}", markup=False, soft_wrap=True)
+        data().print(f"{'':8} → {remedy}", markup=False, soft_wrap=True)

@@ -6,6 +6,9 @@ error ends the worker. `send` and `dispatch` may be called from any thread, ever
 What is said within one round of the event loop leaves together: a transaction of the engine brings a burst of commands,
 and a request for each of their answers is work for the broker, and wakes the engine each time. `soon` calls back when
 that round is over; a loop that somebody blocks delays no answer beyond the polling thread's next turn.
+
+What became of an execution stands in the outbox from `send` until it is durable, if there is one. What the slot's last
+process left there leaves first: the engine reads it before it is asked about the same executions (P32).
 """
 
 import threading
@@ -15,30 +18,38 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
+import structlog
+
 from logkeel.errors import LogTimeout, OperatorError, ProducerFatal, RecordTooLarge
 from logkeel.log import OutputRecord, Producer, TopicPartition
 from logkeel.records import ErrorInfo, StepAnswer, StepCommand, StepFailed, StepHeartbeat, StepJournaled, StepSucceeded
-from logkeel.steps.machine.messages import Acknowledged, Key, key_of
+from logkeel.steps.machine.messages import Acknowledged, key_of
+from logkeel.steps.outbox import Outbox, Ticket
 from logkeel.wire import encode
+
+log = structlog.get_logger("logkeel.worker", role="worker")
 
 
 class _Sent(NamedTuple):
-    """`kept`: called once it is durable, on the thread that polls then. `silent`: the machine does not hear of it."""
+    """`told`: what the machine hears once it is durable. `kept`: called then, on the thread that polls. `ticket`: where
+    it stands in the outbox. `found`: it was left there by the slot's last process.
+    """
 
-    key: Key
     output: OutputRecord
-    final: bool
-    instead: StepFailed | None
+    told: Acknowledged | None = None
+    instead: StepFailed | None = None
     kept: Callable[[], None] | None = None
-    silent: bool = False
+    ticket: Ticket | None = None
+    found: bool = False
 
 
 class AnswerSender:
-    """One idempotent producer."""
+    """One idempotent producer. Closes `outbox`, which may be left out."""
 
-    def __init__(self, producer: Producer, topic: str) -> None:
+    def __init__(self, producer: Producer, topic: str, outbox: Outbox | None = None) -> None:
         self._producer = producer
         self._topic = topic
+        self._outbox = outbox
         self._soon: Callable[[Callable[[], None]], None] | None = None
         self._unsent: deque[_Sent] = deque()
         self._dispatching = threading.Lock()
@@ -46,6 +57,8 @@ class AnswerSender:
         self._again: deque[_Sent] = deque()
         self._acknowledged: deque[Acknowledged] = deque()
         self._fatal: Exception | None = None
+        self.found = self._find(outbox) if outbox is not None else 0
+        """Answers of the slot's last process that the log may not have; they leave with the first ones of this one."""
 
     def gather(self, soon: Callable[[Callable[[], None]], None]) -> None:
         """From now on send what was queued when `soon` calls back; it may raise RuntimeError when nothing will."""
@@ -60,7 +73,9 @@ class AnswerSender:
         entry = isinstance(answer, StepJournaled)
         final = not (entry or isinstance(answer, StepHeartbeat))
         output = self._output(command, answer)
-        self._unsent.append(_Sent(key_of(command.identity), output, final, _too_large(answer), kept, entry))
+        told = None if entry else Acknowledged(key_of(command.identity), final)
+        ticket = self._put(output) if _is_outcome(answer) else None
+        self._unsent.append(_Sent(output, told, _too_large(answer), kept, ticket))
         if self._soon is None:
             self.dispatch()
         elif not self._asked:
@@ -106,11 +121,35 @@ class AnswerSender:
         return self.poll()
 
     def close(self) -> None:
-        """Release the producer."""
+        """Release producer and outbox."""
         self._producer.close()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Release the file alone, as the end of the process would; idempotent."""
+        if self._outbox is not None:
+            self._outbox.close()
 
     def _output(self, command: StepCommand, answer: StepAnswer) -> OutputRecord:
         return OutputRecord(self._topic, command.routing_key.encode(), encode(answer), command.home_partition)
+
+    def _find(self, outbox: Outbox) -> int:
+        """What is of another application stands in a state directory that was shared; nobody waits for it."""
+        found = outbox.take_found()
+        mine = [_Sent(output, ticket=ticket, found=True) for ticket, output in found if output.topic == self._topic]
+        for ticket, output in found:
+            if output.topic != self._topic:
+                outbox.kept(ticket)
+        self._unsent.extend(mine)
+        return len(mine)
+
+    def _put(self, output: OutputRecord) -> Ticket | None:
+        return None if self._outbox is None else self._outbox.put(output)
+
+    def _settle(self, sent: _Sent) -> None:
+        """The outbox need not keep it any more."""
+        if self._outbox is not None and sent.ticket is not None:
+            self._outbox.kept(sent.ticket)
 
     def _produce(self, sent: Sequence[_Sent]) -> None:
         self._producer.produce_all([(each.output, partial(self._delivered, each)) for each in sent])
@@ -119,22 +158,35 @@ class AnswerSender:
         if error is not None:
             self._failed(sent, error)
             return
-        if not sent.silent:
-            self._acknowledged.append(Acknowledged(sent.key, sent.final))
+        self._settle(sent)
+        if sent.told is not None:
+            self._acknowledged.append(sent.told)
         if sent.kept is not None:
             sent.kept()
 
     def _failed(self, sent: _Sent, error: Exception) -> None:
-        if isinstance(error, ProducerFatal | OperatorError):  # a missing right does not come by itself
+        if sent.found and isinstance(error, OperatorError | RecordTooLarge):
+            # Of another cluster, or of other limits: the engine is asked about it, as if it had not been found.
+            log.warning("found_answer_dropped", partition=sent.output.partition, reason=str(error))
+            self._settle(sent)
+        elif isinstance(error, ProducerFatal | OperatorError):  # a missing right does not come by itself
             self._fatal = error
         elif isinstance(error, RecordTooLarge):
             if sent.instead is None:
                 self._fatal = error
             else:
                 small = sent.output._replace(value=encode(sent.instead))
-                self._again.append(sent._replace(output=small, instead=None))
+                self._settle(sent)
+                self._again.append(sent._replace(output=small, instead=None, ticket=self._put(small)))
         else:
             self._again.append(sent)
+
+
+def _is_outcome(answer: StepAnswer) -> bool:
+    """Whether something has happened that would have to be done again. An intent says that nothing has, yet."""
+    if isinstance(answer, StepJournaled):
+        return answer.entry.state != "intent"
+    return isinstance(answer, StepSucceeded | StepFailed)
 
 
 def _too_large(answer: StepAnswer) -> StepFailed | None:

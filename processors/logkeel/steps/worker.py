@@ -19,7 +19,7 @@ from uuid import uuid4
 import structlog
 
 from logkeel.errors import LogkeelError
-from logkeel.exactly_once.slots import SlotLock, directory_identity, take_slot
+from logkeel.exactly_once.slots import directory_identity, take_slot
 from logkeel.log import SESSION_TIMEOUT_MS, Clock, LogClient, Record, TopicPartition
 from logkeel.payloads import PLAIN, PayloadChain
 from logkeel.records import (
@@ -45,6 +45,7 @@ from logkeel.steps.logged import LoggedSteps
 from logkeel.steps.machine import Action, Holder, Input, MachineSettings, StepMachine, key_of
 from logkeel.steps.machine import messages as m
 from logkeel.steps.observing import SeveralStepObservers, StepObserver
+from logkeel.steps.outbox import FILE_NAME, Outbox
 from logkeel.steps.resources import Overrides
 from logkeel.steps.sender import AnswerSender
 from logkeel.wire import decode_as
@@ -132,7 +133,7 @@ class StepWorker:
         self._turned_s = clock.monotonic_s()
         self._draining = self._drained = self._closed = False
         self._progress = 0
-        self._sender = AnswerSender(client.producer(), names.step_results)
+        self._sender = AnswerSender(client.producer(), names.step_results, Outbox(self._slot.directory / FILE_NAME))
         self._letters = LetterSender(client.producer())
         self._streams = StreamSender(
             client.producer, names.run_streams, payloads=options.payloads, clock=clock, threaded=options.threaded
@@ -159,10 +160,10 @@ class StepWorker:
         self._executor.watched_by(self._observer)
         self._executor.open(self._reported, lambda: self._post(m.SlotFreed()), self, emit=self._streams.emit)
 
-    @property
-    def slot(self) -> SlotLock:
-        """The held slot. The end of a process releases it; a simulated process has to be told."""
-        return self._slot
+    def let_go(self) -> None:
+        """Release what the end of a process does, slot and files: a simulated process has to be told. Idempotent."""
+        self._sender.let_go()
+        self._slot.release()
 
     @property
     def drained(self) -> bool:
@@ -181,7 +182,8 @@ class StepWorker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then drain and leave. Raises `ConsumerFenced`, `ProducerFatal` and the like."""
-        log.info("worker_started", holder=str(self.holder), queue=self._options.queue)
+        found = self._sender.found
+        log.info("worker_started", holder=str(self.holder), queue=self._options.queue, answers_found=found)
         try:
             while not self._drained:
                 if stop.is_set():

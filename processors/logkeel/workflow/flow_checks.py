@@ -215,11 +215,18 @@ class FlowCheck:
     def _check_branches(self, block: ParallelBlock, place: str) -> None:
         contents = Contents(self.steps)
         branches = [_Branch(each, contents.reads(each), contents.writes(each)) for each in block.branches]
+        added: dict[tuple[str, str], bool] = {}  # Of each branch once: there are as many pairs as squares of them.
+
+        def adds(branch: _Branch, name: str) -> bool:
+            place = (branch.block.id, name)
+            if place not in added:
+                plain = name in self.fields and self.fields[name].definition.reducer == "replace"
+                added[place] = contents.adds(branch.block, name, plain=plain)
+            return added[place]
+
         for left, right in combinations(branches, 2):
             for name in sorted(left.writes & right.writes):
-                plain = name in self.fields and self.fields[name].definition.reducer == "replace"
-                together = (contents.adds(each.block, name, plain=plain) for each in (left, right))
-                if block.wait not in ("first", 1) and not all(together):
+                if block.wait not in ("first", 1) and not (adds(left, name) and adds(right, name)):
                     what = f"branches {left.block.id!r} and {right.block.id!r} both write {name!r}"
                     self.problems.append(Problem(what, place, _SEPARATE))
             self._check_sibling(left, right, place)

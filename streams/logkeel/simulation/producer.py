@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from logkeel.errors import LogTimeout, LogUnavailable, RecordTooLarge
+from logkeel.errors import LogTimeout, LogUnavailable, RecordTooLarge, TopicMissing
 from logkeel.log import DeliveryCallback, OutputRecord, TopicPartition
 from logkeel.simulation.effects import effect
 
@@ -61,6 +61,7 @@ class SimulatedProducer:
     @effect("send")
     def produce(self, output: OutputRecord, on_delivery: DeliveryCallback | None = None) -> None:
         self._cluster.check_size(output)
+        self._cluster.log_of(output)
         wait_ms = self._cluster.conditions.sending_ms()
         due_ms = max([self._cluster.time_ms + wait_ms, *(due_ms for due_ms, *_ in self._unsent)])
         self._unsent.append((due_ms, output, on_delivery))
@@ -70,6 +71,8 @@ class SimulatedProducer:
         for output, on_delivery in outputs:
             try:
                 self.produce(output, on_delivery)
+            except TopicMissing as error:
+                on_delivery(TopicPartition(output.topic, output.partition or 0), -1, error)
             except (RecordTooLarge, LogUnavailable) as error:
                 on_delivery(self._cluster.log_of(output).place, -1, error)
 

@@ -30,6 +30,9 @@ from logkeel.cli.wiring import connect
 from logkeel.log import Admin
 
 ROOT = Path(__file__).parents[3]
+OURS = os.pathsep.join(str(ROOT / part) for part in ("", "streams", "schemas", "processors"))
+"""This checkout before any that is installed: what is measured is what is committed here."""
+
 PARTITIONS = 4
 ANSWER_S = 150.0
 
@@ -192,7 +195,7 @@ def _environment(directory: Path, given: Given, **settings: object) -> dict[str,
     named = {f"PEER_{name}": str(value) for name, value in settings.items()}
     ledger = {"CHAOS_LEDGER": str(given["ledger"])} if "ledger" in given else {}
     timeout = {"PEER_STEP_TIMEOUT_S": str(given.get("step_timeout_s", 10.0))}
-    return {**named, **ledger, **timeout, "PEER_DIRECTORY": str(directory), "PYTHONPATH": str(ROOT)}
+    return {**named, **ledger, **timeout, "PEER_DIRECTORY": str(directory), "PYTHONPATH": OURS}
 
 
 def _part(directory: Path, python: Path | str, program: str, adapter: str, environment: Mapping[str, str]) -> Part:

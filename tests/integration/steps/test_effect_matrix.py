@@ -1,4 +1,4 @@
-"""Five effects, a worker killed -9 at four points of each: what the outside has seen, and whether a human was asked.
+"""Five effects, a worker killed -9 at five points of each: what the outside has seen, and whether a human was asked.
 
 Engine, broker and workers are real; each cell has a queue and a worker process of its own. The human looks into the
 ledger and answers only after the holder is dead.
@@ -19,7 +19,7 @@ from tests.integration.steps.payments import EFFECTS, entries, payments
 from logkeel.steps import publish_definitions
 
 REPOSITORY = Path(__file__).parents[3]
-POINTS = ("before claim", "claim to call", "call to result", "result to acknowledged")
+POINTS = ("before claim", "claim to call", "call to result", "result to sent", "result to acknowledged")
 QUEUES = {(effect, point): f"{effect.lower()}-{point.replace(' ', '-')}" for effect in EFFECTS for point in POINTS}
 
 ONE, ONE_OR_TWO, TWO = frozenset({1}), frozenset({1, 2}), frozenset({2})
@@ -27,6 +27,8 @@ CALLS = {
     # A step that may be repeated is repeated unless its answer was known; what was called surely is called again.
     **{(effect, "before claim"): ONE for effect in EFFECTS},
     **{(effect, "claim to call"): ONE for effect in EFFECTS},
+    # What was known is found by the successor: nothing is called again, and nobody is asked.
+    **{(effect, "result to sent"): ONE for effect in EFFECTS},
     **{(effect, "call to result"): TWO for effect in ("NONE", "IDEMPOTENT", "KEYED")},
     **{(effect, "result to acknowledged"): ONE_OR_TWO for effect in ("NONE", "IDEMPOTENT", "KEYED")},
     # A check finds what has happened; a human says so.

@@ -64,6 +64,16 @@ def die_after_result() -> None:
     AnswerSender.send = send  # type: ignore[method-assign]
 
 
+def die_before_sending() -> None:
+    """With a result that nobody but this process and its disk has."""
+
+    def dispatch(self: AnswerSender) -> None:
+        if self._unsent:
+            die()
+
+    AnswerSender.dispatch = dispatch  # type: ignore[method-assign]
+
+
 def die_before_start() -> None:
     """With a command taken and nothing said or done about it."""
 
@@ -88,6 +98,7 @@ POINTS = {
     "before claim": die_before_claim,
     "claim to call": die_after_claim,
     "call to result": live,
+    "result to sent": die_before_sending,
     "result to acknowledged": die_after_result,
     "never": live,
 }

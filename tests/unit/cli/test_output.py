@@ -11,6 +11,6 @@ from logkeel.cli.output import Format, print_rows
 def test_brackets_in_a_cell_are_printed(
     text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(output, "data", Console(width=120, color_system=None))
+    monkeypatch.setattr(output, "data", lambda: Console(width=120, color_system=None))
     print_rows(("value",), [(text,), (None,)], Format.TABLE)
     assert text in capsys.readouterr().out

@@ -420,7 +420,7 @@ class WorkerProcess(Process):
         worker, loop = self._worker, self._loop
         self._worker = self._loop = None
         if worker is not None:
-            worker.slot.release()
+            worker.let_go()
         if loop is not None and not loop.is_closed() and not loop.is_running():
             _forget_tasks(loop)
             loop.close()
