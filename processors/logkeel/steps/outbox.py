@@ -3,12 +3,15 @@
 A process that is killed between an effect and the acknowledgement of its answer would have it done again. Its successor
 in the slot finds the answer here and sends it before it asks about anything (P32). So the window is the moment between
 effect and write, not a way through client, network and broker. What the file holds may also be on the log: an answer
-that comes twice, or too late, is ignored by the engine like any other (P33, P34).
+that comes twice, or too late, brings no run forward (P33, P34).
 
 It outlives the process, not the machine: nothing is synced. Where it cannot be written, and when it is full, answers go
 out as they would without it.
 
-Two segments of at most `SEGMENT_BYTES`, written in turn; one that holds nothing which waits is begun anew.
+`kept` touches no disk and waits for nobody, for the thread that polls; `put` and `tidy` are for a thread that may.
+
+Two segments of at most `SEGMENT_BYTES`, written in turn; one that holds nothing which waits is begun anew. When nothing
+waits at all, the file is empty: results do not stay on the disk.
 
     segment   "LKO1"  epoch:8             an older epoch was written earlier
     frame     state:1  length:4  crc:4  body
@@ -22,6 +25,7 @@ Integers are big endian.
 import os
 import struct
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -85,15 +89,16 @@ class Outbox:
         self._lock = threading.Lock()
         self._segment_bytes = segment_bytes
         self._segments = (_Segment(0), _Segment(segment_bytes))
-        self._current = self._segments[0]
+        self._settled: deque[Ticket] = deque()
         self._descriptor: int | None = None
+        self._fails = False
         self._found: list[tuple[Ticket, OutputRecord]] = []
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             for segment in self._segments:
                 self._found += self._read(segment, self._descriptor)
         except OSError as error:
-            self._give_up(error)
+            self._tell(error)
         self._found.sort(key=lambda each: (each[0].segment.epoch, each[0].offset))
         self._current = max(self._segments, key=lambda each: each.epoch)
 
@@ -103,7 +108,7 @@ class Outbox:
         return found
 
     def put(self, output: OutputRecord) -> Ticket | None:
-        """Keep it, so that it is found if this process ends now. None: there is no room for it.
+        """Keep it, so that it is found if this process ends now. None: there is no room for it, or the disk refuses.
 
         A record without value or with headers is none of this file's.
         """
@@ -111,6 +116,7 @@ class Outbox:
             return None
         body = _encode(_Body(output.topic, output.key, output.value, output.partition))
         with self._lock:
+            self._tidy()
             segment = self._with_room(_FRAME.size + len(body))
             if segment is None:
                 return None
@@ -123,17 +129,48 @@ class Outbox:
             return ticket
 
     def kept(self, ticket: Ticket) -> None:
-        """The log has it, or will not take it."""
+        """The log has it, or will not take it: once for each ticket. `tidy` and `put` make it known on the disk."""
+        self._settled.append(ticket)
+
+    def tidy(self) -> None:
+        """Note on the disk what is kept by now. What is not noted when the process ends is found and sent again."""
         with self._lock:
-            ticket.segment.waiting -= 1
-            self._write(_KEPT, ticket.offset)
+            self._tidy()
 
     def close(self) -> None:
         """Release the file; idempotent. What waits is found by the next process."""
         with self._lock:
             if self._descriptor is not None:
+                self._tidy()
                 os.close(self._descriptor)
                 self._descriptor = None
+
+    def let_go(self) -> None:
+        """Release the file as the end of the process would: nothing more is noted. Idempotent."""
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def _tidy(self) -> None:
+        settled = [self._settled.popleft() for _ in range(len(self._settled))]
+        for ticket in settled:
+            ticket.segment.waiting -= 1
+        if settled and not any(segment.waiting for segment in self._segments):
+            self._empty()
+            return
+        for ticket in settled:
+            self._write(_KEPT, ticket.offset)
+
+    def _empty(self) -> None:
+        """Nothing of the file is needed. No frame outlives this, so that epochs may begin anew in the next life."""
+        if self._descriptor is None:
+            return
+        self._current = self._segments[0]
+        try:
+            os.ftruncate(self._descriptor, 0)
+        except OSError as error:
+            self._tell(error)
 
     def _with_room(self, size: int) -> _Segment | None:
         """The segment to write to; begun anew if nothing in it waits."""
@@ -166,7 +203,11 @@ class Outbox:
             if len(body) < length or crc != segment.crc(body):
                 break
             if state == _WAITS:
-                topic, key, value, partition = _decode(body)
+                try:
+                    topic, key, value, partition = _decode(body)
+                except msgspec.MsgspecError as error:  # of another version
+                    self._tell(error)
+                    break
                 segment.waiting += 1
                 yield Ticket(segment, segment.start + position), OutputRecord(topic, key, value, partition)
             position += _FRAME.size + length
@@ -177,15 +218,15 @@ class Outbox:
             return False
         try:
             if os.pwrite(self._descriptor, data, offset) == len(data):
+                self._fails = False
                 return True
-            self._give_up(OSError("the disk is full"))
+            self._tell(OSError("the disk is full"))
         except OSError as error:
-            self._give_up(error)
+            self._tell(error)
         return False
 
-    def _give_up(self, error: OSError) -> None:
-        """Work goes on without it: an answer that is not here is one whose step may be done again."""
-        log.warning("outbox_unusable", reason=str(error))
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+    def _tell(self, error: Exception) -> None:
+        """Once, until it works again. Work goes on: an answer that is not here is one whose step may be done again."""
+        if not self._fails:
+            self._fails = True
+            log.warning("outbox_unusable", reason=str(error))

@@ -8,7 +8,8 @@ and a request for each of their answers is work for the broker, and wakes the en
 that round is over; a loop that somebody blocks delays no answer beyond the polling thread's next turn.
 
 What became of an execution stands in the outbox from `send` until it is durable, if there is one. What the slot's last
-process left there leaves first: the engine reads it before it is asked about the same executions (P32).
+process left there leaves first: the engine reads it before it is asked about the same executions (P32). Once there is a
+loop, the outbox's disk is touched on its thread alone: one that stalls keeps no heartbeat from going out.
 """
 
 import threading
@@ -20,7 +21,7 @@ from typing import NamedTuple
 
 import structlog
 
-from logkeel.errors import LogTimeout, OperatorError, ProducerFatal, RecordTooLarge
+from logkeel.errors import LogTimeout, OperatorError, ProducerFatal, RecordTooLarge, TopicMissing
 from logkeel.log import OutputRecord, Producer, TopicPartition
 from logkeel.records import ErrorInfo, StepAnswer, StepCommand, StepFailed, StepHeartbeat, StepJournaled, StepSucceeded
 from logkeel.steps.machine.messages import Acknowledged, key_of
@@ -53,7 +54,8 @@ class AnswerSender:
         self._soon: Callable[[Callable[[], None]], None] | None = None
         self._unsent: deque[_Sent] = deque()
         self._dispatching = threading.Lock()
-        self._asked = False
+        self._asked = self._asked_to_tidy = False
+        self._poller: int | None = None
         self._again: deque[_Sent] = deque()
         self._acknowledged: deque[Acknowledged] = deque()
         self._fatal: Exception | None = None
@@ -80,10 +82,7 @@ class AnswerSender:
             self.dispatch()
         elif not self._asked:
             self._asked = True
-            try:
-                self._soon(self.dispatch)
-            except RuntimeError:  # the loop has ended
-                self.dispatch()
+            self._on_the_loop(self.dispatch)
 
     def dispatch(self) -> None:
         """Send what is queued, on any thread; in the order of `send`."""
@@ -102,6 +101,7 @@ class AnswerSender:
         again = [self._again.popleft() for _ in range(len(self._again))]
         if again:
             self._produce(again)
+        self._poller = threading.get_ident()
         self.dispatch()
         self._producer.poll(0.0)
         if self._fatal is not None:
@@ -123,12 +123,13 @@ class AnswerSender:
     def close(self) -> None:
         """Release producer and outbox."""
         self._producer.close()
-        self.let_go()
+        if self._outbox is not None:
+            self._outbox.close()
 
     def let_go(self) -> None:
         """Release the file alone, as the end of the process would; idempotent."""
         if self._outbox is not None:
-            self._outbox.close()
+            self._outbox.let_go()
 
     def _output(self, command: StepCommand, answer: StepAnswer) -> OutputRecord:
         return OutputRecord(self._topic, command.routing_key.encode(), encode(answer), command.home_partition)
@@ -144,12 +145,36 @@ class AnswerSender:
         return len(mine)
 
     def _put(self, output: OutputRecord) -> Ticket | None:
-        return None if self._outbox is None else self._outbox.put(output)
+        """Not on the polling thread, which speaks for a loop that is blocked."""
+        if self._outbox is None or (self._soon is not None and threading.get_ident() == self._poller):
+            return None
+        return self._outbox.put(output)
 
     def _settle(self, sent: _Sent) -> None:
         """The outbox need not keep it any more."""
-        if self._outbox is not None and sent.ticket is not None:
-            self._outbox.kept(sent.ticket)
+        if self._outbox is None or sent.ticket is None:
+            return
+        self._outbox.kept(sent.ticket)
+        if self._soon is None:
+            self._outbox.tidy()
+        elif not self._asked_to_tidy:
+            self._asked_to_tidy = True
+            self._on_the_loop(self._tidy)
+
+    def _tidy(self) -> None:
+        self._asked_to_tidy = False
+        if self._outbox is not None:
+            self._outbox.tidy()
+
+    def _on_the_loop(self, act: Callable[[], None]) -> None:
+        """When its round is over; here, if it has ended."""
+        if self._soon is None:
+            act()
+            return
+        try:
+            self._soon(act)
+        except RuntimeError:
+            act()
 
     def _produce(self, sent: Sequence[_Sent]) -> None:
         self._producer.produce_all([(each.output, partial(self._delivered, each)) for each in sent])
@@ -165,7 +190,7 @@ class AnswerSender:
             sent.kept()
 
     def _failed(self, sent: _Sent, error: Exception) -> None:
-        if sent.found and isinstance(error, OperatorError | RecordTooLarge):
+        if sent.found and isinstance(error, TopicMissing | RecordTooLarge):
             # Of another cluster, or of other limits: the engine is asked about it, as if it had not been found.
             log.warning("found_answer_dropped", partition=sent.output.partition, reason=str(error))
             self._settle(sent)
@@ -176,8 +201,7 @@ class AnswerSender:
                 self._fatal = error
             else:
                 small = sent.output._replace(value=encode(sent.instead))
-                self._settle(sent)
-                self._again.append(sent._replace(output=small, instead=None, ticket=self._put(small)))
+                self._again.append(sent._replace(output=small, instead=None))
         else:
             self._again.append(sent)
 

@@ -1,5 +1,7 @@
 """The run core, input by input: exact events and actions."""
 
+from typing import get_args
+
 import pytest
 from tests.unit.runs.scripts import (
     T0,
@@ -229,6 +231,40 @@ def test_an_expired_key_counts_as_once() -> None:
     turn, state = one_step("KEYED", key_valid_for_ms=1_000)
     turn = next_turn(turn, reclaimed(state, "a", holder_dead=True), after_ms=1_000)
     assert state.steps["a"].phase == "in_doubt"
+
+
+def test_the_failure_that_had_a_human_asked_decides_nothing_when_it_is_said_again() -> None:
+    """As a worker's successor may, which cannot know what of it is on the log."""
+    turn, state = one_step("KEYED", key_valid_for_ms=1_000)
+    said = failed(state, "a")
+    turn = next_turn(turn, said, after_ms=2_000)
+    assert kinds(turn) == ["step_failed", "step_in_doubt"]
+    turn = next_turn(turn, said)
+    assert kinds(turn) == []
+    assert turn.actions == [Ignored("the step is in_doubt")]
+    assert state.steps["a"].failures == 1
+    assert kinds(next_turn(turn, succeeded(state, "a"))) == ["step_succeeded", "run_completed"]
+
+
+def test_a_failure_nobody_knew_of_still_answers_what_a_human_is_asked() -> None:
+    turn, state = one_step("KEYED", key_valid_for_ms=1_000)
+    turn = next_turn(turn, reclaimed(state, "a", holder_dead=True), after_ms=1_000)
+    assert state.steps["a"].phase == "in_doubt"
+    assert kinds(next_turn(turn, failed(state, "a", "fatal")))[0] == "step_failed"
+
+
+@pytest.mark.parametrize("effect", get_args(Effect))
+@pytest.mark.parametrize("kind", ["retryable", "fatal", "not_done", "timeout"])
+@pytest.mark.parametrize("in_doubt", [False, True])
+@pytest.mark.parametrize("after_ms", [10, 2_000])
+def test_a_failure_said_twice_is_as_said_once(effect: Effect, kind: str, after_ms: int, *, in_doubt: bool) -> None:
+    turn, state = one_step(effect, key_valid_for_ms=1_000 if effect == "KEYED" else None)
+    said = failed(state, "a", kind, in_doubt=in_doubt)
+    turn = next_turn(turn, said, after_ms=after_ms)
+    step = state.steps["a"]
+    again = next_turn(turn, said)
+    assert {event.kind for event in again.events} <= {"answer_ignored"}
+    assert state.steps["a"] == step
 
 
 def test_a_question_waits_while_the_holder_may_live() -> None:

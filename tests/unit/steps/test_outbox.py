@@ -1,6 +1,8 @@
 """Answers that outlive the process that gave them: found again whole, in order, and not twice."""
 
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import get_args
@@ -55,6 +57,8 @@ def test_what_was_put_is_found_until_the_log_has_it(tmp_path: Path) -> None:
         tickets = [outbox.put(answer(number)) for number in range(3)]
         assert tickets[1] is not None
         outbox.kept(tickets[1])
+        assert found(path) == [answer(0), answer(1), answer(2)], "nobody has noted it yet"
+        outbox.tidy()
     assert found(path) == [answer(0), answer(2)]
     with opened(path) as outbox:
         for ticket, _ in outbox.take_found():
@@ -95,7 +99,8 @@ def test_one_that_is_empty_again_does_not_grow(tmp_path: Path) -> None:
             ticket = outbox.put(answer(number))
             assert ticket is not None
             outbox.kept(ticket)
-    assert path.stat().st_size < 80
+            outbox.tidy()
+            assert path.stat().st_size == 0, "results do not stay on the disk"
 
 
 def test_what_does_not_fit_or_is_no_plain_record_is_not_taken(tmp_path: Path) -> None:
@@ -151,6 +156,27 @@ def test_it_holds_what_a_list_would(tmp_path_factory: pytest.TempPathFactory, ac
             assert [output for _, output in again] == [output for _, output in model]
             model = list(again)
     outbox.close()
+
+
+def test_a_disk_that_refuses_for_a_while_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, pwrite = tmp_path / FILE_NAME, os.pwrite
+    with opened(path) as outbox:
+        outbox.put(answer(1))
+        monkeypatch.setattr("logkeel.steps.outbox.os.pwrite", lambda *_: 0)
+        assert outbox.put(answer(2)) is None
+        monkeypatch.setattr("logkeel.steps.outbox.os.pwrite", pwrite)
+        assert outbox.put(answer(3)) is not None
+    assert found(path) == [answer(1), answer(3)]
+
+
+def test_a_frame_of_another_version_ends_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / FILE_NAME
+    with opened(path) as outbox:
+        outbox.put(answer(1))
+        monkeypatch.setattr("logkeel.steps.outbox._encode", lambda _: b"\x93abc")
+        outbox.put(answer(2))
+        monkeypatch.undo()
+    assert found(path) == [answer(1)]
 
 
 def test_where_it_cannot_be_written_work_goes_on(tmp_path: Path) -> None:
@@ -263,6 +289,41 @@ def test_an_answer_for_a_partition_that_is_gone_is_dropped_and_not_asked_for_aga
         assert [each.final for each in sender.flush(1.0)] == [True]
     assert slot.said() == ["StepSucceeded"]
     assert found(path) == []
+
+
+def test_the_polling_thread_touches_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that stalls would keep heartbeats from going out, and steps that live would be taken for lost."""
+    slot, writers = Slot(tmp_path / FILE_NAME), list[int]()
+    pwrite, ftruncate = os.pwrite, os.ftruncate
+
+    def noting(call: Callable[..., int | None]) -> Callable[..., int | None]:
+        def noted(*arguments: object) -> int | None:
+            writers.append(threading.get_ident())
+            return call(*arguments)
+
+        return noted
+
+    monkeypatch.setattr("logkeel.steps.outbox.os.pwrite", noting(pwrite))
+    monkeypatch.setattr("logkeel.steps.outbox.os.ftruncate", noting(ftruncate))
+    with closing(slot.sender()) as sender:
+        asked: list[Callable[[], None]] = []
+        sender.gather(asked.append)
+        sender.poll()
+        loop = threading.Thread(target=sender.send, args=(command(1), SUCCEEDED))
+        loop.start()
+        loop.join()
+        assert writers, "on the loop's thread"
+        before = list(writers)
+        while asked:
+            asked.pop()()
+            sender.poll()
+            if sender._asked_to_tidy:
+                break
+        sender.send(command(2), SUCCEEDED)
+        sender.poll()
+        assert writers == before
+        assert len(slot.said()) == 2
+        assert sender._tidy in asked, "the loop is asked for it"
 
 
 def test_a_failure_is_kept_like_a_success(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def answer(turn: Activation, message: StepAnswer) -> None:
         turn.ignore("unknown step")
     elif identity.dispatch != step.dispatch or not step.is_open or not turn.state.running:
         _orphan(turn, message, step)
-    elif step.phase in _OUT or (step.phase == "in_doubt" and isinstance(message, StepSucceeded | StepFailed)):
+    elif step.phase in _OUT or (step.phase == "in_doubt" and _decides(message, step)):
         why = _left_open(message)
         if why is None or not end_unsure(turn, identity.path, why):
             _HANDLERS[type(message)](turn, message, step)
@@ -54,6 +54,12 @@ def answer(turn: Activation, message: StepAnswer) -> None:
 
 
 _OUT = ("dispatched", "started")
+
+
+def _decides(message: StepAnswer, step: StepState) -> bool:
+    """Whether it says what a human is being asked about. The failure that had them asked, said again, does not."""
+    failed_anew = isinstance(message, StepFailed) and step.failed_dispatch != step.dispatch
+    return isinstance(message, StepSucceeded) or failed_anew
 
 
 def _left_open(message: StepAnswer) -> str | None:

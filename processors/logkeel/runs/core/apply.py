@@ -175,6 +175,7 @@ def _step_failed(state: RunState, event: RunEvent, plan: Plan) -> None:
             started_at_ms=event.started_at_ms or step.started_at_ms,
             finished_at_ms=event.at_ms,
             next_attempt=step.attempt + 1,
+            failed_dispatch=step.dispatch,
             effect_since_ms=_effect_since(step, event) if _may_have_happened(event.error) else step.effect_since_ms,
         ),
     )

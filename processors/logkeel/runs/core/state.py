@@ -171,6 +171,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     by unit, what may be used yet; `counted`: what failed attempts of code with a journal have used.
     `forgiven`: failures from before the run was retried, which do not count any more.
     `begun`: child runs that its code had waited for before that, by the position of the call: they are told to go on.
+    `failed_dispatch`: the last one that is known to have failed, 0: none is.
     """
 
     step: str
@@ -206,6 +207,7 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     counted: Mapping[str, int] = {}
     forgiven: int = 0
     begun: Mapping[str, str] = {}
+    failed_dispatch: int = 0
 
     @property
     def is_open(self) -> bool:
