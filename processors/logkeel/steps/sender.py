@@ -17,18 +17,30 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import structlog
 
-from logkeel.errors import LogTimeout, OperatorError, ProducerFatal, RecordTooLarge, TopicMissing
+from logkeel.errors import LogkeelError, LogTimeout, OperatorError, ProducerFatal, RecordTooLarge, TopicMissing
 from logkeel.log import OutputRecord, Producer, TopicPartition
-from logkeel.records import ErrorInfo, StepAnswer, StepCommand, StepFailed, StepHeartbeat, StepJournaled, StepSucceeded
-from logkeel.steps.machine.messages import Acknowledged, key_of
+from logkeel.records import (
+    ErrorInfo,
+    StepAnswer,
+    StepCommand,
+    StepFailed,
+    StepHeartbeat,
+    StepJournaled,
+    StepReclaimed,
+    StepSucceeded,
+)
+from logkeel.steps.machine.messages import Acknowledged, Key, key_of
 from logkeel.steps.outbox import Outbox, Ticket
-from logkeel.wire import encode
+from logkeel.wire import decode_as, encode
 
 log = structlog.get_logger("logkeel.worker", role="worker")
+
+_Outcome: TypeAlias = StepSucceeded | StepFailed | StepJournaled
+_OUTCOMES: Final[tuple[type[_Outcome], ...]] = (StepSucceeded, StepFailed, StepJournaled)
 
 
 class _Sent(NamedTuple):
@@ -47,9 +59,11 @@ class _Sent(NamedTuple):
 class AnswerSender:
     """One idempotent producer. Closes `outbox`, which may be left out."""
 
-    def __init__(self, producer: Producer, topic: str, outbox: Outbox | None = None) -> None:
+    def __init__(self, producer: Producer, topic: str, *, holder: str = "", outbox: Outbox | None = None) -> None:
+        """`holder`: in whose name the engine is told what the slot's last process has left open."""
         self._producer = producer
         self._topic = topic
+        self._holder = holder
         self._outbox = outbox
         self._soon: Callable[[Callable[[], None]], None] | None = None
         self._unsent: deque[_Sent] = deque()
@@ -135,13 +149,28 @@ class AnswerSender:
         return OutputRecord(self._topic, command.routing_key.encode(), encode(answer), command.home_partition)
 
     def _find(self, outbox: Outbox) -> int:
-        """What is of another application stands in a state directory that was shared; nobody waits for it."""
+        """What is of another application stands in a state directory that was shared; nobody waits for it.
+
+        An entry is a sign of life to the engine. Behind it comes the word that its execution has ended with the process
+        whose slot this is: else a step would wait for a lease once more.
+        """
         found = outbox.take_found()
         mine = [_Sent(output, ticket=ticket, found=True) for ticket, output in found if output.topic == self._topic]
         for ticket, output in found:
             if output.topic != self._topic:
                 outbox.kept(ticket)
         self._unsent.extend(mine)
+        open_ones: dict[Key, OutputRecord] = {}
+        for sent in mine:
+            try:
+                answer = decode_as(sent.output.value or b"", *_OUTCOMES)
+            except LogkeelError:  # of a newer version: it says itself what it says
+                continue
+            open_ones.pop(key_of(answer.identity), None)
+            if isinstance(answer, StepJournaled):
+                ended = StepReclaimed(identity=answer.identity, holder=self._holder, holder_dead=True)
+                open_ones[key_of(answer.identity)] = sent.output._replace(value=encode(ended))
+        self._unsent.extend(_Sent(output, found=True) for output in open_ones.values())
         return len(mine)
 
     def _put(self, output: OutputRecord) -> Ticket | None:

@@ -133,7 +133,8 @@ class StepWorker:
         self._turned_s = clock.monotonic_s()
         self._draining = self._drained = self._closed = False
         self._progress = 0
-        self._sender = AnswerSender(client.producer(), names.step_results, Outbox(self._slot.directory / FILE_NAME))
+        outbox = Outbox(self._slot.directory / FILE_NAME)
+        self._sender = AnswerSender(client.producer(), names.step_results, holder=str(self.holder), outbox=outbox)
         self._letters = LetterSender(client.producer())
         self._streams = StreamSender(
             client.producer, names.run_streams, payloads=options.payloads, clock=clock, threaded=options.threaded

@@ -26,7 +26,7 @@ from logkeel.simulation import SimulatedClock, SimulatedCluster
 from logkeel.steps.machine.messages import Acknowledged, key_of
 from logkeel.steps.outbox import FILE_NAME, Outbox, Ticket
 from logkeel.steps.sender import AnswerSender
-from logkeel.wire import decode_as
+from logkeel.wire import decode_as, encode
 
 TOPIC = "step-results"
 SMALL = 256
@@ -200,7 +200,7 @@ class Slot:
 
     def sender(self) -> AnswerSender:
         """Of the next process."""
-        return AnswerSender(self.client.producer(), TOPIC, Outbox(self.path))
+        return AnswerSender(self.client.producer(), TOPIC, holder="next", outbox=Outbox(self.path))
 
     def said(self) -> list[str]:
         """What is on the log, by kind and entry."""
@@ -244,7 +244,9 @@ def test_what_a_killed_worker_knew_is_said_before_anything_is_asked(tmp_path: Pa
 
 
 def test_entries_of_calls_that_have_happened_are_kept_and_intents_are_not(tmp_path: Path) -> None:
-    """An intent without its call would have somebody asked about what never began."""
+    """An intent without its call would have somebody asked about what never began. Behind an entry comes the word that
+    its execution is over; behind an outcome none is needed.
+    """
     slot = Slot(tmp_path / FILE_NAME)
     killed = slot.sender()
     killed.gather(_never)
@@ -253,7 +255,20 @@ def test_entries_of_calls_that_have_happened_are_kept_and_intents_are_not(tmp_pa
     killed.let_go()
     with closing(slot.sender()) as after:
         after.poll()
-        assert slot.said() == ["model done"]
+        assert slot.said() == ["model done", "StepReclaimed"]
+
+
+def test_behind_an_outcome_nothing_is_said_of_its_execution(tmp_path: Path) -> None:
+    slot = Slot(tmp_path / FILE_NAME)
+    killed = slot.sender()
+    killed.gather(_never)
+    killed.send(command(1), _entry("done"))
+    killed.send(command(1), SUCCEEDED)
+    killed.let_go()
+    with closing(slot.sender()) as after:
+        assert after.found == 2
+        after.poll()
+        assert slot.said() == ["model done", "StepSucceeded"]
 
 
 def test_what_is_durable_is_not_said_again(tmp_path: Path) -> None:
@@ -282,7 +297,7 @@ def test_what_another_application_left_in_a_shared_directory_is_not_sent(tmp_pat
 def test_an_answer_for_a_partition_that_is_gone_is_dropped_and_not_asked_for_again(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     with closing(Outbox(path)) as other:
-        other.put(OutputRecord(TOPIC, b"run", b"value", 7))
+        other.put(OutputRecord(TOPIC, b"run", encode(SUCCEEDED), 7))
     slot = Slot(path)
     with closing(slot.sender()) as sender:
         sender.send(command(1), SUCCEEDED)
