@@ -21,7 +21,7 @@ def short_plan(workflow: str) -> Plan:
         runs = tuple(RunPlan(f"turn-{number}", workflow, 1_000 * number, start, "ann") for number in (1, 2))
     return Plan(
         seed=0,
-        settings=WorldSettings(seed=0, engine_slots=(0, 1), worker_slots=(0, 1), max_records=7),
+        settings=WorldSettings(seed=0, engine_slots=(0, 1), worker_slots=(0, 1), max_records=7, keeps_outcomes=True),
         runs=runs,
         strikes=(),
         trouble=0.0,

@@ -130,6 +130,7 @@ def _settings(seed: int) -> WorldSettings:
         max_bytes=draw.choice((1, 400, 4_000_000, 4_000_000)),
         pace=draw.choice((0.3, 1.0, 3.0)),
         rocks=seed % ROCKS_EVERY == 0,
+        keeps_outcomes=Random(f"{seed}/outcomes").random() < 0.5,
         **_circumstances(seed),
     )
     if settings.head_starts:

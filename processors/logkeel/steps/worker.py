@@ -75,6 +75,8 @@ class WorkerOptions:
     `debug`: time-outs of steps are not enforced here. A person at a breakpoint takes the time they need; the engine
     waits as long as heartbeats come.
     `observers`: who else is told of executions and their calls, beside the log.
+    `keeps_outcomes`: whether results stand on the slot's disk until the log has them (decision 0044); without, the
+    steps of a killed worker are looked after as if its disk had gone with it.
     """
 
     queue: str = "default"
@@ -91,6 +93,7 @@ class WorkerOptions:
     leave_on_close: bool = True
     debug: bool = False
     observers: tuple[StepObserver, ...] = ()
+    keeps_outcomes: bool = True
 
 
 def _holder(state_dir: Path, options: WorkerOptions, slot: int) -> Holder:
@@ -133,7 +136,7 @@ class StepWorker:
         self._turned_s = clock.monotonic_s()
         self._draining = self._drained = self._closed = False
         self._progress = 0
-        outbox = Outbox(self._slot.directory / FILE_NAME)
+        outbox = Outbox(self._slot.directory / FILE_NAME) if options.keeps_outcomes else None
         self._sender = AnswerSender(client.producer(), names.step_results, holder=str(self.holder), outbox=outbox)
         self._letters = LetterSender(client.producer())
         self._streams = StreamSender(

@@ -11,6 +11,7 @@ import msgspec
 from tests.ledger.ledger import Ledger, LedgerTopics, Posting
 from tests.ledger.verify import faults, read_books
 
+from logkeel.errors import LogUnavailable
 from logkeel.exactly_once import LoopPorts, LoopSettings, Repair, TransactionalLoop, Unobserved
 from logkeel.kafka import KafkaLogClient, SystemClock
 from logkeel.log import Clock, OutputRecord, TopicPartition
@@ -142,7 +143,7 @@ class Site:
         """Wait until every posting is booked exactly once."""
 
         def wrong() -> list[str]:
-            assert engine is None or engine.ended_by is None, engine
+            assert engine is None or engine.ended_by is None, f"the engine ended: {engine.ended_by!r}"
             return faults(read_books(self.client, self.topics, self.partitions))
 
         self.until(lambda: not wrong(), lambda: f"books stay wrong: {wrong()[:5]}")
@@ -160,8 +161,16 @@ class Site:
         self.until(lambda: not self.admin.describe_topics([self.topics.changelog]), lambda: "it does not go away")
         self.admin.create_topics(self.topics.plans(self.partitions))
 
+    def _deletes(self, before: int) -> bool:
+        """A broker hears of the new policy a moment after it was accepted."""
+        try:
+            self.admin.delete_records({self.changelog(): before})
+        except LogUnavailable:
+            return False
+        return True
+
     def truncate_changelog(self, before: int) -> None:
         """Lose the beginning, as a wrong cleanup policy does."""
         self.admin.alter_topic_config(self.topics.changelog, {"cleanup.policy": "delete"})
-        self.admin.delete_records({self.changelog(): before})
+        self.until(lambda: self._deletes(before), lambda: "the topic's policy does not change")
         self.admin.alter_topic_config(self.topics.changelog, {"cleanup.policy": "compact"})

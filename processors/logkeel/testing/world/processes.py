@@ -395,6 +395,7 @@ class WorkerProcess(Process):
                 new_loop=self._new_loop,
                 incarnation=f"{self.slot}-{self.life}",
                 keeping=FEW,
+                keeps_outcomes=world.settings.keeps_outcomes,
             ),
         )
 

@@ -72,6 +72,8 @@ class WorldSettings:
     """By slot of a worker: by how much its clock is off in its first life, in ms; then it is set right."""
     lacks: Mapping[int, frozenset[tuple[str, str]]] = field(default_factory=dict)
     """By slot of a worker: names and versions of workflows that it does not know, as in a rolling update."""
+    keeps_outcomes: bool = False
+    """A worker finds what its slot's last process knew; else each has a new disk, which is the worse case."""
     every_turn: bool = False
     """Turns in which nothing is to do are run as well: the same happens, it takes longer."""
     head_starts: bool = False
