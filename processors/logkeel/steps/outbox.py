@@ -139,11 +139,8 @@ class Outbox:
 
     def close(self) -> None:
         """Release the file; idempotent. What waits is found by the next process."""
-        with self._lock:
-            if self._descriptor is not None:
-                self._tidy()
-                os.close(self._descriptor)
-                self._descriptor = None
+        self.tidy()
+        self.let_go()
 
     def let_go(self) -> None:
         """Release the file as the end of the process would: nothing more is noted. Idempotent."""

@@ -92,9 +92,7 @@ class AnswerSender:
         told = None if entry else Acknowledged(key_of(command.identity), final)
         ticket = self._put(output) if _is_outcome(answer) else None
         self._unsent.append(_Sent(output, told, _too_large(answer), kept, ticket))
-        if self._soon is None:
-            self.dispatch()
-        elif not self._asked:
+        if not self._asked:
             self._asked = True
             self._on_the_loop(self.dispatch)
 
@@ -154,24 +152,23 @@ class AnswerSender:
         An entry is a sign of life to the engine. Behind it comes the word that its execution has ended with the process
         whose slot this is: else a step would wait for a lease once more.
         """
-        found = outbox.take_found()
-        mine = [_Sent(output, ticket=ticket, found=True) for ticket, output in found if output.topic == self._topic]
-        for ticket, output in found:
+        open_ones: dict[Key, OutputRecord] = {}
+        for ticket, output in outbox.take_found():
             if output.topic != self._topic:
                 outbox.kept(ticket)
-        self._unsent.extend(mine)
-        open_ones: dict[Key, OutputRecord] = {}
-        for sent in mine:
+                continue
+            self._unsent.append(_Sent(output, ticket=ticket, found=True))
             try:
-                answer = decode_as(sent.output.value or b"", *_OUTCOMES)
+                answer = decode_as(output.value or b"", *_OUTCOMES)
             except LogkeelError:  # of a newer version: it says itself what it says
                 continue
             open_ones.pop(key_of(answer.identity), None)
             if isinstance(answer, StepJournaled):
                 ended = StepReclaimed(identity=answer.identity, holder=self._holder, holder_dead=True)
-                open_ones[key_of(answer.identity)] = sent.output._replace(value=encode(ended))
+                open_ones[key_of(answer.identity)] = output._replace(value=encode(ended))
+        found = len(self._unsent)
         self._unsent.extend(_Sent(output, found=True) for output in open_ones.values())
-        return len(mine)
+        return found
 
     def _put(self, output: OutputRecord) -> Ticket | None:
         """Not on the polling thread, which speaks for a loop that is blocked."""
@@ -184,9 +181,7 @@ class AnswerSender:
         if self._outbox is None or sent.ticket is None:
             return
         self._outbox.kept(sent.ticket)
-        if self._soon is None:
-            self._outbox.tidy()
-        elif not self._asked_to_tidy:
+        if not self._asked_to_tidy:
             self._asked_to_tidy = True
             self._on_the_loop(self._tidy)
 
@@ -196,7 +191,7 @@ class AnswerSender:
             self._outbox.tidy()
 
     def _on_the_loop(self, act: Callable[[], None]) -> None:
-        """When its round is over; here, if it has ended."""
+        """When its round is over; here, if there is none or it has ended."""
         if self._soon is None:
             act()
             return
