@@ -1,5 +1,7 @@
-"""Ends a process kindly: SIGTERM and SIGINT set an event once; a second SIGINT ends at once."""
+"""Ends a process kindly: SIGTERM and SIGINT set an event once; a second SIGINT ends at once. SIGUSR1: where is it?"""
 
+import contextlib
+import faulthandler
 import signal
 from types import FrameType
 
@@ -17,4 +19,11 @@ def stop_on_signals() -> Beats:
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
+    _tell_stacks_on_signal()
     return stop
+
+
+def _tell_stacks_on_signal() -> None:
+    """SIGUSR1 writes the stacks of all threads to standard error, even while a thread keeps the others from running."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # no such signal here, or standard error is no file
+        faulthandler.register(signal.SIGUSR1, all_threads=True)

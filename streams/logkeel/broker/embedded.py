@@ -19,8 +19,9 @@ from typing import Final, Self
 
 from logkeel.broker import java, state
 from logkeel.broker.block import RunsInBlock
-from logkeel.broker.launch import BrokerProcess, LaunchRequest, launch
+from logkeel.broker.launch import LaunchRequest, launch
 from logkeel.broker.settings import HOST
+from logkeel.broker.spawning import BrokerProcess
 from logkeel.broker.state import BrokerNote
 from logkeel.errors import BrokerDied
 

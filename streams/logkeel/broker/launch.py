@@ -1,23 +1,25 @@
 """Starts a broker process in a data directory and waits until it takes work; used by both ways of running one.
 
-Order: lock, room on the disk, jars and archive, ports, properties, format, process, ready. Every failure on the way
-leaves no process and no lock behind.
+Order: lock, room on the disk, jars and archive, ports, properties, format, fence, process, ready. Every failure on the
+way leaves no process and no lock behind.
 """
 
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 from logkeel.broker import ports as tcp
+from logkeel.broker.fencing import fence, needs_fencing
 from logkeel.broker.locking import take
 from logkeel.broker.places import cache_directory
 from logkeel.broker.runtime import Runtime, prepare
 from logkeel.broker.security import Security
 from logkeel.broker.settings import HOST, BrokerSettings, Member, Ports
+from logkeel.broker.spawning import BrokerProcess, Spawn
 from logkeel.broker.state import BrokerNote, lock_path, log_path, log_tail, read_note, says_started, write_note
 from logkeel.errors import BrokerDied, BrokerLocked, DiskFull, PortTaken
 
@@ -47,21 +49,6 @@ class LaunchRequest:
     ports: Ports | None = None
     security: Security | None = None
     """None: plain connections, and everybody may do everything."""
-
-
-class BrokerProcess(Protocol):
-    """A spawned broker: its process id, and whether it has ended."""
-
-    @property
-    def pid(self) -> int: ...
-
-    def has_ended(self) -> bool: ...
-
-    def end_now(self) -> None: ...
-
-
-Spawn = Callable[[Sequence[str], int, int], BrokerProcess]
-"""Runs a command line with its output going to one file descriptor and holding another (the lock) open."""
 
 
 def launch(request: LaunchRequest, spawn: Spawn) -> tuple[BrokerProcess, BrokerNote]:
@@ -135,6 +122,8 @@ def _launch_locked(
         runtime.format(settings.log_dir, request.member)
     else:
         runtime.format_with_users(settings.log_dir, properties, request.security.format_arguments())
+    if needs_fencing(settings):
+        fence(settings, runtime, spawn, lock)
     _keep_log_small(log_path(request.data_dir))
     logged_bytes = log_path(request.data_dir).stat().st_size if log_path(request.data_dir).exists() else 0
     output = os.open(log_path(request.data_dir), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)

@@ -22,9 +22,7 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "share.coordinator.state.topic.num.partitions": "1",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
-    # After kill -9 the node may register again only when its former session has ended.
     "broker.heartbeat.interval.ms": "500",
-    "broker.session.timeout.ms": "3000",
     # Sized for a heap of 512 MB on two cores.
     "log.cleaner.threads": "1",
     "log.cleaner.dedupe.buffer.size": "16777216",
@@ -33,6 +31,20 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "num.recovery.threads.per.data.dir": "2",
     "background.threads": "2",
     "group.coordinator.threads": "1",
+}
+
+
+_SHORT_SESSION: Final[Mapping[str, str]] = {"broker.session.timeout.ms": "3000"}
+"""Where another node is to take over; and after kill -9 a node of a cluster may register again only when its former
+session has ended. One that is alone is fenced before it starts (see `fencing`), and has Kafka's own time-out: being
+fenced amid its work would lose markers."""
+
+_FENCING: Final[Mapping[str, str]] = {
+    "process.roles": "controller",
+    "broker.heartbeat.interval.ms": "50",
+    "broker.session.timeout.ms": "100",
+    # Its idle records tell that what came before is on the disk.
+    "metadata.max.idle.interval.ms": "50",
 }
 
 
@@ -92,13 +104,22 @@ class BrokerSettings:
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(self.log_dir),
             **_DEFAULTS,
+            **(_SHORT_SESSION if self.member else {}),
             **replication(len(controllers)),
             **self.overrides,
         }
 
     def text(self) -> str:
         """The properties as a Java properties file."""
-        return "".join(f"{name}={_escape(value)}\n" for name, value in self.properties().items())
+        return _as_file(self.properties())
+
+    def controller_text(self) -> str:
+        """The same for the node's controller alone, which fences the broker that does not come."""
+        properties = self.properties()
+        for name in ("advertised.listeners", "inter.broker.listener.name"):
+            properties.pop(name, None)
+        alone = {"listeners": f"CONTROLLER://{HOST}:{self.ports.controller}"}
+        return _as_file({**properties, **alone, **_FENCING})
 
 
 def replication(nodes: int) -> dict[str, str]:
@@ -128,9 +149,14 @@ def container_environment(advertised: str) -> dict[str, str]:
         "inter.broker.listener.name": "INTERNAL",
         "controller.listener.names": "CONTROLLER",
         **_DEFAULTS,
+        **_SHORT_SESSION,
         **replication(1),
     }
     return {"KAFKA_" + name.upper().replace(".", "_"): value for name, value in inside.items()}
+
+
+def _as_file(properties: Mapping[str, str]) -> str:
+    return "".join(f"{name}={_escape(value)}\n" for name, value in properties.items())
 
 
 def _escape(value: str) -> str:

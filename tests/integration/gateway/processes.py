@@ -1,6 +1,7 @@
 """Processes of an application with a gateway, on a real broker."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import httpx
 REPOSITORY = Path(__file__).parents[3]
 LOGKEEL = [sys.executable, "-m", "logkeel.cli.main"]
 READY_S = 60.0
+STACKS_S = 1.0
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Application:
     prefix: str
     folder: Path
     extra: dict[str, str] = field(default_factory=dict)
+    started: "list[subprocess.Popen[bytes]]" = field(default_factory=list, repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -49,9 +52,24 @@ class Application:
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """A process whose words go to a file."""
         with (self.folder / f"{arguments[0]}.log").open("ab") as log:
-            return subprocess.Popen(
-                [*LOGKEEL, *arguments], cwd=REPOSITORY, env=self.environment, stdout=log, stderr=log
+            self.started.append(
+                subprocess.Popen([*LOGKEEL, *arguments], cwd=REPOSITORY, env=self.environment, stdout=log, stderr=log)
             )
+        return self.started[-1]
+
+    def kill(self) -> None:
+        """End what has not ended: for a test that failed in between."""
+        for process in self.started:
+            process.kill()
+            process.wait()
+
+    def stacks(self) -> str:
+        """What the processes say, with where they stand now."""
+        for process in self.started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGUSR1)
+        time.sleep(STACKS_S)
+        return self.words()
 
     @contextmanager
     def running(self, *roles: tuple[str, ...]) -> Iterator[None]:
@@ -67,7 +85,7 @@ class Application:
 
     def words(self) -> str:
         """The last of what the processes said."""
-        return "\n".join(path.read_text()[-2_000:] for path in sorted(self.folder.glob("*.log")))
+        return "\n".join(path.read_text()[-8_000:] for path in sorted(self.folder.glob("*.log")))
 
 
 def free_port() -> int:
@@ -83,11 +101,14 @@ def until_ready(port: int, application: Application) -> httpx.Client:
         base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(retries=0), timeout=httpx.Timeout(40.0)
     )
     deadline_s = time.monotonic() + READY_S
+    last: object = None
     while time.monotonic() < deadline_s:
         try:
-            if client.get("/readyz").status_code == 200:
+            answer = client.get("/readyz")
+            if answer.status_code == 200:
                 return client
-        except httpx.TransportError:
-            pass
+            last = answer.text
+        except httpx.TransportError as error:
+            last = error
         time.sleep(0.1)
-    raise AssertionError(f"the gateway was not ready in {READY_S} s: {application.words()}")
+    raise AssertionError(f"the gateway was not ready in {READY_S} s: {last!r}; {application.stacks()}")

@@ -5,7 +5,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -75,9 +75,15 @@ class Teller(threading.Thread):
         self._producer.close()
 
 
-def test_killed_amid_its_projection_it_counts_every_event_once(kafka_bootstrap: str, tmp_path: Path) -> None:
+@pytest.fixture
+def application(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Application]:
+    made = Application(kafka_bootstrap, f"t{uuid4().hex[:8]}", tmp_path)
+    yield made
+    made.kill()
+
+
+def test_killed_amid_its_projection_it_counts_every_event_once(kafka_bootstrap: str, application: Application) -> None:
     chance = random.Random(SEED)
-    application = Application(kafka_bootstrap, f"t{uuid4().hex[:8]}", tmp_path)
     names = TopicNames(application.prefix)
     done = application.logkeel("topics", "apply", "--partitions", str(PARTITIONS))
     assert done.returncode == 0, done.stderr

@@ -5,16 +5,21 @@ import shutil
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from logkeel.broker import state
-from logkeel.broker.launch import BrokerProcess, LaunchRequest, choose_ports, died, launch
+from logkeel.broker.detached import DetachedProcess
+from logkeel.broker.fencing import fence, needs_fencing
+from logkeel.broker.launch import LaunchRequest, choose_ports, died, launch
 from logkeel.broker.locking import is_held, take
 from logkeel.broker.places import cache_directory, default_data_directory
-from logkeel.broker.settings import BrokerSettings, Ports, container_environment
+from logkeel.broker.runtime import Runtime
+from logkeel.broker.settings import BrokerSettings, Member, Ports, container_environment
+from logkeel.broker.spawning import BrokerProcess
 from logkeel.broker.state import BrokerNote, read_note, write_note
 from logkeel.cli.main import SECTIONS, sections_for
 from logkeel.errors import BrokerDied, BrokerLocked, DiskFull, PortTaken
@@ -52,6 +57,39 @@ def test_all_listeners_are_local_and_only_clients_are_told_the_advertised_addres
     assert properties["num.partitions"] == "7"
     assert "transaction.abort.timed.out.transaction.cleanup.interval.ms" not in properties
     assert "log.dirs=/d/kafka\n" in settings.text()
+
+
+def test_the_controller_alone_listens_to_nobody_else_and_fences_soon() -> None:
+    text = BrokerSettings(
+        Path("/d"), Ports(1, 2, 3), "proxy:9", {"broker.session.timeout.ms": "7000"}
+    ).controller_text()
+    assert "process.roles=controller\n" in text
+    assert "\nlisteners=CONTROLLER://127.0.0.1:3\n" in text
+    assert "CLIENT://" not in text
+    assert "inter.broker.listener.name" not in text
+    assert "\nbroker.session.timeout.ms=100\n" in text
+
+
+def test_only_a_node_that_is_alone_and_was_killed_is_fenced(tmp_path: Path) -> None:
+    alone = BrokerSettings(tmp_path, Ports(1, 2, 3), "x:1")
+    assert not needs_fencing(alone)
+    metadata = alone.log_dir / "__cluster_metadata-0"
+    metadata.mkdir(parents=True)
+    (metadata / "00000000000000000000.log").touch()
+    assert needs_fencing(alone)
+    assert not needs_fencing(replace(alone, member=Member(1, "c", {1: 3, 2: 4})))
+    (alone.log_dir / ".kafka_cleanshutdown").touch()
+    assert not needs_fencing(alone)
+
+
+def test_a_controller_that_does_not_come_up_fails_no_start(tmp_path: Path) -> None:
+    settings = BrokerSettings(tmp_path, Ports(1, 2, 3), "x:1")
+    lock = take(state.lock_path(tmp_path))
+    assert lock is not None
+    fence(settings, Runtime((tmp_path / "no.jar",), tmp_path), DetachedProcess, lock)
+    os.close(lock)
+    assert not state.is_running(tmp_path)
+    assert "kafka.Kafka" in (tmp_path / "fencing.log").read_text()
 
 
 def test_a_container_gets_the_same_defaults() -> None:
