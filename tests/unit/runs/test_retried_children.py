@@ -205,6 +205,21 @@ def test_a_retry_waits_behind_the_first_start_for_a_definition_that_is_not_known
     assert family.ends(family.run_id) == ["failed", "succeeded"]
 
 
+def test_a_retry_that_comes_with_the_definition_waits_for_the_first_start_which_is_let_go_behind_it() -> None:
+    """Seed 560134422: records come before what waited for a definition, which came with this very batch."""
+    family = Family(BESIDE, publish=())
+    family.fail(command(family, "x", family.run_id))
+    family.put(TWO)
+    retry(family, family.run_id)
+    assert [word.error.code for word in family.words() if word.error] == ["cancelled"]
+    assert "run_retried" in family.kinds(family.kid)
+    for step in ("a", "b"):
+        family.work(step, family.kid)
+    family.succeed(command(family, "x", family.run_id))
+    family.work("z", family.run_id)
+    assert family.ends(family.run_id) == ["failed", "succeeded"]
+
+
 def test_a_retry_of_a_child_whose_definition_never_comes_fails_as_its_first_start() -> None:
     family = Family(BESIDE, publish=())
     family.fail(command(family, "x", family.run_id))

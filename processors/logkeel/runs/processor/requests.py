@@ -189,7 +189,7 @@ class RequestHandler:
             self._park(awaited_workflow(request.workflow, request.version or None), record, what, turn)
             return
         if request.parent is not None and asks_anew(request.parent, None):
-            self._child_again(what, request.parent, None, turn)
+            self._unknown_child_again(record, what, request, turn)
             return
         if attributes_bytes(request) > MAX_ATTRIBUTES_BYTES:
             reason = f"attributes, trace and names exceed {MAX_ATTRIBUTES_BYTES} bytes; put them into the input"
@@ -308,6 +308,14 @@ class RequestHandler:
             return
         self._see(what, turn)
         self._reannounce(state, turn)
+
+    def _unknown_child_again(self, record: Record, what: Identified, request: StartRun, turn: Turn) -> None:
+        """A child that is not known is not begun by a retry; its first start may still be among those that are let go."""
+        first_may_wait, _ = Ledger(turn).parked(awaited_workflow(request.workflow, request.version or None), 1, 1)
+        if first_may_wait:
+            self._park(awaited_run(what.run_id), record, what, turn)
+        elif request.parent is not None:
+            self._child_again(what, request.parent, None, turn)
 
     def _child_again(self, what: Identified, parent: Parent, state: RunState | None, turn: Turn) -> None:
         """A parent that was retried waits for its child anew: it goes on, or its end is told once more."""
