@@ -11,7 +11,7 @@ from tests.sim.forks import faults_of_forks, own_of
 from tests.sim.heirs import faults_of_heirs
 from tests.sim.journals import faults_of_journals, faults_of_late_entries
 from tests.sim.limits import faults_of_limits
-from tests.sim.losses import faults_of_losses
+from tests.sim.losses import faults_of_losses, was_beside_a_killer
 from tests.sim.outside import JOURNAL, Line, Outside
 from tests.sim.patches import faults_of_patches
 from tests.sim.plan import Plan, RunPlan
@@ -92,7 +92,7 @@ def faults_of(world: World, outside: Outside, plan: Plan) -> list[str]:
     results = {run.run_id: str(2 * run.number).encode() for run in plan.runs}
     found += faults_of_forks(world, whole, outside.lines, results)
     found += _faults_of_effects(outside.lines)
-    found += _faults_of_outcomes(world, plan, histories)
+    found += _faults_of_outcomes(world, plan, histories, outside)
     found += _lost_effects(histories, outside.lines)
     found += faults_of_journals(histories, outside.lines)
     found += faults_of_late_entries(histories, answers)
@@ -176,7 +176,7 @@ def _lost_effects(histories: Histories, lines: Iterable[Line]) -> Iterator[str]:
                 yield f"{place}: is done, and its effect never happened"
 
 
-def _faults_of_outcomes(world: World, plan: Plan, histories: Histories) -> Iterator[str]:
+def _faults_of_outcomes(world: World, plan: Plan, histories: Histories, outside: Outside) -> Iterator[str]:
     """Every run that was asked for was accepted and ended as it may."""
     completions, rejections = completions_of(world)
     by_run = {each.run_id: each for each in completions if not each.reannounced}
@@ -185,7 +185,9 @@ def _faults_of_outcomes(world: World, plan: Plan, histories: Histories) -> Itera
     for run in plan.runs:
         if run.run_id not in accepted and run.run_id not in cancelled:
             yield f"{run.run_id}: was lost"
-        elif (completion := by_run.get(run.run_id)) is not None:
+            continue
+        completion = by_run.get(run.run_id)
+        if completion is not None and not was_beside_a_killer(completion, histories, outside.killed_by_steps):
             yield from _faults_of_completion(run, completion)
     for rejected in rejections:
         is_unborn = rejected.code == "unknown_workflow" and (rejected.run_id or "").startswith(f"{unborn.name}-")

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from logkeel.log import Record
-from logkeel.records import RunEvent, StepAnswer, StepHeartbeat, StepReclaimed
+from logkeel.records import RunCompleted, RunEvent, StepAnswer, StepHeartbeat, StepReclaimed
+from logkeel.runs.core.doubt import RECLAIMS_TO_GIVE_UP
 from logkeel.testing.world import TraceEvent, World
 
 Histories = Mapping[tuple[str, str], list[RunEvent]]
@@ -64,6 +65,20 @@ def faults_of_losses(world: World, histories: Histories, answers: Iterable[tuple
                 since_ms = max([*heard, *disturbed[max(0, known - 1) : known]], default=event.at_ms)
                 if keeps_up and event.at_ms - since_ms > LEASE_MS + LATE_MS:
                     yield f"P32: {place} was given up {event.at_ms - since_ms:.0f} ms after anything was heard of it"
+
+
+def was_beside_a_killer(completion: RunCompleted, histories: Histories, killed_by_steps: set[str]) -> bool:
+    """Whether a run failed by losses of which too few to fail were its own: the rest fell to a step beside it.
+
+    The engine cannot tell which of the steps of a dead process has killed it, and counts a loss of each (P32).
+    """
+    if completion.error is None or completion.error.code != "worker_lost":
+        return False
+    events = histories[completion.run_id, completion.incarnation]
+    failed = next(event.path for event in reversed(events) if event.kind == "step_failed")
+    lost = [e.holder for e in events if (e.kind, e.reason, e.path) == ("step_reclaimed", "lost", failed)]
+    own = [holder for holder in lost if holder not in killed_by_steps]
+    return len(own) < RECLAIMS_TO_GIVE_UP <= len(lost)
 
 
 def _was_silent(signs: list[int], *, keeps_up: bool) -> bool:

@@ -78,7 +78,7 @@ class StepBroke(Exception):
 class Outside:
     """The stage of one simulation. `STAGE` is the one that steps of this module play on. `opened`: how often somebody
 
-    has seen to what a run had failed at.
+    has seen to what a run had failed at. `killed_by_steps`: workers, as they sign, that a step of a run has killed.
     """
 
     def __init__(self, world: World, seed: int, *, trouble: float) -> None:
@@ -89,6 +89,7 @@ class Outside:
         self._happened: set[str] = set()
         self._inside: dict[tuple[str, str], set[tuple[str, int]]] = {}
         self._lost: set[tuple[str, str, str]] = set()
+        self.killed_by_steps: set[str] = set()
         self._opened: set[tuple[str, str, str]] = set()
         self.opened: Counter[str] = Counter()
 
@@ -145,6 +146,7 @@ class Outside:
         await asyncio.sleep(after_ms / 1_000)
         worker = self.world.acting
         if worker is not None:
+            self.killed_by_steps |= {each.holder for each in self.world.workers if each is worker}
             worker.kill(back_in_ms=LOST_MS)
             raise ProcessDied(f"{worker.name} in {step.path}")
 

@@ -310,7 +310,7 @@ class RequestHandler:
         self._reannounce(state, turn)
 
     def _unknown_child_again(self, record: Record, what: Identified, request: StartRun, turn: Turn) -> None:
-        """A child that is not known is not begun by a retry; its first start may still be among those that are let go."""
+        """A child that is not known is never begun by a retry; its first start may be among those that are let go."""
         first_may_wait, _ = Ledger(turn).parked(awaited_workflow(request.workflow, request.version or None), 1, 1)
         if first_may_wait:
             self._park(awaited_run(what.run_id), record, what, turn)
