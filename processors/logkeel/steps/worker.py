@@ -424,6 +424,7 @@ class StepWorker:
                 # What starts now was claimed then: a later commit, refused perhaps, makes no claim younger (P39).
                 self._claimed_at_s = asked_at_s
                 self._notice_standstill(asked_at_s)
+                self._machine.tell_time(self._clock.now_ms(), self._elapsed_ms())
                 # As if it had failed: claimed again by the next turn, which reads on.
                 self._handle(m.CommitFailed(action) if action.claims and self._control.is_behind else answer)
             case m.CancelStep(key, reason):

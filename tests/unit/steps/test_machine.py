@@ -54,6 +54,24 @@ def test_an_idempotent_command_starts_at_once_and_its_mark_follows() -> None:
     assert at(it, 200) == [m.Commit(((SOURCE, 0, mark(0)),))]
 
 
+def test_what_a_slow_claim_lets_start_counts_its_time_from_then() -> None:
+    """P25: the first heartbeat comes a second after the start, and what is too late by then is not begun."""
+    it = machine()
+    assigned(it)
+    at(it, 0)
+    arrive(it, 0, command(0, effect="ONCE"))
+    arrive(it, 1, replace(command(1, effect="ONCE"), not_after_ms=2_000))
+    (claim,) = at(it, 10)
+    assert isinstance(claim, m.Commit)
+    it.tell_time(2_600, 2_600)
+    started, late = it.handle(m.Committed(claim))
+    assert isinstance(started, m.StartStep)
+    assert isinstance(late, m.SendReleased)
+    assert not any(isinstance(each, m.SendHeartbeat) for each in at(it, 3_590))
+    (beat,) = (each for each in at(it, 3_610) if isinstance(each, m.SendHeartbeat))
+    assert beat.started_at_ms == 2_600
+
+
 def test_a_step_with_a_journal_starts_after_its_claim_only() -> None:
     it = machine()
     assigned(it)

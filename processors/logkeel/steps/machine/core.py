@@ -132,9 +132,13 @@ class StepMachine:
         due_ms = self._commit_due_ms if self._heartbeat_due_ms is None else self._heartbeat_due_ms
         return min(due_ms, self._commit_due_ms) - elapsed_ms
 
+    def tell_time(self, now_ms: int, elapsed_ms: int) -> None:
+        """Time went by within a turn, as in a claim: what it lets start starts now, not when it was asked for."""
+        self._now_ms, self._elapsed_ms = now_ms, elapsed_ms
+
     def pass_over(self, now_ms: int, elapsed_ms: int) -> None:
         """What `TimeAdvanced` leaves behind when the machine rests."""
-        self._now_ms, self._elapsed_ms = now_ms, elapsed_ms
+        self.tell_time(now_ms, elapsed_ms)
         if elapsed_ms >= self._commit_due_ms:
             self._commit_due_ms = elapsed_ms + self._settings.commit_every_ms
 
