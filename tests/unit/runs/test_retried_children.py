@@ -220,6 +220,31 @@ def test_a_retry_that_comes_with_the_definition_waits_for_the_first_start_which_
     assert family.ends(family.run_id) == ["failed", "succeeded"]
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_retries_and_cancels_of_a_child_that_could_not_begin_yet_are_heard_in_their_order(is_late: bool) -> None:
+    """Seed 369908534: a cancel was heard before the retry that it was for, and the next retry met a child under way."""
+    family = Family(BESIDE, publish=())
+    family.fail(command(family, "x", family.run_id))
+    retry(family, family.run_id, 1)
+    family.fail(command(family, "x", family.run_id))
+    if is_late:
+        family.put(TWO)
+    retry(family, family.run_id, 2)
+    if not is_late:
+        family.publish(TWO)
+    assert [kind for kind in family.kinds(family.kid) if kind.startswith("run_")] == [
+        *("run_started", "run_completed"),
+        *("run_retried", "run_completed"),
+        "run_retried",
+    ]
+    assert {word.error.code for word in family.words() if word.error} == {"cancelled"}
+    for step in ("a", "b"):
+        family.succeed(command(family, step, family.kid))
+    family.succeed(command(family, "x", family.run_id))
+    family.work("z", family.run_id)
+    assert family.ends(family.run_id) == ["failed", "failed", "succeeded"]
+
+
 def test_a_retry_of_a_child_whose_definition_never_comes_fails_as_its_first_start() -> None:
     family = Family(BESIDE, publish=())
     family.fail(command(family, "x", family.run_id))

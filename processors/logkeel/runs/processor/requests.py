@@ -184,12 +184,11 @@ class RequestHandler:
                 self._start_again(what, request, state, turn)
             return
         plan = self._definitions.find(request.workflow, request.version)
-        if plan is None:
-            # Who asks a child to go on waits as well: its first start may wait here.
-            self._park(awaited_workflow(request.workflow, request.version or None), record, what, turn)
-            return
         if request.parent is not None and asks_anew(request.parent, None):
-            self._unknown_child_again(record, what, request, turn)
+            self._unknown_child_again(record, what, request, plan, turn)
+            return
+        if plan is None:
+            self._park(awaited_workflow(request.workflow, request.version or None), record, what, turn)
             return
         if attributes_bytes(request) > MAX_ATTRIBUTES_BYTES:
             reason = f"attributes, trace and names exceed {MAX_ATTRIBUTES_BYTES} bytes; put them into the input"
@@ -309,10 +308,15 @@ class RequestHandler:
         self._see(what, turn)
         self._reannounce(state, turn)
 
-    def _unknown_child_again(self, record: Record, what: Identified, request: StartRun, turn: Turn) -> None:
-        """A child that is not known is never begun by a retry; its first start may be among those that are let go."""
+    def _unknown_child_again(
+        self, record: Record, what: Identified, request: StartRun, plan: Plan | None, turn: Turn
+    ) -> None:
+        """A child that is not known is never begun by a retry; while its first start may wait, this one waits for it.
+
+        It waits for the run, as what cancels the run does: they come behind its start in the order in which they came.
+        """
         first_may_wait, _ = Ledger(turn).parked(awaited_workflow(request.workflow, request.version or None), 1, 1)
-        if first_may_wait:
+        if plan is None or first_may_wait:
             self._park(awaited_run(what.run_id), record, what, turn)
         elif request.parent is not None:
             self._child_again(what, request.parent, None, turn)
