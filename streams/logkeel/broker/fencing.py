@@ -11,15 +11,13 @@ Must not: fail a start. If the node is not fenced in time it starts as Kafka its
 """
 
 import os
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from logkeel.broker.runtime import Runtime
 from logkeel.broker.settings import BrokerSettings
-from logkeel.broker.spawning import BrokerProcess, Spawn
+from logkeel.broker.spawning import Spawn, until
 
 _FENCED: Final = "Fencing broker"
 _TOLD_BY: Final = ("-Dorg.slf4j.simpleLogger.log.org.apache.kafka.controller.ReplicationControlManager=info",)
@@ -28,7 +26,6 @@ _TIMEOUT_S: Final = 30.0
 _WRITES: Final = 2
 """Kafka says that it fences, then appends that. The next write may be of what was appended before; the one after that
 is not, as the controller's idle records come one at a time. An orderly stop would not do: it drops what waits."""
-_POLL_S: Final = 0.02
 
 
 def needs_fencing(settings: BrokerSettings) -> bool:
@@ -49,21 +46,11 @@ def fence(settings: BrokerSettings, runtime: Runtime, spawn: Spawn, lock: int) -
     finally:
         os.close(output)
     try:
-        if _until(lambda: _FENCED in log.read_text(encoding="utf-8", errors="replace"), process):
+        if until(lambda: _FENCED in log.read_text(encoding="utf-8", errors="replace"), process, _TIMEOUT_S):
             for _ in range(_WRITES):
-                _until(partial(_grew, settings, _size_bytes(settings)), process)
+                until(partial(_grew, settings, _size_bytes(settings)), process, _TIMEOUT_S)
     finally:
         process.end_now()
-
-
-def _until(condition: Callable[[], bool], process: BrokerProcess) -> bool:
-    """Whether it came true in time, and before the process ended."""
-    deadline = time.monotonic() + _TIMEOUT_S
-    while not condition():
-        if process.has_ended() or time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
 
 
 def _grew(settings: BrokerSettings, before_bytes: int) -> bool:

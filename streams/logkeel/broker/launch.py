@@ -19,16 +19,16 @@ from logkeel.broker.places import cache_directory
 from logkeel.broker.runtime import Runtime, prepare
 from logkeel.broker.security import Security
 from logkeel.broker.settings import HOST, BrokerSettings, Member, Ports
-from logkeel.broker.spawning import BrokerProcess, Spawn
+from logkeel.broker.spawning import BrokerProcess, Spawn, until
 from logkeel.broker.state import BrokerNote, lock_path, log_path, log_tail, read_note, says_started, write_note
 from logkeel.errors import BrokerDied, BrokerLocked, DiskFull, PortTaken
 
 # Kafka's index files are sparse, its segments grow: this is room for a day of tests, not for production.
 NEEDED_BYTES: Final = 256 * 1024 * 1024
 _READY_TIMEOUT_S: Final = 120.0
-_READY_POLL_S: Final = 0.03
 # A killed broker holds its files until the last of its threads has ended.
 _LOCK_PATIENCE_S: Final = 2.0
+_LOCK_POLL_S: Final = 0.03
 _LOG_KEEP_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -102,7 +102,7 @@ def _lock(data_dir: Path) -> int:
     while (lock := take(lock_path(data_dir))) is None:
         if time.monotonic() > deadline:
             _locked(data_dir)
-        time.sleep(_READY_POLL_S)
+        time.sleep(_LOCK_POLL_S)
     return lock
 
 
@@ -149,13 +149,10 @@ def _launch_locked(
 
 
 def _await_ready(process: BrokerProcess, port: int, data_dir: Path, is_ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _READY_TIMEOUT_S
-    while not is_ready():
-        if process.has_ended():
-            died(data_dir, "while starting", port=port)
-        if time.monotonic() > deadline:
-            died(data_dir, f"was not ready within {_READY_TIMEOUT_S:.0f} s", port=port)
-        time.sleep(_READY_POLL_S)
+    if until(is_ready, process, _READY_TIMEOUT_S):
+        return
+    late = f"was not ready within {_READY_TIMEOUT_S:.0f} s"
+    died(data_dir, "while starting" if process.has_ended() else late, port=port)
 
 
 def died(data_dir: Path, when: str, *, port: int) -> NoReturn:

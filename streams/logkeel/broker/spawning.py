@@ -1,7 +1,10 @@
-"""How a broker's process is run: what `launch` asks of both ways of keeping one."""
+"""How a broker's process is run: what `launch` asks of both ways of keeping one, and waiting for what it does."""
 
+import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
+
+_POLL_S: Final = 0.03
 
 
 class BrokerProcess(Protocol):
@@ -17,3 +20,13 @@ class BrokerProcess(Protocol):
 
 Spawn = Callable[[Sequence[str], int, int], BrokerProcess]
 """Runs a command line with its output going to one file descriptor and holding another (the lock) open."""
+
+
+def until(condition: Callable[[], bool], process: BrokerProcess, timeout_s: float) -> bool:
+    """Whether it came true in time, and before the process ended."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if process.has_ended() or time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
