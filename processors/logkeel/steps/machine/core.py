@@ -36,7 +36,6 @@ from logkeel.steps.machine.messages import (
     Key,
     LetterKept,
     Passed,
-    Pause,
     Reported,
     Resume,
     RevocationHeard,
@@ -51,6 +50,7 @@ from logkeel.steps.machine.messages import (
     StrangerArrived,
     TimeAdvanced,
 )
+from logkeel.steps.machine.pressure import balance, pause_all
 from logkeel.steps.machine.tables import Execution, PartitionTable, Phase, Revocations, assigned_table, new_execution
 
 
@@ -458,27 +458,13 @@ class StepMachine:
     def _pressure(self) -> Sequence[Action]:
         if self._drain_deadline_ms is not None:
             return ()
-        waiting = self.waiting
-        if waiting >= self._settings.buffered:
-            return self._pause([table for table in self._tables.values() if not table.paused])
-        paused = [table for table in self._tables.values() if table.paused]
-        if not paused or waiting > self._settings.buffered // 2:
-            return ()
-        for table in paused:
-            table.paused = False
-        return (Resume(tuple((table.source, table.position) for table in paused)),)
-
-    @staticmethod
-    def _pause(tables: list[PartitionTable]) -> Sequence[Action]:
-        for table in tables:
-            table.paused = True
-        return (Pause(tuple(table.source for table in tables)),) if tables else ()
+        return balance(self._tables.values(), waiting=self.waiting, buffered=self._settings.buffered)
 
     # Drain ------------------------------------------------------------------------------------------------------
 
     def _drain_requested(self, message: DrainRequested) -> Sequence[Action]:
         self._drain_deadline_ms = message.deadline_ms
-        return self._pause([table for table in self._tables.values() if not table.paused])
+        return pause_all(self._tables.values())
 
     def _drained(self) -> Sequence[Action]:
         """Queued commands need no word: they lie above the mark and are fresh for whoever reads them next."""
