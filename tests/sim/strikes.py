@@ -29,6 +29,9 @@ FIRST_HEARD = (6, 18)
 FORSAKEN_MS = 55_000.0
 """Longer than a transaction of a dead engine may stay open, shorter than it does if nobody aborts it."""
 
+COORDINATOR_LOST, COORDINATOR_AWAY_MS = 0.08, (50.0, 250.0, 1_500.0)
+"""Of all seeds, so many have an engine whose transactions lose their coordinator, and for how long."""
+
 PRODUCED = 80
 """About as many records as the engines of a world have produced when its runs have begun."""
 
@@ -85,7 +88,7 @@ def strikes_of(seed: int, settings: WorldSettings) -> tuple[Strike, ...]:
     if seed % 16 == SKEWED_AT:
         # A check is judged by the right time, which engines have.
         drawn = tuple(strike for strike in drawn if strike.kind != "jump_clock")
-    return drawn + _aimed(seed) + _special(seed, settings) + _forsaken(seed)
+    return drawn + _aimed(seed) + _special(seed, settings) + _forsaken(seed) + _coordinator_lost(seed)
 
 
 def _aimed(seed: int) -> tuple[Strike, ...]:
@@ -150,6 +153,15 @@ def _forsaken(seed: int) -> tuple[Strike, ...]:
     if seed % 8 != FORSAKEN_AT or draw.random() < 0.5:
         return ()
     return (EffectStrike("crash", draw.randint(1, PRODUCED), "after", FORSAKEN_MS, of="produce"),)
+
+
+def _coordinator_lost(seed: int) -> tuple[Strike, ...]:
+    """In some seeds, whatever else they have (P11)."""
+    draw = Random(f"{seed}/coordinator")
+    if draw.random() >= COORDINATOR_LOST:
+        return ()
+    at_ms, target = draw.uniform(300.0, SPAN_MS), draw.randrange(12)
+    return (TimedStrike("coordinator_lost", at_ms, target, draw.choice(COORDINATOR_AWAY_MS)),)
 
 
 def _effect_strike(draw: Random) -> EffectStrike:

@@ -20,6 +20,7 @@ from tests.sim.shrinking import shrink
 from tests.sim.workload import WORKFLOWS
 
 from logkeel.exactly_once import cache
+from logkeel.exactly_once.ownership import Ownership
 from logkeel.runs.core import sagas, undoing
 from logkeel.testing.world import World
 from logkeel.testing.world.ending import QUIET_MS, rests
@@ -80,6 +81,17 @@ def test_seeds_with_sagas_find_what_is_undone_while_it_is_under_way(
     seeds = range(TRIPS_AT, TRIPS_AT + 8 * 50, 8)
     found = next(faults for seed in seeds if (faults := play(plan_of(seed), tmp_path).faults))
     assert "after it had been undone" in found[0]
+
+
+def test_an_engine_whose_transactions_lost_their_coordinator_goes_on_with_what_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P11: it holds up while it has no producer. One that stays paused behind that is found by such seeds."""
+    seeds = [seed for seed in range(1, 60) if "coordinator_lost" in {each.kind for each in plan_of(seed).strikes}]
+    verdicts = [play(plan_of(seed), tmp_path) for seed in seeds[:3]]
+    assert [(each.faults, each.struck["coordinator_lost"]) for each in verdicts] == [([], 1)] * 3
+    monkeypatch.setattr(Ownership, "go_on", lambda _: None)
+    assert next(faults for seed in seeds if (faults := play(plan_of(seed), tmp_path).faults))
 
 
 def test_nothing_is_judged_while_something_goes_on(tmp_path: Path) -> None:

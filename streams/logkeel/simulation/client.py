@@ -40,6 +40,7 @@ class SimulatedClient:
         self.state: Literal["running", "frozen", "killed"] = "running"
         self.cut_off_ms: float | None = None
         """Since when no packet passes between it and the cluster; None while they do."""
+        self._frozen_ms = 0.0
 
     def kill(self) -> None:
         """Die as by kill -9: members fall silent, transactions stay open; both until they time out."""
@@ -51,11 +52,13 @@ class SimulatedClient:
         if self.state == "running":
             self._fall_silent()
             self.state = "frozen"
+            self._frozen_ms = self.cluster.time_ms
 
     def thaw(self) -> None:
         """Go on as by SIGCONT, unaware of what happened meanwhile."""
         if self.state == "frozen":
             self.state = "running"
+            self._connect_again(self._frozen_ms)
             if self.cut_off_ms is None:
                 self.cluster.expire()
                 for consumer in self.consumers:
@@ -76,6 +79,7 @@ class SimulatedClient:
         """
         if self.cut_off_ms is None:
             return
+        self._connect_again(self.cut_off_ms)
         self.cut_off_ms = None
         if self.state == "running":
             self.cluster.expire()
@@ -178,6 +182,14 @@ class SimulatedClient:
 
     def admin(self) -> SimulatedAdmin:
         return SimulatedAdmin(self)
+
+    def _connect_again(self, silent_since_ms: float) -> None:
+        """Perhaps: what reads goes on from where it was, over connections that bring nothing at first."""
+        if self.cluster.conditions.drops_connections(self.cluster.time_ms - silent_since_ms):
+            for consumer in self.consumers:
+                consumer.cursors.disconnected()
+            for reader in self.readers:
+                reader.cursors.disconnected()
 
     def _fall_silent(self) -> None:
         self.cluster.expire()

@@ -7,6 +7,9 @@ rebalance with its next heartbeat, a fresh connection brings nothing at first, a
 
 from random import Random
 
+FORGOTTEN_MS = 10_000.0
+"""For so long a connection can be silent: whoever stands between client and broker may have forgotten it then."""
+
 
 class Conditions:
     """The best case. Times are milliseconds."""
@@ -39,6 +42,10 @@ class Conditions:
     def connecting_ms(self) -> float:
         """Until a fresh consumer or reader brings anything."""
         return 0.0
+
+    def drops_connections(self, silent_ms: float) -> bool:
+        """Whether whoever was stopped for so long, or without its network, finds its connections to read by closed."""
+        return False
 
     def sending_ms(self) -> float:
         """How long a record of a plain producer waits in its process before it is sent."""
@@ -100,6 +107,9 @@ class RandomConditions(Conditions):
     def connecting_ms(self) -> float:
         # Now and then a reader finds a broker that is busy, while others read already.
         return self._random.uniform(0.0, 60.0) if self._random.random() < 0.9 else self._random.uniform(60.0, 900.0)
+
+    def drops_connections(self, silent_ms: float) -> bool:
+        return silent_ms >= FORGOTTEN_MS and self._random.random() < 0.5
 
     def sending_ms(self) -> float:
         draw = self._random.random()

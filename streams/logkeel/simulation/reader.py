@@ -89,6 +89,11 @@ class Cursors:
         """There may be something to find."""
         self._idle_places = None
 
+    def disconnected(self) -> None:
+        """The next fetch connects anew."""
+        self.look_again()
+        self._connected_ms = None
+
     def pass_over(self, places: int) -> None:
         """What such a fetch leaves: it has begun with another partition, and drawn what it brings of each."""
         if places:

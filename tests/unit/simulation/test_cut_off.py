@@ -1,7 +1,7 @@
 """A simulated process without its network: it lives, waits and times out, and hears what it missed when it is back."""
 
 import pytest
-from tests.unit.simulation.test_members import SESSION_MS, Member, cluster_of
+from tests.unit.simulation.test_members import SESSION_MS, TASKS, Member, cluster_of
 
 from logkeel.errors import CommitInDoubt, LogTimeout
 from logkeel.log import OutputRecord, TopicPartition, TopicPlan
@@ -13,6 +13,16 @@ class _Hearing(Conditions):
 
     def hearing_ms(self) -> float:
         return 2_000.0
+
+
+class _Forgetful(Conditions):
+    """Whoever was silent connects anew, which takes a while."""
+
+    def connecting_ms(self) -> float:
+        return 300.0
+
+    def drops_connections(self, silent_ms: float) -> bool:
+        return silent_ms >= 10_000.0
 
 
 def _cluster() -> tuple[SimulatedCluster, SimulatedClient]:
@@ -140,3 +150,37 @@ def test_one_that_was_counted_out_hears_of_it_with_a_heartbeat_after_its_return(
     cluster.advance(2_100)
     member.poll()
     assert member.heard == ["assigned", "lost", "assigned"]
+
+
+@pytest.mark.parametrize(("silent_ms", "found"), [(9_000.0, [b"2"]), (11_000.0, [])])
+@pytest.mark.parametrize("is_cut_off", [True, False])
+def test_whoever_was_silent_for_long_reads_on_over_fresh_connections(
+    silent_ms: float, found: list[bytes], is_cut_off: bool
+) -> None:
+    cluster = cluster_of(_Forgetful())
+    client, other = cluster.client(), cluster.client().producer()
+    reader = client.reader("read_committed")
+    reader.assign({TASKS: 0})
+    reader.fetch(1, 0.0)
+    cluster.advance(400)
+
+    def read() -> list[bytes | None]:
+        return [record.value for record in reader.fetch(10, 0.0).records]
+
+    other.produce(OutputRecord("tasks", b"", b"1", 0))
+    other.poll(0.0)
+    assert read() == [b"1"]
+    if is_cut_off:
+        client.cut_off()
+    else:
+        client.freeze()
+    cluster.advance(silent_ms)
+    other.produce(OutputRecord("tasks", b"", b"2", 0))
+    other.poll(0.0)
+    if is_cut_off:
+        client.reconnect()
+    else:
+        client.thaw()
+    assert read() == found
+    cluster.advance(400)
+    assert found + read() == [b"2"]

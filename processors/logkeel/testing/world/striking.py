@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 from logkeel.errors import StoreUnavailable
+from logkeel.exactly_once.producers import RETRY_S
 from logkeel.simulation import EffectName, Fault, ProcessDied
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ TimedKind = Literal[
     "expel",
     "cut_off_engine",
     "cut_off_worker",
+    "coordinator_lost",
     "roll",
 ]
 StrikeKind = EffectKind | TimedKind
@@ -255,6 +257,20 @@ def _cut_off_worker(world: "World", strike: TimedStrike) -> None:
         worker.cut_off(strike.amount_ms)
 
 
+def _coordinator_lost(world: "World", strike: TimedStrike) -> None:
+    """Of an engine's transactions, while everything else of its network is well: both producers break, and fresh ones
+
+    are not initialised for a while. Records come all the same.
+    """
+    if (engine := world.pick_engine(strike.target)) is None or engine.client is None:
+        return
+    attempts = 1 + int(strike.amount_ms / (1_000 * RETRY_S))
+    for producer in engine.client.producers:
+        producer.disconnected()
+        for _ in range(attempts):
+            world.cluster.faults.plan("init_times_out", producer.transactional_id)
+
+
 def _roll(world: "World", strike: TimedStrike) -> None:
     """A rolling restart: one place after the other, the engine and the worker of one at the same time, in order."""
     after_ms = 0.0
@@ -290,5 +306,6 @@ _TIMED: dict[str, Callable[["World", TimedStrike], None]] = {
     "expel": _expel,
     "cut_off_engine": _cut_off_engine,
     "cut_off_worker": _cut_off_worker,
+    "coordinator_lost": _coordinator_lost,
     "roll": _roll,
 }
