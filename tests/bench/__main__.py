@@ -13,7 +13,7 @@ import platform
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,12 +158,19 @@ def _speeds(kind: str, rounds: list[dict[str, Any]]) -> list[str]:
     for loads in zip(*(each["load"] for each in rounds), strict=True):
         width = loads[0]["in_flight"]
         floor = "  (floors: >= 5000; engine <= 80)" if width == 1_024 else ""
-        names = loads[0]["cpu_us_per_step"]
-        cpu = ", ".join(f"{name} {spread([load['cpu_us_per_step'][name] for load in loads])}" for name in names)
+        cpu = ", ".join(_used(name, loads) for name in loads[0]["cpu_us_per_step"])
         steps = spread([load["steps_per_s"] for load in loads])
         python = spread([load["python_ms"] for load in loads])
         rows.append(f"  {width:5} in flight         {steps} steps/s; us/step: {cpu}; python {python} ms{floor}")
     return rows
+
+
+def _used(name: str, loads: Sequence[Mapping[str, Any]]) -> str:
+    """Processor time of a process per step, and how much of it is the log's client's."""
+    whole = f"{name} {spread([load['cpu_us_per_step'][name] for load in loads])}"
+    if name not in loads[0]["log_client_us_per_step"]:
+        return whole
+    return f"{whole} (log's client {spread([load['log_client_us_per_step'][name] for load in loads])})"
 
 
 def _sizes(first: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """Engine and worker, apart or in one process, on a broker of their own, and a client that counts completions."""
 
+import contextlib
 import json
 import os
 import time
@@ -103,6 +104,10 @@ class Application:
         """Processor seconds used so far by each process of the application, and by the client, which is this one."""
         return {**{name: cpu_s(each.pid) for name, each in self.processes.items()}, "client": cpu_s(os.getpid())}
 
+    def log_client_s(self) -> dict[str, float]:
+        """Of those seconds, what the threads of the log's client (librdkafka) have used in each process."""
+        return {name: log_client_s(each.pid) for name, each in self.processes.items()}
+
     def request(self, count: int, workflow: str = "noop", inputs: Inputs | None = None) -> list[str]:
         """Start runs; their ids."""
         if inputs is None:
@@ -183,5 +188,19 @@ def size_of(record: Record) -> int:
 
 def cpu_s(pid: int) -> float:
     """User and system seconds a process has used (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return _seconds(Path(f"/proc/{pid}/stat").read_text())
+
+
+def log_client_s(pid: int) -> float:
+    """As `cpu_s`, of the threads alone that librdkafka has named (`rdk:...`)."""
+    found = 0.0
+    for place in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            text = place.read_text()
+            found += _seconds(text) if "(rdk:" in text else 0.0
+    return found
+
+
+def _seconds(stat: str) -> float:
+    fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS

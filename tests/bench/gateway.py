@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 
 import httpx
 import psutil  # type: ignore[import-untyped]  # it has none
+from tests.ports import free_port
 
 from logkeel.broker import EmbeddedBroker
 
@@ -40,9 +40,7 @@ def main() -> None:
 
 
 def _measure(bootstrap: str, folder: Path, starts: int, callers: int) -> dict[str, Any]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "LOGKEEL_BOOTSTRAP_SERVERS": bootstrap,

@@ -28,14 +28,16 @@ def alone(application: Application, runs: int) -> dict[str, float]:
 def in_flight(application: Application, width: int, seconds: float, *, broker_pid: int | None = None) -> dict[str, Any]:
     """`width` runs are kept in flight; counted is what completes while they are.
 
-    `cpu_us_per_step`: what each process used for it; `broker_pid` adds the broker.
+    `cpu_us_per_step`: what each process used for it; `broker_pid` adds the broker. `log_client_us_per_step`: how much
+    of that its log's client used, on threads of its own; the rest is Python, and what Python calls.
     """
     application.request(width)
     application.until(lambda: application.sent - application.completed < width)
     _keep(application, width, min(3.0, seconds / 2))
-    completed, before = application.completed, _cpu(application, broker_pid)
+    completed, before, clients = application.completed, _cpu(application, broker_pid), application.log_client_s()
     took = _keep(application, width, seconds)
     used = {name: seconds - before[name] for name, seconds in _cpu(application, broker_pid).items()}
+    of_clients = {name: seconds - clients[name] for name, seconds in application.log_client_s().items()}
     steps = STEPS * (application.completed - completed)
     application.until(lambda: application.completed == application.sent)
     return {
@@ -43,6 +45,7 @@ def in_flight(application: Application, width: int, seconds: float, *, broker_pi
         "runs_per_s": steps / STEPS / took,
         "steps_per_s": steps / took,
         "cpu_us_per_step": {name: seconds * 1e6 / steps for name, seconds in used.items()},
+        "log_client_us_per_step": {name: seconds * 1e6 / steps for name, seconds in of_clients.items()},
     }
 
 

@@ -129,13 +129,6 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def listens(port: int) -> bool:
     """Whether somebody takes connections on loopback."""
     with socket.socket() as probe:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.bench.peers import environments
-from tests.bench.peers.processes import Part, await_that, free_port, listens
+from tests.bench.peers.processes import Part, await_that, listens
+from tests.ports import free_port
 
 from logkeel.broker import EmbeddedBroker
 from logkeel.broker.java import FULL_COMPILER

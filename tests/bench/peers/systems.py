@@ -18,11 +18,11 @@ from tests.bench.peers.processes import (
     await_that,
     cost_of,
     directory_bytes,
-    free_port,
     listens,
     memory_bytes,
 )
 from tests.bench.peers.servers import Server
+from tests.ports import free_port
 
 from logkeel.cli.provisioning import apply_application
 from logkeel.cli.settings import Settings

@@ -13,7 +13,7 @@ import pytest
 from tests.chaos import judge, outside
 from tests.chaos.load import Load
 from tests.chaos.processes import Victim
-from tests.integration.gateway.processes import free_port
+from tests.ports import free_port
 
 from logkeel.cli.provisioning import apply_application
 from logkeel.cli.settings import Settings

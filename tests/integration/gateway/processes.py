@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -86,13 +85,6 @@ class Application:
     def words(self) -> str:
         """The last of what the processes said."""
         return "\n".join(path.read_text()[-8_000:] for path in sorted(self.folder.glob("*.log")))
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until_ready(port: int, application: Application) -> httpx.Client:

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from tests.integration.gateway.processes import Application, free_port, until_ready
+from tests.integration.gateway.processes import Application, until_ready
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -13,7 +13,8 @@ from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
-from tests.integration.gateway.processes import Application, free_port, until_ready
+from tests.integration.gateway.processes import Application, until_ready
+from tests.ports import free_port
 from tests.unit.readmodel.told import assert_same, recorded_runs
 
 from logkeel.errors import ConfigInvalid, StoreUnavailable

@@ -6,7 +6,6 @@ import email
 import email.policy
 import json
 import re
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 from slack_sdk.signature import SignatureVerifier
 from standardwebhooks import Webhook
+from tests.ports import free_port
 from tests.unit.notify.servers import Endpoint, serving
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
@@ -49,14 +49,6 @@ class Inbox:
         assert body is not None
         self.letters.append((str(mail["Message-ID"]), body.get_content()))
         return "250 OK"
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port: int = chosen.getsockname()[1]
-    return port
 
 
 @dataclass

@@ -19,8 +19,9 @@ import pytest
 from tests.integration.cli.test_run import answer as answer_of
 from tests.integration.cli.test_run import logkeel
 from tests.integration.notify.mortals import Mortal
-from tests.integration.notify.outside import ENVIRONMENT, Outside, free_port, outside
+from tests.integration.notify.outside import ENVIRONMENT, Outside, outside
 from tests.integration.runs.application import Application
+from tests.ports import free_port
 
 from logkeel.client import Client
 

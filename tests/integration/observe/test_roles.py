@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 from tests.integration.observe.counted import counted
+from tests.ports import free_port
 from tests.unit.observe.chapter import documented_lines
 from tests.unit.observe.receiver import receiving
 
@@ -28,12 +28,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[3]
 WAIT_S = 100.0
-
-
-def free_port() -> int:
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return int(it.getsockname()[1])
 
 
 def scrape(port: int) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 import email
 import email.policy
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -13,6 +12,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 from msgspec.structs import replace
+from tests.ports import free_port
 from tests.unit.notify.certificates import self_signed
 from tests.unit.notify.messages import CASE, OVER, message
 
@@ -51,9 +51,7 @@ def known(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -
 
 @contextmanager
 def serving(inbox: Inbox, **options: Any) -> Iterator[int]:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port: int = chosen.getsockname()[1]
+    port = free_port()
     controller = Controller(inbox, hostname="127.0.0.1", port=port, ready_timeout=30, **options)
     controller.start()
     try:

@@ -1,9 +1,8 @@
 """What a notifier needs before it starts, and the server of its pages."""
 
-import socket
-
 import httpx
 import pytest
+from tests.ports import free_port
 from tests.unit.notify.world import NAMES, World
 
 from logkeel.errors import ConfigInvalid, TopicMissing
@@ -38,9 +37,7 @@ def test_topics_have_to_be_there() -> None:
 
 
 def test_the_server_answers_until_it_is_stopped() -> None:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = free_port()
     server = Server(Address(host="127.0.0.1", port=port), [], lambda: True)
     with pytest.raises(ConfigInvalid, match="cannot be served"):
         Server(Address(host="127.0.0.1", port=port), [], lambda: True)
