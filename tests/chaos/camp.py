@@ -112,6 +112,8 @@ class Camp:
         for victim in self.victims:
             if victim.alive:
                 victim.kill()
+        self.load.close()
+        self.changelog.close()
         self._stack.close()
 
 

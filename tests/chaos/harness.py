@@ -85,6 +85,8 @@ class Chaos:
         finally:
             self._stop()
         self._judge()
+        self._load.close()
+        self._changelog.close()
         self.report.seconds = time.monotonic() - began
         return self.report
 

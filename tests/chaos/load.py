@@ -50,6 +50,12 @@ class Load:
         self.asked = 0
         self._doubts: dict[tuple[str, str, int], tuple[float, str]] = {}
 
+    def close(self) -> None:
+        """Leave the brokers. What was heard stays."""
+        self._reader.close()
+        self._producer.close()
+        self._admin.close()
+
     @property
     def unfinished(self) -> int:
         """Runs requested and not completed."""

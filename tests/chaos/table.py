@@ -40,6 +40,11 @@ class Changelog:
         """Partitions of which some store, judged since this was cleared, was the whole table."""
         self._records: dict[int, list[Record]] = {partition: [] for partition in range(partitions)}
 
+    def close(self) -> None:
+        """Read no more. What was read stays."""
+        self._reader.close()
+        self._admin.close()
+
     @property
     def partitions(self) -> list[int]:
         """All of them."""

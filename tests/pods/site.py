@@ -146,6 +146,8 @@ class Site:
         for pod in (*self.workers.pods, *self.engines.pods):
             if pod.alive:
                 pod.kill()
+        self.load.close()
+        self._changelog.close()
 
     def _judge(self) -> None:
         report = self.report

@@ -4,7 +4,6 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from confluent_kafka import (
@@ -28,6 +27,13 @@ from confluent_kafka.admin import (
 from confluent_kafka.cimpl import _AdminClientImpl
 
 from logkeel.errors import LogTimeout
+from logkeel.kafka.answers import (
+    COORDINATOR_ANSWER_TIMEOUT_S,
+    REQUEST_TIMEOUT_S,
+    answer,
+    call,
+    past_a_standstill,
+)
 from logkeel.kafka.classification import call_error, error_of
 from logkeel.kafka.client_log import ClientLog
 from logkeel.kafka.membership import instance_of, read_assignment
@@ -35,7 +41,6 @@ from logkeel.kafka.refusals import first_contact, is_secured
 from logkeel.kafka.rights import Right
 from logkeel.log import GroupMember, TopicDescription, TopicPartition, TopicPlan
 
-REQUEST_TIMEOUT_S = 10.0
 LISTING_TIMEOUT_S = 2.0
 """So long for the answer of every broker; one that is away gives none."""
 
@@ -92,17 +97,21 @@ class KafkaAdmin:
     def describe_topics(self, names: Sequence[str], *, with_config: bool = False) -> Mapping[str, TopicDescription]:
         if not names:
             return {}
+        found = past_a_standstill(lambda: self._described(names))
+        configs = past_a_standstill(lambda: self._configs(list(found))) if with_config else {}
+        return {name: _description(topic, configs.get(name, {})) for name, topic in found.items()}
+
+    def _described(self, names: Sequence[str]) -> dict[str, Any]:
         futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_TIMEOUT_S)
         found: dict[str, Any] = {}
         for name, future in futures.items():
             try:
-                found[name] = _answer(future, f"describing {name}")
+                found[name] = answer(future, f"describing {name}")
             except KafkaException as exception:
                 if error_of(exception).code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     rights = (Right("DESCRIBE", "topic", name),)
                     raise call_error(error_of(exception), doing=f"describing {name}", rights=rights) from exception
-        configs = self._configs(list(found)) if with_config else {}
-        return {name: _description(topic, configs.get(name, {})) for name, topic in found.items()}
+        return found
 
     def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         if not names:
@@ -111,27 +120,30 @@ class KafkaAdmin:
         futures = self._admin.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
         result: dict[str, dict[str, str]] = {}
         for resource, future in futures.items():
-            entries = _call(future, f"describing {resource.name}", Right("DESCRIBE_CONFIGS", "topic", resource.name))
+            entries = call(future, f"describing {resource.name}", Right("DESCRIBE_CONFIGS", "topic", resource.name))
             result[resource.name] = {name: entry.value for name, entry in entries.items() if entry.value is not None}
         return result
 
     def create_topics(self, plans: Sequence[TopicPlan]) -> None:
         if not plans:
             return
+        past_a_standstill(lambda: self._create(plans))
+        self._wait_visible([plan.name for plan in plans])
+        places = [TopicPartition(plan.name, number) for plan in plans for number in range(plan.partitions)]
+        self._offsets(places, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED, passing=_LEADERLESS | _NEW)
+
+    def _create(self, plans: Sequence[TopicPlan]) -> None:
         topics = [
             NewTopic(plan.name, plan.partitions, plan.replication_factor, config=dict(plan.config)) for plan in plans
         ]
         futures = self._admin.create_topics(topics, request_timeout=REQUEST_TIMEOUT_S)
         for name, future in futures.items():
             try:
-                _answer(future, f"creating {name}")
+                answer(future, f"creating {name}")
             except KafkaException as exception:
                 if error_of(exception).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     rights = (Right("CREATE", "topic", name), Right("CREATE", "cluster", ""))
                     raise call_error(error_of(exception), doing=f"creating {name}", rights=rights) from exception
-        self._wait_visible([plan.name for plan in plans])
-        places = [TopicPartition(plan.name, number) for plan in plans for number in range(plan.partitions)]
-        self._offsets(places, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED, passing=_LEADERLESS | _NEW)
 
     def _wait_visible(self, names: Sequence[str]) -> None:
         deadline = time.monotonic() + VISIBLE_TIMEOUT_S
@@ -151,7 +163,7 @@ class KafkaAdmin:
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
         futures = self._admin.incremental_alter_configs([resource], request_timeout=REQUEST_TIMEOUT_S)
         for future in futures.values():
-            _call(future, f"altering {name}", Right("ALTER_CONFIGS", "topic", name))
+            call(future, f"altering {name}", Right("ALTER_CONFIGS", "topic", name))
 
     def delete_topics(self, names: Sequence[str]) -> None:
         if not names:
@@ -159,7 +171,7 @@ class KafkaAdmin:
         futures = self._admin.delete_topics(list(names), request_timeout=REQUEST_TIMEOUT_S)
         for name, future in futures.items():
             try:
-                _answer(future, f"deleting {name}")
+                answer(future, f"deleting {name}")
             except KafkaException as exception:
                 if error_of(exception).code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     rights = (Right("DELETE", "topic", name),)
@@ -204,7 +216,7 @@ class KafkaAdmin:
         request = {ClientPartition(each.topic, each.partition): spec for each in partitions}
         futures = self._admin.list_offsets(request, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_S)
         found = {
-            TopicPartition(place.topic, place.partition): _answer(
+            TopicPartition(place.topic, place.partition): answer(
                 future, f"listing offsets of {place.topic}-{place.partition}"
             ).offset
             for place, future in futures.items()
@@ -235,7 +247,7 @@ class KafkaAdmin:
     def _described_members(self, group_id: str) -> Sequence[GroupMember]:
         futures = self._admin.describe_consumer_groups([group_id], request_timeout=COORDINATOR_TIMEOUT_S)
         try:
-            group = _answer(futures[group_id], f"describing group {group_id}")
+            group = answer(futures[group_id], f"describing group {group_id}", limit_s=COORDINATOR_ANSWER_TIMEOUT_S)
         except KafkaException as exception:
             if error_of(exception).code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return []
@@ -281,8 +293,9 @@ class KafkaAdmin:
     def _set(self, group_id: str, entries: list[ClientPartition]) -> None:
         request = ConsumerGroupTopicPartitions(group_id, entries)
         futures = self._admin.alter_consumer_group_offsets([request], request_timeout=COORDINATOR_TIMEOUT_S)
-        answer = _answer(futures[group_id], f"setting offsets of group {group_id}")
-        for each in answer.topic_partitions:
+        doing = f"setting offsets of group {group_id}"
+        result = answer(futures[group_id], doing, limit_s=COORDINATOR_ANSWER_TIMEOUT_S)
+        for each in result.topic_partitions:
             if each.error is not None:
                 raise KafkaException(each.error)
 
@@ -291,7 +304,7 @@ class KafkaAdmin:
         futures = self._admin.delete_records(request, request_timeout=REQUEST_TIMEOUT_S)
         for place, future in futures.items():
             doing = f"deleting records of {place.topic}-{place.partition}"
-            _call(future, doing, Right("DELETE", "topic", place.topic))
+            call(future, doing, Right("DELETE", "topic", place.topic))
 
     def close(self) -> None:
         """Nothing to release but memory: the client ends with its last reference."""
@@ -309,20 +322,6 @@ def require_offsets(found: Mapping[TopicPartition, int]) -> None:
         first = unanswered[0]
         text = f"the leader of {first.topic}-{first.partition} did not answer"
         raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, text))
-
-
-def _answer(future: "Future[T]", doing: str) -> T:
-    try:
-        return future.result(REQUEST_TIMEOUT_S + 5)
-    except TimeoutError as error:
-        raise LogTimeout(f"{doing} was not answered in {REQUEST_TIMEOUT_S} s") from error
-
-
-def _call(future: "Future[T]", doing: str, right: Right) -> T:
-    try:
-        return _answer(future, doing)
-    except KafkaException as exception:
-        raise call_error(error_of(exception), doing=doing, rights=(right,)) from exception
 
 
 def _settled(

@@ -5,7 +5,6 @@ A broker that is down makes every client write a line per attempt to reconnect, 
 
 import logging
 import re
-import threading
 import time
 from typing import ClassVar
 
@@ -24,7 +23,6 @@ class ClientLog(logging.Logger):
     """
 
     _last_s: ClassVar[dict[str, float]] = {}
-    _lock = threading.Lock()
 
     def __init__(self) -> None:
         super().__init__("logkeel.kafka.client", logging.DEBUG)
@@ -42,8 +40,9 @@ class ClientLog(logging.Logger):
             self.connection_lost, self.failure = True, line
         kind = _CHANGING.sub("", line.rpartition("]: ")[2])
         now_s = time.monotonic()
-        with self._lock:
-            if now_s - self._last_s.get(kind, -QUIET_S) < QUIET_S:
-                return
-            self._last_s[kind] = now_s
+        # No lock: its holder may collect garbage, destroy a client there, and so wait for that client's thread, which
+        # is here. Two lines of a kind do no harm.
+        if now_s - self._last_s.get(kind, -QUIET_S) < QUIET_S:
+            return
+        self._last_s[kind] = now_s
         self._forward.log(min(record.levelno, logging.WARNING), "%s", line)

@@ -68,6 +68,7 @@ def served(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Served]:
     for process in both.processes:
         process.start()
     yield both
+    both.load.close()
     for process in both.processes:
         if process.alive:
             process.kill()
