@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final, Self
 
@@ -55,8 +55,10 @@ class Camp:
         self.client: KafkaLogClient = connect(self.settings)
         apply_application(self.client.admin(), self.settings, ["default"])
         names = self.settings.names
-        self.load = Load(self.settings.bootstrap_servers, names, self.ledger, PARTITIONS, answer_after_s=ANSWER_AFTER_S)
-        self.changelog = Changelog(self.settings.bootstrap_servers, names, PARTITIONS)
+        bootstrap = self.settings.bootstrap_servers
+        load = Load(bootstrap, names, self.ledger, PARTITIONS, answer_after_s=ANSWER_AFTER_S)
+        self.load = self._stack.enter_context(closing(load))
+        self.changelog = self._stack.enter_context(closing(Changelog(bootstrap, names, PARTITIONS)))
         self.disks: dict[str, Disk] = {}
         self.engines = [self._engine(slot, mounting=mounting) for slot in SLOTS]
         self.workers = [self._worker(slot) for slot in SLOTS]
@@ -112,8 +114,6 @@ class Camp:
         for victim in self.victims:
             if victim.alive:
                 victim.kill()
-        self.load.close()
-        self.changelog.close()
         self._stack.close()
 
 

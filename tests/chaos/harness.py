@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from tests.chaos import judge, outside, verdict
@@ -75,18 +76,17 @@ class Chaos:
         began = time.monotonic()
         plan = ["engine", "worker"] * (kills // 2) + ["engine"] * (kills % 2) + ["zombie"] * zombies
         self._random.shuffle(plan)
-        try:
-            for victim in (*self._engines, *self._workers):
-                victim.start()
-            self._wait(lambda: bool(self._load.completions), "no run completed", START_S)
-            for move in plan:
-                {"engine": self._kill_engine, "worker": self._kill_worker, "zombie": self._freeze}[move]()
-            self._wait(lambda: self._load.unfinished == 0, "runs stay unfinished", END_S, more=False)
-        finally:
-            self._stop()
-        self._judge()
-        self._load.close()
-        self._changelog.close()
+        with closing(self._load), closing(self._changelog):
+            try:
+                for victim in (*self._engines, *self._workers):
+                    victim.start()
+                self._wait(lambda: bool(self._load.completions), "no run completed", START_S)
+                for move in plan:
+                    {"engine": self._kill_engine, "worker": self._kill_worker, "zombie": self._freeze}[move]()
+                self._wait(lambda: self._load.unfinished == 0, "runs stay unfinished", END_S, more=False)
+            finally:
+                self._stop()
+            self._judge()
         self.report.seconds = time.monotonic() - began
         return self.report
 

@@ -45,9 +45,9 @@ LISTING_TIMEOUT_S = 2.0
 """So long for the answer of every broker; one that is away gives none."""
 
 COORDINATOR_TIMEOUT_S = 3600.0
-"""Of requests to a group's coordinator, as the client sees it; we wait as long as for any other. When such a request
-times out inside of the client and the coordinator comes up later, the client ends the process by an assertion
-(librdkafka issues 3663 and 4605, `rd_kafka_admin_coord_request`)."""
+"""Of requests to a group's coordinator, as the client sees it; we wait for `COORDINATOR_ANSWER_TIMEOUT_S`. When
+such a request times out inside of the client and the coordinator comes up later, the client ends the process by an
+assertion (librdkafka issues 3663 and 4605, `rd_kafka_admin_coord_request`)."""
 
 VISIBLE_TIMEOUT_S = 15.0
 """A new topic is known to every broker after its metadata propagated; normally some milliseconds."""

@@ -68,10 +68,10 @@ def served(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Served]:
     for process in both.processes:
         process.start()
     yield both
-    both.load.close()
     for process in both.processes:
         if process.alive:
             process.kill()
+    both.load.close()
 
 
 def asked(port: int, path: str) -> tuple[int, str]:
